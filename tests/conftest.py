@@ -1,0 +1,57 @@
+"""Fixtures that several test files share."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import numpy as np
+import pytest
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+def pytest_collection_modifyitems(items):
+    """Skip what needs the shared images where they are not, and say so."""
+    if (SHARED / "cifar-100-binary" / "train.bin").is_file():
+        return
+    skip = pytest.mark.skip(reason="needs the development copy of CIFAR-100 in ../shared")
+    for item in items:
+        if "shared_data" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def shared_dir():
+    """Return the folder that holds ``cifar-100-binary``, for tests marked ``shared_data``."""
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path_factory, monkeypatch):
+    """Give every test a feature cache and a data folder of its own, also in its subprocesses."""
+    monkeypatch.setenv("FISHSK_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("FISHSK_DATA", str(tmp_path_factory.mktemp("data")))
+
+
+@pytest.fixture
+def rng():
+    """Return a seeded generator."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def n_extracted(monkeypatch):
+    """Return a function that counts the images which have gone through VGG16 so far."""
+    from fishsk import VGG16FeatureTransformer
+
+    counts = []
+    extract = VGG16FeatureTransformer._extract
+
+    def counted(self, images, indices, settings):
+        counts.append(len(indices))
+        return extract(self, images, indices, settings)
+
+    monkeypatch.setattr(VGG16FeatureTransformer, "_extract", counted)
+    return lambda: sum(counts)
