@@ -1,0 +1,403 @@
+"""The five fish classes of CIFAR-100: from an unpacked folder, a checked cache, or the official archive."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import queue
+import tarfile
+import tempfile
+import threading
+import time
+import uuid
+import warnings
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from sklearn.utils import Bunch
+
+_BASE_URL = "https://www.cs.toronto.edu/~kriz/"
+_ARCHIVE = "cifar-100-binary.tar.gz"
+_MD5 = "03b5dce01913d631647c71ecec9e9cb8"  # the digest that the authors publish beside the archive
+
+_FOLDER = "cifar-100-binary"
+_CACHE = "cifar-100-fish"
+_PARTS = {"train": ("train",), "test": ("test",), "all": ("train", "test")}
+
+_RECORD = 2 + 3 * 32 * 32  # coarse label, fine label, and the red, green and blue planes
+_FISH_COARSE = 1
+_FISH_FINE = {1: "aquarium_fish", 32: "flatfish", 67: "ray", 73: "shark", 91: "trout"}
+
+
+def fetch_cifar100_fish(*, subset="train", data_home=None, download_if_missing=True, return_X_y=False):
+    """Load the five fish classes of CIFAR-100 (classification), and download them if necessary.
+
+    ==============   =========================
+    Classes                                  5
+    Samples total       2500 train + 500 test
+    Image            32 x 32 pixels, RGB uint8
+    ==============   =========================
+
+    They are looked for in `data_home`, in this order:
+
+    1. a folder ``cifar-100-binary``, the unpacked official archive: used as it is, never written to;
+    2. ``cifar-100-fish``, the cache that this function made: 9 MB, verified by its checksum;
+    3. ``cifar-100-binary.tar.gz``, the official archive, put there by hand;
+    4. the official archive on the web: 161 MB, verified by its checksum, deleted once the cache is made.
+
+    Parameters
+    ----------
+    subset : {"train", "test", "all"}, default="train"
+        Which images; "all" is the training images followed by the test images.
+    data_home : str or path-like, default=None
+        The folder to look in and to keep the cache in. None means the folder that the environment variable
+        ``FISHSK_DATA`` names, or ``fishsk/data`` in the user's cache directory if there is none.
+    download_if_missing : bool, default=True
+        If False, raise an OSError if the data are not there instead of downloading them.
+    return_X_y : bool, default=False
+        If True, return ``(images, target)`` instead of a Bunch.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        Dictionary-like object, with the following attributes.
+
+        images : ndarray of shape (n_samples, 32, 32, 3), uint8
+            Red, green, blue, 0 to 255.
+        target : ndarray of shape (n_samples,), int64
+            0 to 4, an index into `target_names`.
+        target_names : list of str
+            aquarium_fish, flatfish, ray, shark, trout.
+        source : str
+            Where these images were read from.
+        DESCR : str
+            The description of the data set.
+
+    (images, target) : tuple if `return_X_y=True`
+
+    Raises
+    ------
+    OSError
+        If the images are neither there nor can be downloaded. The message says how to work offline.
+    ValueError
+        If `subset` is unknown, or an unpacked folder holds something other than CIFAR-100 records.
+
+    See Also
+    --------
+    make_fish_images : Draw fish of these five kinds, without any download.
+    load_image_folder : Load your own images.
+
+    References
+    ----------
+    A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
+    https://www.cs.toronto.edu/~kriz/cifar.html
+
+    Examples
+    --------
+    >>> from fishsk.datasets import fetch_cifar100_fish
+    >>> fish = fetch_cifar100_fish()  # doctest: +SKIP
+    >>> fish.images.shape  # doctest: +SKIP
+    (2500, 32, 32, 3)
+    >>> fish.target_names  # doctest: +SKIP
+    ['aquarium_fish', 'flatfish', 'ray', 'shark', 'trout']
+    """
+    fish = _fetch(subset=subset, data_home=data_home, download_if_missing=download_if_missing)
+    if return_X_y:
+        return fish.images, fish.target
+    return fish
+
+
+def _fetch(
+    *,
+    subset: str = "train",
+    data_home: str | os.PathLike | None = None,
+    download_if_missing: bool = True,
+    timeout: float = 8.0,
+    retries: int = 2,
+    max_seconds: float | None = None,
+) -> Bunch:
+    """Do the work of `fetch_cifar100_fish`, with the patience of the download in the caller's hands.
+
+    Parameters
+    ----------
+    subset, data_home, download_if_missing
+        As in `fetch_cifar100_fish`.
+    timeout : float, default=8.0
+        Seconds without a single new byte, retries and name resolution included, after which to give up.
+    retries : int, default=2
+        How often to start again after an error, a cut connection or wrong bytes.
+    max_seconds : float, default=None
+        Seconds that the whole download may take. None means no limit.
+    """
+    if subset not in _PARTS:
+        raise ValueError(f"subset must be one of {list(_PARTS)}. Got {subset!r}.")
+    home = _find_data_home(data_home)
+    parts = _PARTS[subset]
+    folder, archive = home / _FOLDER, home / _ARCHIVE
+    if folder.is_dir():
+        source = str(folder)
+        records = _read_folder(folder, parts)
+    elif cached := _read_cache(home / _CACHE, parts):
+        source = str(home / _CACHE)
+        records = cached
+    elif _is_official(archive):
+        source = str(archive)
+        records = _read_archive(archive)
+        _write_cache(home / _CACHE, records)
+    elif download_if_missing:
+        source = _BASE_URL + _ARCHIVE
+        records = _download(home, _Downloader(timeout, max_seconds), retries)
+        _write_cache(home / _CACHE, records)
+    else:
+        raise OSError(f"Data not found and `download_if_missing` is False. {_offline_advice(home)}")
+    return _to_bunch(np.concatenate([records[part] for part in parts]), source)
+
+
+def _find_data_home(data_home: str | os.PathLike | None) -> Path:
+    if data_home is None:
+        data_home = os.environ.get("FISHSK_DATA") or None
+    if data_home is not None:
+        return Path(data_home).expanduser()
+    import platformdirs
+
+    return platformdirs.user_cache_path("fishsk", appauthor=False) / "data"
+
+
+def _offline_advice(home: Path) -> str:
+    return (
+        f"To work offline, get {_BASE_URL}{_ARCHIVE} (MD5 {_MD5}) by other means and put it, or the folder "
+        f"{_FOLDER!r} unpacked from it, into {str(home)!r}, or into another folder that `data_home` or the "
+        "environment variable FISHSK_DATA names. Or draw fish: fishsk.datasets.make_fish_images()."
+    )
+
+
+def _to_bunch(records: np.ndarray, source: str) -> Bunch:
+    label_of = np.full(256, -1, dtype=np.int64)
+    label_of[list(_FISH_FINE)] = range(len(_FISH_FINE))
+    return Bunch(
+        images=np.ascontiguousarray(records[:, 2:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)),
+        target=label_of[records[:, 1]],
+        target_names=list(_FISH_FINE.values()),
+        source=source,
+        DESCR=files(__package__).joinpath("descr", "cifar100_fish.rst").read_text(encoding="utf-8"),
+    )
+
+
+def _read_fish(stream: IO[bytes], origin: str | os.PathLike) -> np.ndarray:
+    """Return the fish among the records of a stream, (n, 3074) uint8, after checking all of them."""
+    fish = []
+    coarse_of = np.full(100, -1)  # of each fine label
+    while block := stream.read(_RECORD * 4096):
+        if len(block) % _RECORD:
+            raise ValueError(
+                f"{str(origin)!r} must hold whole records of {_RECORD} bytes. Got {len(block) % _RECORD} "
+                f"bytes more: it is cut, or no CIFAR-100 file. {_UNPACK_AGAIN}"
+            )
+        records = np.frombuffer(block, dtype=np.uint8).reshape(-1, _RECORD)
+        coarse, fine = records[:, 0].astype(int), records[:, 1].astype(int)
+        if coarse.max() >= 20 or fine.max() >= 100:
+            raise ValueError(
+                f"{str(origin)!r} must hold coarse labels of 0 to 19 and fine labels of 0 to 99. "
+                f"Got {coarse.max()} and {fine.max()}. {_UNPACK_AGAIN}"
+            )
+        unseen = coarse_of[fine] < 0
+        coarse_of[fine[unseen]] = coarse[unseen]
+        if np.any(coarse_of[fine] != coarse):
+            mixed = np.unique(fine[coarse_of[fine] != coarse]).tolist()
+            raise ValueError(
+                f"{str(origin)!r} must give each fine label one coarse label. Got several for {mixed}. "
+                f"{_UNPACK_AGAIN}"
+            )
+        fish.append(records[coarse == _FISH_COARSE])
+    if np.flatnonzero(coarse_of == _FISH_COARSE).tolist() != list(_FISH_FINE):
+        raise ValueError(
+            f"{str(origin)!r} must hold images of the fine labels {list(_FISH_FINE)} under the coarse label "
+            f"{_FISH_COARSE}. Got {np.flatnonzero(coarse_of == _FISH_COARSE).tolist()}. {_UNPACK_AGAIN}"
+        )
+    return np.concatenate(fish)
+
+
+_UNPACK_AGAIN = f"Unpack {_ARCHIVE} again, or remove the folder to have it downloaded."
+
+
+def _read_folder(folder: Path, parts: Sequence[str]) -> dict[str, np.ndarray]:
+    expected = {
+        "coarse_label_names.txt": (20, {_FISH_COARSE: "fish"}),
+        "fine_label_names.txt": (100, _FISH_FINE),
+    }
+    for filename, (n_names, known) in expected.items():
+        path = folder / filename
+        if not path.is_file():
+            continue
+        names = path.read_text(encoding="utf-8", errors="replace").split()
+        if len(names) != n_names or any(names[label] != name for label, name in known.items()):
+            raise ValueError(
+                f"{str(path)!r} must hold {n_names} names, among them {known} by line number from 0. "
+                f"Got {len(names)} names. {_UNPACK_AGAIN}"
+            )
+    records = {}
+    for part in parts:
+        with open(folder / f"{part}.bin", "rb") as stream:
+            records[part] = _read_fish(stream, folder / f"{part}.bin")
+    return records
+
+
+def _read_archive(path: Path) -> dict[str, np.ndarray]:
+    """Read the two files of records by their exact names; nothing is extracted."""
+    wanted = {f"{_FOLDER}/{part}.bin": part for part in _PARTS["all"]}
+    records = {}
+    with tarfile.open(path, "r|gz") as archive:
+        for member in archive:
+            if member.isfile() and member.name in wanted:
+                stream = archive.extractfile(member)
+                assert stream is not None  # it is a file
+                records[wanted[member.name]] = _read_fish(stream, f"{path}:{member.name}")
+    if len(records) < len(wanted):
+        raise ValueError(f"{str(path)!r} must hold {list(wanted)}. Got {list(records)} only.")
+    return records
+
+
+def _is_official(archive: Path) -> bool:
+    if not archive.is_file():
+        return False
+    with open(archive, "rb") as stream:
+        digest = hashlib.file_digest(stream, "md5").hexdigest()
+    if digest != _MD5:
+        warnings.warn(
+            f"{str(archive)!r} is not the official archive and is not used: its MD5 must be {_MD5}. "
+            f"Got {digest}. Remove it to silence this warning.",
+            stacklevel=4,
+        )
+    return digest == _MD5
+
+
+def _read_cache(folder: Path, parts: Sequence[str]) -> dict[str, np.ndarray] | None:
+    """Return the cached records, or None where they are missing or corrupt."""
+    records = {}
+    for part in parts:
+        path = folder / f"{part}.bin"
+        try:
+            content = path.read_bytes()
+            rows, digest = content[:-32], content[-32:]
+            if hashlib.sha256(rows).digest() != digest:
+                raise ValueError(f"{str(path)!r} does not have the checksum that it was written with.")
+            records[part] = _read_fish(io.BytesIO(rows), path)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            warnings.warn(f"The cached CIFAR-100 fish are damaged and made anew. {error}", stacklevel=4)
+            return None
+    return records
+
+
+def _write_cache(folder: Path, records: dict[str, np.ndarray]) -> None:
+    """Write each part with its checksum, whole or not at all."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for part, rows in records.items():
+            content = rows.tobytes()
+            partial = folder / f".{part}-{uuid.uuid4().hex}"
+            try:
+                with open(partial, "xb") as stream:
+                    stream.write(content + hashlib.sha256(content).digest())
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                os.replace(partial, folder / f"{part}.bin")
+            finally:
+                partial.unlink(missing_ok=True)
+    except OSError as error:
+        warnings.warn(
+            f"The CIFAR-100 fish could not be kept in {str(folder)!r}, and are read anew each time: {error}. "
+            "Set `data_home` to a folder that can be written to.",
+            stacklevel=4,
+        )
+
+
+def _download(home: Path, downloader: _Downloader, retries: int) -> dict[str, np.ndarray]:
+    import pooch
+
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        # A folder of its own: two processes never share an archive, and nothing is left behind.
+        with tempfile.TemporaryDirectory(prefix="fishsk-download-", dir=home) as folder:
+            store = pooch.create(
+                folder, _BASE_URL, registry={_ARCHIVE: f"md5:{_MD5}"}, retry_if_failed=retries
+            )
+            return _read_archive(Path(store.fetch(_ARCHIVE, downloader=downloader)))
+    except (OSError, ValueError) as error:
+        raise OSError(
+            f"Could not download {_BASE_URL}{_ARCHIVE}: {error}\n{_offline_advice(home)}"
+        ) from error
+
+
+class _Downloader:
+    """A downloader for pooch that gives up when nothing has come for `timeout` seconds.
+
+    The time-outs of requests bound neither the resolution of names, nor the addresses of a host that are
+    tried one after the other, nor the whole: hence a thread receives, and this one waits with a limit.
+
+    Parameters
+    ----------
+    timeout : float
+        Seconds without a new byte, over all attempts.
+    max_seconds : float or None
+        Seconds from now on that all attempts together may take.
+    """
+
+    def __init__(self, timeout: float, max_seconds: float | None = None):
+        self.timeout = timeout
+        self.silence_ends = time.monotonic() + timeout
+        self.ends = float("inf") if max_seconds is None else time.monotonic() + max_seconds
+
+    def __call__(self, url: str, output_file: str, pooch: object) -> None:
+        received: queue.SimpleQueue[bytes | Exception | None] = queue.SimpleQueue()
+        abandoned = threading.Event()
+        receiver = threading.Thread(target=self._receive, args=(url, received, abandoned), daemon=True)
+        receiver.start()
+        try:
+            with open(output_file, "wb") as stream:
+                while (item := self._wait(received)) is not None:
+                    if isinstance(item, Exception):
+                        raise item
+                    stream.write(item)
+                    self.silence_ends = time.monotonic() + self.timeout
+        finally:
+            abandoned.set()
+
+    def _wait(self, received: queue.SimpleQueue) -> bytes | Exception | None:
+        end = min(self.silence_ends, self.ends)
+        left = end - time.monotonic()
+        with contextlib.suppress(queue.Empty):
+            if left > 0:
+                return received.get(timeout=left)
+        # A TimeoutError is none of the errors after which pooch tries again.
+        if end == self.ends:
+            raise TimeoutError("it takes longer than it may.")
+        raise TimeoutError(f"nothing came for {self.timeout:g} seconds.")
+
+    def _receive(self, url: str, received: queue.SimpleQueue, abandoned: threading.Event) -> None:
+        from pooch import HTTPDownloader
+        from tqdm import tqdm
+
+        class Sink:
+            def write(self, chunk: bytes) -> None:
+                if abandoned.is_set():
+                    raise OSError("nobody waits for this download any more.")
+                received.put(chunk)
+
+            def flush(self) -> None:
+                pass
+
+        # pooch asks whether the bar is true, so its total, which pooch then sets, must not be None or 0;
+        # disable=None shows it on terminals only.
+        with tqdm(desc=_ARCHIVE, total=1, unit="B", unit_scale=True, disable=None) as bar:
+            try:
+                HTTPDownloader(bar, chunk_size=2**16, timeout=self.timeout)(url, Sink(), None)
+                received.put(None)
+            except Exception as error:  # it belongs to the thread that waits
+                received.put(error)

@@ -1,0 +1,409 @@
+"""Fish of five kinds, drawn with OpenCV."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.random import RandomState
+from sklearn.utils import check_random_state
+
+from ._scenes import (
+    CIRCLE,
+    SCENES,
+    add_bubbles,
+    add_frond,
+    draw_light,
+    draw_plain,
+    draw_sand,
+    fill,
+    fixed_point,
+    strip,
+)
+
+_Colour = tuple[int, int, int]
+
+_MIN_SIDE = 16  # pixels; below it the kinds look alike
+_CANVAS_SIDE = 96  # pixels; smaller images are drawn about this large, then averaged down
+
+
+def make_fish_images(n_samples=500, *, image_size=32, noise=6.0, random_state=None):
+    """Draw images of five kinds of fish (classification).
+
+    Each image shows one fish, in the order of `fetch_cifar100_fish`:
+
+    0. an aquarium fish: a deep, bright, often striped body with large fins;
+    1. a flatfish: a speckled disc with a fringe of fins, and both eyes on one side;
+    2. a ray: a rhombus with a tail like a whip;
+    3. a shark: a torpedo with a high back fin and a tail whose upper lobe is the longer;
+    4. a trout: a slender, spotted body.
+
+    Size, place, direction, proportions, colours and light vary, and so does what is behind, and at times in
+    front of, the fish. No background belongs to one kind alone, and most colours do not either: on 1,000
+    images, logistic regression on raw pixels is right about half of the time, on gradients more often.
+
+    Parameters
+    ----------
+    n_samples : int, default=500
+        The number of images. The kinds are as equally frequent as this number allows, in random order.
+    image_size : int or (height, width), default=32
+        Pixels, at least 16 a side.
+    noise : float, default=6.0
+        Standard deviation of the Gaussian noise that is added to each value, in gray levels (0 to 255).
+    random_state : int, RandomState instance or None, default=None
+        Determines the drawings. Pass an int for the same images in every call.
+        See :term:`Glossary <random_state>`.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, height, width, 3), uint8
+        The images: red, green, blue, 0 to 255.
+    y : ndarray of shape (n_samples,), int64
+        The kinds: 0 to 4.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
+
+    See Also
+    --------
+    fetch_cifar100_fish : Photographs of fish of these five kinds.
+
+    Examples
+    --------
+    >>> from fishsk.datasets import make_fish_images
+    >>> X, y = make_fish_images(10, random_state=0)
+    >>> X.shape, X.dtype
+    ((10, 32, 32, 3), dtype('uint8'))
+    >>> sorted(y.tolist())
+    [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    """
+    if not isinstance(n_samples, int | np.integer) or n_samples < 1:
+        raise ValueError(f"n_samples must be an int of at least 1. Got {n_samples!r}.")
+    size = (image_size, image_size) if np.isscalar(image_size) else tuple(image_size)
+    if len(size) != 2 or not all(isinstance(side, int | np.integer) and side >= _MIN_SIDE for side in size):
+        raise ValueError(
+            f"image_size must be an int or (height, width), at least {_MIN_SIDE} each. Got {image_size!r}."
+        )
+    if not isinstance(noise, int | float | np.number) or not 0 <= noise < np.inf:
+        raise ValueError(f"noise must be a number of gray levels, 0 or more. Got {noise!r}.")
+    rng = check_random_state(random_state)
+    y = rng.permutation(np.arange(n_samples, dtype=np.int64) % len(_KINDS))
+    X = np.empty((n_samples, *size, 3), dtype=np.uint8)
+    for image, label in zip(X, y, strict=True):
+        image[:] = _draw(_KINDS[label], size, float(noise), rng)
+    return X, y
+
+
+def _draw(kind: _Kind, size: tuple[int, int], noise: float, rng: RandomState) -> np.ndarray:
+    """Return one image, uint8 of shape (*size, 3)."""
+    enlarged = max(1, round(_CANVAS_SIDE / min(size)))
+    height, width = size[0] * enlarged, size[1] * enlarged
+    scene = SCENES[rng.choice(len(SCENES), p=kind.scenes)]
+    canvas = scene(height, width, rng)
+    pose = _Pose(height, width, kind.from_above, rng)
+    if kind.from_above and scene in (draw_sand, draw_plain):
+        fill(canvas, pose(kind.body) + 0.12 * pose.unit, canvas.mean(axis=(0, 1)) * 0.6)
+    _add_fish(canvas, kind, pose, rng)
+    if rng.uniform() < 0.35:
+        for _ in range(rng.randint(1, 4)):
+            add_frond(canvas, rng)
+    if rng.uniform() < 0.3:
+        add_bubbles(canvas, rng)
+    canvas = cv2.LUT(canvas, draw_light(rng))
+    if rng.uniform() < 0.3:
+        canvas = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.2, 0.7) * enlarged)
+    if enlarged > 1:
+        canvas = cv2.resize(canvas, size[::-1], interpolation=cv2.INTER_AREA)
+    return np.clip(np.rint(canvas + rng.normal(0, noise, canvas.shape)), 0, 255).astype(np.uint8)
+
+
+class _Pose:
+    """Where a fish is and how it is turned: maps body coordinates to pixels (x, y) of the canvas."""
+
+    def __init__(self, height: int, width: int, from_above: bool, rng: RandomState):
+        self.unit = rng.uniform(0.36, 0.48) * min(height, width)
+        self.bend = rng.normal(0, 0.25 if from_above else 0.08)
+        angle = rng.uniform(0, 2 * np.pi) if from_above else rng.normal(0, 0.3)
+        mirror = rng.choice([-1, 1])
+        stretch = np.diag(
+            [rng.uniform(0.75, 1), rng.uniform(0.7, 1) if from_above else rng.uniform(0.85, 1.15)]
+        )
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        self.matrix = self.unit * np.diag([mirror, -1]) @ turn @ stretch  # y points down on the canvas
+        self.centre = np.array([width, height]) * rng.uniform(0.4, 0.6, 2)
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        points = np.array(points, dtype=float)
+        points[:, 1] += self.bend * np.minimum(points[:, 0] - 0.2, 0) ** 2
+        return points @ self.matrix.T + self.centre
+
+    def height_in_body(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return the y coordinate in the body of the pixels of a raster, as if the body were not bent."""
+        across, down = np.linalg.inv(self.matrix)[1]
+        return np.add.outer((y - self.centre[1]) * down, (x - self.centre[0]) * across).astype(np.float32)
+
+
+def _add_fish(canvas: np.ndarray, kind: _Kind, pose: _Pose, rng: RandomState) -> None:
+    back, belly = np.array(kind.colours[rng.randint(len(kind.colours))]) * rng.uniform(0.85, 1.15, (2, 1))
+    contrast = (back + belly).mean() / 2 - canvas.mean()
+    if abs(contrast) < 25:  # a fish must be seen on a background of its own brightness
+        back, belly = np.clip([back, belly], 0, 190) * (1.3 if contrast > 0 else 0.7)
+    fin = back * rng.uniform(0.65, 1.05)
+    for outline in kind.far_fins:
+        root = (outline[0] + outline[-1]) / 2
+        fill(canvas, pose(root + (outline - root) * rng.uniform(0.8, 1.2)), fin)
+    _add_body(canvas, kind, pose, back, belly, rng)
+    for outline in kind.near_fins:
+        fill(canvas, pose(outline), fin * 0.85)
+    thickness = max(1, round(0.02 * pose.unit))
+    for line in kind.lines:
+        points = fixed_point(pose(np.array(line)))
+        cv2.polylines(canvas, [points], False, (back * 0.5).tolist(), thickness, cv2.LINE_AA, 4)
+    _add_dots(canvas, pose, kind.eyes, [kind.eye_size], (225, 215, 170))
+    _add_dots(canvas, pose, kind.eyes, [kind.eye_size * 0.65], (12, 12, 16))
+
+
+def _add_body(canvas: np.ndarray, kind: _Kind, pose: _Pose, back, belly, rng: RandomState) -> None:
+    """Paint the skin on a canvas of its own, and lay it onto the other where the body is."""
+    outline = pose(kind.body)
+    mask = np.zeros(canvas.shape[:2], dtype=np.uint8)
+    fill(mask, outline, 255)
+    skin = np.empty_like(canvas)
+    left, top, width, height = cv2.boundingRect(mask)
+    box = np.s_[top : top + height, left : left + width]
+
+    shade = pose.height_in_body(np.arange(left, left + width), np.arange(top, top + height))
+    shade = np.clip(shade * 3 + 0.6, 0, 1)[..., np.newaxis]
+    skin[box] = np.clip(belly + shade * (back - belly).astype(np.float32), 0, 255)
+    kind.paint(skin, pose, back, rng)
+    depth = cv2.distanceTransform(mask, cv2.DIST_L2, 3)[box]
+    roundness = 0.62 + np.minimum(depth * (0.95 / max(depth.max(), 1)), 0.38)
+    weight = mask[box] / np.float32(255)
+    round_skin = (skin[box] * roundness[..., np.newaxis]).astype(np.uint8)
+    canvas[box] = cv2.blendLinear(round_skin, np.ascontiguousarray(canvas[box]), weight, 1 - weight)
+
+
+def _add_dots(canvas: np.ndarray, pose: _Pose, places, radii, colour) -> None:
+    """Fill circles whose places and radii are in body coordinates."""
+    outlines = np.array(places)[:, np.newaxis] + np.array(radii)[:, np.newaxis, np.newaxis] * CIRCLE
+    colour = colour.tolist() if isinstance(colour, np.ndarray) else colour
+    for outline in fixed_point(pose(outlines.reshape(-1, 2))).reshape(outlines.shape):
+        cv2.fillConvexPoly(canvas, outline, colour, cv2.LINE_AA, 4)
+
+
+def _paint_aquarium_fish(skin: np.ndarray, pose: _Pose, back: np.ndarray, rng: RandomState) -> None:
+    """Paint bands across, bands along, koi-like patches, or nothing."""
+    colour = ((240, 238, 230), (25, 25, 35), (250, 215, 60), (40, 70, 160))[rng.randint(4)]
+    style = rng.choice(["across", "along", "patches", "plain"], p=[0.5, 0.15, 0.15, 0.2])
+    if style == "across":
+        for x in np.linspace(0.38, -0.5, rng.randint(2, 5)) + rng.normal(0, 0.04):
+            half, bulge = rng.uniform(0.05, 0.11), rng.uniform(0.0, 0.12)
+            y = np.linspace(-0.7, 0.7, 9)
+            middle = x + bulge * (1 - (y / 0.7) ** 2)
+            fill(skin, pose(strip(middle, y, half)), colour)
+    elif style == "along":
+        for height in (0.25, 0, -0.25)[: rng.randint(1, 4)]:
+            band = [(1, height), (-1, height / 2 + 0.05), (-1, height / 2 - 0.05), (1, height - 0.1)]
+            fill(skin, pose(np.array(band)), colour)
+    elif style == "patches":
+        n_patches = rng.randint(2, 5)
+        places = rng.uniform((-0.6, -0.3), (0.6, 0.5), (n_patches, 2))
+        _add_dots(skin, pose, places, rng.uniform(0.12, 0.28, n_patches), colour)
+
+
+def _paint_flatfish(skin: np.ndarray, pose: _Pose, back: np.ndarray, rng: RandomState) -> None:
+    """Paint dark and light speckles, as sand has them."""
+    for factor in (0.55, 1.4):
+        n_speckles = rng.randint(7, 14)
+        places = rng.uniform((-0.75, -0.5), (0.75, 0.5), (n_speckles, 2))
+        _add_dots(skin, pose, places, rng.uniform(0.03, 0.1, n_speckles), back * factor)
+
+
+def _paint_ray(skin: np.ndarray, pose: _Pose, back: np.ndarray, rng: RandomState) -> None:
+    """Paint a ridge along the back, and pale or blue spots on every third ray."""
+    fill(skin, pose(CIRCLE * (0.55, 0.16)), back * rng.uniform(0.75, 1.3))
+    if rng.uniform() < 0.35:
+        colour = ((225, 215, 185), (90, 150, 215))[rng.randint(2)]
+        n_spots = rng.randint(10, 24)
+        places = rng.uniform((-0.45, -0.8), (0.5, 0.8), (n_spots, 2))
+        _add_dots(skin, pose, places, rng.uniform(0.025, 0.06, n_spots), colour)
+
+
+def _paint_shark(skin: np.ndarray, pose: _Pose, back: np.ndarray, rng: RandomState) -> None:
+    """Paint dark bars down the flanks of every fifth shark."""
+    if rng.uniform() < 0.2:
+        for x in np.linspace(0.3, -0.7, rng.randint(4, 8)):
+            fill(skin, pose(np.array([(x, 0.3), (x + 0.02, -0.02), (x - 0.06, 0.3)])), back * 0.5)
+
+
+def _paint_trout(skin: np.ndarray, pose: _Pose, back: np.ndarray, rng: RandomState) -> None:
+    """Paint a rosy band along every other trout, and dark and red spots on all."""
+    if rng.uniform() < 0.5:
+        band = np.array([(0.7, 0.06), (-0.8, 0.05), (-0.8, -0.03), (0.7, -0.07)])
+        fill(skin, pose(band), (206, 128, 118))
+    for colour, n_spots in (((38, 34, 28), rng.randint(15, 30)), ((170, 60, 40), rng.randint(1, 8))):
+        places = rng.uniform((-0.8, -0.08), (0.6, 0.24), (n_spots, 2))
+        _add_dots(skin, pose, places, rng.uniform(0.018, 0.04, n_spots), colour)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How a kind of fish is built.
+
+    In body coordinates the nose is near (1, 0), the root of the tail near (-0.8, 0), and y grows towards the
+    back. Outlines begin and end where a fin is rooted. A colour is a pair of RGB, of the back and the belly.
+    """
+
+    paint: Callable[[np.ndarray, _Pose, np.ndarray, RandomState], None]
+    body: np.ndarray
+    far_fins: tuple[np.ndarray, ...]
+    near_fins: tuple[np.ndarray, ...]
+    eyes: tuple[tuple[float, float], ...]
+    eye_size: float
+    lines: tuple[tuple[tuple[float, float], ...], ...]
+    colours: tuple[tuple[_Colour, _Colour], ...]
+    scenes: tuple[float, ...]  # how probable each of SCENES is
+    from_above: bool = False
+
+
+def _outline(corners: str, symmetric: bool = False) -> np.ndarray:
+    """Return the closed outline with these corners, "x,y x,y ...", rounded by Chaikin's corner cutting.
+
+    A symmetric one is given by its upper half, from nose to tail.
+    """
+    points = np.array([corner.split(",") for corner in corners.split()], dtype=float)
+    if symmetric:
+        points = np.concatenate([points, points[::-1] * (1, -1)])
+    for _ in range(3):
+        following = np.roll(points, -1, axis=0)
+        cut = [0.75 * points + 0.25 * following, 0.25 * points + 0.75 * following]
+        points = np.stack(cut, axis=1).reshape(-1, 2)
+    return points
+
+
+_KINDS = (
+    _Kind(
+        paint=_paint_aquarium_fish,
+        body=_outline(".9,.06 .65,.34 .2,.58 -.3,.46 -.62,.14", symmetric=True),
+        far_fins=(
+            _outline("-.5,.1 -.95,.62 -1.2,.45 -.95,0 -1.2,-.45 -.95,-.62 -.5,-.1"),
+            _outline(".45,.4 .15,.9 -.45,.95 -.5,.25 0,.3"),
+            _outline(".15,-.4 -.1,-.85 -.55,-.85 -.5,-.25 0,-.3"),
+            _outline(".42,-.4 .3,-.9 .14,-.8 .2,-.4"),
+        ),
+        near_fins=(_outline(".25,-.02 -.12,.05 -.15,-.28 .2,-.2"),),
+        eyes=((0.58, 0.12),),
+        eye_size=0.1,
+        lines=(((0.42, 0.3), (0.33, 0.1), (0.34, -0.1), (0.42, -0.3)),),
+        colours=(
+            ((235, 110, 25), (255, 190, 90)),
+            ((245, 160, 30), (255, 215, 120)),
+            ((205, 50, 40), (235, 130, 100)),
+            ((235, 205, 50), (250, 235, 150)),
+            ((45, 90, 190), (110, 160, 220)),
+            ((175, 180, 190), (230, 230, 225)),
+            ((110, 70, 150), (190, 130, 180)),
+        ),
+        scenes=(0.2, 0.2, 0.05, 0.4, 0.15),
+    ),
+    _Kind(
+        paint=_paint_flatfish,
+        body=_outline("1,.08 .8,.34 .3,.56 -.25,.5 -.62,.18 -.8,.1", symmetric=True),
+        far_fins=(
+            _outline(".75,.42 .3,.78 -.3,.72 -.66,.22", symmetric=True),
+            _outline("-.7,.1 -1.08,.26 -1.16,0 -1.08,-.26 -.7,-.1"),
+        ),
+        near_fins=(_outline(".42,.1 .12,.26 .14,.06"),),
+        eyes=((0.76, 0.14), (0.66, -0.1)),
+        eye_size=0.075,
+        lines=(
+            ((0.52, 0.02), (0.4, 0.1), (0.2, 0), (-0.75, 0)),
+            ((0.5, 0.34), (0.44, 0.1), (0.46, -0.1), (0.52, -0.32)),
+        ),
+        colours=(
+            ((125, 98, 62), (150, 122, 80)),
+            ((104, 98, 66), (130, 124, 90)),
+            ((176, 150, 110), (196, 172, 132)),
+            ((80, 66, 50), (104, 88, 66)),
+        ),
+        scenes=(0.1, 0.15, 0.5, 0.05, 0.2),
+        from_above=True,
+    ),
+    _Kind(
+        paint=_paint_ray,
+        body=_outline(".82,.02 .6,.16 .35,.5 .1,1.06 -.1,1.06 -.28,.6 -.55,.2 -.6,.06", symmetric=True),
+        far_fins=(
+            _outline("-.4,.07 -1.1,.035 -1.9,0 -1.9,0 -1.1,-.035 -.4,-.07"),
+            _outline("-.4,.25 -.8,.26 -.7,.02 -.4,.02"),
+            _outline("-.4,-.25 -.8,-.26 -.7,-.02 -.4,-.02"),
+        ),
+        near_fins=(),
+        eyes=((0.48, 0.15), (0.48, -0.15)),
+        eye_size=0.055,
+        lines=(((0.3, 0.12), (-0.5, 0.05)), ((0.3, -0.12), (-0.5, -0.05))),
+        colours=(
+            ((122, 96, 68), (140, 112, 80)),
+            ((96, 100, 110), (116, 120, 128)),
+            ((52, 56, 70), (72, 78, 92)),
+            ((172, 146, 110), (190, 166, 130)),
+        ),
+        scenes=(0.3, 0.2, 0.35, 0.05, 0.1),
+        from_above=True,
+    ),
+    _Kind(
+        paint=_paint_shark,
+        body=_outline(
+            "1.06,.02 .85,.12 .45,.21 .1,.23 -.35,.12 -.8,.05 -.8,-.05 -.35,-.1 .1,-.19 .5,-.18 .8,-.1"
+        ),
+        far_fins=(
+            _outline("-.7,.06 -1.2,.66 -1.3,.62 -.98,.06 -1.1,-.3 -1,-.32 -.7,-.06"),
+            _outline(".3,.14 0,.62 -.1,.6 -.1,.12"),
+            _outline("-.42,.06 -.56,.22 -.6,.2 -.58,.04"),
+            _outline("-.28,-.08 -.44,-.24 -.5,-.22 -.46,-.05"),
+        ),
+        near_fins=(_outline(".44,-.06 .02,-.56 -.08,-.54 .16,-.1"),),
+        eyes=((0.8, 0.05),),
+        eye_size=0.04,
+        lines=(
+            ((0.9, -0.04), (0.8, -0.05), (0.72, -0.09)),
+            ((0.5, 0.08), (0.48, -0.06)),
+            ((0.45, 0.08), (0.43, -0.06)),
+            ((0.4, 0.08), (0.38, -0.06)),
+        ),
+        colours=(
+            ((104, 114, 124), (205, 210, 210)),
+            ((78, 98, 124), (196, 206, 214)),
+            ((122, 112, 96), (208, 204, 190)),
+            ((70, 76, 82), (176, 180, 180)),
+        ),
+        scenes=(0.5, 0.25, 0.1, 0.05, 0.1),
+    ),
+    _Kind(
+        paint=_paint_trout,
+        body=_outline(
+            "1,0 .88,.13 .6,.24 .15,.28 -.35,.18 -.8,.1 -.8,-.1 -.35,-.16 .15,-.28 .6,-.23 .88,-.12"
+        ),
+        far_fins=(
+            _outline("-.7,.1 -1.1,.36 -1.18,.32 -1.02,0 -1.18,-.32 -1.1,-.36 -.7,-.1"),
+            _outline(".14,.22 .04,.48 -.18,.42 -.24,.16"),
+            _outline("-.5,.1 -.62,.24 -.68,.22 -.62,.08"),
+            _outline("-.02,-.2 -.2,-.42 -.26,-.36 -.2,-.18"),
+            _outline("-.38,-.12 -.56,-.34 -.64,-.3 -.6,-.08"),
+        ),
+        near_fins=(_outline(".54,-.1 .26,-.3 .24,-.22 .42,-.08"),),
+        eyes=((0.8, 0.06),),
+        eye_size=0.06,
+        lines=(((0.56, 0.2), (0.5, 0.02), (0.56, -0.16)), ((0.98, -0.04), (0.8, -0.07))),
+        colours=(
+            ((110, 108, 60), (214, 200, 150)),
+            ((132, 100, 60), (222, 190, 130)),
+            ((112, 128, 118), (210, 212, 204)),
+            ((84, 90, 70), (190, 186, 160)),
+        ),
+        scenes=(0.3, 0.2, 0.15, 0.2, 0.15),
+    ),
+)

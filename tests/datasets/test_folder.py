@@ -1,0 +1,170 @@
+"""Image folders: layout, odd files, odd names, links."""
+
+import os
+import struct
+import time
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fishsk._images import check_images
+from fishsk.datasets import load_image_folder
+from fishsk.datasets._folder import _find_images
+
+
+def write_image(path, value=100, size=(8, 8)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (value, 0, 0)).save(path)
+    return path
+
+
+@pytest.fixture
+def fish(tmp_path):
+    """Return a folder of two classes with two images each."""
+    for i, name in enumerate(["shark/b.png", "shark/a.jpg", "ray/2.bmp", "ray/10.png"]):
+        write_image(tmp_path / "fish" / name, value=50 * i)
+    return tmp_path / "fish"
+
+
+def names_in(folder, images):
+    return [os.path.relpath(image, folder) for image in images]
+
+
+def test_sub_folders_are_classes_in_sorted_order(fish):
+    data = load_image_folder(fish)
+    assert names_in(fish, data.images) == ["ray/10.png", "ray/2.bmp", "shark/a.jpg", "shark/b.png"]
+    assert data.target.tolist() == [0, 0, 1, 1]
+    assert data.target.dtype == np.int64
+    assert data.target_names == ["ray", "shark"]
+    assert data.filenames is data.images
+    assert str(fish) in data.DESCR
+    assert "- ray: 2 images" in data.DESCR
+
+
+def test_images_are_what_the_pipeline_takes(fish):
+    X, y = load_image_folder(str(fish), return_X_y=True)
+    images = check_images(X[y == 1])
+    assert [images[i].shape for i in range(2)] == [(8, 8, 3)] * 2
+    assert images[1][0, 0].tolist() == [0, 0, 0]
+
+
+def test_suffixes_in_capitals_and_deeper_folders_count_other_files_do_not(fish):
+    write_image(fish / "ray" / "2025" / "summer" / "x.PNG")
+    for name in ("notes.txt", ".hidden.png", "archive.zip"):
+        (fish / "ray" / name).write_bytes(b"no image")
+    write_image(fish / ".thumbnails" / "t.png")
+    write_image(fish / "cover.png")
+    X, _ = load_image_folder(fish, return_X_y=True)
+    expected = ["ray/10.png", "ray/2.bmp", "ray/2025/summer/x.PNG", "shark/a.jpg", "shark/b.png"]
+    assert names_in(fish, X) == expected
+
+
+def test_a_pipe_with_an_image_name_is_not_opened(fish):
+    os.mkfifo(fish / "ray" / "pipe.png")
+    found = list(_find_images(fish / "ray", links=[]))
+    assert names_in(fish, found) == ["ray/10.png", "ray/2.bmp"]
+
+
+def test_without_class_folders_the_layout_is_explained(tmp_path):
+    write_image(tmp_path / "lonely.png")
+    with pytest.raises(ValueError, match=r"must hold one sub-folder a class.*ray.*shark.*no sub-folder"):
+        load_image_folder(tmp_path)
+
+
+def test_class_folders_without_any_image_are_refused(tmp_path):
+    (tmp_path / "ray").mkdir()
+    with pytest.raises(ValueError, match=r"must hold images \(.bmp, .*Got none in \['ray'\]"):
+        load_image_folder(tmp_path)
+
+
+def test_a_class_folder_without_images_keeps_its_place_and_warns(fish):
+    (fish / "salmon").mkdir()
+    with pytest.warns(UserWarning, match=r"\['salmon'\] hold no images"):
+        data = load_image_folder(fish)
+    assert data.target_names == ["ray", "salmon", "shark"]
+    assert data.target.tolist() == [0, 0, 2, 2]
+
+
+def test_a_missing_folder_is_an_error_of_the_system(tmp_path):
+    with pytest.raises(OSError, match=r"must be an existing folder.*nowhere"):
+        load_image_folder(tmp_path / "nowhere")
+
+
+def test_an_unknown_policy_is_refused(fish):
+    with pytest.raises(ValueError, match=r"on_error must be .*'ignore'"):
+        load_image_folder(fish, on_error="ignore")
+
+
+@pytest.fixture
+def damaged(fish):
+    """Return the folder with an empty, a corrupt and a truncated file among the others."""
+    (fish / "ray" / "1.png").write_bytes(b"")
+    (fish / "ray" / "9.jpg").write_bytes(b"this is text")
+    content = write_image(fish / "shark" / "aa.jpg", size=(64, 64)).read_bytes()
+    (fish / "shark" / "aa.jpg").write_bytes(content[: len(content) // 2])
+    return fish
+
+
+def test_fault_24_all_bad_files_are_listed(damaged):
+    with pytest.raises(ValueError, match="3 of 7 images cannot be read") as caught:
+        load_image_folder(damaged)
+    assert [name in str(caught.value) for name in ("1.png", "9.jpg", "aa.jpg", "b.png")] == [True] * 3 + [
+        False
+    ]
+
+
+def test_fault_24_bad_files_are_skipped_with_labels_aligned(damaged):
+    with pytest.warns(UserWarning, match="3 of 7 images cannot be read") as caught:
+        X, y = load_image_folder(damaged, on_error="skip", return_X_y=True)
+    assert len(caught) == 1
+    assert names_in(damaged, X) == ["ray/10.png", "ray/2.bmp", "shark/a.jpg", "shark/b.png"]
+    assert y.tolist() == [0, 0, 1, 1]
+
+
+def test_fault_24_nothing_but_bad_files_is_an_error_even_when_skipping(tmp_path):
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "1.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="1 of 1 images cannot be read"):
+        load_image_folder(tmp_path, on_error="skip")
+
+
+def png_chunk(name, content):
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def test_fault_25_an_image_bomb_is_refused_from_its_header(fish):
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
+    rows = png_chunk(b"IDAT", zlib.compress(bytes(10_000)))
+    (fish / "ray" / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + rows + png_chunk(b"IEND", b""))
+    start = time.monotonic()
+    with pytest.raises(ValueError, match=r"1 of 5 images cannot be read:\n.*bomb.png.*too large"):
+        load_image_folder(fish)
+    assert time.monotonic() - start < 5
+
+
+def test_fault_26_links_are_not_followed(fish, tmp_path):
+    outside = write_image(tmp_path / "outside" / "secret.png")
+    (fish / "ray" / "loop").symlink_to(fish, target_is_directory=True)
+    (fish / "ray" / "out").symlink_to(outside.parent, target_is_directory=True)
+    (fish / "ray" / "link.png").symlink_to(outside)
+    (fish / "whale").symlink_to(outside.parent, target_is_directory=True)
+    with pytest.warns(UserWarning, match="4 symbolic links are not followed") as caught:
+        data = load_image_folder(fish)
+    assert len(caught) == 1
+    assert len(data.images) == 4
+    assert data.target_names == ["ray", "shark"]
+
+
+def test_fault_26_the_folder_itself_may_be_a_link(fish, tmp_path):
+    (tmp_path / "link").symlink_to(fish, target_is_directory=True)
+    assert len(load_image_folder(tmp_path / "link").images) == 4
+
+
+def test_fault_27_spaces_and_letters_of_any_script_work(tmp_path):
+    paths = [write_image(tmp_path / "poissons ünd 魚" / name) for name in ("mój węgorz.png", "サメ 1.jpg")]
+    data = load_image_folder(tmp_path)
+    assert data.target_names == ["poissons ünd 魚"]
+    assert sorted(data.images) == sorted(map(str, paths))
+    assert check_images(data.images)[0].shape == (8, 8, 3)
