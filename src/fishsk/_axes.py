@@ -1,0 +1,52 @@
+"""Axes and colors that the displays share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+# Wong, Nature Methods 8:441 (2011): colour-blind eyes tell them apart. The second pair is for dark grounds.
+_ON_LIGHT, _ON_DARK = ("#0072B2", "#D55E00"), ("#56B4E9", "#E69F00")
+
+
+def make_axes(
+    ax: Any, shape: tuple[int, int], n_axes: int, *, figsize: tuple[float, float], **grid_kw: Any
+) -> tuple[Any, Any, np.ndarray]:
+    """Return (figure, divided axes or None, array of axes) as scikit-learn's displays understand `ax`."""
+    import matplotlib.pyplot as plt
+
+    if ax is None:
+        figure = plt.figure(figsize=figsize, layout="constrained")
+        axes = _add_subplots(figure, figure.add_gridspec(*shape, height_ratios=grid_kw.get("height_ratios")))
+    elif isinstance(ax, plt.Axes):
+        if not ax.axison or ax.get_subplotspec() is None:
+            raise ValueError(
+                "ax must be an axes of matplotlib.pyplot.subplots that is switched on; a display switches "
+                f"off what it divides. Got {ax!r}. Pass display.axes_ to draw into the same panels again."
+            )
+        ax.set_axis_off()
+        axes = _add_subplots(ax.figure, ax.get_subplotspec().subgridspec(*shape, **grid_kw))
+    else:
+        axes, ax = np.asarray(ax, dtype=object), None
+        if axes.size < n_axes:
+            raise ValueError(
+                f"ax must hold at least {n_axes} axes. Got {axes.size}. Pass more, or one axes to divide."
+            )
+    for surplus in axes.flat[n_axes:]:
+        surplus.set_axis_off()
+    return axes.flat[0].figure, ax, axes
+
+
+def _add_subplots(figure: Any, grid: Any) -> np.ndarray:
+    axes = np.empty((grid.nrows, grid.ncols), dtype=object)
+    for index in np.ndindex(axes.shape):
+        axes[index] = figure.add_subplot(grid[index])
+    return axes
+
+
+def palette(axes: Any) -> tuple[str, str]:
+    """Return the two colours of a figure that stand out on its ground."""
+    from matplotlib.colors import to_rgb
+
+    return _ON_LIGHT if np.mean(to_rgb(axes.figure.get_facecolor())) > 0.5 else _ON_DARK
