@@ -18,6 +18,7 @@ from sklearn.utils.validation import validate_data
 
 from fishsk._images import Images, check_images
 from fishsk._process import check_not_forked
+from fishsk._stamp import StampedMixin
 from fishsk._store import FeatureStore, default_folder
 from fishsk._weights import LAYERS, PREPROCESSINGS, Preprocessing, Weights, load_backbone, resolve_weights
 
@@ -30,7 +31,7 @@ _BATCH_PIXELS = (
 _WRITE_EVERY = 5.0  # seconds of work that a killed run may lose
 
 
-class VGG16FeatureTransformer(TransformerMixin, BaseEstimator):
+class VGG16FeatureTransformer(TransformerMixin, StampedMixin, BaseEstimator):
     """Features of images from the frozen convolutions of VGG16 [1]_.
 
     Images are resized, preprocessed and run through the convolutions; the outputs of some layers are pooled
@@ -232,8 +233,8 @@ class VGG16FeatureTransformer(TransformerMixin, BaseEstimator):
             raise ValueError(f"layers must be different names of {', '.join(LAYERS)}. Got {self.layers!r}.")
         size = weights.image_size if self.image_size is None else self.image_size
         size = tuple(size) if isinstance(size, tuple | list) else (size, size)
-        if len(size) != 2 or min(size) < 32:
-            raise ValueError(f"image_size must be (height, width) of at least 32. Got {self.image_size!r}.")
+        if len(size) != 2 or not all(isinstance(side, Integral) and side >= 32 for side in size):
+            raise ValueError(f"image_size must be (height, width), integers >= 32. Got {self.image_size!r}.")
         preprocessing = (
             weights.preprocessing if self.preprocessing is None else PREPROCESSINGS[self.preprocessing]
         )

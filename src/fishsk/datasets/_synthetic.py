@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import RandomState
 from sklearn.utils import check_random_state
 
-from ._scenes import (
+from fishsk.datasets._scenes import (
     CIRCLE,
     SCENES,
     add_bubbles,

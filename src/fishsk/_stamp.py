@@ -1,0 +1,29 @@
+"""Stamp pickled estimators with the version of fishsk, as scikit-learn stamps its own."""
+
+import warnings
+from importlib.metadata import version
+from typing import Any
+
+
+class StampedMixin:
+    """Mixin that warns where one version of fishsk unpickles what another has pickled.
+
+    It stands before `sklearn.base.BaseEstimator` among the bases.
+    """
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: Any = super().__getstate__()
+        return state | {"_fishsk_version": version("fishsk")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        pickled, current = state.pop("_fishsk_version", "an unknown version"), version("fishsk")
+        if pickled != current:
+            warnings.warn(
+                f"This {type(self).__name__} was pickled by fishsk {pickled}, and is read by {current}: it "
+                "may not work, or give other results. Fit it again, or read it with the version that wrote "
+                "it.",
+                UserWarning,
+                stacklevel=2,
+            )
+        super().__setstate__(state)  # type: ignore[misc]

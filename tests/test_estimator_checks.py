@@ -1,0 +1,42 @@
+"""scikit-learn's own estimator checks, in full."""
+
+import pytest
+from sklearn.utils.estimator_checks import check_estimator
+
+from fishsk import KerasHeadClassifier, VGG16FeatureTransformer
+
+
+def run_checks(estimator, *, n_least, allowed):
+    """Run every check of scikit-learn; `allowed` maps those that may be left to how they end."""
+    results = check_estimator(estimator, on_skip=None, on_fail=None)
+    left = {result["check_name"]: result for result in results if result["status"] != "passed"}
+    surprises = {
+        name: result["exception"] for name, result in left.items() if allowed.get(name) != result["status"]
+    }
+    assert not surprises
+    assert len(results) >= n_least
+
+
+# Many checks fit a handful of rows, which leave no validation part.
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:A validation part of:UserWarning")
+def test_the_head_passes_scikit_learns_checks():
+    run_checks(
+        KerasHeadClassifier(hidden_units=16, learning_rate=0.02, epochs=10, batch_size=16),
+        n_least=62,
+        allowed={
+            "check_array_api_input": "skipped",
+            # As for MLPClassifier and SGDClassifier: batches and dropout are drawn by row. In its stead see
+            # test_head.test_weights_are_repetitions.
+            "check_sample_weight_equivalence_on_dense_data": "failed",
+        },
+    )
+
+
+def test_the_transformer_passes_scikit_learns_checks():
+    # A row is a gray strip of an image, so that the checks' 2-D arrays are images.
+    run_checks(
+        VGG16FeatureTransformer(weights=None, image_size=32, image_shape=(1, -1, 1), input_range=None),
+        n_least=46,  # one less than where fit is required: check_estimators_unfitted has nothing to ask
+        allowed={"check_array_api_input": "skipped"},
+    )
