@@ -1,0 +1,144 @@
+"""make_fish_pipeline among the tools of scikit-learn."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone, is_classifier
+from sklearn.metrics import classification_report
+from sklearn.model_selection import (
+    GridSearchCV,
+    RandomizedSearchCV,
+    cross_val_predict,
+    cross_val_score,
+    cross_validate,
+    learning_curve,
+    permutation_test_score,
+)
+
+from fishsk import make_fish_pipeline
+from fishsk.datasets import fetch_cifar100_fish, make_fish_images
+
+QUICK = {
+    "features__layers": ["block1_pool", "block2_pool"],
+    "head__hidden_units": 16,
+    "head__epochs": 8,
+    "head__validation_fraction": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def fish():
+    return make_fish_images(100, random_state=0)
+
+
+@pytest.fixture
+def pipeline():
+    return make_fish_pipeline(weights=None, features__image_size=32, random_state=0, **QUICK)
+
+
+def test_steps_and_parameters_have_scikit_learns_names():
+    pipeline = make_fish_pipeline(weights="cifar95", head__dropout=0.2, scale="passthrough", random_state=3)
+    assert list(pipeline.named_steps) == ["features", "scale", "head"]
+    assert pipeline["features"].weights == "cifar95"
+    assert pipeline.get_params()["head__dropout"] == 0.2
+    assert pipeline["head"].random_state == 3
+    assert pipeline["scale"] == "passthrough"
+
+
+def test_the_report_recipe_is_the_report_to_the_letter():
+    pipeline = make_fish_pipeline(recipe="report")
+    features, head = pipeline["features"], pipeline["head"]
+    assert (features.weights, features.pooling, features.preprocessing) == ("imagenet", None, "unit")
+    assert len(features.get_feature_names_out()) == 7 * 7 * 512
+    assert (head.hidden_units, head.dropout, head.epochs, head.batch_size) == (512, 0.5, 20, 32)
+    assert (head.lr_factor, head.lr_patience, head.early_stopping) == (0.5, 3, False)
+    assert head.validation_fraction == 0.1
+    assert pipeline["scale"] == "passthrough"
+
+
+def test_parameters_win_over_the_recipe():
+    assert make_fish_pipeline(recipe="report", head__epochs=3)["head"].epochs == 3
+
+
+@pytest.mark.parametrize(("params", "match"), [({"recipe": "best"}, "recipe"), ({"head__depth": 3}, "depth")])
+def test_wrong_parameters_are_named(params, match):
+    with pytest.raises(ValueError, match=match):
+        make_fish_pipeline(**params)
+
+
+def test_it_is_a_classifier_that_can_be_cloned_and_drawn(pipeline):
+    assert is_classifier(pipeline)
+    assert clone(pipeline).get_params()["features__weights"] is None
+    assert "KerasHeadClassifier" in pipeline._repr_html_()
+
+
+def test_it_learns_and_reports(fish, pipeline):
+    X, y = fish
+    pipeline.set_params(head__epochs=40).fit(X[:80], y[:80])
+    assert pipeline.score(X[:80], y[:80]) > 0.6
+    assert "macro avg" in classification_report(y[80:], pipeline.predict(X[80:]), zero_division=0)
+
+
+def test_sorted_labels_score_as_well_as_shuffled_ones(pipeline):
+    X, y = make_fish_images(300, random_state=0)
+    order = np.argsort(y, kind="stable")
+    pipeline.set_params(features__layers=["block1_pool", "block2_pool", "block3_pool"], head__hidden_units=64)
+    shuffled, in_order = (cross_val_score(pipeline, X[rows], y[rows], cv=3) for rows in (slice(None), order))
+    assert abs(shuffled.mean() - in_order.mean()) < 0.12
+    assert in_order.mean() > 0.3
+
+
+def test_searches_run_the_network_once_an_image_and_feature_setting(fish, pipeline, n_extracted):
+    X, y = fish
+    grid = {"head__dropout": [0.2, 0.5], "features__pooling": ["avg", "max"]}
+    search = GridSearchCV(pipeline, grid, cv=3).fit(X, y)
+    assert n_extracted() == 200
+    RandomizedSearchCV(pipeline, grid, n_iter=2, cv=2, random_state=0).fit(X, y)
+    assert n_extracted() == 200
+    assert search.cv_results_["mean_test_score"].shape == (4,)
+
+
+def test_halving_search_runs_the_network_once_an_image(fish, pipeline, n_extracted):
+    from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+    from sklearn.model_selection import HalvingGridSearchCV
+
+    search = HalvingGridSearchCV(
+        pipeline,
+        {"head__epochs": [2, 4, 8]},
+        min_resources=25,
+        cv=2,
+        random_state=0,
+    )
+    search.fit(*fish)
+    assert n_extracted() == 100
+
+
+def test_processes_give_the_same_scores_as_one(fish, pipeline):
+    one = cross_val_score(pipeline, *fish, cv=2)
+    two = cross_val_score(pipeline, *fish, cv=2, n_jobs=2)
+    np.testing.assert_array_equal(one, two)
+
+
+def test_two_fits_with_one_seed_give_the_same_bits(fish, pipeline):
+    first, second = (clone(pipeline).fit(*fish).predict_proba(fish[0]) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_the_other_tools_of_model_selection_work(fish, pipeline):
+    X, y = fish
+    assert cross_val_predict(pipeline, X, y, cv=2, method="predict_proba").shape == (100, 5)
+    assert (
+        cross_validate(pipeline, X, y, cv=2, scoring=["accuracy", "roc_auc_ovr"])["test_roc_auc_ovr"].size
+        == 2
+    )
+    sizes, _, scores = learning_curve(pipeline, X, y, cv=2, train_sizes=[0.5, 1.0])
+    assert scores.shape == (len(sizes), 2)
+    assert permutation_test_score(pipeline, X, y, cv=2, n_permutations=2)[2] <= 1
+
+
+@pytest.mark.shared_data
+def test_the_main_job_on_real_fish(shared_dir):
+    train, test = (fetch_cifar100_fish(subset=subset, data_home=shared_dir) for subset in ("train", "test"))
+    rows = np.arange(0, 2000, 4)
+    pipeline = make_fish_pipeline(weights="cifar95", random_state=0)
+    pipeline.fit(train.images[rows], train.target[rows])
+    assert pipeline.score(test.images[:100], test.target[:100]) > 0.4
