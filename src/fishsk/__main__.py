@@ -1,0 +1,8 @@
+"""Run fishsk's command line: ``python -m fishsk``."""
+
+import sys
+
+from fishsk._cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""How good predictions are: one record of plain arrays and numbers, for every place that shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+from sklearn.metrics import classification_report, confusion_matrix
+
+_N_DRAWS = 1000  # of the bootstrap
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Predictions on images that were not trained on, and what follows from them.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,)
+        Every label, true or predicted, sorted.
+    known_classes : ndarray of shape (n_known_classes,)
+        The labels that the classifier was trained on.
+    y_true, y_pred : ndarray of shape (n_samples,)
+        True and predicted labels.
+    proba : ndarray of shape (n_samples, n_known_classes)
+        Predicted probabilities; NaN where the classifier gives none.
+    confidence : ndarray of shape (n_samples,)
+        The probability of the predicted class; NaN where the classifier gives none.
+    accuracy : float
+        The share of right predictions, 0 to 1.
+    interval : (float, float)
+        The 95 % interval of the accuracy (Wilson's score interval).
+    macro_f1 : float
+        The mean of the classes' F1 scores.
+    macro_f1_interval : (float, float)
+        Its 95 % interval (percentiles of a bootstrap over the images).
+    recall_intervals : ndarray of shape (n_classes, 2)
+        The 95 % interval of each class's recall (Wilson's); NaN for a class without images.
+    per_class : dict
+        scikit-learn's classification report as a dict.
+    confusion : ndarray of shape (n_classes, n_classes)
+        Counts; rows are true classes.
+    mistakes : ndarray of int
+        Indices of the wrong predictions, the most confident first.
+    """
+
+    classes: np.ndarray
+    known_classes: np.ndarray
+    y_true: np.ndarray
+    y_pred: np.ndarray
+    proba: np.ndarray
+    confidence: np.ndarray
+    accuracy: float
+    interval: tuple[float, float]
+    macro_f1: float
+    macro_f1_interval: tuple[float, float]
+    recall_intervals: np.ndarray
+    per_class: dict[str, Any]
+    confusion: np.ndarray
+    mistakes: np.ndarray
+
+
+def evaluate(estimator: Any, X: Any, y: Any) -> Evaluation:
+    """Predict `X` with a fitted classifier and compare with `y`."""
+    classes = np.asarray(estimator.classes_)
+    if hasattr(estimator, "predict_proba"):
+        return evaluate_predictions(y, estimator.predict_proba(X), classes)
+    return evaluate_predictions(y, np.full((len(y), len(classes)), np.nan), classes, estimator.predict(X))
+
+
+def evaluate_predictions(
+    y_true: Any, proba: np.ndarray, classes: np.ndarray, y_pred: Any = None
+) -> Evaluation:
+    """Compare true labels with predictions.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        True labels; one that is not in `classes` counts as predicted wrong.
+    proba : ndarray of shape (n_samples, n_classes)
+        Probabilities, columns as in `classes`.
+    classes : ndarray of shape (n_classes,)
+        The labels the classifier knows.
+    y_pred : array-like of shape (n_samples,), default=None
+        Predicted labels; by default the most probable ones.
+
+    Returns
+    -------
+    Evaluation
+        See there.
+    """
+    y_true = np.asarray(y_true)
+    classes = np.asarray(classes)
+    y_pred = classes[proba.argmax(axis=1)] if y_pred is None else np.asarray(y_pred)
+    confidence = proba.max(axis=1)
+    labels = np.union1d(classes, y_true)
+    right = y_true == y_pred
+    wrong = np.flatnonzero(~right)
+    confusion = confusion_matrix(y_true, y_pred, labels=labels)
+    return Evaluation(
+        classes=labels,
+        known_classes=classes,
+        y_true=y_true,
+        y_pred=y_pred,
+        proba=proba,
+        confidence=confidence,
+        accuracy=float(right.mean()),
+        interval=accuracy_interval(right),
+        macro_f1=float(_macro_f1(confusion)),
+        macro_f1_interval=_macro_f1_interval(confusion),
+        recall_intervals=np.array([accuracy_interval(right[y_true == label]) for label in labels]),
+        per_class=classification_report(y_true, y_pred, labels=labels, output_dict=True, zero_division=0.0),
+        confusion=confusion,
+        mistakes=wrong[np.argsort(-confidence[wrong], kind="stable")],
+    )
+
+
+def accuracy_interval(right: np.ndarray) -> tuple[float, float]:
+    """Return Wilson's 95 % score interval of a share of successes [1]_; NaN for a share of nothing.
+
+    References
+    ----------
+    .. [1] E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of
+       the American Statistical Association 22 (1927), https://doi.org/10.1080/01621459.1927.10502953
+    """
+    if not len(right):
+        return float("nan"), float("nan")
+    interval = binomtest(int(np.sum(right)), len(right)).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def _macro_f1(confusion: np.ndarray) -> np.ndarray:
+    """Return the mean F1 score of confusion matrices (..., n_classes, n_classes); 0 for an absent class."""
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    sizes = confusion.sum(axis=-1) + confusion.sum(axis=-2)
+    return (2 * hits / np.maximum(sizes, 1)).mean(axis=-1)
+
+
+def _macro_f1_interval(confusion: np.ndarray) -> tuple[float, float]:
+    """Return the 2.5 and 97.5 % percentiles of a bootstrap over the images, always with the same seed."""
+    n_samples = int(confusion.sum())
+    # To draw images with replacement is to draw the cells that they fell into.
+    draws = np.random.default_rng(0).multinomial(n_samples, confusion.ravel() / n_samples, size=_N_DRAWS)
+    low, high = np.percentile(_macro_f1(draws.reshape(_N_DRAWS, *confusion.shape)), [2.5, 97.5])
+    return float(low), float(high)
