@@ -1,6 +1,7 @@
 """Where weights come from, and what happens to files that are not what they should be."""
 
 import http.server
+import importlib.util
 import json
 import threading
 from pathlib import Path
@@ -169,6 +170,43 @@ def test_shipped_weights_are_plain_vgg16_layers_of_at_most_8_mb():
     assert {str(array.dtype) for array in tensors.values()} == {"float16"}
     assert _weights._CIFAR95_FILE.stat().st_size <= 8e6
     assert resolve_weights("cifar95").image_size == (32, 32)
+
+
+@pytest.fixture(scope="module")
+def fold_convolution():
+    """Return the function that the shipped weights were folded with."""
+    path = Path(__file__).parents[1] / "tools" / "pretrain" / "folding.py"
+    spec = importlib.util.spec_from_file_location("folding", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.fold_convolution
+
+
+@pytest.mark.parametrize(
+    ("name", "skip"),
+    [("block1_conv1", False), ("block1_conv2", True), ("block4_conv1", False), ("block5_conv3", True)],
+)
+def test_folding_is_exact_for_shipped_layers(fold_convolution, rng, name, skip):
+    import keras
+
+    kernel = load_file(_weights._CIFAR95_FILE)[f"{name}/kernel"].astype(np.float32)
+    n_in, n_out = kernel.shape[2:]
+    gamma, variance = rng.uniform(0.5, 2, n_out), rng.uniform(0.5, 2, n_out)
+    beta, mean = rng.normal(size=n_out), rng.normal(size=n_out)
+    x = rng.normal(size=(2, 8, 8, n_in)).astype(np.float32)
+
+    convolve = keras.layers.Conv2D(n_out, 3, padding="same", use_bias=False)
+    normalize = keras.layers.BatchNormalization(epsilon=1e-5)
+    convolved = convolve(x)
+    convolve.set_weights([kernel])
+    normalize(convolved)
+    normalize.set_weights([gamma, beta, mean, variance])
+    apart = normalize(convolve(x), training=False).numpy() + (x if skip else 0)
+
+    together = keras.layers.Conv2D(n_out, 3, padding="same")
+    together(x)
+    together.set_weights(fold_convolution(kernel, gamma, beta, mean, variance, epsilon=1e-5, skip=skip))
+    np.testing.assert_allclose(together(x).numpy(), apart, rtol=1e-5, atol=1e-5 * np.abs(apart).max())
 
 
 class ImagenetServer(http.server.BaseHTTPRequestHandler):

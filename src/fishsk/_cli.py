@@ -7,6 +7,7 @@ import csv
 import json
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -80,7 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit, as argparse does it), 130 where the user interrupted.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    argv = sys.argv[1:] if argv is None else list(argv)
     arguments = _build_parser().parse_args(argv)
+    arguments.command_line = shlex.join(["python", "-m", "fishsk", *argv])
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
         return arguments.run(arguments) or 0
@@ -220,6 +223,7 @@ def _demo(arguments: argparse.Namespace) -> None:
         offline=arguments.offline,
         output=arguments.output,
         random_state=arguments.seed,
+        command_line=arguments.command_line,
     )
     _finish(screen)
 
@@ -347,10 +351,23 @@ def _report(arguments: argparse.Namespace) -> None:
     pipeline = load_pipeline(arguments.model)
     paths, y = _load_folder(arguments)
     X_train, y_train = (None, None) if arguments.train is None else _load_folder(arguments, arguments.train)
-    pipeline["features"].set_params(verbose=1)
-    written = write_report(
-        pipeline, paths, y, arguments.output, X_train=X_train, y_train=y_train, title=arguments.title
-    )
+    features = pipeline["features"].set_params(verbose=1)
+    with screen.measured("features"):
+        for X in (paths, X_train):
+            if X is not None:
+                features.transform(X)
+    features.set_params(verbose=0)
+    with screen.stage("report"):
+        written = write_report(
+            pipeline,
+            paths,
+            y,
+            arguments.output,
+            X_train=X_train,
+            y_train=y_train,
+            title=arguments.title,
+            reproduce=arguments.command_line,
+        )
     screen.fact("Images", f"{len(paths)} test images in {arguments.folder}", n_test=len(paths))
     screen.fact("Report", f"{written} (open it in a browser)", report=str(written))
     _finish(screen)

@@ -46,6 +46,7 @@ def run_demo(
     offline: bool,
     output: Path,
     random_state: int,
+    command_line: str,
 ) -> None:
     """Train, test and explain a fish classifier; write its figures and its report to `output`."""
     with screen.measured("find images"):
@@ -90,6 +91,7 @@ def run_demo(
             y_train=fish.y_train,
             image_names=fish.origins,
             title="Which fish is it?",
+            reproduce=command_line,
         )
     screen.show_seconds()
     screen.fact("Figures", ", ".join(map(str, written)), figures=[str(path) for path in written])

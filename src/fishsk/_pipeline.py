@@ -11,10 +11,14 @@ from fishsk._vgg16 import VGG16FeatureTransformer
 
 # What cross-validation on training images showed best, by weights (docs: "Which weights?"); weights
 # that are not named here get those of ImageNet.
-_STAGES = ["block3_pool", "block4_pool", "block5_conv3", "block5_pool"]
 _DEFAULT_RECIPES: dict[str | None, dict[str, object]] = {
     "imagenet": {"features__layers": ["block4_pool", "block5_pool"]},
-    "cifar95": {"features__layers": _STAGES, "features__mirror": True},
+    "cifar95": {
+        "features__layers": ["block3_pool", "block4_pool", "block5_pool"],
+        "features__pooling": None,
+        "features__mirror": True,
+        "head__l2": 1e-3,
+    },
     None: {"features__layers": ["block1_pool", "block2_pool", "block3_pool"]},
 }
 _REPORT_RECIPE: dict[str, object] = {

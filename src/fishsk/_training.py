@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import keras  # noqa: TID253
+import keras
 import numpy as np
-import tensorflow as tf  # noqa: TID253
-from scikeras._utils import route_params, try_to_convert_strings_to_classes, unflatten_params  # noqa: TID253
+import tensorflow as tf
+from scikeras._utils import route_params, try_to_convert_strings_to_classes, unflatten_params
 
 _METRICS = ("loss", "accuracy")
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")

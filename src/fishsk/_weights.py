@@ -35,7 +35,7 @@ _IMAGENET_MD5 = "6d6bbae143d832006294945121d1f1fc"
 _TIMEOUT = 10  # seconds without an answer or a byte
 
 _CIFAR95_FILE = Path(__file__).parent / "weights" / "cifar95.safetensors"
-_CIFAR95_SHA256 = "2a0df5bdee4ac3551d71028ebf65ca6b8f4b984b8d606a5a60988d54a066fb9d"
+_CIFAR95_SHA256 = "a14f15ebf559a3efc5ba635b704ec5c2a6c825a3e5b1f4990f5b1de43c930c3b"
 
 
 @dataclass(frozen=True)

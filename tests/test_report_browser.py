@@ -1,0 +1,143 @@
+"""A report in a real browser: Chromium, driven by Playwright."""
+
+import shutil
+
+import pytest
+from test_report import HOSTILE, write
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright (pip install playwright)")
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
+
+SWITCHES = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("report")).as_uri()
+
+
+@pytest.fixture(scope="module")
+def hostile_report(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("hostile"), HOSTILE, title=HOSTILE[1]).as_uri()
+
+
+@pytest.fixture
+def open_page(browser):
+    """Return a function that opens a page; it asserts in the end that all of them were silent and alone."""
+    contexts, messages, requests = [], [], []
+
+    def open_page(uri, **options):
+        context = browser.new_context(**({"viewport": DESKTOP} | options))
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.on("dialog", lambda dialog: messages.append(dialog.message))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(uri)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert messages == []
+    assert [url for url in requests if not url.startswith(("data:", "file:"))] == []
+    assert len([url for url in requests if url.startswith("file:")]) == len(contexts)
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize("names", ["report", "hostile_report"])
+def test_it_fits_the_width(open_page, names, viewport, request):
+    page = open_page(request.getfixturevalue(names), viewport=viewport)
+    assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+    box = page.get_by_role("heading", level=1).bounding_box()
+    assert 0 <= box["x"] < box["x"] + box["width"] <= viewport["width"]
+
+
+def test_a_click_opens_a_cells_images_and_another_closes_them(open_page, report):
+    page = open_page(report, viewport=PHONE)
+    button, panel = page.locator(".matrix .wrong button").first, page.locator(".panel.wrong").first
+    assert not panel.is_visible()
+    button.click()
+    images = panel.get_by_role("img")
+    assert images.count() == int(button.inner_text())
+    assert images.first.bounding_box()["width"] > 80
+    panel.get_by_role("button", name="Close").click()
+    assert not panel.is_visible()
+
+
+def test_a_cell_works_by_keyboard_and_the_focus_comes_back(open_page, report):
+    page = open_page(report)
+    button, panel = page.locator(".matrix .right button").first, page.locator(".panel.right").first
+    button.focus()
+    page.keyboard.press("Enter")
+    assert panel.is_visible()
+    assert page.evaluate("document.activeElement.innerText") == "Close"
+    page.keyboard.press("Escape")
+    assert not panel.is_visible()
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == button.get_attribute(
+        "aria-label"
+    )
+    assert button.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
+
+
+def test_screen_readers_are_told_whether_a_cell_is_open(open_page, report):
+    page = open_page(report)
+    button = page.locator(".matrix .wrong button").first
+    label = button.get_attribute("aria-label")
+
+    def is_expanded():
+        nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+        buttons = [node for node in nodes if node.get("role", {}).get("value") == "button"]
+        (node,) = (node for node in buttons if node["name"]["value"] == label)
+        return {each["name"]: each["value"].get("value") for each in node["properties"]}["expanded"]
+
+    assert not is_expanded()
+    button.click()
+    assert is_expanded()
+
+
+def test_fault_40_markup_in_names_is_shown_as_text(open_page, hostile_report):
+    page = open_page(hostile_report)
+    assert page.get_by_role("heading", level=1).inner_text() == HOSTILE[1]
+    assert page.title() == HOSTILE[1]
+    cells = page.locator("#scores tbody th").all_inner_texts()
+    assert [" ".join(cell.split()) for cell in cells] == list(HOSTILE)
+    page.locator(".matrix button").first.click()
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("script, img[src=x]").count() == 0
+
+
+def test_it_is_dark_where_the_reader_wants_it_dark(open_page, report):
+    page = open_page(report, color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(17, 23, 29)"
+    assert page.locator("#calibration .on-dark").is_visible()
+    assert not page.locator("#calibration .on-light").is_visible()
+
+
+def test_paper_shows_the_mistakes_of_every_cell_and_no_buttons(open_page, report):
+    page = open_page(report, color_scheme="dark")
+    page.emulate_media(media="print")
+    assert page.locator(".panel.wrong").first.is_visible()
+    assert not page.locator(".panel.right").first.is_visible()
+    assert not page.get_by_role("button", name="Close").first.is_visible()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.locator("#calibration .on-light").is_visible()
