@@ -246,7 +246,7 @@ def save_study_figures(folder: Path, study: Any) -> list[Path]:
     if len({trial.value for trial in finished}) < 2:
         del draw["importances.png"]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.simplefilter("ignore")  # the plots are experimental, and warn of equal values
         for name, plot in draw.items():
             figure = plot(study).get_figure()
             figure.set_size_inches(10, 5)

@@ -1,0 +1,135 @@
+"""Directives whose content follows from the package itself, so that no page can fall behind it."""
+
+import argparse
+import os
+
+from sphinx.util.docutils import SphinxDirective
+
+from fishsk import VGG16FeatureTransformer, make_fish_pipeline
+from fishsk._cli import _build_parser
+from fishsk._weights import CONVOLUTIONS, resolve_weights
+
+
+class CommandHelp(SphinxDirective):
+    """The help texts of the command line and of each of its commands."""
+
+    def run(self):
+        """Return a section a command."""
+        os.environ["COLUMNS"] = "88"
+        parser = _build_parser()
+        (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+        lines = _literal(parser.format_help())
+        for name, command in commands.choices.items():
+            lines += [name, "-" * len(name), "", *_literal(command.format_help())]
+        return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
+
+
+class WeightsFacts(SphinxDirective):
+    """What can be counted of the weights: sizes, parameters, multiplications."""
+
+    def run(self):
+        """Return a table."""
+        rows = {
+            "Images are resized to": lambda w: " x ".join(map(str, w.image_size)),
+            "Channels of the five blocks": lambda w: ", ".join(map(str, w.widths)),
+            "Parameters of the 13 convolutions": lambda w: f"{count_parameters(w) / 1e6:.2f} million",
+            "Work for an image at that size": lambda w: f"{2 * count_multiplications(w) / 1e9:.3g} GFLOP",
+            "Features, default recipe": lambda w: f"{count_features(w.name):,}",
+        }
+        weights = [resolve_weights(name) for name in ("cifar95", "imagenet")]
+        lines = [".. list-table::", "   :header-rows: 1", "   :stub-columns: 1", ""]
+        lines += ["   * -", "     - ``cifar95``", "     - ``imagenet``"]
+        for title, count in rows.items():
+            lines += [f"   * - {title}", *(f"     - {count(each)}" for each in weights)]
+        size = weights[0].path.stat().st_size / 1e6
+        lines += [
+            "   * - Where they are",
+            f"     - in the package, {size:.1f} MB",
+            "     - a download of 59 MB",
+        ]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+class ScalingArithmetic(SphinxDirective):
+    """Seconds, bytes and dollars for large numbers of images, from rates that the options state."""
+
+    option_spec = {
+        "cifar95-rate": float,  # images a second on one core
+        "imagenet-rate": float,
+        "dollars": float,  # for an hour of one core
+    }
+
+    def run(self):
+        """Return a table."""
+        lines = [".. list-table::", "   :header-rows: 1", ""]
+        titles = ["Images", "Weights", "Core-hours", "Dollars", "256 cores take", "Bytes of features"]
+        lines += [("   * - " if title == titles[0] else "     - ") + title for title in titles]
+        for n_images, words in ((1e6, "10\\ :sup:`6`"), (1e9, "10\\ :sup:`9`")):
+            for weights in ("cifar95", "imagenet"):
+                core_hours = n_images / self.options[f"{weights}-rate"] / 3600
+                cells = [
+                    words,
+                    f"``{weights}``",
+                    f"{core_hours:,.0f}" if core_hours >= 10 else f"{core_hours:.1f}",
+                    f"{_round(core_hours * self.options['dollars'])}",
+                    _time(core_hours * 3600 / 256),
+                    _bytes(n_images * 4 * count_features(weights)),
+                ]
+                lines += [("   * - " if i == 0 else "     - ") + cell for i, cell in enumerate(cells)]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+def count_parameters(weights) -> int:
+    """Return the number of kernel values and biases."""
+    return sum(9 * n_in * n_out + n_out for _, n_in, n_out in _convolutions(weights))
+
+
+def count_multiplications(weights) -> int:
+    """Return the multiplications for one image at its native size; each comes with an addition."""
+    height, width = weights.image_size
+    return sum(
+        9 * n_in * n_out * (height >> (block - 1)) * (width >> (block - 1))
+        for block, n_in, n_out in _convolutions(weights)
+    )
+
+
+def count_features(weights: str) -> int:
+    """Return the columns that the default recipe makes."""
+    features: VGG16FeatureTransformer = make_fish_pipeline(weights=weights)["features"]
+    return len(features.get_feature_names_out())
+
+
+def _convolutions(weights):
+    """Yield the block, the channels that go in and those that come out of each convolution."""
+    n_in = 3
+    for name in CONVOLUTIONS:
+        block = int(name[5])
+        yield block, n_in, weights.widths[block - 1]
+        n_in = weights.widths[block - 1]
+
+
+def _literal(text: str) -> list[str]:
+    return [".. code-block:: text", "", *(f"   {line}" for line in text.rstrip().splitlines()), ""]
+
+
+def _round(dollars: float) -> str:
+    return f"{dollars:.2f}" if dollars < 10 else f"{dollars:,.0f}"
+
+
+def _time(seconds: float) -> str:
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+def _bytes(n_bytes: float) -> str:
+    return f"{n_bytes / 1e12:.1f} TB" if n_bytes >= 1e12 else f"{n_bytes / 1e9:.1f} GB"
+
+
+def setup(app):
+    """Register the directives with Sphinx."""
+    app.add_directive("command-help", CommandHelp)
+    app.add_directive("weights-facts", WeightsFacts)
+    app.add_directive("scaling-arithmetic", ScalingArithmetic)
+    return {"parallel_read_safe": True}

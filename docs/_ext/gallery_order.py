@@ -1,0 +1,29 @@
+"""The order of the gallery's stories."""
+
+_STORIES = (
+    "plot_first_pipeline",
+    "plot_image_folder",
+    "plot_training_curve",
+    "plot_grid_search",
+    "plot_optuna",
+    "plot_layers_and_pooling",
+    "plot_classifiers",
+    "plot_image_search",
+    "plot_near_duplicates",
+    "plot_anomaly_detection",
+    "plot_save_and_export",
+    "plot_dask",
+    "plot_report_step_by_step",
+)
+
+
+class StoryOrder:
+    """Sort the gallery's files: first steps, training, features, production."""
+
+    def __init__(self, src_dir: str):
+        self.src_dir = src_dir
+
+    def __call__(self, filename: str) -> tuple[int, str]:
+        """Return the place of a file; one that is not listed comes last."""
+        name = filename.removesuffix(".py")
+        return (_STORIES.index(name) if name in _STORIES else len(_STORIES), name)

@@ -1,0 +1,83 @@
+"""How Sphinx builds these pages: ``sphinx-build -W --keep-going -b html docs docs/_build/html``."""
+
+import atexit
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_ext"))
+
+# The gallery neither finds nor leaves anything on the machine that builds it.
+_scratch = tempfile.TemporaryDirectory(prefix="fishsk-docs-")
+atexit.register(_scratch.cleanup)
+os.environ["FISHSK_CACHE"] = str(Path(_scratch.name, "cache"))
+os.environ["FISHSK_DATA"] = str(Path(_scratch.name, "data"))
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+import fishsk  # noqa: E402
+
+project = "fishsk"
+author = "The fishsk developers"
+project_copyright = author
+version = release = fishsk.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "myst_parser",
+    "public_names",
+    "fault_table",
+    "computed_facts",
+]
+exclude_patterns = ["_build", "_templates"]
+templates_path = ["_templates"]
+source_suffix = {".rst": "restructuredtext"}
+default_role = "py:obj"
+nitpicky = False
+
+autosummary_generate = True
+autodoc_typehints = "none"  # numpydoc says them in words
+numpydoc_show_class_members = False
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"/plot_",
+    "within_subsection_order": "gallery_order.StoryOrder",
+    "backreferences_dir": "api/generated/backreferences",
+    "doc_module": ("fishsk",),
+    "download_all_examples": False,
+    "image_srcset": ["2x"],
+    "capture_repr": ("_repr_html_",),
+    "min_reported_time": 1,
+    "remove_config_comments": True,
+    "show_signature": False,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "fishsk"
+html_static_path = ["_static"]
+html_css_files = ["fishsk.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "logo": {"text": "fishsk"},
+    "navbar_align": "left",
+    "navbar_end": ["theme-switcher"],
+    "header_links_before_dropdown": 6,
+    "show_nav_level": 1,
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+html_sidebars = {"index": [], "getting_started": [], "changes": [], "contributing": []}
