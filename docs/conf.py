@@ -34,6 +34,7 @@ extensions = [
     "public_names",
     "fault_table",
     "computed_facts",
+    "benchmark_results",
 ]
 exclude_patterns = ["_build", "_templates"]
 templates_path = ["_templates"]
@@ -43,6 +44,7 @@ nitpicky = False
 
 autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc says them in words
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
@@ -80,4 +82,6 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"index": [], "getting_started": [], "changes": [], "contributing": []}
+html_sidebars = {
+    page: [] for page in ("index", "getting_started", "report", "benchmarks", "changes", "contributing")
+}

@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 from fishsk import KerasHeadClassifier, make_fish_pipeline
 from fishsk.datasets import make_fish_images
 
-images, y = make_fish_images(400, random_state=13)
+images, y = make_fish_images(300, random_state=13)
 X = make_fish_pipeline(weights="cifar95")["features"].transform(images)
 
 classifiers = {

@@ -43,7 +43,7 @@ logger.setLevel(logging.INFO)
 # ----------
 # An ordinary ``GridSearchCV`` over the whole pipeline, images in, no features prepared.
 
-X, y = make_fish_images(400, random_state=5)
+X, y = make_fish_images(300, random_state=5)
 pipeline = make_fish_pipeline(weights="cifar95", random_state=0, head__hidden_units=64, head__epochs=8)
 rates, batch_sizes = [3e-4, 1e-3, 3e-3, 1e-2], [32, 128]
 grid = GridSearchCV(pipeline, {"head__learning_rate": rates, "head__batch_size": batch_sizes}, cv=5)
@@ -72,7 +72,7 @@ for (row, column), score in np.ndenumerate(scores):
     left.text(column, row, f"{score:.3f}", ha="center", va="center", color="white" if dark else "black")
 bars = right.barh(["asked for", "run through VGG16"], [counter.asked, counter.run], color=["C0", "C1"])
 right.bar_label(bars, fmt="{:,.0f}", padding=4)
-right.set(title="Images", xlim=(0, 1.25 * counter.asked), xticks=[0, 5_000, 10_000, 15_000])
+right.set(title="Images", xlim=(0, 1.25 * counter.asked), xticks=[0, 4_000, 8_000, 12_000])
 right.invert_yaxis()
 
 # %%

@@ -21,7 +21,7 @@ from fishsk.datasets import make_fish_images
 
 scratch = tempfile.TemporaryDirectory()
 photos = Path(scratch.name, "photos")
-images, kinds = make_fish_images(600, image_size=64, random_state=1)
+images, kinds = make_fish_images(400, image_size=64, random_state=1)
 for number, (image, kind) in enumerate(zip(images, kinds, strict=True)):
     file = photos / ["aquarium_fish", "flatfish", "ray", "shark", "trout"][kind] / f"{number:03}.png"
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -100,7 +100,7 @@ class KerasHeadClassifier(StampedMixin, CallbackSupportMixin, KerasClassifier, m
         Class labels.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if `X` had string names in `fit`.
     model_ : keras.Model
         A Keras model with the fitted weights, built when it is first asked for. It is this estimator's own:

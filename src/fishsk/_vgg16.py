@@ -382,13 +382,15 @@ def _load_network(settings: _Settings) -> Callable[[np.ndarray], np.ndarray]:
             return (features(batch) + features(tf.reverse(batch, axis=[2]))) / 2
         return features(batch)
 
+    concrete = network.get_concrete_function()  # calls trace nothing, so TensorFlow has nothing to warn of
+
     def run(batch: np.ndarray) -> np.ndarray:
         check_not_forked()
         if (
             len(batch) == 1
         ):  # oneDNN computes one image in another order, with other last bits than two or more
             return run(np.repeat(batch, 2, axis=0))[:1]
-        return network(tf.convert_to_tensor(batch)).numpy()
+        return concrete(tf.convert_to_tensor(batch)).numpy()
 
     return run
 

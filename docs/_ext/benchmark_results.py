@@ -1,0 +1,70 @@
+"""A directive that shows the tables that the programs under benchmarks/ wrote last."""
+
+import json
+from pathlib import Path
+
+from sphinx.util.docutils import SphinxDirective
+
+
+class BenchmarkResults(SphinxDirective):
+    """The tables of benchmarks/results/bench_*.json, one section a program."""
+
+    def run(self):
+        """Return the sections' nodes, or a sentence where nothing has been measured."""
+        folder = Path(self.env.srcdir).parent / "benchmarks" / "results"
+        self.env.note_reread()  # results may appear while this page does not change
+        lines = []
+        for path in sorted(folder.glob("bench_*.json")):
+            if not path.stem.endswith(".quick"):
+                lines += _describe(json.loads(path.read_text(encoding="utf-8")))
+        if not lines:
+            lines = ["No results are kept in this copy of the source: run the programs."]
+        return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
+
+
+def _describe(document: dict) -> list[str]:
+    machine = document["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    load = machine["load_average"][0], document["load_average_at_end"][0]
+    lines = ["", document["benchmark"], "-" * len(document["benchmark"]), "", _escape(document["title"]), ""]
+    for table in document["tables"]:
+        lines += _list_table(table["title"], table["rows"])
+    lines += [line for note in document["notes"] for line in (_escape(note), "")]
+    return [
+        *lines,
+        _escape(
+            f"Begun {document['started']} on {machine['cores']} cores of {machine['processor']}; load "
+            f"average {load[0]:.1f} at the beginning, {load[1]:.1f} at the end; {versions}."
+        ),
+        "",
+    ]
+
+
+def _list_table(title: str, rows: list[dict]) -> list[str]:
+    """Return a table of all columns but those that hold lists, such as the seconds of each round."""
+    columns = [
+        name
+        for name in dict.fromkeys(name for row in rows for name in row)
+        if not any(isinstance(row.get(name), list) for row in rows)
+    ]
+    lines = [f".. list-table:: {_escape(title)}", "   :header-rows: 1", ""]
+    for row in ({name: name.replace("_", " ") for name in columns}, *rows):
+        cells = [_format(row.get(name, "")) for name in columns]
+        lines += [f"   * - {cells[0]}", *(f"     - {cell}" for cell in cells[1:])]
+    return [*lines, ""]
+
+
+def _format(value) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else _escape(str(value))
+
+
+def _escape(text: str) -> str:
+    return "".join(f"\\{letter}" if letter in "\\`*_|" else letter for letter in text)
+
+
+def setup(app):
+    """Register the directive with Sphinx."""
+    app.add_directive("benchmark-results", BenchmarkResults)
+    return {"parallel_read_safe": True}
