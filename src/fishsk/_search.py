@@ -59,7 +59,8 @@ class OptunaSearchCV(BaseSearchCV):
         other laws. `default_search_space` returns one for a pipeline.
     n_trials : int or None, default=10
         How many candidates the study holds in the end: a resumed search runs those that are left. Candidates
-        that are pruned or that fail count. None means until `timeout`.
+        that are pruned or that fail count. Of several processes each but one may add one more. None means
+        until `timeout`.
     timeout : float or None, default=None
         Seconds after which no new candidate is begun.
     cv : int, cross-validation generator or iterable, default=None
