@@ -386,9 +386,7 @@ def _load_network(settings: _Settings) -> Callable[[np.ndarray], np.ndarray]:
 
     def run(batch: np.ndarray) -> np.ndarray:
         check_not_forked()
-        if (
-            len(batch) == 1
-        ):  # oneDNN computes one image in another order, with other last bits than two or more
+        if len(batch) == 1:  # oneDNN gives one image other last bits than the same one among others
             return run(np.repeat(batch, 2, axis=0))[:1]
         return concrete(tf.convert_to_tensor(batch)).numpy()
 
