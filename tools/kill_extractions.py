@@ -20,6 +20,7 @@ import numpy as np
 WORKER = """
 import sys
 import numpy as np
+from sklearn.base import clone
 import fishsk._vgg16
 from fishsk import VGG16FeatureTransformer
 from fishsk.datasets import make_fish_images
@@ -30,7 +31,7 @@ X, _ = make_fish_images(n_images, random_state=0)
 vgg16 = VGG16FeatureTransformer(
     weights=None, image_size=32, layers=["block3_pool", "block5_pool"], batch_size=8, cache=cache or None
 )
-vgg16.transform(X[:1])
+clone(vgg16).set_params(cache=None).transform(X[:1])  # loads the network, whatever is in the cache
 print("ready", flush=True)
 np.save(out, vgg16.transform(X))
 """
