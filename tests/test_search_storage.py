@@ -132,10 +132,11 @@ def test_fault_43_the_trial_of_a_killed_worker_is_tried_again(storage, monkeypat
     left = [trial for trial in load(storage).trials if trial.state == TrialState.RUNNING]
     resumed = search(storage).fit(X, y)
     trials = load(storage).trials
-    assert left
+    assert any(trial.params for trial in left)
     for trial in left:
         assert trials[trial.number].state == TrialState.FAIL
-        assert trial.params["quality"] in candidates(resumed)
+        # The other worker may have been stopped before its trial had drawn anything.
+        assert not trial.params or trial.params["quality"] in candidates(resumed)
     assert len(set(candidates(resumed))) == 6
     assert not any(trial.state in (TrialState.RUNNING, TrialState.WAITING) for trial in trials)
 
