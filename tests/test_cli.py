@@ -165,6 +165,17 @@ def test_a_report_is_written_for_a_saved_model(model, photos, capsys, tmp_path):
     assert "aquarium_fish" in page.read_text(encoding="utf-8")
 
 
+def test_fault_26_predict_follows_no_link(model, photos, tmp_path):
+    image = next(photos.rglob("*.png"))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "own.png").write_bytes(image.read_bytes())
+    (tmp_path / "in" / "link.png").symlink_to(image)
+    with pytest.warns(UserWarning, match="1 symbolic links are not followed"):
+        assert main(["predict", str(model), str(tmp_path / "in"), "--output", str(tmp_path / "a.csv")]) == 0
+    rows = list(csv.DictReader((tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row["path"] for row in rows] == [str(tmp_path / "in" / "own.png")]
+
+
 def test_tune_saves_the_best_model_and_optunas_plots(photos, tmp_path, capsys):
     model, plots = tmp_path / "best.fishsk", tmp_path / "plots"
     command = ["tune", str(photos), "--trials", "2", "--model", str(model), "--output", str(plots)]

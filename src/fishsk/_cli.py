@@ -230,6 +230,7 @@ def _demo(arguments: argparse.Namespace) -> None:
 
 def _fit(arguments: argparse.Namespace) -> None:
     screen = _screen(arguments)
+    from fishsk._console import extract_features
     from fishsk._persistence import save_pipeline
     from fishsk._pipeline import make_fish_pipeline
 
@@ -239,10 +240,7 @@ def _fit(arguments: argparse.Namespace) -> None:
         recipe=arguments.recipe, weights=_weights(arguments), random_state=arguments.seed, **params
     )
     screen.fact("Images", f"{len(paths)} of {len(set(y))} classes in {arguments.folder}", n_images=len(paths))
-    pipeline["features"].set_params(verbose=1)
-    with screen.measured("features"):
-        pipeline["features"].transform(paths)
-    pipeline["features"].set_params(verbose=0)
+    extract_features(screen, pipeline, paths)
     with screen.stage("train"):
         pipeline.fit(paths, y)
     head = pipeline["head"]
@@ -261,28 +259,29 @@ def _fit(arguments: argparse.Namespace) -> None:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     screen = _screen(arguments)
-    from fishsk._console import save_figures
+    from fishsk._console import extract_features, save_figures
     from fishsk._evaluation import evaluate
     from fishsk._persistence import load_pipeline
 
     pipeline = load_pipeline(arguments.model)
     paths, y = _load_folder(arguments)
-    pipeline["features"].set_params(verbose=1)
+    extract_features(screen, pipeline, paths)
     evaluation = evaluate(pipeline, paths, y)
     screen.show_evaluation(evaluation, [str(path) for path in paths])
     if arguments.output is not None:
         written = save_figures(arguments.output, evaluation, paths, pipeline)
-        screen.fact("Figures", ", ".join(map(str, written)), figures=[str(path) for path in written])
+        screen.figures(written)
     _finish(screen)
 
 
 def _predict(arguments: argparse.Namespace) -> None:
     screen = _screen(arguments)
+    from fishsk._console import extract_features
     from fishsk._persistence import load_pipeline
 
     pipeline = load_pipeline(arguments.model)
-    paths = _find_images(arguments.images)
-    pipeline["features"].set_params(verbose=1)
+    paths = _list_images(arguments.images)
+    extract_features(screen, pipeline, paths)
     proba = pipeline.predict_proba(paths)
     predicted = pipeline.classes_[proba.argmax(axis=1)]
     if arguments.output == "-":
@@ -299,7 +298,7 @@ def _predict(arguments: argparse.Namespace) -> None:
 
 def _tune(arguments: argparse.Namespace) -> None:
     screen = _screen(arguments)
-    from fishsk._console import save_study_figures
+    from fishsk._console import extract_features, save_study_figures
     from fishsk._persistence import save_pipeline
     from fishsk._pipeline import make_fish_pipeline
     from fishsk._search import OptunaSearchCV, default_search_space
@@ -321,10 +320,7 @@ def _tune(arguments: argparse.Namespace) -> None:
         random_state=arguments.seed,
         verbose=1,
     )
-    pipeline["features"].set_params(verbose=1)
-    with screen.measured("features"):
-        pipeline["features"].transform(paths)
-    pipeline["features"].set_params(verbose=0)
+    extract_features(screen, pipeline, paths)
     with screen.measured("search"):
         search.fit(paths, y)
     screen.fact(
@@ -338,25 +334,21 @@ def _tune(arguments: argparse.Namespace) -> None:
     save_pipeline(search.best_estimator_, arguments.model)
     screen.fact("Model", str(arguments.model), model=str(arguments.model))
     written = save_study_figures(arguments.output, search.study_)
-    screen.fact("Figures", ", ".join(map(str, written)), figures=[str(path) for path in written])
+    screen.figures(written)
     screen.show_seconds()
     _finish(screen)
 
 
 def _report(arguments: argparse.Namespace) -> None:
     screen = _screen(arguments)
+    from fishsk._console import extract_features
     from fishsk._persistence import load_pipeline
     from fishsk._report import write_report
 
     pipeline = load_pipeline(arguments.model)
     paths, y = _load_folder(arguments)
     X_train, y_train = (None, None) if arguments.train is None else _load_folder(arguments, arguments.train)
-    features = pipeline["features"].set_params(verbose=1)
-    with screen.measured("features"):
-        for X in (paths, X_train):
-            if X is not None:
-                features.transform(X)
-    features.set_params(verbose=0)
+    extract_features(screen, pipeline, paths, *([] if X_train is None else [X_train]))
     with screen.stage("report"):
         written = write_report(
             pipeline,
@@ -410,19 +402,22 @@ def _load_folder(arguments: argparse.Namespace, folder: str | None = None) -> tu
     return data.images, np.asarray(data.target_names)[data.target]
 
 
-def _find_images(names: Sequence[str]) -> list[str]:
+def _list_images(names: Sequence[str]) -> list[str]:
     """Return files as they are, and the images of folders in sorted order."""
     from fishsk._images import IMAGE_SUFFIXES
+    from fishsk.datasets._folder import find_images, warn_of_links
 
     found: list[str] = []
+    links: list[str] = []
     for name in names:
         if not Path(name).is_dir():
             found.append(name)
             continue
-        inside = [path for path in Path(name).rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES]
+        inside = list(find_images(name, links))
         if not inside:
             raise ValueError(f"{name!r} must hold images ({', '.join(IMAGE_SUFFIXES)}). It holds none.")
-        found += sorted(map(str, inside))
+        found += inside
+    warn_of_links(links)
     return found
 
 

@@ -51,10 +51,8 @@ class Screen:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Measure the seconds of a stage, and turn a spinner while it runs."""
-        start = time.perf_counter()
-        with self.console.status(f"{name} ..."):
+        with self.measured(name), self.console.status(f"{name} ..."):
             yield
-        self.seconds[name] = time.perf_counter() - start
 
     @contextmanager
     def measured(self, name: str) -> Iterator[None]:
@@ -62,6 +60,10 @@ class Screen:
         start = time.perf_counter()
         yield
         self.seconds[name] = time.perf_counter() - start
+
+    def figures(self, written: list[Path]) -> None:
+        """Print which figures were written."""
+        self.fact("Figures", ", ".join(map(str, written)), figures=[str(path) for path in written])
 
     def show_seconds(self) -> None:
         """Print the seconds of each stage so far."""
@@ -169,6 +171,15 @@ def _silent_file_descriptor(descriptor: int) -> Iterator[None]:
     finally:
         os.dup2(kept, descriptor)
         os.close(kept)
+
+
+def extract_features(screen: Screen, pipeline: Any, *images: Any) -> None:
+    """Run images through the frozen network under a progress bar; what follows finds them known."""
+    features = pipeline["features"].set_params(verbose=1)
+    with screen.measured("features"):
+        for X in images:
+            features.transform(X)
+    features.set_params(verbose=0)
 
 
 def save_figures(folder: Path, evaluation: Evaluation, images: Any, estimator: Any) -> list[Path]:

@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from fishsk._console import Screen, save_figures
+from fishsk._console import Screen, extract_features, save_figures
 from fishsk._evaluation import evaluate
 from fishsk._pipeline import make_fish_pipeline
 from fishsk._report import write_report
 from fishsk._store import cache_info, default_folder
 from fishsk._weights import resolve_weights
 from fishsk.datasets import load_image_folder, make_fish_images
-from fishsk.datasets._cifar100 import _fetch
+from fishsk.datasets._cifar100 import FISH_NAMES, _fetch
 
-FISH_NAMES = ("aquarium_fish", "flatfish", "ray", "shark", "trout")
 _N_DRAWN = 1500
 _PATIENCE = 5.0  # seconds without an answer, after which the demo goes on with drawn fish
 _DOWNLOAD_SECONDS = 60.0  # seconds for the whole of CIFAR-100, 161 MB
@@ -57,11 +56,8 @@ def run_demo(
     described = describe_weights(weights)
     screen.fact("Weights", described, weights=described)
 
-    features = pipeline["features"].set_params(verbose=1)
     known = cache_info(default_folder())["n_rows"]
-    with screen.measured("features"):
-        for X in (fish.X_train, fish.X_test):
-            features.transform(X)
+    extract_features(screen, pipeline, fish.X_train, fish.X_test)
     computed = cache_info(default_folder())["n_rows"] - known
     speed = (n_train + n_test) / screen.seconds["features"]
     screen.fact(
@@ -71,7 +67,6 @@ def run_demo(
         images_per_second=speed,
         n_extracted=computed,
     )
-    features.set_params(verbose=0)
     with screen.stage("train"):
         pipeline.fit(fish.X_train, fish.y_train)
     head = pipeline["head"]
@@ -94,7 +89,7 @@ def run_demo(
             reproduce=command_line,
         )
     screen.show_seconds()
-    screen.fact("Figures", ", ".join(map(str, written)), figures=[str(path) for path in written])
+    screen.figures(written)
     screen.fact("Report", f"{report} (open it in a browser)", report=str(report))
 
 

@@ -153,9 +153,9 @@ class PredictionGridDisplay:
             raise ValueError(f"estimator must be a classifier. Got {estimator!r}.")
         settings = estimator.get_params()
         if image_shape is None:
-            image_shape = _find_setting(settings, "image_shape")
+            image_shape = find_setting(settings, "image_shape")
         if input_range is None:
-            input_range = _find_setting(settings, "input_range") or (0, 255)
+            input_range = find_setting(settings, "input_range") or (0, 255)
         gathered = gather_predictions(
             X,
             y,
@@ -348,7 +348,7 @@ def gather_predictions(
         raise ValueError(f"select must be one of {', '.join(map(repr, _SELECTIONS))}. Got {select!r}.")
     y = column_or_1d(y)
     check_consistent_length(X, y)
-    names = _name_classes(classes, display_labels)
+    names = name_classes(classes, display_labels)
     found = None if label is None else _find_label(label, names)
     rows = np.arange(len(y)) if label is None else np.flatnonzero(y == found)
     n_candidates = len(rows)
@@ -395,7 +395,7 @@ def gather_predictions(
     }
 
 
-def _name_classes(classes: np.ndarray, display_labels: Any) -> dict[Any, str]:
+def name_classes(classes: np.ndarray, display_labels: Any) -> dict[Any, str]:
     """Return what to write for each label."""
     labels = np.asarray(classes).tolist()
     names = labels if display_labels is None else list(display_labels)
@@ -428,7 +428,7 @@ def _confidence(y_pred: np.ndarray, y_proba: Any, classes: np.ndarray) -> np.nda
     return np.asarray(y_proba)[np.arange(len(labels)), [columns[label] for label in labels]]
 
 
-def _find_setting(settings: Mapping[str, Any], name: str) -> Any:
+def find_setting(settings: Mapping[str, Any], name: str) -> Any:
     """Return the parameter of an estimator or of the first of its parts that sets it, or None."""
     found = (value for key, value in settings.items() if key.split("__")[-1] == name and value is not None)
     return next(found, None)

@@ -23,10 +23,11 @@ from sklearn.utils.validation import check_is_fitted
 from fishsk._duplicates import find_near_duplicates
 from fishsk._evaluation import Evaluation, accuracy_interval, evaluate
 from fishsk._images import Images, check_images
-from fishsk._prediction_grid import _find_setting, _name_classes
+from fishsk._prediction_grid import find_setting, name_classes
 from fishsk._report_figures import draw_calibration, draw_diagram, draw_training, encode_image
 from fishsk._shards import write_atomically
 from fishsk._vgg16 import VGG16FeatureTransformer
+from fishsk._weights import resolve_weights
 
 _N_IMAGES = 1000  # shown in the confusion matrix's cells together, as far as each shows one
 _N_SAMPLES = 8  # of each class
@@ -141,8 +142,8 @@ def write_report(
     path = Path(path)
     settings = estimator.get_params()
     pixels = {
-        "image_shape": image_shape or _find_setting(settings, "image_shape"),
-        "input_range": input_range or _find_setting(settings, "input_range") or (0, 255),
+        "image_shape": image_shape or find_setting(settings, "image_shape"),
+        "input_range": input_range or find_setting(settings, "input_range") or (0, 255),
     }
     y = column_or_1d(y)
     check_consistent_length(X, y, image_names)
@@ -155,7 +156,7 @@ def write_report(
         estimator,
         (X, check_images(X, **pixels), y),
         train,
-        names=_name_classes(estimator.classes_, display_labels),
+        names=name_classes(estimator.classes_, display_labels),
         image_names=image_names,
         max_images=max_images,
     )
@@ -225,7 +226,7 @@ def gather_report(
             report["digests"]["Training images and labels"] = _digest(train[1], train[2])
         for step in estimator.get_params().values():
             if isinstance(step, VGG16FeatureTransformer):
-                report["digests"]["Frozen weights"] = step._settings().weights.digest
+                report["digests"]["Frozen weights"] = resolve_weights(step.weights).digest
     report["images"] = album.images
     report["versions"] = _find_versions()
     report["timings"] = timings.seconds

@@ -36,7 +36,7 @@ from fishsk._search_study import (
     open_study,
     quiet_optuna,
 )
-from fishsk._search_trials import CrossValidation, finished_trials, folds_of, run_trials
+from fishsk._search_trials import CrossValidation, finished_trials, folds_of, in_background, run_trials
 
 __all__ = ["OptunaSearchCV", "default_search_space"]
 
@@ -428,9 +428,7 @@ def _progress_bar(study: Any, n_trials: int | None, verbose: int) -> Iterator[No
         return
     from tqdm import tqdm
 
-    stop = threading.Event()
-
-    def show(bar: Any) -> None:
+    def show(stop: threading.Event) -> None:
         while True:
             last = stop.wait(0.5)
             bar.n = len(finished_trials(study))
@@ -439,11 +437,6 @@ def _progress_bar(study: Any, n_trials: int | None, verbose: int) -> Iterator[No
                 study._storage.remove_session()
                 return
 
-    with tqdm(total=n_trials, initial=len(finished_trials(study)), desc="Trials", unit="trial") as bar:
-        thread = threading.Thread(target=show, args=(bar,), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
+    done = len(finished_trials(study))
+    with tqdm(total=n_trials, initial=done, desc="Trials", unit="trial") as bar, in_background(show):
+        yield

@@ -107,9 +107,8 @@ class CrossValidation:
 @contextmanager
 def _heartbeat(trial: Any) -> Iterator[None]:
     """Count in the storage, so that other processes see that this trial's process lives."""
-    stop = threading.Event()
 
-    def beat() -> None:
+    def beat(stop: threading.Event) -> None:
         count = 0
         while not stop.wait(HEARTBEAT_SECONDS):
             count += 1
@@ -119,7 +118,15 @@ def _heartbeat(trial: Any) -> Iterator[None]:
                 logger.debug("No heartbeat for trial %d: %s", trial.number, error)
         trial.storage.remove_session()
 
-    thread = threading.Thread(target=beat, daemon=True)
+    with in_background(beat):
+        yield
+
+
+@contextmanager
+def in_background(work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Run `work` in a thread beside the block, whose end sets the event that `work` is given."""
+    stop = threading.Event()
+    thread = threading.Thread(target=work, args=(stop,), daemon=True)
     thread.start()
     try:
         yield

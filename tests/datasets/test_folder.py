@@ -11,7 +11,7 @@ from PIL import Image
 
 from fishsk._images import check_images
 from fishsk.datasets import load_image_folder
-from fishsk.datasets._folder import _find_images
+from fishsk.datasets._folder import find_images
 
 
 def write_image(path, value=100, size=(8, 8)):
@@ -63,7 +63,7 @@ def test_suffixes_in_capitals_and_deeper_folders_count_other_files_do_not(fish):
 
 def test_a_pipe_with_an_image_name_is_not_opened(fish):
     os.mkfifo(fish / "ray" / "pipe.png")
-    found = list(_find_images(fish / "ray", links=[]))
+    found = list(find_images(fish / "ray", links=[]))
     assert names_in(fish, found) == ["ray/10.png", "ray/2.bmp"]
 
 

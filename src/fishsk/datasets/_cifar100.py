@@ -11,7 +11,6 @@ import tarfile
 import tempfile
 import threading
 import time
-import uuid
 import warnings
 from collections.abc import Sequence
 from importlib.resources import files
@@ -20,6 +19,8 @@ from typing import IO
 
 import numpy as np
 from sklearn.utils import Bunch
+
+from fishsk._shards import write_atomically
 
 _BASE_URL = "https://www.cs.toronto.edu/~kriz/"
 _ARCHIVE = "cifar-100-binary.tar.gz"
@@ -32,6 +33,7 @@ _PARTS = {"train": ("train",), "test": ("test",), "all": ("train", "test")}
 _RECORD = 2 + 3 * 32 * 32  # coarse label, fine label, and the red, green and blue planes
 _FISH_COARSE = 1
 _FISH_FINE = {1: "aquarium_fish", 32: "flatfish", 67: "ray", 73: "shark", 91: "trout"}
+FISH_NAMES = tuple(_FISH_FINE.values())
 
 
 def fetch_cifar100_fish(*, subset="train", data_home=None, download_if_missing=True, return_X_y=False):
@@ -182,7 +184,7 @@ def _to_bunch(records: np.ndarray, source: str) -> Bunch:
     return Bunch(
         images=np.ascontiguousarray(records[:, 2:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)),
         target=label_of[records[:, 1]],
-        target_names=list(_FISH_FINE.values()),
+        target_names=list(FISH_NAMES),
         source=source,
         DESCR=files(__package__).joinpath("descr", "cifar100_fish.rst").read_text(encoding="utf-8"),
     )
@@ -301,15 +303,7 @@ def _write_cache(folder: Path, records: dict[str, np.ndarray]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for part, rows in records.items():
             content = rows.tobytes()
-            partial = folder / f".{part}-{uuid.uuid4().hex}"
-            try:
-                with open(partial, "xb") as stream:
-                    stream.write(content + hashlib.sha256(content).digest())
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                os.replace(partial, folder / f"{part}.bin")
-            finally:
-                partial.unlink(missing_ok=True)
+            write_atomically(folder / f"{part}.bin", [content, hashlib.sha256(content).digest()])
     except OSError as error:
         warnings.warn(
             f"The CIFAR-100 fish could not be kept in {str(folder)!r}, and are read anew each time: {error}. "

@@ -112,15 +112,10 @@ def load_image_folder(path, *, on_error="raise", return_X_y=False):
     paths: list[str] = []
     labels: list[int] = []
     for label, name in enumerate(target_names):
-        found = list(_find_images(root / name, links))
+        found = list(find_images(root / name, links))
         paths += found
         labels += [label] * len(found)
-    if links:
-        warnings.warn(
-            f"{len(links)} symbolic links are not followed, the first is {links[0]!r}. "
-            "Put copies in their place, or remove them.",
-            stacklevel=2,
-        )
+    warn_of_links(links, stacklevel=3)
 
     errors = _find_errors(paths)
     bad = [error for error in errors if error is not None]
@@ -165,15 +160,25 @@ def _list_classes(root: Path) -> tuple[list[str], list[str]]:
     return names, [entry.path for entry in entries if entry.is_symlink()]
 
 
-def _find_images(folder: Path | str, links: list[str]) -> Iterator[str]:
+def find_images(folder: Path | str, links: list[str]) -> Iterator[str]:
     """Yield the paths of the images at any depth below `folder`, sorted; add links to `links` instead."""
     for entry in _visible(folder):
         if entry.is_symlink():
             links.append(entry.path)
         elif entry.is_dir():
-            yield from _find_images(entry.path, links)
+            yield from find_images(entry.path, links)
         elif entry.is_file() and entry.name.lower().endswith(IMAGE_SUFFIXES):
             yield entry.path
+
+
+def warn_of_links(links: list[str], *, stacklevel: int = 2) -> None:
+    """Warn once of all the links that `find_images` left out."""
+    if links:
+        warnings.warn(
+            f"{len(links)} symbolic links are not followed, the first is {links[0]!r}. "
+            "Put copies in their place, or remove them.",
+            stacklevel=stacklevel,
+        )
 
 
 def _visible(folder: Path | str) -> list[os.DirEntry]:
