@@ -284,7 +284,8 @@ def hundred_fits():
         for fit in range(1, 101):
             n = 100 + fit  # no two fits have the same number of rows
             X, y = rng.normal(size=(n, 128)), rng.integers(3, size=n)
-            KerasHeadClassifier(hidden_units=32, epochs=1, batch_size=16 + fit % 5).fit(X, y)
+            head = KerasHeadClassifier(dropout=fit / 200, l2=fit / 1e5, epochs=1, batch_size=16 + fit % 5)
+            head.set_params(hidden_units=32 + max(0, 10 - fit)).fit(X, y)
             if fit in (10, 100):
                 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     """

@@ -486,7 +486,7 @@ class KerasHeadClassifier(StampedMixin, CallbackSupportMixin, KerasClassifier, m
                 weight[part] /= weight[part].mean()
         first = len(start.history.get("loss", []))
         with borrow_network(start.architecture) as network:
-            network.reset(start.weights, self.learning_rate, start.optimizer_state)
+            network.reset(start.architecture, start.weights, self.learning_rate, start.optimizer_state)
             history = network.fit(
                 (X, codes, weight.astype(np.float32)),
                 train,

@@ -2,9 +2,10 @@
 
 # Only _head imports this module, so that keras still loads with the head alone.
 import inspect
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -14,12 +15,13 @@ from scikeras._utils import route_params, try_to_convert_strings_to_classes, unf
 
 _METRICS = ("loss", "accuracy")
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+_MAX_IDLE_BYTES = 2**29
 _idle: dict["Architecture", "Network"] = {}
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a network's graph depends on; all else is given to `Network.fit`."""
+    """What a network is; how it is trained is given to `Network.fit`."""
 
     n_features: int
     hidden_units: int
@@ -39,6 +41,16 @@ class Architecture:
             "output_bias": (self.n_classes,),
         }
 
+    @property
+    def graph(self) -> "Architecture":
+        """What the graph depends on: whether there are dropout and a penalty, but not how much."""
+        return replace(self, dropout=float(self.dropout > 0), l2=float(self.l2 > 0))
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the weights and of Adam's two moments of each."""
+        return 3 * 4 * sum(math.prod(shape) for shape in self.shapes.values())
+
     def initial_weights(self, rng: np.random.Generator) -> list[np.ndarray]:
         """Draw Glorot-uniform kernels and zero biases, as Keras's Dense does, from `rng` alone."""
         weights = []
@@ -50,8 +62,14 @@ class Architecture:
                 weights.append((2 * rng.random(shape, dtype=np.float32) - 1) * limit)
         return weights
 
-    def build(self, optimizer: keras.optimizers.Optimizer) -> keras.Model:
-        """Return a compiled Keras model of standard layers."""
+    def build(
+        self,
+        optimizer: keras.optimizers.Optimizer,
+        *,
+        dropout: type[keras.layers.Dropout] = keras.layers.Dropout,
+        penalty: type[keras.regularizers.L2] = keras.regularizers.L2,
+    ) -> keras.Model:
+        """Return a compiled Keras model."""
 
         def dense(units, activation, name):
             return keras.layers.Dense(
@@ -59,7 +77,7 @@ class Architecture:
                 activation=activation,
                 # An unseeded initializer would draw its seed from Python's global `random`.
                 kernel_initializer=keras.initializers.GlorotUniform(seed=0),
-                kernel_regularizer=keras.regularizers.L2(self.l2) if self.l2 else None,
+                kernel_regularizer=penalty(self.l2) if self.l2 else None,
                 dtype="float32",  # whatever Keras's global policy is
                 name=name,
             )
@@ -67,7 +85,7 @@ class Architecture:
         layers = [keras.Input((self.n_features,), dtype="float32", name="features")]
         if self.hidden_units:
             layers.append(dense(self.hidden_units, "relu", "hidden"))
-        layers.append(keras.layers.Dropout(self.dropout, seed=0, dtype="float32", name="dropout"))
+        layers.append(dropout(self.dropout, seed=0, dtype="float32", name="dropout"))
         layers.append(dense(self.n_classes, "softmax", "output"))
         model = keras.Sequential(layers, name="head")
         model.compile(
@@ -104,6 +122,33 @@ class FusedAdam(keras.optimizers.Adam):
         )
 
 
+class AdjustableDropout(keras.layers.Dropout):
+    """Dropout whose rate can be set once its graph is traced."""
+
+    def __init__(self, rate: float, **kwargs: Any):
+        super().__init__(rate, **kwargs)
+        self._variable = tf.Variable(rate, trainable=False, dtype=tf.float32)
+
+    def adjust(self, rate: float) -> None:
+        """Set the rate."""
+        self.rate = rate
+        self._variable.assign(rate)
+
+    def call(self, inputs, training=False):
+        """Drop some of the inputs in training."""
+        if not training or not self.rate:
+            return inputs
+        seed = tf.cast(self.seed_generator.next(), tf.int32)
+        return tf.nn.experimental.stateless_dropout(inputs, self._variable.read_value(), seed)
+
+
+class AdjustableL2(keras.regularizers.L2):
+    """L2 penalty whose strength can be set once its graph is traced."""
+
+    def __init__(self, l2: float):
+        self.l2 = tf.Variable(l2, trainable=False, dtype=tf.float32)
+
+
 class Network:
     """A compiled model and the two graphs that run it over rows, a whole epoch in one call.
 
@@ -114,7 +159,9 @@ class Network:
     """
 
     def __init__(self, architecture: Architecture):
-        self.model = architecture.build(FusedAdam(name="adam"))
+        self.model = architecture.build(
+            FusedAdam(name="adam"), dropout=AdjustableDropout, penalty=AdjustableL2
+        )
         self.model.optimizer.build(self.model.trainable_variables)
         self._train = self._over_rows(self.model.train_step, architecture.n_features)
         self._test = self._over_rows(self.model.test_step, architecture.n_features)
@@ -122,7 +169,7 @@ class Network:
     def _over_rows(self, step: Callable, n_features: int) -> Callable:
         step = tf.autograph.experimental.do_not_convert(step)
 
-        # Sizes are left open in the signature, so that no data and no batch size trace it again.
+        # Sizes are left open in the signature, so that it fits all data and every batch size.
         @tf.function(
             input_signature=[
                 tf.TensorSpec((None, n_features), tf.float32),
@@ -140,12 +187,21 @@ class Network:
             self.model.reset_metrics()
             return metrics
 
-        return run
+        return run.get_concrete_function()  # calls trace nothing, so TensorFlow has nothing to warn of
 
     def reset(
-        self, weights: list[np.ndarray], learning_rate: float, optimizer_state: list[np.ndarray] | None
+        self,
+        architecture: Architecture,
+        weights: list[np.ndarray],
+        learning_rate: float,
+        optimizer_state: list[np.ndarray] | None,
     ) -> None:
-        """Make the network equal to a new one with these weights."""
+        """Make the network equal to a new one of an architecture with this graph, with these weights."""
+        for layer in self.model.layers:
+            if isinstance(layer, AdjustableDropout):
+                layer.adjust(architecture.dropout)
+            elif layer.kernel_regularizer is not None:
+                layer.kernel_regularizer.l2.assign(architecture.l2)
         self.model.set_weights(weights)
         optimizer = self.model.optimizer
         for index, variable in enumerate(optimizer.variables):
@@ -229,15 +285,16 @@ class Network:
 
 @contextmanager
 def borrow_network(architecture: Architecture) -> Iterator[Network]:
-    """Lend a network of `architecture` that no other fit is using: an idle one, or else a new one.
+    """Lend a network with the graph of `architecture` that no other fit is using: an idle one, or a new one.
 
-    One idle network each is kept of the four architectures that were used last. One whose fit has failed is
-    not used again.
+    Idle networks are kept, one of each graph, up to half a gigabyte of them; TensorFlow never gives back the
+    some megabytes of a graph. One whose fit has failed is not used again.
     """
-    network = _idle.pop(architecture, None) or Network(architecture)
+    graph = architecture.graph
+    network = _idle.pop(graph, None) or Network(graph)
     yield network
-    _idle[architecture] = network
-    while len(_idle) > 4:
+    _idle[graph] = network
+    while len(_idle) > 1 and sum(kept.n_bytes for kept in list(_idle)) > _MAX_IDLE_BYTES:
         _idle.pop(next(iter(_idle)), None)
 
 
