@@ -66,7 +66,6 @@ def save_pipeline(pipeline, path):
 
     Examples
     --------
-    >>> import os, tempfile
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
@@ -74,10 +73,8 @@ def save_pipeline(pipeline, path):
     >>> X, y = load_iris(return_X_y=True)
     >>> head = KerasHeadClassifier(hidden_units=0, epochs=2, random_state=0)
     >>> pipeline = make_pipeline(StandardScaler(), head).fit(X, y)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "iris.zip")
-    ...     save_pipeline(pipeline, path)
-    ...     loaded = load_pipeline(path)
+    >>> save_pipeline(pipeline, "iris.fishsk")
+    >>> loaded = load_pipeline("iris.fishsk")
     >>> bool((loaded.predict_proba(X) == pipeline.predict_proba(X)).all())
     True
     """
@@ -139,6 +136,21 @@ def load_pipeline(path, *, custom_steps=None):
     Parameters in a file may name places on this machine: a path in `weights` is read, and to one in `cache`
     features are written when the pipeline is used. In a stranger's file, look at these two first, in
     ``get_params()``.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from fishsk import KerasHeadClassifier, load_pipeline, save_pipeline
+    >>> head = KerasHeadClassifier(hidden_units=0, epochs=2, random_state=0)
+    >>> save_pipeline(make_pipeline(PCA(3), head).fit(*load_iris(return_X_y=True)), "iris.fishsk")
+    >>> load_pipeline("iris.fishsk")
+    Traceback (most recent call last):
+    ...
+    ValueError: ... pass custom_steps...
+    >>> load_pipeline("iris.fishsk", custom_steps={"PCA": PCA})["pca"]
+    PCA(n_components=3)
     """
     path = Path(path)
     content = path.read_bytes()

@@ -49,6 +49,18 @@ def export_keras(pipeline, path):
     `input_range` of the pipeline: by default 0 to 255, so that uint8 images can be given as they are. Its
     probabilities are within 1e-5 of the pipeline's. Their columns follow ``pipeline.classes_``, which it does
     not hold.
+
+    Examples
+    --------
+    >>> import keras
+    >>> from fishsk import export_keras, make_fish_pipeline
+    >>> from fishsk.datasets import make_fish_images
+    >>> X, y = make_fish_images(60, random_state=0)
+    >>> pipeline = make_fish_pipeline(weights="cifar95", head__epochs=2, random_state=0).fit(X, y)
+    >>> export_keras(pipeline, "fish.keras")
+    >>> model = keras.saving.load_model("fish.keras")
+    >>> bool(abs(model.predict(X, verbose=0) - pipeline.predict_proba(X)).max() < 1e-5)
+    True
     """
     path = Path(path)
     if path.suffix != ".keras":

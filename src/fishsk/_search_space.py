@@ -122,8 +122,7 @@ def default_search_space(pipeline):
 
     Examples
     --------
-    >>> from fishsk import make_fish_pipeline
-    >>> from fishsk._search import default_search_space
+    >>> from fishsk import default_search_space, make_fish_pipeline
     >>> space = default_search_space(make_fish_pipeline(weights="cifar95"))
     >>> sorted(space)[:3]
     ['head__batch_size', 'head__dropout', 'head__epochs']
