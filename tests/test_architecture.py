@@ -12,7 +12,7 @@ import fishsk
 
 PACKAGE = Path(fishsk.__file__).parent
 FLOORS = [
-    {"_images", "_process", "_shards", "_stamp", "_store"},
+    {"_images", "_process", "_progress", "_shards", "_stamp", "_store"},
     {"_head", "_training", "_vgg16", "_weights", "datasets"},
     {"_pipeline"},
     {

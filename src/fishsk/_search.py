@@ -27,6 +27,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params, indexable
 
+from fishsk._progress import ProgressBar
 from fishsk._search_space import decode_params, default_search_space, describe_space, make_space
 from fishsk._search_study import (
     SeededSampler,
@@ -426,17 +427,14 @@ def _progress_bar(study: Any, n_trials: int | None, verbose: int) -> Iterator[No
     if not verbose:
         yield
         return
-    from tqdm import tqdm
 
     def show(stop: threading.Event) -> None:
         while True:
             last = stop.wait(0.5)
-            bar.n = len(finished_trials(study))
-            bar.refresh()
+            bar.move_to(len(finished_trials(study)))
             if last:
                 study._storage.remove_session()
                 return
 
-    done = len(finished_trials(study))
-    with tqdm(total=n_trials, initial=done, desc="Trials", unit="trial") as bar, in_background(show):
+    with ProgressBar("Trials", n_trials, unit="trials") as bar, in_background(show):
         yield

@@ -18,6 +18,7 @@ from sklearn.utils.validation import validate_data
 
 from fishsk._images import Images, check_images
 from fishsk._process import check_not_forked
+from fishsk._progress import ProgressBar
 from fishsk._stamp import StampedMixin
 from fishsk._store import FeatureStore, default_folder
 from fishsk._weights import LAYERS, PREPROCESSINGS, Preprocessing, Weights, load_backbone, resolve_weights
@@ -298,14 +299,15 @@ class VGG16FeatureTransformer(TransformerMixin, StampedMixin, BaseEstimator):
         def load(batch):
             return settings.preprocessing(images.load(batch, settings.image_size))
 
-        with _progress(len(indices), self.verbose) as progress, ThreadPoolExecutor(1) as reader:
+        bar = ProgressBar("VGG16", len(indices), unit="images", shown=bool(self.verbose))
+        with bar, ThreadPoolExecutor(1) as reader:
             pending = reader.submit(load, batches[0])
             for batch, following in zip(batches, [*batches[1:], None], strict=True):
                 loaded = pending.result()
                 if following is not None:
                     pending = reader.submit(load, following)
                 yield batch, run(loaded)
-                progress.update(len(batch))
+                bar.advance(len(batch))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -414,9 +416,3 @@ def _total_memory() -> float:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):  # Windows does not tell
         return float("inf")
-
-
-def _progress(total: int, verbose: int):
-    from tqdm.auto import tqdm
-
-    return tqdm(total=total, desc="VGG16", unit="image", disable=not verbose)

@@ -20,10 +20,12 @@ from typing import IO
 import numpy as np
 from sklearn.utils import Bunch
 
+from fishsk._progress import ProgressBar
 from fishsk._shards import write_atomically
 
 _BASE_URL = "https://www.cs.toronto.edu/~kriz/"
 _ARCHIVE = "cifar-100-binary.tar.gz"
+_ARCHIVE_BYTES = 168_513_733
 _MD5 = "03b5dce01913d631647c71ecec9e9cb8"  # the digest that the authors publish beside the archive
 
 _FOLDER = "cifar-100-binary"
@@ -353,12 +355,14 @@ class _Downloader:
         abandoned = threading.Event()
         receiver = threading.Thread(target=self._receive, args=(url, received, abandoned), daemon=True)
         receiver.start()
+        bar = ProgressBar(_ARCHIVE, _ARCHIVE_BYTES, unit="bytes", shown=None)
         try:
-            with open(output_file, "wb") as stream:
+            with bar, open(output_file, "wb") as stream:
                 while (item := self._wait(received)) is not None:
                     if isinstance(item, Exception):
                         raise item
                     stream.write(item)
+                    bar.advance(len(item))
                     self.silence_ends = time.monotonic() + self.timeout
         finally:
             abandoned.set()
@@ -376,7 +380,6 @@ class _Downloader:
 
     def _receive(self, url: str, received: queue.SimpleQueue, abandoned: threading.Event) -> None:
         from pooch import HTTPDownloader
-        from tqdm import tqdm
 
         class Sink:
             def write(self, chunk: bytes) -> None:
@@ -387,11 +390,8 @@ class _Downloader:
             def flush(self) -> None:
                 pass
 
-        # pooch asks whether the bar is true, so its total, which pooch then sets, must not be None or 0;
-        # disable=None shows it on terminals only.
-        with tqdm(desc=_ARCHIVE, total=1, unit="B", unit_scale=True, disable=None) as bar:
-            try:
-                HTTPDownloader(bar, chunk_size=2**16, timeout=self.timeout)(url, Sink(), None)
-                received.put(None)
-            except Exception as error:  # it belongs to the thread that waits
-                received.put(error)
+        try:
+            HTTPDownloader(chunk_size=2**16, timeout=self.timeout)(url, Sink(), None)
+            received.put(None)
+        except Exception as error:  # it belongs to the thread that waits
+            received.put(error)
