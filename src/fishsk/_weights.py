@@ -35,7 +35,7 @@ _IMAGENET_MD5 = "6d6bbae143d832006294945121d1f1fc"
 _TIMEOUT = 10  # seconds without an answer or a byte
 
 _CIFAR95_FILE = Path(__file__).parent / "weights" / "cifar95.safetensors"
-_CIFAR95_SHA256 = "a14f15ebf559a3efc5ba635b704ec5c2a6c825a3e5b1f4990f5b1de43c930c3b"
+_CIFAR95_SHA256 = "c5795e9ff656532c842310d3258eca1ea6b90fc92a6a8ae7e39dcd9fdd4b77b5"
 
 
 @dataclass(frozen=True)
