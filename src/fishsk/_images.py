@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import os
@@ -119,7 +120,7 @@ class Images(Sequence):
         item = self.items[index]
         if isinstance(item, np.ndarray):
             image = _to_rgb(item, self.input_range)
-            content = hashlib.sha256(f"{image.dtype.str}{image.shape}".encode())
+            content = _digest_of_form(image.dtype, image.shape).copy()
             content.update(np.ascontiguousarray(image).data)
             return content.digest()
         return hashlib.sha256(_read_bytes(item)).digest()
@@ -287,6 +288,12 @@ def _to_rgb(image: np.ndarray, input_range: tuple | None) -> np.ndarray:
         if (low, high) != (0, 255):
             image = (image - np.float32(low)) * np.float32(255 / (high - low))
     return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+
+
+@functools.lru_cache(maxsize=64)
+def _digest_of_form(dtype: np.dtype, shape: tuple[int, ...]) -> Any:
+    """Return the digest of an image's form, to be copied and go on with its pixels."""
+    return hashlib.sha256(f"{dtype.str}{shape}".encode())
 
 
 def _read_bytes(path: str | os.PathLike) -> bytes:
