@@ -16,7 +16,7 @@ from fishsk import VGG16FeatureTransformer, make_fish_pipeline
 
 _ONE_THREAD = {
     f"distributed.nanny.pre-spawn-environ.{name}": "1"
-    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 }
 
 

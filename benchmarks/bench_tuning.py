@@ -11,8 +11,7 @@ import numpy as np
 from _common import Benchmark, load_fish, timed
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
-from fishsk import OptunaSearchCV, make_fish_pipeline
-from fishsk._search import default_search_space
+from fishsk import OptunaSearchCV, default_search_space, make_fish_pipeline
 
 
 def main():

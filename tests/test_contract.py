@@ -7,6 +7,7 @@ import joblib
 import numpy as np
 import pytest
 import sklearn
+from quick import make_quick_pipeline
 from sklearn.calibration import CalibratedClassifierCV, CalibrationDisplay
 from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
 from sklearn.feature_selection import SelectKBest, f_classif
@@ -18,10 +19,11 @@ from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV, cr
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.utils import get_tags
 
-from fishsk import KerasHeadClassifier, OptunaSearchCV, make_fish_pipeline
+from fishsk import KerasHeadClassifier, OptunaSearchCV
 from fishsk.datasets import make_fish_images
+from fishsk.datasets._cifar100 import FISH_NAMES
 
-NAMES = np.array(["aquarium_fish", "flatfish", "ray", "shark", "trout"])
+NAMES = np.array(FISH_NAMES)
 
 
 @pytest.fixture(scope="module")
@@ -31,22 +33,9 @@ def fish():
     return X, NAMES[y]
 
 
-def make_pipeline(**params):
-    return make_fish_pipeline(
-        weights=None,
-        features__image_size=32,
-        features__layers=["block1_pool", "block2_pool"],
-        head__hidden_units=16,
-        head__epochs=8,
-        head__validation_fraction=0,
-        random_state=0,
-        **params,
-    )
-
-
 @pytest.fixture(scope="module")
 def fitted(fish):
-    return make_pipeline().fit(*fish)
+    return make_quick_pipeline().fit(*fish)
 
 
 @pytest.mark.parametrize("dump", [pickle.dump, joblib.dump])
@@ -59,13 +48,13 @@ def test_files_of_a_fitted_pipeline_predict_the_same_bits(fish, fitted, dump):
 
 
 def test_a_second_fit_is_the_first(fish):
-    pipeline = make_pipeline()
+    pipeline = make_quick_pipeline()
     first = pipeline.fit(*fish).predict_proba(fish[0])
     np.testing.assert_array_equal(pipeline.fit(*fish).predict_proba(fish[0]), first)
 
 
 def test_names_of_features_reach_the_head(fish):
-    pipeline = make_pipeline(scale="passthrough").set_output(transform="pandas").fit(*fish)
+    pipeline = make_quick_pipeline(scale="passthrough").set_output(transform="pandas").fit(*fish)
     names = pipeline[:-1].get_feature_names_out()
     assert names[0] == "block1_pool_avg_0"
     np.testing.assert_array_equal(pipeline["head"].feature_names_in_, names)
@@ -79,7 +68,7 @@ def test_tags_are_those_of_a_classifier_of_images(fitted):
 
 
 def test_steps_of_scikit_learn_fit_in_between(fish):
-    pipeline = make_pipeline()
+    pipeline = make_quick_pipeline()
     pipeline.steps.insert(1, ("select", SelectKBest(f_classif, k=8)))
     assert pipeline.fit(*fish)["head"].n_features_in_ == 8
 
@@ -97,7 +86,7 @@ def routing():
 
 
 def weighted_pipeline():
-    pipeline = make_pipeline()
+    pipeline = make_quick_pipeline()
     pipeline.set_params(head__epochs=20, head__learning_rate=0.02, head__dropout=0.0)
     pipeline["scale"].set_fit_request(sample_weight=False)
     pipeline["head"].set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
@@ -132,7 +121,7 @@ def test_cross_validation_routes_sample_weight(fish, heavy_rays, routing):
 
 def test_without_a_request_sample_weight_is_refused(fish, routing):
     with pytest.raises(ValueError, match="sample_weight"):
-        make_pipeline().fit(*fish, sample_weight=np.ones(len(fish[0])))
+        make_quick_pipeline().fit(*fish, sample_weight=np.ones(len(fish[0])))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +132,10 @@ def test_without_a_request_sample_weight_is_refused(fish, routing):
     ],
 )
 def test_ensembles_of_pipelines_run_the_network_once_an_image(fish, make_ensemble, n_extracted):
-    members = [("small", make_pipeline()), ("linear", make_pipeline().set_params(head__hidden_units=0))]
+    members = [
+        ("small", make_quick_pipeline()),
+        ("linear", make_quick_pipeline().set_params(head__hidden_units=0)),
+    ]
     ensemble = make_ensemble(members).fit(*fish)
     np.testing.assert_array_equal(ensemble.classes_, NAMES)
     assert ensemble.score(*fish) > 0.3
@@ -161,7 +153,7 @@ def test_heads_inside_meta_estimators(fish, fitted, wrap):
 
 def test_calibration_inside_folds_and_of_a_frozen_pipeline(fish, fitted):
     X, y = fish
-    inside = CalibratedClassifierCV(make_pipeline(), cv=2, ensemble=False).fit(X, y)
+    inside = CalibratedClassifierCV(make_quick_pipeline(), cv=2, ensemble=False).fit(X, y)
     outside = CalibratedClassifierCV(FrozenEstimator(fitted)).fit(X, y)
     for calibrated in (inside, outside):
         np.testing.assert_allclose(calibrated.predict_proba(X).sum(axis=1), 1)
@@ -170,7 +162,7 @@ def test_calibration_inside_folds_and_of_a_frozen_pipeline(fish, fitted):
 
 def test_a_tuned_threshold(fish):
     X, y = fish
-    search = TunedThresholdClassifierCV(make_pipeline(), cv=2, thresholds=5).fit(X, y == "ray")
+    search = TunedThresholdClassifierCV(make_quick_pipeline(), cv=2, thresholds=5).fit(X, y == "ray")
     assert 0 <= search.best_threshold_ <= 1
 
 
@@ -185,7 +177,7 @@ def test_displays_of_scikit_learn_draw_it(fish, fitted):
 
 def test_curves_over_parameters_of_a_step(fish):
     train, test = validation_curve(
-        make_pipeline(), *fish, param_name="head__hidden_units", param_range=[0, 8], cv=2
+        make_quick_pipeline(), *fish, param_name="head__hidden_units", param_range=[0, 8], cv=2
     )
     assert train.shape == test.shape == (2, 2)
 
@@ -197,7 +189,7 @@ def test_the_importance_of_features(fish, fitted):
 
 
 def test_callbacks_of_keras_are_routed_through_the_pipeline(fish):
-    pipeline = make_pipeline(head__callbacks="EarlyStopping")
+    pipeline = make_quick_pipeline(head__callbacks="EarlyStopping")
     pipeline.set_params(head__callbacks__monitor="loss", head__callbacks__min_delta=100)
     assert pipeline.fit(*fish)["head"].n_iter_ == 2
     search = GridSearchCV(pipeline, {"head__callbacks__patience": [1, 3]}, cv=2, refit=False).fit(*fish)

@@ -5,9 +5,10 @@ import os
 import joblib
 import numpy as np
 import pytest
+from quick import make_quick_pipeline
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
-from fishsk import OptunaSearchCV, VGG16FeatureTransformer, make_fish_pipeline
+from fishsk import OptunaSearchCV, VGG16FeatureTransformer
 from fishsk.datasets import make_fish_images
 
 da = pytest.importorskip("dask.array", reason="needs dask: pip install 'fishsk[dask]'")
@@ -35,16 +36,7 @@ def client():
 
 
 def make_pipeline(folder):
-    return make_fish_pipeline(
-        weights=None,
-        features__image_size=32,
-        features__layers=["block1_pool", "block2_pool"],
-        features__cache=str(folder),
-        head__hidden_units=16,
-        head__epochs=4,
-        head__validation_fraction=0,
-        random_state=0,
-    )
+    return make_quick_pipeline(features__cache=str(folder), head__epochs=4)
 
 
 def test_blocks_are_extracted_in_both_workers(client, fish):
@@ -93,13 +85,18 @@ def test_a_grid_search_on_the_cluster_equals_one_process_s(client, fish, tmp_pat
         np.testing.assert_array_equal(there[name], here[name])
 
 
+def count_events(client):
+    """Return how many steps of tasks the workers have logged."""
+    return sum(map(len, client.run(lambda dask_worker: dask_worker.state.log).values()))
+
+
 def test_folds_are_fitted_in_the_workers(client, fish, tmp_path):
     pipeline = make_pipeline(tmp_path)
-    tasks = sum(map(len, client.run(lambda dask_worker: dask_worker.state.log).values()))
+    before = count_events(client)
     with joblib.parallel_config("dask"):
         there = cross_val_score(pipeline, *fish, cv=3)
     np.testing.assert_array_equal(there, cross_val_score(pipeline, *fish, cv=3))
-    assert sum(map(len, client.run(lambda dask_worker: dask_worker.state.log).values())) > tasks
+    assert count_events(client) > before
 
 
 def test_optuna_s_trials_are_shared_by_the_workers(client, fish, tmp_path):

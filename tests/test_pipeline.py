@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from quick import make_quick_pipeline
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import classification_report
 from sklearn.model_selection import (
@@ -17,13 +18,6 @@ from sklearn.model_selection import (
 from fishsk import make_fish_pipeline
 from fishsk.datasets import fetch_cifar100_fish, make_fish_images
 
-QUICK = {
-    "features__layers": ["block1_pool", "block2_pool"],
-    "head__hidden_units": 16,
-    "head__epochs": 8,
-    "head__validation_fraction": 0,
-}
-
 
 @pytest.fixture(scope="module")
 def fish():
@@ -32,7 +26,7 @@ def fish():
 
 @pytest.fixture
 def pipeline():
-    return make_fish_pipeline(weights=None, features__image_size=32, random_state=0, **QUICK)
+    return make_quick_pipeline()
 
 
 def test_steps_and_parameters_have_scikit_learns_names():

@@ -38,7 +38,7 @@ class ProgressBar:
         if unit == "bytes":
             columns: list[ProgressColumn] = [DownloadColumn(), TransferSpeedColumn()]
         else:
-            columns = [_Amount(unit), _Speed(unit)]
+            columns = [_Count(unit)]
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -65,23 +65,17 @@ class ProgressBar:
         self._progress.update(self._task, completed=done)
 
 
-class _Amount(ProgressColumn):
+class _Count(ProgressColumn):
+    """How much is done of how much, and how fast."""
+
     def __init__(self, unit: str):
         self._unit = unit
         super().__init__()
 
     def render(self, task: Task) -> Text:
         total = "" if task.total is None else f" of {task.total:,.0f}"
-        return Text(f"{task.completed:,.0f}{total} {self._unit}")
-
-
-class _Speed(ProgressColumn):
-    def __init__(self, unit: str):
-        self._unit = unit
-        super().__init__()
-
-    def render(self, task: Task) -> Text:
+        text = f"{task.completed:,.0f}{total} {self._unit}"
         speed = task.finished_speed or task.speed
-        if speed is None:
-            return Text()
-        return Text(f"{speed:,.{0 if speed >= 10 else 1}f} {self._unit}/s")
+        if speed is not None:
+            text += f" {speed:,.{0 if speed >= 10 else 1}f} {self._unit}/s"
+        return Text(text)

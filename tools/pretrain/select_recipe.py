@@ -16,13 +16,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from fishsk import KerasHeadClassifier, VGG16FeatureTransformer
+from fishsk._weights import LAYERS
 from fishsk.datasets import fetch_cifar100_fish
 
-LAYERS = {
-    f"{kind}{block}": f"block{block}_{layer}"
-    for block, n_convs in enumerate((2, 2, 3, 3, 3), 1)
-    for kind, layer in (("p", "pool"), ("c", f"conv{n_convs}"))
-}
+# "p3" is block3_pool, "c3" the last convolution of block 3.
+SHORT_NAMES = {("p" if name.endswith("pool") else "c") + name[len("block")]: name for name in LAYERS}
 STAGES = ["p5", "p4+p5", "p3+p4", "p3+p4+p5", "p3+p4+c5+p5", "p2+p3+p4+p5"]
 HEADS = {
     **{f"logistic C={c}": LogisticRegression(C=c, max_iter=500) for c in (0.0003, 0.001, 0.003, 0.01)},
@@ -39,7 +37,7 @@ HEADS = {
 
 def make_features(weights, stage, **params):
     """Return a transformer of the layers of ``"p3+c5"``, of one weights file or of several side by side."""
-    layers = [LAYERS[short] for short in stage.split("+")]
+    layers = [SHORT_NAMES[short] for short in stage.split("+")]
     parts = [VGG16FeatureTransformer(weights=path, layers=layers, **params) for path in weights]
     return make_union(*parts) if len(parts) > 1 else parts[0]
 
