@@ -23,8 +23,8 @@ from _common import (
 )
 
 from fishsk import VGG16FeatureTransformer
-from fishsk._images import check_images
-from fishsk._weights import load_backbone, resolve_weights
+from fishsk.features._images import check_images
+from fishsk.features._weights import load_backbone, resolve_weights
 
 
 def main():

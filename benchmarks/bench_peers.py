@@ -25,8 +25,8 @@ from _common import (
 from PIL import Image
 
 from fishsk import VGG16FeatureTransformer
-from fishsk._images import check_images
-from fishsk._weights import LAYERS, load_backbone, resolve_weights
+from fishsk.features._images import check_images
+from fishsk.features._weights import LAYERS, load_backbone, resolve_weights
 
 
 def main():

@@ -34,7 +34,7 @@ class Counter(logging.Handler):
 
 
 counter = Counter()
-logger = logging.getLogger("fishsk._vgg16")
+logger = logging.getLogger("fishsk.features._vgg16")
 logger.addHandler(counter)
 logger.setLevel(logging.INFO)
 

@@ -6,8 +6,8 @@ import os
 from sphinx.util.docutils import SphinxDirective
 
 from fishsk import VGG16FeatureTransformer, make_fish_pipeline
-from fishsk._cli import _build_parser
-from fishsk._weights import CONVOLUTIONS, resolve_weights
+from fishsk.cli._main import _build_parser
+from fishsk.features._weights import CONVOLUTIONS, resolve_weights
 
 
 class CommandHelp(SphinxDirective):

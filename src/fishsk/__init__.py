@@ -4,26 +4,30 @@ import importlib
 import os
 from typing import Any
 
-__version__ = "0.1.0"
+from fishsk._utils import moved
+from fishsk._version import __version__ as __version__
 
 # TensorFlow reads it at its import. With oneDNN a row's bits are the same in every batch and for any number
 # of threads, with Eigen they are not; TensorFlow itself switches it on only for processors with AVX-512.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _MODULES = {
-    "KerasHeadClassifier": "_head",
-    "OptunaSearchCV": "_search",
-    "PredictionGridDisplay": "_prediction_grid",
-    "TrainingCurveDisplay": "_training_curve",
-    "VGG16FeatureTransformer": "_vgg16",
-    "default_search_space": "_search",
-    "export_keras": "_persistence",
-    "load_pipeline": "_persistence",
+    "KerasHeadClassifier": "head",
+    "OptunaSearchCV": "search",
+    "PredictionGridDisplay": "inspection",
+    "TrainingCurveDisplay": "inspection",
+    "VGG16FeatureTransformer": "features",
+    "default_search_space": "search",
+    "export_keras": "persistence",
+    "load_pipeline": "persistence",
     "make_fish_pipeline": "_pipeline",
-    "save_pipeline": "_persistence",
-    "write_report": "_report",
+    "save_pipeline": "persistence",
+    "write_report": "report",
 }
 __all__ = sorted([*_MODULES, "datasets"])
+
+
+moved.install()
 
 
 def __getattr__(name: str) -> Any:

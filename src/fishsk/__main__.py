@@ -2,7 +2,7 @@
 
 import sys
 
-from fishsk._cli import main
+from fishsk.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils._param_validation import StrOptions, validate_params
 
-from fishsk._head import KerasHeadClassifier
-from fishsk._vgg16 import VGG16FeatureTransformer
+from fishsk._compat.sklearn import StrOptions, validate_params
+from fishsk.features import VGG16FeatureTransformer
+from fishsk.head import KerasHeadClassifier
 
 # What cross-validation on training images showed best, by weights (docs: "Which weights?"); weights
 # that are not named here get those of ImageNet.

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fishsk._images import check_images
 from fishsk.datasets import load_image_folder
 from fishsk.datasets._folder import find_images
+from fishsk.features._images import check_images
 
 
 def write_image(path, value=100, size=(8, 8)):

@@ -1,7 +1,12 @@
 """Fish images: real ones to download, drawn ones without limit, and your own folders."""
 
+# What is imported as itself is for fishsk's other rooms.
+from fishsk.datasets._cifar100 import FISH_NAMES as FISH_NAMES
 from fishsk.datasets._cifar100 import fetch_cifar100_fish
+from fishsk.datasets._cifar100 import fetch_fish as fetch_fish
+from fishsk.datasets._folder import find_images as find_images
 from fishsk.datasets._folder import load_image_folder
+from fishsk.datasets._folder import warn_of_links as warn_of_links
 from fishsk.datasets._synthetic import make_fish_images
 
 __all__ = ["fetch_cifar100_fish", "load_image_folder", "make_fish_images"]

@@ -20,8 +20,8 @@ from typing import IO
 import numpy as np
 from sklearn.utils import Bunch
 
-from fishsk._progress import ProgressBar
-from fishsk._shards import write_atomically
+from fishsk._utils.files import write_atomically
+from fishsk._utils.progress import ProgressBar
 
 _BASE_URL = "https://www.cs.toronto.edu/~kriz/"
 _ARCHIVE = "cifar-100-binary.tar.gz"
@@ -110,13 +110,13 @@ def fetch_cifar100_fish(*, subset="train", data_home=None, download_if_missing=T
     >>> fish.target_names  # doctest: +SKIP
     ['aquarium_fish', 'flatfish', 'ray', 'shark', 'trout']
     """
-    fish = _fetch(subset=subset, data_home=data_home, download_if_missing=download_if_missing)
+    fish = fetch_fish(subset=subset, data_home=data_home, download_if_missing=download_if_missing)
     if return_X_y:
         return fish.images, fish.target
     return fish
 
 
-def _fetch(
+def fetch_fish(
     *,
     subset: str = "train",
     data_home: str | os.PathLike | None = None,

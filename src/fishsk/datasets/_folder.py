@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
-from fishsk._images import IMAGE_SUFFIXES, read_image
+from fishsk.features import IMAGE_SUFFIXES, read_image
 
 
 def load_image_folder(path, *, on_error="raise", return_X_y=False):

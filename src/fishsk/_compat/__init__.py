@@ -1,0 +1,1 @@
+"""The private names of other packages that fishsk relies on, one file for each package."""

@@ -1,0 +1,425 @@
+"""VGG16FeatureTransformer: images in, features of the frozen convolutions of VGG16 out."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import validate_data
+
+from fishsk._compat.sklearn import Integral, Interval, StrOptions, fit_context
+from fishsk._utils.process import check_not_forked
+from fishsk._utils.progress import ProgressBar
+from fishsk._utils.stamp import StampedMixin
+from fishsk.features._images import Images, check_images
+from fishsk.features._store import FeatureStore, default_folder
+from fishsk.features._weights import (
+    LAYERS,
+    PREPROCESSINGS,
+    Preprocessing,
+    Weights,
+    load_backbone,
+    resolve_weights,
+)
+
+logger = logging.getLogger(__name__)
+
+_VERSION = 1  # raised when the same settings come to give other numbers
+_BATCH_PIXELS = (
+    8 * 224 * 224
+)  # benchmarks/bench_features.py: the fastest batches at 224 and at 32 hold about this
+_WRITE_EVERY = 5.0  # seconds of work that a killed run may lose
+
+
+class VGG16FeatureTransformer(TransformerMixin, StampedMixin, BaseEstimator):
+    """Features of images from the frozen convolutions of VGG16 [1]_.
+
+    Images are resized, preprocessed and run through the convolutions; the outputs of some layers are pooled
+    and stacked side by side. Nothing is learned, so `transform` needs no `fit`, and the features of an image
+    never depend on the other images. They are kept on disk by the image's content: no image is run twice,
+    whatever folds, shuffles, clones, processes or restarts come between.
+
+    Parameters
+    ----------
+    weights : {"imagenet", "cifar95"}, path-like or None, default="imagenet"
+        ``"imagenet"``: Keras's weights (59 MB, downloaded once). ``"cifar95"``: a narrower VGG16 that ships
+        with fishsk, trained on the 95 classes of CIFAR-100 that are not fish. ``None``: drawn from a fixed
+        seed, the same in every process. A path: an ``.h5`` file in Keras's layout or a ``.safetensors`` file
+        of ``tools/pretrain``.
+    image_size : int, (height, width) or None, default=None
+        What images are resized to, at least 32 pixels; None is the size the weights were trained at, 224 for
+        ImageNet and 32 for cifar95.
+    layers : str, list of str or None, default=None
+        Keras's names of the layers whose outputs are used, such as ``"block4_pool"``; None is
+        ``"block5_pool"``. Layers behind the last of them are never computed.
+    pooling : {"avg", "max"} or None, default="avg"
+        How a layer's map becomes one number a channel; None flattens the maps.
+    preprocessing : {"caffe", "unit"} or None, default=None
+        None is what the weights were trained with; ``"caffe"`` is ImageNet's (BGR minus the mean color);
+        ``"unit"`` divides by 255.
+    mirror : bool, default=False
+        Whether the features are the mean of those of the image and of its mirror image.
+    image_shape : tuple of int or None, default=None
+        (height, width) or (height, width, channels) of the images of a 2-D `X`, as scikit-learn's own image
+        data sets come. One entry may be -1.
+    input_range : (low, high) or None, default=(0, 255)
+        What black and white are in images that are not uint8. None takes values as they are.
+    batch_size : int or None, default=None
+        Images a forward pass; None chooses by `image_size`. The features do not depend on it.
+    cache : {"auto"}, path-like or None, default="auto"
+        Where features are kept: ``"auto"`` is a size-limited folder in the user's cache directory, or the one
+        that the environment variable ``FISHSK_CACHE`` names. None keeps nothing.
+    verbose : int, default=0
+        1 shows a progress bar while images are run through the network.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of columns of the `X` seen in `fit`, where it was 2-D.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of these columns, where `X` had names that are all strings.
+
+    See Also
+    --------
+    fishsk.make_fish_pipeline : This transformer and a classifier in one Pipeline.
+    fishsk.KerasHeadClassifier : The classifier that is trained on the features.
+
+    Notes
+    -----
+    `X` holds images in any of these forms: an array (n_samples, height, width, 3) of RGB or (n_samples,
+    height, width) of gray values, which are repeated in three channels; an array (n_samples, height * width *
+    channels) with `image_shape`; a list or object array of arrays of different sizes, of PIL images, or of
+    paths; an array, pandas Series or one-column DataFrame of paths; a dask array of one of the array forms,
+    for which a dask array comes back. uint8 holds 0 to 255, bool black and white, any other dtype values in
+    `input_range`.
+
+    References
+    ----------
+    .. [1] K. Simonyan and A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition",
+       ICLR 2015, https://arxiv.org/abs/1409.1556
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fishsk import VGG16FeatureTransformer
+    >>> images = np.zeros((2, 32, 32, 3), dtype=np.uint8)
+    >>> vgg16 = VGG16FeatureTransformer(weights=None, image_size=32, layers=["block1_pool"])
+    >>> vgg16.transform(images).shape
+    (2, 64)
+    >>> vgg16.get_feature_names_out()[:2]
+    array(['block1_pool_avg_0', 'block1_pool_avg_1'], dtype=object)
+    """
+
+    _parameter_constraints = {
+        "weights": [str, os.PathLike, None],
+        "image_size": [Interval(Integral, 32, None, closed="left"), tuple, list, None],
+        "layers": [StrOptions(set(LAYERS)), "array-like", None],
+        "pooling": [StrOptions({"avg", "max"}), None],
+        "preprocessing": [StrOptions(set(PREPROCESSINGS)), None],
+        "mirror": ["boolean"],
+        "image_shape": [tuple, list, None],
+        "input_range": [tuple, list, None],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "cache": [str, os.PathLike, None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        weights="imagenet",
+        image_size=None,
+        layers=None,
+        pooling="avg",
+        preprocessing=None,
+        mirror=False,
+        image_shape=None,
+        input_range=(0, 255),
+        batch_size=None,
+        cache="auto",
+        verbose=0,
+    ):
+        self.weights = weights
+        self.image_size = image_size
+        self.layers = layers
+        self.pooling = pooling
+        self.preprocessing = preprocessing
+        self.mirror = mirror
+        self.image_shape = image_shape
+        self.input_range = input_range
+        self.batch_size = batch_size
+        self.cache = cache
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Check the parameters and `X`; nothing is learned.
+
+        Parameters
+        ----------
+        X : array-like of images
+            See the notes of the class.
+        y : None
+            Ignored, here by scikit-learn's convention.
+
+        Returns
+        -------
+        self : VGG16FeatureTransformer
+            The same transformer.
+        """
+        self._settings()
+        self._check_columns(X, reset=True)
+        if not _is_dask(X):
+            check_images(X, image_shape=self.image_shape, input_range=self.input_range)
+        return self
+
+    def transform(self, X):
+        """Return the features of images.
+
+        Parameters
+        ----------
+        X : array-like of images
+            See the notes of the class.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out), float32
+            One row an image; a lazy dask array where `X` is one.
+
+        Raises
+        ------
+        ValueError
+            If `X` holds something that is no image, or its features would not fit into memory.
+        OSError
+            If the ImageNet weights are not there and cannot be downloaded.
+        """
+        self._validate_params()
+        settings = self._settings()
+        if _is_dask(X):
+            return self._map_blocks(X, settings.n_features)
+        self._check_columns(X, reset=False)
+        images = check_images(X, image_shape=self.image_shape, input_range=self.input_range)
+        _check_memory(len(images), settings.n_features, self.pooling)
+        return self._read_or_extract(images, settings)
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the features: layer, pooling and channel.
+
+        Parameters
+        ----------
+        input_features : None or array-like of str, default=None
+            Only checked against `feature_names_in_`, by scikit-learn's convention.
+
+        Returns
+        -------
+        ndarray of str objects
+            ``"block5_pool_avg_0"``, ``"block5_pool_avg_1"``, ...
+        """
+        return np.array(
+            [
+                f"{layer}_{self.pooling or 'flat'}_{column}"
+                for layer, n_columns in self._settings().columns.items()
+                for column in range(n_columns)
+            ],
+            dtype=object,
+        )
+
+    def _settings(self) -> _Settings:
+        """Check the parameters that depend on each other, and resolve those that are None."""
+        weights = resolve_weights(self.weights)
+        layers = ["block5_pool"] if self.layers is None else self.layers
+        layers = [layers] if isinstance(layers, str) else list(layers)
+        if not layers or len(set(layers)) < len(layers) or not set(layers) <= set(LAYERS):
+            raise ValueError(f"layers must be different names of {', '.join(LAYERS)}. Got {self.layers!r}.")
+        size = weights.image_size if self.image_size is None else self.image_size
+        size = tuple(size) if isinstance(size, tuple | list) else (size, size)
+        if len(size) != 2 or not all(isinstance(side, Integral) and side >= 32 for side in size):
+            raise ValueError(f"image_size must be (height, width), integers >= 32. Got {self.image_size!r}.")
+        preprocessing = (
+            weights.preprocessing if self.preprocessing is None else PREPROCESSINGS[self.preprocessing]
+        )
+        return _Settings(weights, tuple(layers), self.pooling, bool(self.mirror), size, preprocessing)
+
+    def _check_columns(self, X, *, reset):
+        """Let scikit-learn check the number and names of the columns of flattened images."""
+        if self.image_shape is not None and len(getattr(X, "shape", (0, 0))) == 2 and not _is_dask(X):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+
+    def _map_blocks(self, X, n_features):
+        """Return the lazy features of a dask array, whose images stay where they are."""
+        X = X.rechunk(dict.fromkeys(range(1, X.ndim), -1))
+        return X.map_blocks(
+            self.transform,
+            dtype=np.float32,
+            drop_axis=list(range(2, X.ndim)),
+            chunks=(X.chunks[0], (n_features,)),
+            meta=np.empty((0, n_features), dtype=np.float32),
+        )
+
+    def _read_or_extract(self, images: Images, settings: _Settings) -> np.ndarray:
+        keys = [images.digest(index) for index in range(len(images))]
+        first = {key: index for index, key in reversed(list(enumerate(keys)))}
+        store = None
+        if self.cache is None:
+            features = np.empty((len(images), settings.n_features), dtype=np.float32)
+            found = np.zeros(len(images), dtype=bool)
+        else:
+            folder = default_folder() if self.cache == "auto" else self.cache
+            store = FeatureStore(folder, settings.to_json(), settings.n_features)
+            features, found = store.read(keys)
+        missing = [index for index in sorted(first.values()) if not found[index]]
+        if missing:  # a full hit never loads the backbone, nor TensorFlow
+            start = time.perf_counter()
+            written = 0
+            done = 0
+            for batch, rows in self._extract(images, missing, settings):
+                features[batch] = rows
+                done += len(batch)
+                if store is not None and (done == len(missing) or time.perf_counter() - start > _WRITE_EVERY):
+                    chunk = missing[written:done]
+                    store.write([keys[index] for index in chunk], features[chunk])
+                    written, start = done, time.perf_counter()
+        for index, key in enumerate(keys):
+            if not found[index] and first[key] != index:
+                features[index] = features[first[key]]
+        logger.info("%d images: %d run through VGG16, the others were known", len(images), len(missing))
+        return features
+
+    def _extract(
+        self, images: Images, indices: list[int], settings: _Settings
+    ) -> Iterator[tuple[list[int], np.ndarray]]:
+        """Yield batches of indices and their features, reading the next batch while the network runs."""
+        run = _load_network(settings)
+        batch_size = self.batch_size or max(
+            1, _BATCH_PIXELS // (settings.image_size[0] * settings.image_size[1])
+        )
+        batches = [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]
+
+        def load(batch):
+            return settings.preprocessing(images.load(batch, settings.image_size))
+
+        bar = ProgressBar("VGG16", len(indices), unit="images", shown=bool(self.verbose))
+        with bar, ThreadPoolExecutor(1) as reader:
+            pending = reader.submit(load, batches[0])
+            for batch, following in zip(batches, [*batches[1:], None], strict=True):
+                loaded = pending.result()
+                if following is not None:
+                    pending = reader.submit(load, following)
+                yield batch, run(loaded)
+                bar.advance(len(batch))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.two_d_array = self.image_shape is not None
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        return tags
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """Everything that changes a number, resolved."""
+
+    weights: Weights
+    layers: tuple[str, ...]
+    pooling: str | None
+    mirror: bool
+    image_size: tuple[int, int]
+    preprocessing: Preprocessing
+
+    @functools.cached_property
+    def columns(self) -> dict[str, int]:
+        """The number of features of each layer."""
+        return {layer: self._count(layer) for layer in self.layers}
+
+    @property
+    def n_features(self) -> int:
+        return sum(self.columns.values())
+
+    def _count(self, layer: str) -> int:
+        block = int(layer[5])
+        width = self.weights.widths[block - 1]
+        if self.pooling is not None:
+            return width
+        halvings = block if layer.endswith("pool") else block - 1
+        return width * (self.image_size[0] >> halvings) * (self.image_size[1] >> halvings)
+
+    def to_json(self) -> dict[str, Any]:
+        preprocessing = self.preprocessing
+        return {
+            "version": _VERSION,
+            "weights": self.weights.digest,
+            "layers": list(self.layers),
+            "pooling": self.pooling,
+            "mirror": self.mirror,
+            "image_size": list(self.image_size),
+            "preprocessing": [list(preprocessing.mean), list(preprocessing.std), preprocessing.bgr],
+        }
+
+
+@functools.lru_cache(maxsize=8)
+def _load_network(settings: _Settings) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function from a preprocessed batch to its features, traced once for all batch lengths."""
+    backbone = load_backbone(settings.weights)
+    import keras
+    import tensorflow as tf
+
+    maps = keras.Model(backbone.input, [backbone.get_layer(layer).output for layer in settings.layers])
+
+    def pool(x):
+        if settings.pooling is None:
+            return tf.reshape(x, [tf.shape(x)[0], -1])
+        return tf.reduce_mean(x, axis=[1, 2]) if settings.pooling == "avg" else tf.reduce_max(x, axis=[1, 2])
+
+    def features(batch):
+        outputs = maps(batch, training=False)
+        return tf.concat([pool(x) for x in tf.nest.flatten(outputs)], axis=1)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *settings.image_size, 3), tf.float32)])
+    def network(batch):
+        if settings.mirror:
+            return (features(batch) + features(tf.reverse(batch, axis=[2]))) / 2
+        return features(batch)
+
+    concrete = network.get_concrete_function()  # calls trace nothing, so TensorFlow has nothing to warn of
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        check_not_forked()
+        if len(batch) == 1:  # oneDNN gives one image other last bits than the same one among others
+            return run(np.repeat(batch, 2, axis=0))[:1]
+        return concrete(tf.convert_to_tensor(batch)).numpy()
+
+    return run
+
+
+def _is_dask(X: Any) -> bool:
+    return hasattr(X, "dask") and hasattr(X, "map_blocks")
+
+
+def _check_memory(n_samples: int, n_features: int, pooling: str | None) -> None:
+    """Refuse features that would fill more than half of the memory, before hours are spent on them."""
+    needed, limit = n_samples * n_features * 4, _total_memory() / 2
+    if needed > limit:
+        remedy = "Pass pooling='avg'" if pooling is None else "Pass fewer layers"
+        raise ValueError(
+            f"The features must fit into half of the memory, {limit / 2**30:.1f} GiB. {n_samples} images of "
+            f"{n_features} float32 features need {needed / 2**30:.1f} GiB. {remedy}, or fewer images at a "
+            "time, or a dask array."
+        )
+
+
+def _total_memory() -> float:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # Windows does not tell
+        return float("inf")

@@ -1,0 +1,5 @@
+"""Features to classes: a small Keras network that is a classifier of scikit-learn."""
+
+from fishsk.head._classifier import KerasHeadClassifier
+
+__all__ = ["KerasHeadClassifier"]

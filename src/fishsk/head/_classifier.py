@@ -1,0 +1,622 @@
+"""KerasHeadClassifier: a small Keras network on 2-D features, as a full citizen of scikit-learn."""
+
+import warnings
+from dataclasses import asdict, replace
+from functools import cache
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from scikeras.wrappers import BaseWrapper, KerasClassifier
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.callback import CallbackSupportMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fishsk._compat.sklearn import (
+    Interval,
+    StrOptions,
+    check_partial_fit_first_call,
+    check_sample_weight,
+    fit_context,
+)
+from fishsk._utils.process import check_not_forked
+from fishsk._utils.stamp import StampedMixin
+from fishsk.head._training import Architecture, borrow_network, find_turn, join_histories, make_callbacks
+
+# scikeras still defines the `_more_tags` of scikit-learn < 1.6. `check_estimator` asks that a class which
+# does also defines `__sklearn_tags__`; this one says what is inherited anyway, and changes nothing for
+# other estimators.
+if "__sklearn_tags__" not in vars(BaseWrapper):
+    BaseWrapper.__sklearn_tags__ = lambda self: super(BaseWrapper, self).__sklearn_tags__()
+
+
+class _MixinFirst(type):
+    """Put ClassifierMixin before BaseEstimator in the method resolution order.
+
+    ``class KerasClassifier(BaseWrapper, ClassifierMixin)`` has them the wrong way round, so that
+    BaseEstimator's tags win and `sklearn.base.is_classifier` is False; C3 cannot undo that in a subclass.
+    """
+
+    def mro(cls):
+        order = super().mro()
+        order.remove(ClassifierMixin)
+        order.insert(order.index(KerasClassifier), ClassifierMixin)
+        return order
+
+
+class KerasHeadClassifier(StampedMixin, CallbackSupportMixin, KerasClassifier, metaclass=_MixinFirst):
+    """Classifier with one hidden layer (or none), trained with Keras on 2-D features.
+
+    The network is Dense(`hidden_units`, relu), Dropout, Dense(n_classes, softmax), trained with Adam on the
+    sparse categorical cross-entropy. The learning rate is lowered on plateaus of the validation loss; the
+    validation part is split off the training data.
+
+    Parameters
+    ----------
+    hidden_units : int, default=512
+        Units of the hidden layer. 0 leaves it out, which makes the network a multinomial logistic regression.
+    dropout : float in [0, 1), default=0.5
+        Share of the hidden units (of the features, if there are none) that each training step leaves out.
+    learning_rate : float, default=1e-3
+        Learning rate of Adam in the first epoch.
+    epochs : int, default=20
+        Passes over the training part; `early_stopping` and callbacks may end training before.
+    batch_size : int, default=32
+        Rows of each training step. The last step of an epoch takes the rows that remain.
+    validation_fraction : float in [0, 1) or None, default=0.1
+        Share of the training rows, stratified by class, that only validates. With 0 or None all rows train,
+        and the training loss steers the learning rate and early stopping.
+    lr_factor : float in (0, 1], default=0.5
+        The learning rate is multiplied by it after `lr_patience` epochs in which the monitored loss has not
+        fallen by 1e-4 below its best. 1 keeps the learning rate.
+    lr_patience : int, default=3
+        Epochs to wait for a better loss before the learning rate is lowered.
+    early_stopping : bool, default=False
+        Whether to stop after `patience` epochs without a better loss. The weights are then those of the
+        best epoch, also if training has run to its end.
+    patience : int, default=5
+        Epochs that early stopping waits for a better loss.
+    l2 : float, default=0.0
+        Strength of the penalty on the squared kernels, part of the losses in `history_`.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class's rows, as in scikit-learn.
+    callbacks : keras.callbacks.Callback, its class or name, list, tuple, dict of them, or None, default=None
+        Keras callbacks. Names and classes are instantiated by each fit; their parameters are routed, as in
+        scikeras, by ``callbacks__patience=2`` for all, or ``callbacks__0__patience=2`` or
+        ``callbacks__key__patience=2`` for one of a list or dict. scikit-learn's callbacks are given to
+        `set_callbacks`.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last fit (with a new optimizer), and adds to `history_`.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the first weights, the validation split, the order of rows and dropout. An int gives the same
+        bits in every fit, process and order of fits. TensorFlow's and Python's global random state is never
+        used.
+    verbose : int, default=0
+        0 is silent, 1 shows Keras's progress bar, 2 a line for each epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, if `X` had string names in `fit`.
+    model_ : keras.Model
+        A Keras model with the fitted weights, built when it is first asked for. It is this estimator's own:
+        no later fit changes it, and training it further does not change the estimator.
+    history_ : dict of list of float
+        ``"loss"``, ``"accuracy"``, ``"val_loss"``, ``"val_accuracy"`` and ``"learning_rate"`` of each
+        epoch. The two of validation are absent if there was no validation part.
+    n_iter_ : int
+        Number of epochs trained.
+    best_epoch_ : int
+        Index of the epoch with the lowest validation loss (training loss, without a validation part).
+    overfit_epoch_ : int or None
+        Index of the first epoch after the validation loss turned: it stayed above its minimum for the three
+        or more epochs that followed, by more than 1 % on average, while the training loss fell. None if it
+        did not turn.
+
+    See Also
+    --------
+    fishsk.make_fish_pipeline : Images to classes; this classifier is its last step.
+    sklearn.neural_network.MLPClassifier : scikit-learn's own network.
+
+    Notes
+    -----
+    Sample weights are scaled to a mean of 1, so that a weight of 2 is the same as a row given twice. Rows
+    of weight 0 are left out.
+
+    Fits of the same architecture use the same compiled network of their process, one after the other. Keras
+    callbacks see it as their ``model`` until the fit ends.
+
+    References
+    ----------
+    .. [1] Kingma, Ba (2015), "Adam: A Method for Stochastic Optimization", https://arxiv.org/abs/1412.6980
+    .. [2] Srivastava et al. (2014), "Dropout: A Simple Way to Prevent Neural Networks from Overfitting",
+       https://jmlr.org/papers/v15/srivastava14a.html
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.preprocessing import scale
+    >>> from fishsk import KerasHeadClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> head = KerasHeadClassifier(hidden_units=16, learning_rate=0.01, random_state=0).fit(scale(X), y)
+    >>> head.score(scale(X), y) > 0.9
+    True
+    >>> sorted(head.history_)
+    ['accuracy', 'learning_rate', 'loss', 'val_accuracy', 'val_loss']
+    """
+
+    _parameter_constraints: dict = {
+        "hidden_units": [Interval(Integral, 0, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left"), None],
+        "lr_factor": [Interval(Real, 0, 1, closed="right")],
+        "lr_patience": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "l2": [Interval(Real, 0, None, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "callbacks": [keras.callbacks.Callback, type, str, list, tuple, dict, None],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    _model = None  # the model_ that was asked for, never pickled
+
+    def __init__(
+        self,
+        *,
+        hidden_units=512,
+        dropout=0.5,
+        learning_rate=1e-3,
+        epochs=20,
+        batch_size=32,
+        validation_fraction=0.1,
+        lr_factor=0.5,
+        lr_patience=3,
+        early_stopping=False,
+        patience=5,
+        l2=0.0,
+        class_weight=None,
+        callbacks=None,
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        self.hidden_units = hidden_units
+        self.dropout = dropout
+        self.learning_rate = learning_rate
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.validation_fraction = validation_fraction
+        self.lr_factor = lr_factor
+        self.lr_patience = lr_patience
+        self.early_stopping = early_stopping
+        self.patience = patience
+        self.l2 = l2
+        self.class_weight = class_weight
+        self.callbacks = callbacks
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features.
+        y : array-like of shape (n_samples,)
+            Class labels: numbers or strings.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in the losses.
+
+        Returns
+        -------
+        self : KerasHeadClassifier
+
+        Raises
+        ------
+        ValueError
+            If `y` has a single class, or the loss diverges.
+        RuntimeError
+            In a process forked from one in which TensorFlow has run.
+        """
+        warm = self.warm_start and self.__sklearn_is_fitted__()
+        X, y = self._validate(X, y, reset=not warm)
+        if not warm:
+            self.classes_ = np.unique(y)
+        codes, weight = self._encode(y), self._row_weights(X, y, sample_weight)
+        rows = np.flatnonzero(weight)
+        present = np.unique(codes[rows])
+        if len(present) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs at least 2 classes among the rows of y whose weight is not 0. "
+                f"Got 1 class, {self.classes_[present].tolist()[0]!r}."
+            )
+        start = self._go_on() if warm else self._start_afresh()
+        train, validation = self._split(rows, codes[rows], start.seed)
+
+        context = self._init_callback_context(max_subtasks=self.epochs)
+        # Copied only if a callback of scikit-learn asks for them.
+        task = {"estimator": self, "X": cache(lambda: X[train]), "y": cache(lambda: y[train])}
+        if sample_weight is not None:
+            task["metadata"] = cache(lambda: {"sample_weight": np.asarray(sample_weight)[train]})
+        context.call_on_fit_task_begin(**task)
+
+        monitor = "loss" if validation is None else "val_loss"
+        callbacks = []
+        if self.lr_factor < 1:
+            callbacks.append(
+                keras.callbacks.ReduceLROnPlateau(monitor, factor=self.lr_factor, patience=self.lr_patience)
+            )
+        if self.early_stopping:
+            callbacks.append(
+                keras.callbacks.EarlyStopping(monitor, patience=self.patience, restore_best_weights=True)
+            )
+        if hasattr(self, "_skl_callbacks"):
+            callbacks.append(_EpochTasks(context, task))
+        self._train(start, (X, codes, weight), train, validation, self.epochs, callbacks)
+        context.call_on_fit_task_end(**task, reconstruction_attributes={})
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for one more epoch on the given rows, without a validation part.
+
+        The learning rate stays at `learning_rate`; Adam's moments and the randomness go on where they were,
+        so that k calls with the same rows equal a fit of k epochs without validation.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features.
+        y : array-like of shape (n_samples,)
+            Class labels; they need not hold every class.
+        classes : array-like of shape (n_classes,), default=None
+            All class labels; needed by the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in the loss.
+
+        Returns
+        -------
+        self : KerasHeadClassifier
+        """
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all rows, which partial_fit does not see. Pass a dict, with "
+                "weights such as those of sklearn.utils.class_weight.compute_class_weight."
+            )
+        first = not self.__sklearn_is_fitted__()
+        X, y = self._validate(X, y, reset=first)
+        check_partial_fit_first_call(self, classes)
+        codes, weight = self._encode(y), self._row_weights(X, y, sample_weight)
+        start = self._start_afresh() if first else self._go_on(optimizer_state=self._optimizer_state)
+        self._train(start, (X, codes, weight), np.flatnonzero(weight), None, 1, keep_optimizer=True)
+        return self
+
+    def initialize(self, X, y):
+        """Draw the first weights without training, as scikeras's method of this name does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features.
+        y : array-like of shape (n_samples,)
+            Class labels.
+
+        Returns
+        -------
+        self : KerasHeadClassifier
+        """
+        self._validate_params()
+        X, y = self._validate(X, y, reset=True)
+        self.classes_ = np.unique(y)
+        start = self._start_afresh()
+        self._take_over(start.architecture, start.weights, start.seed)
+        return self
+
+    def predict_proba(self, X):
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            float64; the columns follow `classes_`.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float32, reset=False)
+        # In float64 no digit that matters depends on the other rows, as it does in a float32 matrix product.
+        weights = [array.astype(np.float64) for array in self._weights]
+        proba = np.empty((len(X), len(self.classes_)))
+        step = max(1, 2**22 // X.shape[1])
+        for start in range(0, len(X), step):
+            proba[start : start + step] = _forward(weights, X[start : start + step].astype(np.float64))
+        return proba
+
+    def predict(self, X):
+        """Return the most probable class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Class labels.
+        """
+        proba = self.predict_proba(X)
+        return self.classes_[proba.argmax(axis=1)]
+
+    @property
+    def model_(self):
+        """A Keras model with the fitted weights."""
+        check_is_fitted(self)
+        if self._model is None:
+            check_not_forked()
+            model = self._architecture.build(keras.optimizers.Adam(self.learning_rate))
+            model.set_weights(self._weights)
+            self._model = model
+        return self._model
+
+    @property
+    def initialized_(self):
+        """Whether there are weights to predict with."""
+        return self.__sklearn_is_fitted__()
+
+    def get_params(self, deep=True):
+        """Return the parameters.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to return also those that `set_params` routed to `callbacks`.
+
+        Returns
+        -------
+        params : dict
+        """
+        return super().get_params(deep) | (self._routed_params() if deep else {})
+
+    def set_params(self, **params):
+        """Set parameters, also those of `callbacks`, spelt ``callbacks__...``.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name.
+
+        Returns
+        -------
+        self : KerasHeadClassifier
+        """
+        routed = {name: value for name, value in params.items() if name.startswith("callbacks__")}
+        BaseEstimator.set_params(self, **{name: params[name] for name in params.keys() - routed.keys()})
+        for name, value in routed.items():
+            setattr(self, name, value)
+        return self
+
+    def _routed_params(self):
+        return {name: value for name, value in vars(self).items() if name.startswith("callbacks__")}
+
+    def _validate(self, X, y, *, reset):
+        X, y = validate_data(self, X, y, dtype=np.float32, order="C", reset=reset)
+        check_classification_targets(y)
+        return X, y
+
+    def _encode(self, y):
+        unseen = np.setdiff1d(y, self.classes_)
+        if len(unseen):
+            raise ValueError(
+                f"y must hold only labels in classes_, {self.classes_.tolist()}. Got also {unseen.tolist()}. "
+                "A fit with warm_start=False learns new classes."
+            )
+        return np.searchsorted(self.classes_, y)
+
+    def _row_weights(self, X, y, sample_weight):
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if self.class_weight is None:
+            return weight
+        by_class = compute_class_weight(
+            self.class_weight, classes=np.unique(y), y=y, sample_weight=sample_weight
+        )
+        return weight * by_class[np.unique(y, return_inverse=True)[1]]
+
+    def _split(self, rows, codes, seed):
+        """Return the rows that train, and those that validate or None."""
+        if not self.validation_fraction:
+            return rows, None
+        n_validation = int(np.ceil(self.validation_fraction * len(rows)))
+        counts = np.unique(codes, return_counts=True)[1]
+        if min(counts) < 2 or min(n_validation, len(rows) - n_validation) < len(counts):
+            warnings.warn(
+                f"A validation part of validation_fraction={self.validation_fraction} of {len(rows)} rows, "
+                f"and the rest, cannot each hold all {len(counts)} classes (the smallest has {min(counts)} "
+                "rows). All rows train, and the training loss is monitored. Pass validation_fraction=0 to "
+                "silence this warning.",
+                UserWarning,
+                stacklevel=4,
+            )
+            return rows, None
+        return train_test_split(rows, test_size=n_validation, stratify=codes, random_state=seed)
+
+    def _start_afresh(self):
+        architecture = Architecture(
+            n_features=self.n_features_in_,
+            hidden_units=int(self.hidden_units),
+            n_classes=len(self.classes_),
+            dropout=float(self.dropout),
+            l2=float(self.l2),
+        )
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        return _Start(architecture, architecture.initial_weights(np.random.default_rng((seed, 0))), seed)
+
+    def _go_on(self, optimizer_state=None):
+        if self.hidden_units != self._architecture.hidden_units:
+            raise ValueError(
+                f"hidden_units must be {self._architecture.hidden_units}, as in the network to go on with. "
+                f"Got {self.hidden_units}. A fit with warm_start=False builds a new network."
+            )
+        architecture = replace(self._architecture, dropout=float(self.dropout), l2=float(self.l2))
+        return _Start(architecture, self._weights, self._seed, optimizer_state, self.history_)
+
+    def _train(self, start, data, train, validation, epochs, callbacks=(), *, keep_optimizer=False):
+        """Train from `start` on the rows `train` of `data`, which is (X, codes, weight)."""
+        check_not_forked()
+        X, codes, weight = data
+        weight = weight.copy()
+        for part in (train, validation):
+            if part is not None:
+                weight[part] /= weight[part].mean()
+        first = len(start.history.get("loss", []))
+        with borrow_network(start.architecture) as network:
+            network.reset(start.architecture, start.weights, self.learning_rate, start.optimizer_state)
+            history = network.fit(
+                (X, codes, weight.astype(np.float32)),
+                train,
+                validation,
+                epochs=range(first, first + epochs),
+                batch_size=self.batch_size,
+                seed=start.seed,
+                callbacks=[*callbacks, *make_callbacks(self.callbacks, self._routed_params())],
+                verbose=int(self.verbose),
+            )
+            weights = network.model.get_weights()
+            optimizer_state = network.optimizer_state() if keep_optimizer else None
+        if not all(np.isfinite(array).all() for array in weights):
+            raise ValueError(
+                f"Training diverged: the weights are not finite after {len(history['loss'])} epochs. Scale "
+                f"X, as StandardScaler does, or lower learning_rate. Got {self.learning_rate}."
+            )
+        self._take_over(
+            start.architecture, weights, start.seed, optimizer_state, join_histories(start.history, history)
+        )
+
+    def _take_over(self, architecture, weights, seed, optimizer_state=None, history=None):
+        """Set all that a fit learns, but for what describes X and y."""
+        self._architecture, self._weights, self._seed = architecture, weights, seed
+        self._optimizer_state, self._model = optimizer_state, None
+        self.history_ = history or {}
+        self.n_iter_ = len(self.history_.get("loss", []))
+        if self.history_:
+            self.best_epoch_, self.overfit_epoch_ = find_turn(self.history_)
+
+    def _get_fitted_state(self):
+        """Return what was learned, as a JSON-able dict and named arrays."""
+        check_is_fitted(self)
+        meta = {
+            "architecture": asdict(self._architecture),
+            "classes": self.classes_.tolist(),
+            "classes_dtype": self.classes_.dtype.str,
+            "feature_names_in": getattr(self, "feature_names_in_", np.empty(0)).tolist(),
+            "history": {  # JSON has no NaN
+                name: [None if np.isnan(value) else value for value in values]
+                for name, values in self.history_.items()
+            },
+            "seed": self._seed,
+        }
+        arrays = dict(zip(self._architecture.shapes, self._weights, strict=True))
+        for index, array in enumerate(self._optimizer_state or []):
+            arrays[f"optimizer_{index}"] = array
+        return meta, arrays
+
+    def _set_fitted_state(self, meta, arrays):
+        """Take over what `_get_fitted_state` returned; ValueError if a weight is missing or does not fit."""
+        architecture = Architecture(**meta["architecture"])
+        for name, shape in architecture.shapes.items():
+            array = arrays.get(name, np.empty(0))
+            if array.shape != shape or array.dtype != np.float32 or not np.isfinite(array).all():
+                raise ValueError(
+                    f"The head's weight {name!r} must be an array of finite float32 of shape {shape}. "
+                    + (f"Got {array.dtype} of shape {array.shape}." if name in arrays else "Got none.")
+                )
+        self.classes_ = np.array(meta["classes"], dtype=meta["classes_dtype"])
+        self.n_features_in_ = architecture.n_features
+        if meta["feature_names_in"]:
+            self.feature_names_in_ = np.array(meta["feature_names_in"], dtype=object)
+        names = [name for name in arrays if name.startswith("optimizer_")]
+        self._take_over(
+            architecture,
+            [arrays[name] for name in architecture.shapes],
+            meta["seed"],
+            [arrays[f"optimizer_{index}"] for index in range(len(names))] or None,
+            {
+                name: [np.nan if value is None else value for value in values]
+                for name, values in meta["history"].items()
+            },
+        )
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_weights")
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        state.pop("_model", None)
+        return state
+
+    def __sklearn_clone__(self):
+        twin = super().__sklearn_clone__()
+        return twin.set_params(**clone(self._routed_params(), safe=False))
+
+    # scikeras takes whatever is in __dict__ for a parameter, and prints one a line.
+    __repr__ = BaseEstimator.__repr__
+
+    @classmethod
+    def _get_param_names(cls):
+        return BaseEstimator._get_param_names.__func__(cls)
+
+
+class _Start(NamedTuple):
+    """What training goes on from."""
+
+    architecture: Architecture
+    weights: list[np.ndarray]
+    seed: int
+    optimizer_state: list[np.ndarray] | None = None
+    history: dict[str, list[float]] = {}
+
+
+def _forward(weights, X):
+    """Return the network's probabilities for `X`, without TensorFlow."""
+    *hidden, kernel, bias = weights
+    if hidden:
+        X = np.maximum(X @ hidden[0] + hidden[1], 0)
+    return softmax(X @ kernel + bias, axis=1)
+
+
+class _EpochTasks(keras.callbacks.Callback):
+    """Show each epoch to scikit-learn's callbacks, as a task inside the task `context` of the fit."""
+
+    def __init__(self, context, task):
+        super().__init__()
+        self._context = context
+        self._task = task | {"reconstruction_attributes": lambda: {"_weights": self.model.get_weights()}}
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = self._context.subcontext(task_name="epoch").call_on_fit_task_begin(**self._task)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._epoch.call_on_fit_task_end(**self._task):
+            self.model.stop_training = True

@@ -1,0 +1,19 @@
+"""What a fitted classifier does, and on what: evaluation, near-duplicates, displays."""
+
+from fishsk.inspection._duplicates import find_near_duplicates
+from fishsk.inspection._evaluation import Evaluation, accuracy_interval, evaluate
+from fishsk.inspection._prediction_grid import PredictionGridDisplay
+from fishsk.inspection._settings import find_setting, fitted_head, name_classes
+from fishsk.inspection._training_curve import TrainingCurveDisplay
+
+__all__ = [
+    "Evaluation",
+    "PredictionGridDisplay",
+    "TrainingCurveDisplay",
+    "accuracy_interval",
+    "evaluate",
+    "find_near_duplicates",
+    "find_setting",
+    "fitted_head",
+    "name_classes",
+]

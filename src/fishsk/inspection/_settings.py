@@ -1,0 +1,41 @@
+"""What an estimator was told and has learned, found inside pipelines and searches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+
+def find_setting(settings: Mapping[str, Any], name: str) -> Any:
+    """Return the parameter of an estimator or of the first of its parts that sets it, or None."""
+    found = (value for key, value in settings.items() if key.split("__")[-1] == name and value is not None)
+    return next(found, None)
+
+
+def name_classes(classes: np.ndarray, display_labels: Any) -> dict[Any, str]:
+    """Return what to write for each label."""
+    labels = np.asarray(classes).tolist()
+    names = labels if display_labels is None else list(display_labels)
+    if len(names) != len(labels):
+        raise ValueError(
+            f"display_labels must name each of the {len(labels)} classes {labels!r}. Got {len(names)} names."
+        )
+    return {label: str(name) for label, name in zip(labels, names, strict=True)}
+
+
+def fitted_head(estimator: Any) -> Any:
+    """Return the part of a fitted estimator that keeps the history of its training."""
+    head = getattr(estimator, "best_estimator_", estimator)
+    while isinstance(head, Pipeline):
+        head = head[-1]
+    if not hasattr(head, "history_"):
+        check_is_fitted(head)
+        raise TypeError(
+            "estimator must be a fitted KerasHeadClassifier, a pipeline that ends in one, a search over "
+            f"either with refit=True, or a list of these. Got {estimator!r}, which keeps no history_."
+        )
+    return head

@@ -1,0 +1,339 @@
+"""The steps of a fitted pipeline as plain data, and back: what they were told, and what they have learned."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import reprlib
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from fishsk.features import VGG16FeatureTransformer
+from fishsk.head import KerasHeadClassifier
+from fishsk.persistence._archive import take
+
+STEP_TYPES: dict[str, type] = {
+    step.__name__: step for step in (KerasHeadClassifier, StandardScaler, VGG16FeatureTransformer)
+}
+_LEARNED = {
+    StandardScaler: {"feature_names_in_", "mean_", "n_features_in_", "n_samples_seen_", "scale_", "var_"},
+    VGG16FeatureTransformer: {"feature_names_in_", "n_features_in_"},
+}
+_MAX_LABELS = 2**24  # bytes of all class labels: a few letters of JSON can ask for any width
+
+
+def is_skipped(step: Any) -> bool:
+    """Return whether a pipeline leaves this step out."""
+    return step is None or isinstance(step, str)
+
+
+def describe(pipeline: Pipeline) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return a checked pipeline as a dict for JSON, and its arrays under ``step/array``.
+
+    Raises
+    ------
+    ValueError
+        If a parameter or something learned is neither a plain value nor an array.
+    """
+    records, arrays = [], {}
+    for name, step in pipeline.steps:
+        record = {"name": name, "type": step, "params": {}, "state": {}}
+        if not is_skipped(step):
+            state, own = _get_state(name, step)
+            record |= {"type": type(step).__name__, "params": _get_params(name, step), "state": state}
+            if STEP_TYPES.get(type(step).__name__, type(step)) is not type(step):
+                raise ValueError(
+                    f"The type of step {name!r} must not have the name of one that load_pipeline knows. Got "
+                    f"{type(step)!r}. Rename the class."
+                )
+            arrays.update({f"{name}/{key}": array for key, array in own.items()})
+        records.append(record)
+    return {"steps": records, "verbose": bool(pipeline.verbose), "weights": _get_digests(pipeline)}, arrays
+
+
+def rebuild(document: Any, arrays: dict[str, np.ndarray], types: dict[str, type]) -> Pipeline:
+    """Return the pipeline that `describe` returned the data of.
+
+    Parameters
+    ----------
+    document, arrays
+        Anything; all of it is checked.
+    types : dict of str to type
+        The step types that may be built.
+
+    Raises
+    ------
+    OverflowError, TypeError, ValueError
+        If no pipeline can have had this description.
+    """
+    records, verbose, digests = take(document, "the pipeline", steps=list, verbose=bool, weights=dict)
+    steps = [(record["name"], _rebuild_step(record, arrays, types)) for record in map(_check_record, records)]
+    if arrays:
+        raise ValueError(f"the arrays {sorted(arrays)} belong to no step")
+    pipeline = Pipeline(steps, verbose=verbose)
+    pipeline._validate_steps()
+    check_pipeline(pipeline)
+    for name, digest in _get_digests(pipeline).items():
+        if digests.get(name) != digest:
+            raise ValueError(
+                f"the weights {pipeline.named_steps[name].weights!r} of step {name!r} must be those that the "
+                f"pipeline was fitted with, of digest {digests.get(name)!r}. Got {digest!r}"
+            )
+    return pipeline
+
+
+def check_pipeline(pipeline: Pipeline) -> None:
+    """Check each step's parameters, what it has learned, and that it takes what the step before gives.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the pipeline could not predict, or cannot be saved.
+    """
+    width = None
+    for name, step in pipeline.steps:
+        if is_skipped(step):
+            continue
+        if hasattr(step, "_parameter_constraints"):
+            step._validate_params()
+        _check_learned(name, step)
+        if isinstance(step, VGG16FeatureTransformer):
+            width = step._settings().n_features
+            continue
+        expected = getattr(step, "n_features_in_", None)
+        if None not in (width, expected) and width != expected:
+            raise ValueError(
+                f"The step {name!r} must get as many features as it was fitted on, {expected}. The steps "
+                f"before it give {width}. Fit the pipeline again."
+            )
+        width = expected if isinstance(step, StandardScaler) else None
+
+
+def _check_record(record: Any) -> dict[str, Any]:
+    kind = record.get("type") if isinstance(record, dict) else None
+    _, _, params, state = take(
+        record, "a step", name=str, type=type(None) if kind is None else str, params=dict, state=dict
+    )
+    if kind in (None, "passthrough") and (params or state):
+        raise ValueError(f"a step that is {kind!r} must have neither parameters nor a state")
+    return record
+
+
+def _rebuild_step(record: dict[str, Any], arrays: dict[str, np.ndarray], types: dict[str, type]) -> Any:
+    """Return a step, and take its arrays out of `arrays`."""
+    name, kind = record["name"], record["type"]
+    if kind in (None, "passthrough"):
+        return kind
+    if kind not in types:
+        raise ValueError(
+            f"the step {name!r} is of type {kind!r}, which is not among {sorted(types)}. If you trust the "
+            f"file and the type, pass custom_steps={{{kind!r}: its class}}"
+        )
+    step = types[kind](**{key: _decode(value) for key, value in record["params"].items()})
+    own = [key for key in arrays if key.rpartition("/")[0] == name]
+    _set_state(name, step, record["state"], {key.rpartition("/")[2]: arrays.pop(key) for key in own})
+    return step
+
+
+def _get_digests(pipeline: Pipeline) -> dict[str, str]:
+    """Return the digests of the frozen weights, by the names of the steps."""
+    return {
+        name: step._settings().weights.digest
+        for name, step in pipeline.steps
+        if isinstance(step, VGG16FeatureTransformer)
+    }
+
+
+def _get_params(name: str, step: Any) -> dict[str, Any]:
+    params = step.get_params(deep=False)
+    nested = sorted(step.get_params(deep=True).keys() - params.keys())
+    if nested:
+        raise ValueError(
+            f"The parameters of step {name!r} must be plain values. Got also these, which belong to one of "
+            f"them: {nested}. Fit a pipeline without them."
+        )
+    return {key: _encode(value, f"{name}__{key}") for key, value in params.items()}
+
+
+def _get_state(name: str, step: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return what a step has learned, as a dict for JSON and as arrays."""
+    if hasattr(step, "_get_fitted_state"):
+        state, arrays = step._get_fitted_state()
+        if isinstance(step, KerasHeadClassifier):
+            _check_head_state(state, arrays)
+        return state, arrays
+    state, arrays = _get_learned(step), {}
+    for key, value in list(state.items()):
+        if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf":
+            arrays[key] = np.asarray(state.pop(key))
+    return {key: _encode(value, f"{name}.{key}") for key, value in state.items()}, arrays
+
+
+def _set_state(name: str, step: Any, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Set what `_get_state` returned."""
+    if isinstance(step, KerasHeadClassifier):
+        _check_head_state(state, arrays)
+    if hasattr(step, "_set_fitted_state"):
+        step._set_fitted_state(state, arrays)
+        return
+    for key, value in ({key: _decode(value) for key, value in state.items()} | arrays).items():
+        if not _is_learned(key):
+            raise ValueError(f"the step {name!r} cannot have learned {key!r}")
+        setattr(step, key, value[()] if isinstance(value, np.ndarray) else value)  # a scalar, if it was one
+
+
+def _get_learned(step: Any) -> dict[str, Any]:
+    return {key: value for key, value in vars(step).items() if _is_learned(key)}
+
+
+def _is_learned(name: str) -> bool:
+    return re.fullmatch(r"[A-Za-z](\w*[A-Za-z0-9])?_", name, re.ASCII) is not None
+
+
+def _encode(value: Any, name: str) -> Any:
+    """Return a value for JSON: as it is, or as a dict of one tag."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, np.ndarray):
+        if value.ndim == 1 and all(isinstance(item, str) for item in value):
+            return {"texts": [str(item) for item in value]}
+        value = value.tolist()
+    if value is None or type(value) in (bool, int, str):
+        return value
+    if type(value) is float and math.isfinite(value):
+        return value
+    if type(value) is list:
+        return [_encode(item, name) for item in value]
+    if type(value) is tuple:
+        return {"tuple": [_encode(item, name) for item in value]}
+    if type(value) is dict:
+        return {"dict": [[_encode(part, name) for part in item] for item in value.items()]}
+    if isinstance(value, os.PathLike) and isinstance(os.fspath(value), str):
+        return {"path": os.fspath(value)}
+    raise ValueError(
+        f"{name} must be None, a finite number, text, a path, or a list, tuple or dict of these. "
+        f"Got {value!r}. If it is a parameter, pass another value to pipeline.set_params."
+    )
+
+
+def _decode(value: Any) -> Any:
+    """Return what `_encode` was given."""
+    if isinstance(value, list):
+        return [_decode(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    match list(value.items()):
+        case [("tuple", list(items))]:
+            return tuple(map(_decode, items))
+        case [("dict", list(items))]:
+            return dict(map(_decode, items))
+        case [("path", str(text))]:
+            return Path(text)
+        case [("texts", list(items))] if all(isinstance(item, str) for item in items):
+            return np.array(items, dtype=object)
+    raise ValueError(f"no value is written as {reprlib.repr(value)}")
+
+
+def _check_learned(name: str, step: Any) -> None:
+    """Check what a step of a known type has learned."""
+    if isinstance(step, KerasHeadClassifier) and step.callbacks is not None:
+        raise ValueError(
+            f"{name}__callbacks must be None: callbacks are code, and of no use once fitted. Got "
+            f"{step.callbacks!r}. Pass pipeline.set_params({name}__callbacks=None)."
+        )
+    if type(step) not in _LEARNED:
+        return
+    learned = _get_learned(step)
+    n_features, names = learned.get("n_features_in_"), learned.get("feature_names_in_")
+    valid = learned.keys() <= _LEARNED[type(step)]
+    if n_features is not None or names is not None:
+        valid = valid and type(n_features) is int and n_features > 0
+    if names is not None:
+        valid = valid and isinstance(names, np.ndarray) and names.shape == (n_features,)
+    if isinstance(step, StandardScaler):
+        valid = valid and n_features is not None and _is_consistent(step)
+    if not valid:
+        shown = {key: getattr(value, "shape", value) for key, value in learned.items()}
+        raise ValueError(f"What the step {name!r} has learned does not fit together: {shown}. Fit it again.")
+
+
+def _is_consistent(scaler: StandardScaler) -> bool:
+    """Return whether the arrays that the scaler uses fit each other, and hold what variances can."""
+    shape = (scaler.n_features_in_,)
+    for name, is_used, lowest in (
+        ("mean_", scaler.with_mean, -np.inf),
+        ("var_", scaler.with_std, 0),
+        ("scale_", scaler.with_std, np.finfo(np.float32).tiny),
+    ):
+        array = getattr(scaler, name, None)
+        if array is None and not is_used:
+            continue
+        if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.shape != shape:
+            return False
+        if not (np.isfinite(array).all() and (array >= lowest).all()):
+            return False
+    seen = np.asarray(getattr(scaler, "n_samples_seen_", None))
+    return seen.dtype.kind in "iuf" and seen.shape in ((), shape) and bool((seen > 0).all())
+
+
+def _check_head_state(state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Check what `KerasHeadClassifier._set_fitted_state` takes for granted."""
+    architecture, classes, dtype, names, history, seed = take(
+        state,
+        "the head's state",
+        architecture=dict,
+        classes=list,
+        classes_dtype=str,
+        feature_names_in=list,
+        history=dict,
+        seed=int,
+    )
+    n_features, hidden_units, n_classes, dropout, l2 = take(
+        architecture,
+        "the head's architecture",
+        n_features=int,
+        hidden_units=int,
+        n_classes=int,
+        dropout=float,
+        l2=float,
+    )
+    if n_features < 1 or hidden_units < 0 or n_classes < 2 or not 0 <= dropout < 1 or l2 < 0:
+        raise ValueError(f"no head has the architecture {architecture}")
+    _check_classes(classes, dtype, n_classes)
+    if len(names) not in (0, n_features) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"the head must have {n_features} feature names, or none. Got {reprlib.repr(names)}")
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"the head's seed must be in 0 to 2**32 - 1. Got {seed}")
+    for name, values in history.items():
+        if not isinstance(values, list) or not values or len(values) != len(history.get("loss", [])):
+            raise ValueError(f"the head's history {name!r} must be as long as its 'loss'")
+        if not all(value is None or isinstance(value, float) for value in values):
+            raise ValueError(f"the head's history {name!r} must hold floats. Got {reprlib.repr(values)}")
+    units = [n_features, hidden_units, n_classes] if hidden_units else [n_features, n_classes]
+    shapes = [shape for n_in, n_out in pairwise(units) for shape in ((n_in, n_out), (n_out,))]
+    # Adam's iterations, its learning rate, and two moments of each weight.
+    adam = {f"optimizer_{i}": s for i, s in enumerate([(), (), *(s for s in shapes for _ in range(2))])}
+    found = {key: array.shape for key, array in arrays.items() if key.startswith("optimizer_")}
+    if found not in ({}, adam) or len(arrays) != len(shapes) + len(found):
+        raise ValueError(f"a head of the architecture {architecture} cannot have the arrays {sorted(arrays)}")
+
+
+def _check_classes(classes: list, dtype: str, n_classes: int) -> None:
+    """Check that class labels are sorted, and that the dtype holds them as they are."""
+    kind = np.dtype(dtype)
+    if kind.kind not in "biufUO" or kind.itemsize * len(classes) > _MAX_LABELS:
+        raise ValueError(f"the head's class labels must be numbers or text. Got dtype {dtype!r}")
+    if kind.kind == "O" and not all(isinstance(label, str) for label in classes):
+        raise ValueError(f"the head's class labels must be text. Got {reprlib.repr(classes)}")
+    labels = np.array(classes, dtype=kind)
+    if labels.shape != (n_classes,) or json.dumps(labels.tolist()) != json.dumps(classes):
+        raise ValueError(f"the head must have {n_classes} labels of {dtype!r}. Got {reprlib.repr(classes)}")
+    if not (labels[:-1] < labels[1:]).all():
+        raise ValueError(f"the head's class labels must be sorted. Got {reprlib.repr(classes)}")

@@ -1,0 +1,256 @@
+"""What users call images: every form is accepted, and every mistake is named."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from fishsk.features._images import MAX_PIXELS, check_images, read_image, resize_image
+
+SIZES = st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(5, 9))
+
+
+@pytest.fixture
+def image(rng):
+    return rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+
+
+def write_png(path, image):
+    Image.fromarray(image).save(path)
+    return path
+
+
+def test_uint8_images_pass_untouched(image):
+    images = check_images(image[np.newaxis])
+    assert len(images) == 1
+    assert np.shares_memory(images[0], image)
+
+
+def test_a_float_range_is_mapped_onto_0_to_255(image):
+    images = check_images(image[np.newaxis] / 255.0, input_range=(0, 1))
+    np.testing.assert_allclose(images[0], image, atol=1e-4)
+
+
+def test_flattened_images_are_unfolded(image):
+    images = check_images(image.reshape(1, -1), image_shape=(20, 30, 3))
+    np.testing.assert_array_equal(images[0], image)
+
+
+def test_flattened_gray_images_need_no_channel(rng):
+    digits = rng.integers(0, 17, (5, 64)).astype(float)
+    images = check_images(digits, image_shape=(8, 8), input_range=(0, 16))
+    assert images[4].shape == (8, 8, 3)
+    assert images[4][7, 7, 0] == pytest.approx(digits[4, 63] * 255 / 16)
+
+
+def test_paths_pil_images_and_arrays_mix(tmp_path, image):
+    path = write_png(tmp_path / "a.png", image)
+    images = check_images([str(path), path, Image.fromarray(image), image])
+    for each in images:
+        np.testing.assert_array_equal(each, image)
+
+
+@pytest.mark.parametrize("wrap", [pd.Series, lambda x: pd.DataFrame({"path": x}), np.array, list])
+def test_paths_come_in_every_container(tmp_path, image, wrap):
+    path = str(write_png(tmp_path / "a.png", image))
+    np.testing.assert_array_equal(check_images(wrap([path]))[0], image)
+
+
+def test_a_table_of_several_columns_is_refused():
+    with pytest.raises(ValueError, match="one column of paths"):
+        check_images(pd.DataFrame({"a": ["x"], "b": ["y"]}))
+
+
+def test_equal_content_has_equal_digests(image, tmp_path):
+    images = check_images([image, image.copy(), image[::-1], write_png(tmp_path / "a.png", image)])
+    assert images.digest(0) == images.digest(1)
+    assert len({images.digest(index) for index in (0, 2, 3)}) == 3
+
+
+def test_images_of_other_shapes_with_equal_bytes_differ():
+    pixels = np.arange(48, dtype=np.uint8)
+    images = check_images([pixels.reshape(4, 4, 3), pixels.reshape(2, 8, 3)])
+    assert images.digest(0) != images.digest(1)
+
+
+def test_load_resizes_to_float32(image):
+    batch = check_images([image, image[:5]]).load([1, 0], (32, 40))
+    assert batch.shape == (2, 32, 40, 3)
+    assert batch.dtype == np.float32
+    np.testing.assert_array_equal(batch[1], resize_image(image, (32, 40)))
+
+
+def test_shrinking_averages_the_area():
+    checkers = np.indices((8, 8)).sum(axis=0) % 2 * 255
+    np.testing.assert_allclose(resize_image(np.repeat(checkers[..., None], 3, 2), (4, 4)), 127.5)
+
+
+def test_the_orientation_tag_is_obeyed(tmp_path, image):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned by 90 degrees
+    Image.fromarray(image).save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.rot90(image, -1))
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1", "CMYK", "RGBA"])
+def test_files_of_every_usual_mode_become_rgb(tmp_path, image, mode):
+    path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
+    Image.fromarray(image).convert(mode).save(path)
+    assert read_image(path).shape == (20, 30, 3)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.data())
+def test_fault_11_pixels_that_are_not_finite_are_refused_by_index(data):
+    n, height, width = data.draw(SIZES)
+    X = data.draw(hnp.arrays(np.float64, (n, height, width, 3), elements=st.floats(2, 255)))
+    bad = data.draw(st.integers(0, n - 1))
+    X[bad, 0, 0, 0] = data.draw(st.sampled_from([np.nan, np.inf, -np.inf]))
+    with pytest.raises(ValueError, match=f"first in image {bad}"):
+        check_images(X)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    SIZES,
+    st.sampled_from([np.float16, np.float32, np.float64, np.int16, np.int64]),
+    st.sampled_from([-1, 256]),
+)
+def test_fault_12_values_outside_of_the_range_are_refused(size, dtype, value):
+    X = np.zeros((*size, 3), dtype)
+    X[-1, 0, 0, 0] = value
+    with pytest.raises(ValueError, match=rf"input_range=\(0, 255\). Image {len(X) - 1} has values"):
+        check_images(X)
+
+
+def test_fault_12_floats_up_to_one_in_the_wide_range_warn():
+    with pytest.warns(UserWarning, match=r"input_range=\(0, 1\) if 1 is white"):
+        check_images(np.full((1, 8, 8, 3), 0.5))
+
+
+def test_fault_12_a_wrong_range_is_refused():
+    with pytest.raises(ValueError, match="low < high"):
+        check_images(np.zeros((1, 8, 8, 3)), input_range=(1, 0))
+
+
+def test_fault_13_uint16_images_ask_for_their_range():
+    X = np.full((1, 8, 8, 3), 40_000, np.uint16)
+    with pytest.raises(ValueError, match=r"input_range=\(0, 65535\)"):
+        check_images(X)
+    assert check_images(X, input_range=(0, 65535))[0][0, 0, 0] == pytest.approx(40_000 / 257)
+
+
+@settings(deadline=None, max_examples=30)
+@given(SIZES, st.sampled_from([np.int64, np.float16, np.float64, np.int32, np.uint16]))
+def test_fault_14_other_dtypes_are_cast(size, dtype):
+    X = np.random.default_rng(0).integers(2, 256, (*size, 3))
+    for got, expected in zip(check_images(X.astype(dtype)), X, strict=True):
+        assert got.dtype == np.float32
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_fault_14_bool_is_black_and_white():
+    X = np.eye(8, dtype=bool)[np.newaxis]
+    np.testing.assert_array_equal(check_images(X)[0][..., 0], np.eye(8) * 255)
+
+
+@settings(deadline=None, max_examples=30)
+@given(SIZES, st.booleans())
+def test_fault_15_gray_is_repeated_in_three_channels(size, with_axis):
+    X = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+    images = check_images(X[..., np.newaxis] if with_axis else X)
+    for channel in range(3):
+        np.testing.assert_array_equal(images[0][..., channel], X[0])
+
+
+@settings(deadline=None, max_examples=20)
+@given(SIZES)
+def test_fault_16_rgba_is_refused(size):
+    with pytest.raises(ValueError, match=r"Drop alpha: X\[..., :3\]"):
+        check_images(np.zeros((*size, 4), np.uint8))
+
+
+def test_fault_16_a_pil_image_with_alpha_is_refused():
+    with pytest.raises(ValueError, match=r"Drop alpha: image.convert\('RGB'\)"):
+        check_images([Image.new("RGBA", (8, 8))])
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(1, 3), st.integers(5, 9), st.integers(5, 9))
+def test_fault_17_channels_first_is_refused(n, height, width):
+    with pytest.raises(ValueError, match=r"np.moveaxis\(X, 1, -1\)"):
+        check_images(np.zeros((n, 3, height, width), np.uint8))
+
+
+@pytest.mark.parametrize("X", [np.zeros((0, 32, 32, 3)), [], np.zeros((0, 8, 8))])
+def test_fault_18_an_empty_batch_is_refused_as_scikit_learn_words_it(X):
+    with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\)"):
+        check_images(X)
+
+
+def test_fault_20_a_single_image_is_refused(image):
+    with pytest.raises(ValueError, match=r"Pass X\[np.newaxis\]"):
+        check_images(image)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=4))
+def test_fault_21_images_of_different_sizes_are_each_resized(sizes):
+    images = check_images([np.full((*size, 3), 7, np.uint8) for size in sizes])
+    batch = images.load(range(len(sizes)), (32, 32))
+    np.testing.assert_allclose(batch, np.full((len(sizes), 32, 32, 3), 7), rtol=1e-6)
+
+
+@pytest.mark.parametrize("item", [None, 3, {"a": 1}, np.zeros(4), np.zeros((4, 4), complex)])
+def test_fault_22_an_object_array_of_anything_else_is_refused(item):
+    X = np.empty(2, dtype=object)
+    X[:] = [np.zeros((4, 4, 3), np.uint8), item]
+    with pytest.raises(ValueError, match="Item 1 is"):
+        check_images(X)
+
+
+def test_fault_23_images_of_one_pixel_are_resized():
+    assert check_images(np.full((1, 1, 1, 3), 9, np.uint8)).load([0], (32, 32)).mean() == 9
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n"])
+def test_fault_24_a_file_that_is_no_image_is_named(tmp_path, content):
+    (tmp_path / "bad.png").write_bytes(content)
+    with pytest.raises(ValueError, match=r"bad\.png' is no readable" if content else r"bad\.png' is empty"):
+        read_image(tmp_path / "bad.png")
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "gif", "tif", "webp"])
+def test_fault_24_a_truncated_file_is_named(tmp_path, image, suffix):
+    path = write_png(tmp_path / f"cut.{suffix}", image)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ValueError, match="cut"):
+        read_image(path)
+
+
+def test_fault_24_sixteen_bit_files_are_refused(tmp_path):
+    path = write_png(tmp_path / "deep.png", np.full((8, 8), 40_000, np.uint16))
+    with pytest.raises(ValueError, match="more than 8 bits"):
+        read_image(path)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("side", [10_000, 20_000])
+def test_fault_25_an_image_bomb_is_refused_from_its_header(tmp_path, monkeypatch, side):
+    content = io.BytesIO()
+    Image.new("1", (side, side)).save(content, "png")
+    (tmp_path / "bomb.png").write_bytes(content.getvalue())
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("it was decoded"))
+    with pytest.raises(ValueError, match=r"bomb.png"):
+        read_image(tmp_path / "bomb.png")
+    assert side**2 > MAX_PIXELS
+
+
+def test_fault_27_odd_names_work(tmp_path, image):
+    path = write_png(tmp_path / "poisson d'été 鱼.png", image)
+    np.testing.assert_array_equal(read_image(path), image)

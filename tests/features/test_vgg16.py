@@ -1,0 +1,299 @@
+"""VGG16FeatureTransformer: what goes in, what comes out, and what is never computed twice."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import FeatureUnion
+
+import fishsk.features._vgg16
+from fishsk import VGG16FeatureTransformer
+from fishsk.datasets import make_fish_images
+from fishsk.features._images import check_images
+from fishsk.features._weights import LAYERS
+
+
+@pytest.fixture(scope="module")
+def fish():
+    return make_fish_images(12, random_state=0)
+
+
+@pytest.fixture
+def vgg16():
+    """Return a transformer that runs only the first block, for tests of what surrounds the network."""
+    return VGG16FeatureTransformer(weights=None, image_size=32, layers=["block1_pool"], cache=None)
+
+
+def save_images(folder, images):
+    from PIL import Image
+
+    paths = [folder / f"{index}.png" for index in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        Image.fromarray(image).save(path)
+    return [str(path) for path in paths]
+
+
+def test_features_are_those_of_a_plain_keras_vgg16(fish):
+    import keras
+
+    model = keras.applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3))
+    vgg16 = VGG16FeatureTransformer(weights=None, image_size=32, layers=["block3_conv2", "block5_pool"])
+    ours = fishsk.features._vgg16.load_backbone(vgg16._settings().weights)
+    model.set_weights(ours.get_weights())
+    maps = keras.Model(model.input, [model.get_layer(name).output for name in vgg16.layers])
+    X = keras.applications.vgg16.preprocess_input(fish[0].astype("float32"))
+    expected = np.hstack([each.numpy().mean(axis=(1, 2)) for each in maps(X)])
+    np.testing.assert_allclose(vgg16.transform(fish[0]), expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("pooling", ["avg", "max", None])
+def test_pooling_reduces_the_maps_that_none_flattens(fish, vgg16, pooling):
+    flat = clone(vgg16).set_params(pooling=None).transform(fish[0]).reshape(12, 256, 64)
+    expected = {"avg": flat.mean(axis=1), "max": flat.max(axis=1), None: flat.reshape(12, -1)}[pooling]
+    np.testing.assert_allclose(vgg16.set_params(pooling=pooling).transform(fish[0]), expected, rtol=1e-5)
+
+
+def test_mirror_is_the_mean_of_both_sides(fish, vgg16):
+    both = (vgg16.transform(fish[0]) + vgg16.transform(fish[0][:, :, ::-1])) / 2
+    np.testing.assert_allclose(vgg16.set_params(mirror=True).transform(fish[0]), both, rtol=1e-5, atol=1e-5)
+
+
+def test_unit_preprocessing_divides_by_255(fish, vgg16):
+    unit = vgg16.set_params(preprocessing="unit")
+    ranged = clone(unit).set_params(input_range=(0, 1))
+    np.testing.assert_allclose(
+        unit.transform(fish[0]), ranged.transform(fish[0] / 255.0), rtol=1e-4, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 12])
+def test_fault_19_rows_do_not_depend_on_their_batch(fish, batch_size):
+    vgg16 = VGG16FeatureTransformer(weights=None, image_size=32, cache=None)
+    alone = np.vstack([vgg16.transform(fish[0][index : index + 1]) for index in range(3)])
+    np.testing.assert_array_equal(vgg16.set_params(batch_size=batch_size).transform(fish[0])[:3], alone)
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.permutations(range(12)), st.booleans())
+def test_permuted_images_have_permuted_features_cached_or_not(order, cached):
+    X = make_fish_images(12, random_state=0)[0]
+    vgg16 = VGG16FeatureTransformer(
+        weights=None, image_size=32, layers="block1_pool", cache="auto" if cached else None
+    )
+    np.testing.assert_array_equal(vgg16.transform(X[order]), vgg16.transform(X)[order])
+
+
+def test_every_form_of_the_same_images_gives_the_same_features(fish, vgg16, tmp_path):
+    X = fish[0]
+    paths = save_images(tmp_path, X)
+    expected = vgg16.transform(X)
+    flat = clone(vgg16).set_params(image_shape=(32, 32, 3))
+    unit = clone(vgg16).set_params(input_range=(0, 1))
+    for got in (
+        vgg16.transform(X.astype(np.int64)),
+        vgg16.transform(list(X)),
+        vgg16.transform(paths),
+        vgg16.transform(pd.Series(paths)),
+        flat.transform(X.reshape(12, -1)),
+        flat.transform(pd.DataFrame(X.reshape(12, -1))),
+    ):
+        np.testing.assert_array_equal(got, expected)
+    np.testing.assert_allclose(unit.transform(X / 255.0), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_gray_images_are_rgb_images_of_equal_channels(fish, vgg16):
+    gray = fish[0][..., 0]
+    np.testing.assert_array_equal(vgg16.transform(gray), vgg16.transform(np.stack([gray] * 3, axis=-1)))
+
+
+def test_weights_none_are_the_same_in_every_process(fish, vgg16):
+    program = (
+        "import sys, numpy as np; from fishsk import VGG16FeatureTransformer as V; X = np.load(sys.argv[1]);"
+        "vgg16 = V(weights=None, image_size=32, layers=['block1_pool'], cache=None);"
+        "np.save(sys.argv[2], vgg16.transform(X))"
+    )
+    folder = os.environ["FISHSK_CACHE"]
+    np.save(f"{folder}/X.npy", fish[0])
+    subprocess.run([sys.executable, "-c", program, f"{folder}/X.npy", f"{folder}/out.npy"], check=True)
+    np.testing.assert_array_equal(np.load(f"{folder}/out.npy"), vgg16.transform(fish[0]))
+
+
+def test_names_tell_layer_pooling_and_channel(vgg16):
+    vgg16.set_params(layers=["block4_pool", "block5_conv3"])
+    names = vgg16.get_feature_names_out()
+    assert len(names) == 1024
+    assert names[0] == "block4_pool_avg_0"
+    assert names[-1] == "block5_conv3_avg_511"
+    assert VGG16FeatureTransformer(weights=None).get_feature_names_out()[0] == "block5_pool_avg_0"
+
+
+@pytest.mark.parametrize("size", [(32, 32), (33, 47)])
+@pytest.mark.parametrize("layer", LAYERS[::3])
+def test_as_many_names_as_columns_for_flattened_maps(size, layer):
+    vgg16 = VGG16FeatureTransformer(weights=None, layers=layer, pooling=None, image_size=size, cache=None)
+    X = np.zeros((1, 32, 32, 3), np.uint8)
+    assert len(vgg16.get_feature_names_out()) == vgg16.transform(X).shape[1]
+
+
+def test_pandas_output_has_the_names(fish, vgg16):
+    frame = vgg16.set_output(transform="pandas").fit_transform(fish[0])
+    assert list(frame.columns) == list(vgg16.get_feature_names_out())
+
+
+def test_the_html_representation_shows_the_parameters(vgg16):
+    assert "block1_pool" in vgg16._repr_html_()
+
+
+def test_a_column_of_paths_in_a_table_of_other_columns(fish, vgg16, tmp_path):
+    table = pd.DataFrame({"path": save_images(tmp_path, fish[0]), "depth": np.arange(12.0)})
+    columns = ColumnTransformer([("image", vgg16, "path"), ("other", "passthrough", ["depth"])])
+    assert columns.fit_transform(table).shape == (12, 65)
+    frame = ColumnTransformer([("image", vgg16, ["path"])]).fit_transform(table)
+    np.testing.assert_array_equal(frame, vgg16.transform(fish[0]))
+
+
+def test_a_union_stacks_two_sets_of_features(fish, vgg16):
+    union = FeatureUnion([("avg", vgg16), ("max", clone(vgg16).set_params(pooling="max"))])
+    assert union.fit_transform(fish[0]).shape == (12, 128)
+    assert union.get_feature_names_out()[64] == "max__block1_pool_max_0"
+
+
+@pytest.mark.parametrize("copy", [clone, lambda x: pickle.loads(pickle.dumps(x))])
+def test_copies_give_the_same_bits(fish, vgg16, copy):
+    np.testing.assert_array_equal(copy(vgg16.fit(fish[0])).transform(fish[0]), vgg16.transform(fish[0]))
+
+
+def test_joblib_files_hold_no_network(fish, vgg16, tmp_path):
+    vgg16.fit_transform(fish[0])
+    (file,) = joblib.dump(vgg16, tmp_path / "vgg16.joblib")
+    assert os.path.getsize(file) < 10_000
+    np.testing.assert_array_equal(joblib.load(file).transform(fish[0]), vgg16.transform(fish[0]))
+
+
+def test_fitting_changes_nothing(fish, vgg16):
+    before = vgg16.transform(fish[0])
+    np.testing.assert_array_equal(vgg16.fit(fish[0]).fit(fish[0][:3]).transform(fish[0]), before)
+
+
+def test_the_callers_images_are_untouched(fish, vgg16):
+    X = fish[0].astype(np.float32)
+    copy = X.copy()
+    vgg16.transform(X)
+    np.testing.assert_array_equal(X, copy)
+
+
+def test_the_network_sees_an_image_once(fish, vgg16, n_extracted):
+    vgg16.set_params(cache="auto")
+    for X in (fish[0][:8], fish[0][::-1], fish[0][[3, 3, 3]]):
+        clone(vgg16).transform(X)
+    assert n_extracted() == 12
+
+
+def test_identical_images_of_one_call_are_computed_once(fish, vgg16, n_extracted):
+    features = vgg16.transform(fish[0][[0, 1, 0, 0, 1]])
+    assert n_extracted() == 2
+    np.testing.assert_array_equal(features, features[[0, 1, 0, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"layers": ["block1_conv1"]},
+        {"layers": ["block1_conv2", "block1_pool"]},
+        {"pooling": "max"},
+        {"pooling": None},
+        {"image_size": 40},
+        {"preprocessing": "unit"},
+        {"mirror": True},
+        {"weights": "cifar95", "preprocessing": "caffe"},
+    ],
+)
+def test_fault_08_other_settings_are_a_miss(fish, vgg16, change, n_extracted):
+    vgg16.set_params(cache="auto").transform(fish[0])
+    vgg16.set_params(**change).transform(fish[0])
+    assert n_extracted() == 24
+
+
+def test_cached_equals_uncached(fish, vgg16):
+    uncached = vgg16.transform(fish[0])
+    vgg16.set_params(cache="auto").transform(fish[0])
+    np.testing.assert_array_equal(vgg16.transform(fish[0]), uncached)
+
+
+def test_a_full_hit_loads_no_tensorflow(fish, vgg16, tmp_path):
+    np.save(tmp_path / "X.npy", fish[0])
+    vgg16.set_params(cache="auto").transform(fish[0])
+    program = (
+        "import json, sys, numpy as np; from fishsk import VGG16FeatureTransformer as V;"
+        "V(weights=None, image_size=32, layers=['block1_pool']).transform(np.load(sys.argv[1]));"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "X.npy"], check=True, capture_output=True
+    ).stdout
+    assert {"tensorflow", "keras"}.isdisjoint(json.loads(out))
+
+
+def test_rows_are_kept_while_the_network_runs(fish, vgg16, monkeypatch):
+    monkeypatch.setattr(fishsk.features._vgg16, "_WRITE_EVERY", 0)
+    vgg16.set_params(cache="auto", batch_size=4)
+    extract = VGG16FeatureTransformer._extract
+
+    def interrupted(self, *args):
+        batches = extract(self, *args)
+        yield next(batches)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VGG16FeatureTransformer, "_extract", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            vgg16.transform(fish[0])
+    store = fishsk.features._vgg16.FeatureStore(os.environ["FISHSK_CACHE"], vgg16._settings().to_json(), 64)
+    images = check_images(fish[0])
+    assert store.read([images.digest(index) for index in range(12)])[1].sum() == 4
+
+
+def test_a_progress_bar_counts_images(fish, vgg16, capsys):
+    vgg16.set_params(verbose=1).transform(fish[0])
+    assert "12 of 12 images" in capsys.readouterr().err
+
+
+def test_fault_41_features_that_would_fill_the_memory_are_refused(vgg16, monkeypatch):
+    monkeypatch.setattr(fishsk.features._vgg16, "_total_memory", lambda: 2**20)
+    vgg16.set_params(pooling=None)
+    with pytest.raises(ValueError, match=r"12 images of 16384 float32 .* Pass pooling='avg'"):
+        vgg16.transform(np.zeros((12, 32, 32, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"layers": ["block6_pool"]}, "block1_conv1"),
+        ({"layers": []}, "layers must be"),
+        ({"layers": ["block1_pool", "block1_pool"]}, "different names"),
+        ({"image_size": 16}, "image_size"),
+        ({"image_size": (32, 31)}, "integers >= 32"),
+        ({"image_size": (32.5, "40")}, "integers >= 32"),
+        ({"pooling": "mean"}, "pooling"),
+        ({"preprocessing": "half"}, "preprocessing"),
+        ({"weights": "resnet"}, "weights must be 'imagenet', 'cifar95'"),
+        ({"weights": "missing.h5"}, "no file"),
+        ({"input_range": (1, 0)}, "low < high"),
+        ({"image_shape": (31, 32, 3)}, "image_shape"),
+    ],
+)
+def test_wrong_parameters_are_named(fish, vgg16, params, match):
+    vgg16.set_params(**params)
+    X = fish[0].reshape(12, -1) if "image_shape" in params else fish[0]
+    with pytest.raises(ValueError, match=match):
+        vgg16.transform(X)

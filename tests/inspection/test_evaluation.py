@@ -1,0 +1,72 @@
+"""Scores, their interval, and the order of mistakes."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.metrics import f1_score
+
+from fishsk.inspection._evaluation import accuracy_interval, evaluate, evaluate_predictions
+
+CLASSES = np.array(["ray", "shark", "trout"])
+
+
+@pytest.fixture
+def evaluation():
+    y_true = ["ray", "ray", "shark", "trout", "tuna"]
+    proba = np.array([[0.9, 0.1, 0], [0.2, 0.8, 0], [0.1, 0.9, 0], [0.6, 0, 0.4], [0, 0, 1.0]])
+    return evaluate_predictions(y_true, proba, CLASSES)
+
+
+def test_accuracy_counts_labels_never_seen_as_wrong(evaluation):
+    assert evaluation.accuracy == pytest.approx(2 / 5)
+    assert evaluation.classes.tolist() == ["ray", "shark", "trout", "tuna"]
+
+
+def test_mistakes_come_most_confident_first(evaluation):
+    assert evaluation.mistakes.tolist() == [4, 1, 3]
+
+
+def test_rows_of_the_confusion_matrix_are_true_classes(evaluation):
+    assert evaluation.confusion.tolist() == [[1, 1, 0, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0]]
+
+
+def test_per_class_scores_are_scikit_learns(evaluation):
+    assert evaluation.per_class["ray"]["recall"] == 0.5
+    assert evaluation.per_class["tuna"]["support"] == 1
+
+
+def test_the_interval_is_wilsons():
+    z, n, p = 1.959963984540054, 500, 0.76
+    center = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    right = np.arange(n) < p * n
+    assert accuracy_interval(right) == pytest.approx((center - half, center + half))
+
+
+def test_any_classifier_can_be_evaluated(rng):
+    X = rng.normal(size=(50, 2))
+    y = (X[:, 0] > 0).astype(int)
+    assert evaluate(LogisticRegression().fit(X, y), X, y).accuracy > 0.9
+
+
+def test_macro_f1_is_scikit_learns_and_lies_in_its_interval(evaluation):
+    expected = f1_score(evaluation.y_true, evaluation.y_pred, average="macro", zero_division=0.0)
+    low, high = evaluation.macro_f1_interval
+    assert evaluation.macro_f1 == pytest.approx(expected)
+    assert 0 <= low < expected < high <= 1
+
+
+def test_each_recall_has_wilsons_interval(evaluation):
+    assert evaluation.recall_intervals[0] == pytest.approx(accuracy_interval(np.array([True, False])))
+
+
+def test_a_class_without_images_has_no_interval():
+    evaluation = evaluate_predictions(["ray"], np.array([[1.0, 0, 0]]), CLASSES)
+    assert np.isnan(evaluation.recall_intervals[1:]).all()
+
+
+def test_a_classifier_without_probabilities_has_nan_for_confidence(rng):
+    X = rng.normal(size=(50, 2))
+    evaluation = evaluate(RidgeClassifier().fit(X, X[:, 0] > 0), X, X[:, 0] > 0)
+    assert evaluation.accuracy > 0.9
+    assert np.isnan(evaluation.confidence).all()

@@ -1,0 +1,332 @@
+"""What a report holds, and what it must never hold. test_report_browser.py opens it."""
+
+import html
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from fishsk import write_report
+from fishsk.features._images import check_images
+from fishsk.inspection._duplicates import find_near_duplicates
+
+NAMES = ("flatfish", "ray", "shark")
+HOSTILE = (  # in sorted order, as NAMES are
+    "<!-- ]]> {{ 7 * 7 }} &amp; </svg></style></title>",
+    "</script><script>window.pwned = 1</script>",
+    "<img src=x onerror=\"window.pwned = 1\"> ' onclick='window.pwned = 1",
+)
+SECTIONS = ["scores", "confusion", "mistakes", "data", "training", "calibration", "duplicates"]
+
+
+class HeadWithHistory(LogisticRegression):
+    """A head that remembers its training, as KerasHeadClassifier does."""
+
+    def fit(self, X, y):
+        self.history_ = {"loss": [1.1, 0.6, 0.5], "val_loss": [0.9, 0.7, 0.8]}
+        self.best_epoch_, self.overfit_epoch_ = 1, None
+        return super().fit(X, y)
+
+
+def flatten(X):
+    return np.reshape(X, (len(X), -1)) / 255
+
+
+def make_images(rng, n_samples):
+    """Return images whose class is the row of a bright bar, more or less."""
+    y = rng.permutation(np.arange(n_samples) % 3)
+    X = rng.integers(0, 150, size=(n_samples, 16, 16, 3), dtype=np.uint8)
+    for image, row in zip(X, (y + (rng.random(n_samples) < 0.2)) % 3, strict=True):
+        image[5 * row : 5 * row + 3] += 90
+    return X, y
+
+
+def write(folder, names=NAMES, **options):
+    """Train on a few images and write a report on others, one of them a training image's mirror image."""
+    rng = np.random.default_rng(0)
+    (X_train, y_train), (X, y) = make_images(rng, 60), make_images(rng, 90)
+    X[7], y[7] = X_train[5][:, ::-1], y_train[5]
+    names = np.asarray(names)
+    estimator = make_pipeline(FunctionTransformer(flatten), StandardScaler(), HeadWithHistory(C=0.001))
+    estimator.fit(X_train, names[y_train])
+    options = {"X_train": X_train, "y_train": names[y_train]} | options
+    return write_report(estimator, X, names[y], folder / "report.html", **options)
+
+
+class Page(HTMLParser):
+    """The elements of a page, (tag, attributes), and its text, all and by the id of an element around it."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.source = path.read_text(encoding="utf-8")
+        self.elements, self.text, self.inside = [], "", []
+        self.feed(self.source)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_data(self, text):
+        self.text += text
+
+    def find(self, tag, **attributes):
+        return [
+            found
+            for name, found in self.elements
+            if name == tag and all(found.get(key) == value for key, value in attributes.items())
+        ]
+
+    def cut(self, start, end):
+        """Return the source between two marks."""
+        return self.source.partition(start)[2].partition(end)[0]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    return Page(write(tmp_path_factory.mktemp("report")))
+
+
+@pytest.fixture(scope="module")
+def hostile_page(tmp_path_factory):
+    names = [f"{HOSTILE[0]}{index}.png" for index in range(90)]
+    return Page(write(tmp_path_factory.mktemp("hostile"), HOSTILE, title=HOSTILE[1], image_names=names))
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Save the second that figures take, where they are not looked at."""
+    monkeypatch.setattr("fishsk.report._figures._draw", lambda _: {"light": "data:,", "dark": "data:,"})
+
+
+def test_every_section_is_there(page):
+    ids = [found.get("id") for found in page.find("section")]
+    assert ids == [*SECTIONS, "pipeline", "reproduce"]
+
+
+def test_the_page_has_no_script_and_forbids_them(page):
+    assert not page.find("script")
+    assert not any(name.startswith("on") for _, found in page.elements for name in found)
+    (policy,) = page.find("meta", **{"http-equiv": "Content-Security-Policy"})
+    assert policy["content"] == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def test_nothing_is_loaded_from_elsewhere(page):
+    for tag, found in page.elements:
+        for name in {"src", "srcset", "href", "data", "poster", "action"} & set(found):
+            assert tag == "a" or found[name].startswith(("data:", "#")), (tag, name, found[name][:80])
+    assert not re.search(r"@import|url\((?!data:)", page.cut("<style>", "</body>"))
+
+
+def test_fault_40_markup_in_names_and_titles_stays_text(page, hostile_page):
+    def skeleton(page):
+        return [(tag, sorted(found)) for tag, found in page.elements]
+
+    assert skeleton(hostile_page) == skeleton(page)
+    for name in HOSTILE:
+        assert name in hostile_page.text
+    assert hostile_page.find("title") == [{}]
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_fault_40_markup_in_a_step_stays_text(tmp_path):
+    X, y = load_digits(return_X_y=True)
+    classifier = LogisticRegression(C=0.01, class_weight=dict.fromkeys(range(10), 1) | {HOSTILE[1]: 1})
+    named = make_pipeline(StandardScaler(), classifier)
+    named.steps[0] = (HOSTILE[2], named.steps[0][1])
+    named.fit(X[:300], y[:300])
+    page = Page(write_report(named, X[300:400], y[300:400], tmp_path / "r.html", image_shape=(8, 8)))
+    assert not page.find("script")
+    assert not page.find("img", src="x")
+
+
+def test_each_cell_opens_its_images(page):
+    for button in page.find("button", type="button"):
+        if button.get("popovertargetaction") == "hide":
+            continue
+        count = int(button["aria-label"].split()[0])
+        panel = page.cut(f'<div id="{button["popovertarget"]}"', "</ul>")
+        assert panel.count("<use ") == min(count, 24)
+        true, predicted = re.search(r"of (\w+) predicted as (\w+)", button["aria-label"]).groups()
+        assert (f"{true} recognized" if true == predicted else f"{true} taken for {predicted}") in panel
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_cell_says_how_many_images_it_leaves_out(tmp_path):
+    page = Page(write(tmp_path, max_images=2))
+    panel = page.cut('<div id="cell-0-0"', "</ul>")
+    assert panel.count("<use ") == 2
+    assert "; the first 2 of " in panel
+
+
+def test_an_image_is_kept_once_however_often_it_is_shown(page):
+    kept = [found["id"] for found in page.find("image")]
+    shown = [found["href"].removeprefix("#") for found in page.find("use")]
+    assert len(kept) == len(set(kept)) < len(shown)
+    assert set(kept) == set(shown)
+
+
+def test_every_picture_has_words_for_those_who_do_not_see_it(page):
+    pictures = [*page.find("svg", role="img"), *page.find("img")]
+    assert len(pictures) > 90
+    assert all(found.get("aria-label") or found.get("alt") for found in pictures)
+    assert "Test image 7: " in page.source
+
+
+def test_figures_are_drawn_for_light_and_for_dark_grounds(page):
+    light, dark = (page.find("img", **{"class": ground}) for ground in ("on-light", "on-dark"))
+    assert len(light) == len(dark) == 2
+    assert len({found["src"] for found in light + dark}) == 4
+    assert all(found["src"].startswith("data:image/svg+xml;base64,") for found in light + dark)
+
+
+def test_the_most_confident_mistakes_come_first(page):
+    probabilities = re.findall(r"probability (\d\.\d\d)<", page.cut('<section id="mistakes"', "</section>"))
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert len(probabilities) == min(24, int(page.cut("images</dt>", " mistakes").rpartition(">")[2]))
+
+
+def test_a_mirrored_training_image_is_found_and_taken_out_of_the_score(page):
+    part = page.cut('<section id="duplicates"', "</section>")
+    assert "test image 7, training image 5; correlation 1.000" in part
+    rows = re.findall(r'row">(.+?)</th><td class="number">(\d+)', part)
+    assert rows == [("All test images", "90"), ("Without near-duplicates", "89"), ("Near-duplicates", "1")]
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_without_training_images_the_report_says_how_to_look_for_duplicates(tmp_path):
+    page = Page(write(tmp_path, X_train=None, y_train=None))
+    assert "The training images were not given." in page.text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_labels_may_be_objects(page, tmp_path):
+    assert Page(write(tmp_path, np.array(NAMES, dtype=object))).find("image") == page.find("image")
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_training_labels_are_not_needed(tmp_path):
+    assert "test image 7, training image 5" in Page(write(tmp_path, y_train=None)).text
+
+
+def test_a_classifier_without_probabilities_and_history_gets_a_report(tmp_path):
+    X, y = load_digits(return_X_y=True)
+    path = write_report(
+        RidgeClassifier().fit(X[:500], y[:500]),
+        X[500:700],
+        y[500:700],
+        tmp_path / "r.html",
+        image_shape=(8, 8),
+    )
+    page = Page(path)
+    assert "The classifier gives no probabilities." in page.text
+    assert "nan" not in page.cut("<h1>", "<pre").lower()
+    assert not page.find("section", id="training")
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_perfect_predictions_and_unknown_labels_get_a_report(tmp_path):
+    X, y = load_digits(return_X_y=True)
+    estimator = KNeighborsClassifier(n_neighbors=1).fit(X, y)
+    perfect = Page(write_report(estimator, X[:50], y[:50], tmp_path / "r.html", image_shape=(8, 8)))
+    assert "There are none." in perfect.text
+    unknown = Page(write_report(estimator, X[:50], y[:50] + 5, tmp_path / "r.html", image_shape=(8, 8)))
+    assert "never answered" in unknown.text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_its_lines_make_the_same_report_again(tmp_path):
+    X, y = load_digits(return_X_y=True)
+    data = {"X_train": X[:500].reshape(-1, 64), "y_train": y[:500], "X": X[500:600], "y": y[500:600]}
+    estimator = make_pipeline(StandardScaler(), LogisticRegression(C=0.01))
+    estimator.fit(data["X_train"], data["y_train"])
+    first = Page(write_report(estimator, data["X"], data["y"], tmp_path / "r.html", image_shape=(8, 8)))
+    lines = html.unescape(first.cut('make this report">', "write_report(est"))
+    exec(lines, data)
+    again = Page(
+        write_report(data["estimator"], data["X"], data["y"], tmp_path / "r.html", image_shape=(8, 8))
+    )
+    assert first.cut("<main>", '<section id="pipeline"') == again.cut("<main>", '<section id="pipeline"')
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_digests_tell_other_labels_apart(page, tmp_path):
+    other = Page(write(tmp_path, names=("flounder", "ray", "shark")))
+    digests, others = (re.findall(r'class="digest">(\w{64})', each.source) for each in (page, other))
+    assert len(digests) == 2
+    assert not set(digests) & set(others)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_paths_name_the_images(tmp_path, rng):
+    X, y = make_images(rng, 30)
+    paths = [str(tmp_path / f"a <b>{index}.png") for index in range(30)]
+    for image, path in zip(X, paths, strict=True):
+        Image.fromarray(image).save(path)
+    read = FunctionTransformer(lambda paths: flatten(np.stack(list(check_images(paths)))))
+    estimator = make_pipeline(read, LogisticRegression()).fit(paths, y)
+    page = Page(write_report(estimator, paths, y, tmp_path / "r.html", display_labels=NAMES))
+    assert f"{paths[0]}: " in " ".join(found.get("aria-label", "") for found in page.find("svg"))
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_failed_write_leaves_the_older_report_whole(tmp_path, monkeypatch):
+    (tmp_path / "report.html").write_text("old")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="No space left"):
+        write(tmp_path, max_images=1, X_train=None, y_train=None)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_what_is_no_classifier_is_refused(tmp_path):
+    scaler = StandardScaler().fit([[0.0], [1.0]])
+    with pytest.raises(ValueError, match="must be a classifier"):
+        write_report(scaler, [[0.0]], [0], tmp_path / "r.html")
+
+
+def test_images_and_labels_of_different_lengths_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        write(tmp_path, image_names=["a", "b"])
+
+
+def photograph(rng):
+    """Return smooth random blobs, which resize as photographs do."""
+    return np.asarray(Image.fromarray(rng.integers(256, size=(6, 6, 3), dtype=np.uint8)).resize((40, 40)))
+
+
+def find(test, train):
+    test, train = check_images(test), check_images(train)
+    features = [images.load(range(len(images)), (8, 8)).reshape(len(images), -1) for images in (test, train)]
+    labels = [np.zeros(len(images)) for images in (test, train)]
+    return find_near_duplicates((features[0], test, labels[0]), (features[1], train, labels[1]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda image: image,
+        lambda image: image[:, ::-1],
+        lambda image: image[2:, :-2],
+        lambda image: 0.7 * image + 40,
+        lambda image: np.clip(image + np.random.default_rng(1).normal(0, 8, image.shape), 0, 255),
+    ],
+    ids=["copy", "mirrored", "cropped", "paler", "noisy"],
+)
+def test_a_changed_copy_is_a_near_duplicate(rng, change):
+    train = [photograph(rng) for _ in range(20)]
+    found = find([photograph(rng), change(train[3]).astype(np.uint8)], train)
+    assert (found.test.tolist(), found.train.tolist()) == ([1], [3])
+
+
+def test_plain_images_are_no_near_duplicates_of_anything(rng):
+    plain = [np.full((40, 40, 3), shade, np.uint8) for shade in (0, 120)]
+    assert not len(find([photograph(rng), *plain], [photograph(rng), *plain, photograph(rng)]).test)
