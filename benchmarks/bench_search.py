@@ -13,7 +13,8 @@ from unittest import mock
 from _common import Benchmark, compare, load_fish, timed
 from sklearn.model_selection import GridSearchCV
 
-from fishsk import _vgg16, make_fish_pipeline
+from fishsk import make_fish_pipeline
+from fishsk.features import _vgg16
 
 _N_FOLDS = 5
 _GRID = {"head__dropout": [0.2, 0.5], "head__learning_rate": [1e-4, 3e-4, 1e-3, 3e-3]}

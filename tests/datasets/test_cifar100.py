@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fishsk.datasets import _cifar100, fetch_cifar100_fish
-from fishsk.datasets._cifar100 import _fetch
+from fishsk.datasets._cifar100 import fetch_fish
 
 COARSE = {1: 1, 32: 1, 67: 1, 73: 1, 91: 1, 3: 8, 80: 16}  # of the fine labels used here
 NAMES = ["aquarium_fish", "flatfish", "ray", "shark", "trout"]
@@ -296,14 +296,14 @@ def test_fault_36_a_stalled_server_is_given_up_and_help_is_offered(tmp_path, ser
     server = serve(behaviour)
     start = time.monotonic()
     with pytest.raises(OSError, match=r"nothing came for 0.4 seconds(.|\n)*FISHSK_DATA.*make_fish_images"):
-        _fetch(data_home=tmp_path, timeout=0.4)
+        fetch_fish(data_home=tmp_path, timeout=0.4)
     assert time.monotonic() - start < 5
     assert server.n_requests == 1
     assert list(tmp_path.iterdir()) == []
 
 
 def test_fault_36_the_default_patience_is_less_than_10_seconds():
-    assert inspect.signature(_fetch).parameters["timeout"].default < 10
+    assert inspect.signature(fetch_fish).parameters["timeout"].default < 10
 
 
 def test_fault_36_a_name_that_never_resolves_is_given_up(tmp_path, monkeypatch):
@@ -316,7 +316,7 @@ def test_fault_36_a_name_that_never_resolves_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", never)
     start = time.monotonic()
     with pytest.raises(OSError, match="nothing came"):
-        _fetch(data_home=tmp_path, timeout=0.4)
+        fetch_fish(data_home=tmp_path, timeout=0.4)
     assert time.monotonic() - start < 5
     released.set()
 
@@ -326,7 +326,7 @@ def test_fault_36_a_refused_connection_says_how_to_work_offline(tmp_path, monkey
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setattr(_cifar100, "_BASE_URL", f"http://127.0.0.1:{unused.getsockname()[1]}/")
         with pytest.raises(OSError, match=r"Could not download(.|\n)*To work offline, get http"):
-            _fetch(data_home=tmp_path, retries=0)
+            fetch_fish(data_home=tmp_path, retries=0)
 
 
 def test_fault_36_a_server_that_trickles_is_given_up_at_the_limit(tmp_path, serve):
@@ -347,7 +347,7 @@ def test_fault_36_a_server_that_trickles_is_given_up_at_the_limit(tmp_path, serv
     serve(trickle_until_hung_up)
     start = time.monotonic()
     with pytest.raises(OSError, match="longer than it may"):
-        _fetch(data_home=tmp_path, timeout=5, max_seconds=0.6)
+        fetch_fish(data_home=tmp_path, timeout=5, max_seconds=0.6)
     assert time.monotonic() - start < 5
 
 
@@ -360,16 +360,16 @@ def test_fault_37_a_cut_download_is_tried_again(tmp_path, serve, archive):
 def test_fault_37_a_cut_download_leaves_nothing_and_a_later_one_works(tmp_path, serve, archive):
     serve(answer(archive[:5000], length=len(archive)))
     with pytest.raises(OSError, match="Could not download"):
-        _fetch(data_home=tmp_path, retries=0)
+        fetch_fish(data_home=tmp_path, retries=0)
     assert list(tmp_path.iterdir()) == []
     serve(answer(archive))
-    assert len(_fetch(data_home=tmp_path, retries=0).images) == 20
+    assert len(fetch_fish(data_home=tmp_path, retries=0).images) == 20
 
 
 def test_fault_38_wrong_bytes_are_discarded(tmp_path, serve, archive):
     serve(answer(make_archive([(tarfile.TarInfo("note"), b"")])))
     with pytest.raises(OSError, match="hash"):
-        _fetch(data_home=tmp_path, retries=0)
+        fetch_fish(data_home=tmp_path, retries=0)
     assert list(tmp_path.iterdir()) == []
 
 

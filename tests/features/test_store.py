@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fishsk import _shards, _store
+from fishsk.features import _shards, _store
 from fishsk.features._store import FeatureStore, cache_info, clear_cache, default_folder, verify_cache
 
 N_FEATURES = 5

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from test_store import N_FEATURES, SETTINGS, holds, shard_paths, write
 
-from fishsk import _shards, _store
+from fishsk._utils import files
+from fishsk.features import _shards, _store
 from fishsk.features._store import FeatureStore, cache_info, clear_cache, verify_cache
 
 N_IMAGES = 24
@@ -27,7 +28,7 @@ FORKER = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from test_store import N_FEATURES, SETTINGS, make_keys, make_rows
-from fishsk import _store
+from fishsk.features import _store
 
 _store._MAX_SHARDS = 4
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -170,8 +171,8 @@ def test_fault_01_temporary_files_without_an_owner_are_swept(template, owner, ag
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     host, pid = {
-        "dead": (_shards._HOST, dead.pid),
-        "alive": (_shards._HOST, os.getpid()),
+        "dead": (files._HOST, dead.pid),
+        "alive": (files._HOST, os.getpid()),
         "elsewhere": ("0" * 8, dead.pid),
     }[owner]
     path = shard_paths(template)[0].with_name(f"0123{_shards.SUFFIX}.4567.{host}.{pid}.tmp")
@@ -214,7 +215,8 @@ class Disk:
         self.count, self.fail_at, self.error, self.lasting = 0, fail_at, error, lasting
         for name in ["open", "fsync", "replace", "unlink", "mkdir", "scandir", "stat", "fstat", "utime"]:
             monkeypatch.setattr(os, name, self.wrap(getattr(os, name)))
-        monkeypatch.setattr(_shards, "open", self.wrap(self.open), raising=False)
+        for module in (files, _shards):
+            monkeypatch.setattr(module, "open", self.wrap(self.open), raising=False)
 
     def wrap(self, function):
         def operation(*args, **kwargs):
@@ -405,7 +407,8 @@ def test_fault_06_a_full_disk_costs_one_warning(tmp_path, monkeypatch, caplog):
 
     store = FeatureStore(tmp_path, SETTINGS, N_FEATURES)
     write(store, range(5))
-    monkeypatch.setattr(_shards, "open", open_full, raising=False)
+    for module in (files, _shards):
+        monkeypatch.setattr(module, "open", open_full, raising=False)
     for i in range(5, 20, 5):
         write(store, range(i, i + 5))
     (message,) = logged(caplog)
@@ -443,7 +446,8 @@ def test_fault_07_a_read_only_cache_is_read(template, monkeypatch, caplog):
 
     for name in ["mkdir", "replace", "unlink", "utime"]:
         monkeypatch.setattr(os, name, refuse)
-    monkeypatch.setattr(_shards, "open", open_to_read, raising=False)
+    for module in (files, _shards):
+        monkeypatch.setattr(module, "open", open_to_read, raising=False)
     for i in range(3):
         store = FeatureStore(template, SETTINGS, N_FEATURES)
         write(store, range(N_IMAGES + i, N_IMAGES + 9))
@@ -460,7 +464,8 @@ def test_fault_07_a_corrupt_row_of_a_read_only_cache_costs_one_warning(template,
 
     path = shard_paths(template)[0]
     path.write_bytes(flip(path.read_bytes(), 8 * path.stat().st_size - 1))
-    monkeypatch.setattr(_shards, "open", open_to_read, raising=False)
+    for module in (files, _shards):
+        monkeypatch.setattr(module, "open", open_to_read, raising=False)
     store = FeatureStore(template, SETTINGS, N_FEATURES)
     for _ in range(3):
         assert holds(store, range(N_IMAGES)).sum() == N_IMAGES - 1

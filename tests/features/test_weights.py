@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from fishsk import VGG16FeatureTransformer, _weights
+from fishsk import VGG16FeatureTransformer
+from fishsk.features import _weights
 from fishsk.features._weights import CONVOLUTIONS, _draw_arrays, load_backbone, resolve_weights
 
 NARROW = (4, 4, 8, 8, 8)

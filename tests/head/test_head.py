@@ -24,7 +24,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 
-from fishsk import KerasHeadClassifier, _training
+from fishsk import KerasHeadClassifier
+from fishsk.head import _training
 from fishsk.head._training import find_turn, join_histories
 
 
