@@ -1,22 +1,18 @@
 """KerasHeadClassifier: a small Keras network on 2-D features, as a full citizen of scikit-learn."""
 
+from __future__ import annotations
+
 import warnings
-from dataclasses import asdict, replace
 from functools import cache
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import keras
 import numpy as np
-from scikeras.wrappers import BaseWrapper, KerasClassifier
-from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.callback import CallbackSupportMixin
+from scipy.special import log_softmax, softmax
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from fishsk._compat.sklearn import (
     Interval,
@@ -25,32 +21,13 @@ from fishsk._compat.sklearn import (
     check_sample_weight,
     fit_context,
 )
-from fishsk._utils.process import check_not_forked
-from fishsk._utils.stamp import StampedMixin
-from fishsk.head._training import Architecture, borrow_network, find_turn, join_histories, make_callbacks
-
-# scikeras still defines the `_more_tags` of scikit-learn < 1.6. `check_estimator` asks that a class which
-# does also defines `__sklearn_tags__`; this one says what is inherited anyway, and changes nothing for
-# other estimators.
-if "__sklearn_tags__" not in vars(BaseWrapper):
-    BaseWrapper.__sklearn_tags__ = lambda self: super(BaseWrapper, self).__sklearn_tags__()
+from fishsk.head._base import KerasHead
+from fishsk.head._callbacks import EpochTasks
+from fishsk.head._scikeras import ScikerasClassifier
+from fishsk.head._state import unchanged_by_failure
 
 
-class _MixinFirst(type):
-    """Put ClassifierMixin before BaseEstimator in the method resolution order.
-
-    ``class KerasClassifier(BaseWrapper, ClassifierMixin)`` has them the wrong way round, so that
-    BaseEstimator's tags win and `sklearn.base.is_classifier` is False; C3 cannot undo that in a subclass.
-    """
-
-    def mro(cls):
-        order = super().mro()
-        order.remove(ClassifierMixin)
-        order.insert(order.index(KerasClassifier), ClassifierMixin)
-        return order
-
-
-class KerasHeadClassifier(StampedMixin, CallbackSupportMixin, KerasClassifier, metaclass=_MixinFirst):
+class KerasHeadClassifier(KerasHead, ScikerasClassifier):
     """Classifier with one hidden layer (or none), trained with Keras on 2-D features.
 
     The network is Dense(`hidden_units`, relu), Dropout, Dense(n_classes, softmax), trained with Adam on the
@@ -174,8 +151,6 @@ class KerasHeadClassifier(StampedMixin, CallbackSupportMixin, KerasClassifier, m
         "verbose": ["verbose"],
     }
 
-    _model = None  # the model_ that was asked for, never pickled
-
     def __init__(
         self,
         *,
@@ -213,6 +188,7 @@ class KerasHeadClassifier(StampedMixin, CallbackSupportMixin, KerasClassifier, m
         self.random_state = random_state
         self.verbose = verbose
 
+    @unchanged_by_failure
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Train the network.
@@ -270,11 +246,12 @@ class KerasHeadClassifier(StampedMixin, CallbackSupportMixin, KerasClassifier, m
                 keras.callbacks.EarlyStopping(monitor, patience=self.patience, restore_best_weights=True)
             )
         if hasattr(self, "_skl_callbacks"):
-            callbacks.append(_EpochTasks(context, task))
+            callbacks.append(EpochTasks(context, task))
         self._train(start, (X, codes, weight), train, validation, self.epochs, callbacks)
         context.call_on_fit_task_end(**task, reconstruction_attributes={})
         return self
 
+    @unchanged_by_failure
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for one more epoch on the given rows, without a validation part.
@@ -310,6 +287,7 @@ class KerasHeadClassifier(StampedMixin, CallbackSupportMixin, KerasClassifier, m
         self._train(start, (X, codes, weight), np.flatnonzero(weight), None, 1, keep_optimizer=True)
         return self
 
+    @unchanged_by_failure
     def initialize(self, X, y):
         """Draw the first weights without training, as scikeras's method of this name does.
 
@@ -344,15 +322,22 @@ class KerasHeadClassifier(StampedMixin, CallbackSupportMixin, KerasClassifier, m
         proba : ndarray of shape (n_samples, n_classes)
             float64; the columns follow `classes_`.
         """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, reset=False)
-        # In float64 no digit that matters depends on the other rows, as it does in a float32 matrix product.
-        weights = [array.astype(np.float64) for array in self._weights]
-        proba = np.empty((len(X), len(self.classes_)))
-        step = max(1, 2**22 // X.shape[1])
-        for start in range(0, len(X), step):
-            proba[start : start + step] = _forward(weights, X[start : start + step].astype(np.float64))
-        return proba
+        return softmax(self._logits(X), axis=1)
+
+    def predict_log_proba(self, X):
+        """Return the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            float64, finite also where a probability is too small for a float; columns follow `classes_`.
+        """
+        return log_softmax(self._logits(X), axis=1)
 
     def predict(self, X):
         """Return the most probable class.
@@ -369,57 +354,6 @@ class KerasHeadClassifier(StampedMixin, CallbackSupportMixin, KerasClassifier, m
         """
         proba = self.predict_proba(X)
         return self.classes_[proba.argmax(axis=1)]
-
-    @property
-    def model_(self):
-        """A Keras model with the fitted weights."""
-        check_is_fitted(self)
-        if self._model is None:
-            check_not_forked()
-            model = self._architecture.build(keras.optimizers.Adam(self.learning_rate))
-            model.set_weights(self._weights)
-            self._model = model
-        return self._model
-
-    @property
-    def initialized_(self):
-        """Whether there are weights to predict with."""
-        return self.__sklearn_is_fitted__()
-
-    def get_params(self, deep=True):
-        """Return the parameters.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to return also those that `set_params` routed to `callbacks`.
-
-        Returns
-        -------
-        params : dict
-        """
-        return super().get_params(deep) | (self._routed_params() if deep else {})
-
-    def set_params(self, **params):
-        """Set parameters, also those of `callbacks`, spelt ``callbacks__...``.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameters by name.
-
-        Returns
-        -------
-        self : KerasHeadClassifier
-        """
-        routed = {name: value for name, value in params.items() if name.startswith("callbacks__")}
-        BaseEstimator.set_params(self, **{name: params[name] for name in params.keys() - routed.keys()})
-        for name, value in routed.items():
-            setattr(self, name, value)
-        return self
-
-    def _routed_params(self):
-        return {name: value for name, value in vars(self).items() if name.startswith("callbacks__")}
 
     def _validate(self, X, y, *, reset):
         X, y = validate_data(self, X, y, dtype=np.float32, order="C", reset=reset)
@@ -439,10 +373,17 @@ class KerasHeadClassifier(StampedMixin, CallbackSupportMixin, KerasClassifier, m
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if self.class_weight is None:
             return weight
+        rows = np.flatnonzero(weight)  # a class whose rows all weigh nothing cannot be balanced
+        classes, codes = np.unique(y[rows], return_inverse=True)
         by_class = compute_class_weight(
-            self.class_weight, classes=np.unique(y), y=y, sample_weight=sample_weight
+            self.class_weight,
+            classes=classes,
+            y=y[rows],
+            sample_weight=None if sample_weight is None else weight[rows],
         )
-        return weight * by_class[np.unique(y, return_inverse=True)[1]]
+        weighted = np.zeros_like(weight)
+        weighted[rows] = weight[rows] * by_class[codes]
+        return weighted
 
     def _split(self, rows, codes, seed):
         """Return the rows that train, and those that validate or None."""
@@ -461,162 +402,3 @@ class KerasHeadClassifier(StampedMixin, CallbackSupportMixin, KerasClassifier, m
             )
             return rows, None
         return train_test_split(rows, test_size=n_validation, stratify=codes, random_state=seed)
-
-    def _start_afresh(self):
-        architecture = Architecture(
-            n_features=self.n_features_in_,
-            hidden_units=int(self.hidden_units),
-            n_classes=len(self.classes_),
-            dropout=float(self.dropout),
-            l2=float(self.l2),
-        )
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        return _Start(architecture, architecture.initial_weights(np.random.default_rng((seed, 0))), seed)
-
-    def _go_on(self, optimizer_state=None):
-        if self.hidden_units != self._architecture.hidden_units:
-            raise ValueError(
-                f"hidden_units must be {self._architecture.hidden_units}, as in the network to go on with. "
-                f"Got {self.hidden_units}. A fit with warm_start=False builds a new network."
-            )
-        architecture = replace(self._architecture, dropout=float(self.dropout), l2=float(self.l2))
-        return _Start(architecture, self._weights, self._seed, optimizer_state, self.history_)
-
-    def _train(self, start, data, train, validation, epochs, callbacks=(), *, keep_optimizer=False):
-        """Train from `start` on the rows `train` of `data`, which is (X, codes, weight)."""
-        check_not_forked()
-        X, codes, weight = data
-        weight = weight.copy()
-        for part in (train, validation):
-            if part is not None:
-                weight[part] /= weight[part].mean()
-        first = len(start.history.get("loss", []))
-        with borrow_network(start.architecture) as network:
-            network.reset(start.architecture, start.weights, self.learning_rate, start.optimizer_state)
-            history = network.fit(
-                (X, codes, weight.astype(np.float32)),
-                train,
-                validation,
-                epochs=range(first, first + epochs),
-                batch_size=self.batch_size,
-                seed=start.seed,
-                callbacks=[*callbacks, *make_callbacks(self.callbacks, self._routed_params())],
-                verbose=int(self.verbose),
-            )
-            weights = network.model.get_weights()
-            optimizer_state = network.optimizer_state() if keep_optimizer else None
-        if not all(np.isfinite(array).all() for array in weights):
-            raise ValueError(
-                f"Training diverged: the weights are not finite after {len(history['loss'])} epochs. Scale "
-                f"X, as StandardScaler does, or lower learning_rate. Got {self.learning_rate}."
-            )
-        self._take_over(
-            start.architecture, weights, start.seed, optimizer_state, join_histories(start.history, history)
-        )
-
-    def _take_over(self, architecture, weights, seed, optimizer_state=None, history=None):
-        """Set all that a fit learns, but for what describes X and y."""
-        self._architecture, self._weights, self._seed = architecture, weights, seed
-        self._optimizer_state, self._model = optimizer_state, None
-        self.history_ = history or {}
-        self.n_iter_ = len(self.history_.get("loss", []))
-        if self.history_:
-            self.best_epoch_, self.overfit_epoch_ = find_turn(self.history_)
-
-    def _get_fitted_state(self):
-        """Return what was learned, as a JSON-able dict and named arrays."""
-        check_is_fitted(self)
-        meta = {
-            "architecture": asdict(self._architecture),
-            "classes": self.classes_.tolist(),
-            "classes_dtype": self.classes_.dtype.str,
-            "feature_names_in": getattr(self, "feature_names_in_", np.empty(0)).tolist(),
-            "history": {  # JSON has no NaN
-                name: [None if np.isnan(value) else value for value in values]
-                for name, values in self.history_.items()
-            },
-            "seed": self._seed,
-        }
-        arrays = dict(zip(self._architecture.shapes, self._weights, strict=True))
-        for index, array in enumerate(self._optimizer_state or []):
-            arrays[f"optimizer_{index}"] = array
-        return meta, arrays
-
-    def _set_fitted_state(self, meta, arrays):
-        """Take over what `_get_fitted_state` returned; ValueError if a weight is missing or does not fit."""
-        architecture = Architecture(**meta["architecture"])
-        for name, shape in architecture.shapes.items():
-            array = arrays.get(name, np.empty(0))
-            if array.shape != shape or array.dtype != np.float32 or not np.isfinite(array).all():
-                raise ValueError(
-                    f"The head's weight {name!r} must be an array of finite float32 of shape {shape}. "
-                    + (f"Got {array.dtype} of shape {array.shape}." if name in arrays else "Got none.")
-                )
-        self.classes_ = np.array(meta["classes"], dtype=meta["classes_dtype"])
-        self.n_features_in_ = architecture.n_features
-        if meta["feature_names_in"]:
-            self.feature_names_in_ = np.array(meta["feature_names_in"], dtype=object)
-        names = [name for name in arrays if name.startswith("optimizer_")]
-        self._take_over(
-            architecture,
-            [arrays[name] for name in architecture.shapes],
-            meta["seed"],
-            [arrays[f"optimizer_{index}"] for index in range(len(names))] or None,
-            {
-                name: [np.nan if value is None else value for value in values]
-                for name, values in meta["history"].items()
-            },
-        )
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "_weights")
-
-    def __getstate__(self):
-        state = super().__getstate__()
-        state.pop("_model", None)
-        return state
-
-    def __sklearn_clone__(self):
-        twin = super().__sklearn_clone__()
-        return twin.set_params(**clone(self._routed_params(), safe=False))
-
-    # scikeras takes whatever is in __dict__ for a parameter, and prints one a line.
-    __repr__ = BaseEstimator.__repr__
-
-    @classmethod
-    def _get_param_names(cls):
-        return BaseEstimator._get_param_names.__func__(cls)
-
-
-class _Start(NamedTuple):
-    """What training goes on from."""
-
-    architecture: Architecture
-    weights: list[np.ndarray]
-    seed: int
-    optimizer_state: list[np.ndarray] | None = None
-    history: dict[str, list[float]] = {}
-
-
-def _forward(weights, X):
-    """Return the network's probabilities for `X`, without TensorFlow."""
-    *hidden, kernel, bias = weights
-    if hidden:
-        X = np.maximum(X @ hidden[0] + hidden[1], 0)
-    return softmax(X @ kernel + bias, axis=1)
-
-
-class _EpochTasks(keras.callbacks.Callback):
-    """Show each epoch to scikit-learn's callbacks, as a task inside the task `context` of the fit."""
-
-    def __init__(self, context, task):
-        super().__init__()
-        self._context = context
-        self._task = task | {"reconstruction_attributes": lambda: {"_weights": self.model.get_weights()}}
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._epoch = self._context.subcontext(task_name="epoch").call_on_fit_task_begin(**self._task)
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self._epoch.call_on_fit_task_end(**self._task):
-            self.model.stop_training = True

@@ -1,9 +1,10 @@
 """One compiled Keras network per architecture, trained again and again from the weights that it is given."""
 
-# Only _head imports this module, so that keras still loads with the head alone.
-import inspect
+from __future__ import annotations
+
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import threading
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,12 +12,14 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from scikeras._utils import route_params, try_to_convert_strings_to_classes, unflatten_params
+
+from fishsk._compat.keras import forget_model
+from fishsk.head._callbacks import watch_test_batches, watch_train_batches
 
 _METRICS = ("loss", "accuracy")
-_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
-_MAX_IDLE_BYTES = 2**29
-_idle: dict["Architecture", "Network"] = {}
+_TEST_BATCH = 1024
+_MAX_KEPT = 8  # networks of a process that wait for the next fit
+_MAX_KEPT_BYTES = 2**29
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Architecture:
         }
 
     @property
-    def graph(self) -> "Architecture":
+    def graph(self) -> Architecture:
         """What the graph depends on: whether there are dropout and a penalty, but not how much."""
         return replace(self, dropout=float(self.dropout > 0), l2=float(self.l2 > 0))
 
@@ -62,14 +65,8 @@ class Architecture:
                 weights.append((2 * rng.random(shape, dtype=np.float32) - 1) * limit)
         return weights
 
-    def build(
-        self,
-        optimizer: keras.optimizers.Optimizer,
-        *,
-        dropout: type[keras.layers.Dropout] = keras.layers.Dropout,
-        penalty: type[keras.regularizers.L2] = keras.regularizers.L2,
-    ) -> keras.Model:
-        """Return a compiled Keras model."""
+    def build(self, learning_rate: float = 1e-3) -> keras.Model:
+        """Return a compiled Keras model of standard parts, whatever Keras's global policy is."""
 
         def dense(units, activation, name):
             return keras.layers.Dense(
@@ -77,117 +74,61 @@ class Architecture:
                 activation=activation,
                 # An unseeded initializer would draw its seed from Python's global `random`.
                 kernel_initializer=keras.initializers.GlorotUniform(seed=0),
-                kernel_regularizer=penalty(self.l2) if self.l2 else None,
-                dtype="float32",  # whatever Keras's global policy is
+                kernel_regularizer=keras.regularizers.L2(self.l2) if self.l2 else None,
+                dtype="float32",
                 name=name,
             )
 
         layers = [keras.Input((self.n_features,), dtype="float32", name="features")]
         if self.hidden_units:
             layers.append(dense(self.hidden_units, "relu", "hidden"))
-        layers.append(dropout(self.dropout, seed=0, dtype="float32", name="dropout"))
+        layers.append(keras.layers.Dropout(self.dropout, seed=0, dtype="float32", name="dropout"))
         layers.append(dense(self.n_classes, "softmax", "output"))
         model = keras.Sequential(layers, name="head")
         model.compile(
-            optimizer=optimizer,
+            optimizer=keras.optimizers.Adam(learning_rate),
             loss="sparse_categorical_crossentropy",
             metrics=["accuracy"],
             jit_compile=False,
+            auto_scale_loss=False,  # of the float16 policy, whose layers these are not
         )
         return model
 
 
-class FusedAdam(keras.optimizers.Adam):
-    """Keras's Adam with TensorFlow's own kernel, one pass over weight, moments and gradient.
-
-    Keras composes the update of a dozen operations, each of which reads and writes arrays as large as the
-    weights; with a kernel of 25,088 x 512 that traffic is most of a training step. The formula is the same.
-    """
-
-    def update_step(self, gradient, variable, learning_rate):
-        """Update `variable`, a `tf.Variable`, and its moments in place."""
-        index = self._get_variable_index(variable)
-        step = tf.cast(self.iterations + 1, variable.dtype)
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=self._momentums[index].value.handle,
-            v=self._velocities[index].value.handle,
-            beta1_power=tf.pow(tf.constant(self.beta_1, variable.dtype), step),
-            beta2_power=tf.pow(tf.constant(self.beta_2, variable.dtype), step),
-            lr=tf.cast(learning_rate, variable.dtype),
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            epsilon=self.epsilon,
-            grad=gradient,
-        )
-
-
-class AdjustableDropout(keras.layers.Dropout):
-    """Dropout whose rate can be set once its graph is traced."""
-
-    def __init__(self, rate: float, **kwargs: Any):
-        super().__init__(rate, **kwargs)
-        self._variable = tf.Variable(rate, trainable=False, dtype=tf.float32)
-
-    def adjust(self, rate: float) -> None:
-        """Set the rate."""
-        self.rate = rate
-        self._variable.assign(rate)
-
-    def call(self, inputs, training=False):
-        """Drop some of the inputs in training."""
-        if not training or not self.rate:
-            return inputs
-        seed = tf.cast(self.seed_generator.next(), tf.int32)
-        return tf.nn.experimental.stateless_dropout(inputs, self._variable.read_value(), seed)
-
-
-class AdjustableL2(keras.regularizers.L2):
-    """L2 penalty whose strength can be set once its graph is traced."""
-
-    def __init__(self, l2: float):
-        self.l2 = tf.Variable(l2, trainable=False, dtype=tf.float32)
-
-
 class Network:
-    """A compiled model and the two graphs that run it over rows, a whole epoch in one call.
+    """A Keras model and the two graphs that train and test it over rows, a whole epoch in one call.
 
     Keras's `Model.fit` returns to Python after each batch, shuffles by TensorFlow's global seed, and a new
-    model is traced anew. Here the steps are Keras's own `train_step` and `test_step`, but the loop over
-    batches is part of the graph, the order of rows is given, and whatever a fit leaves behind is
-    overwritten by the next.
+    model is traced anew. Here the model, which callbacks see, is Keras's own, and the graphs work on its
+    variables and on those of its optimizer: the loop over batches is part of the graph, the order of rows is
+    given, dropout and penalty are variables, and whatever a fit leaves behind is overwritten by the next.
+
+    Keras composes Adam's update of a dozen operations, each of which reads and writes arrays as large as the
+    weights; with a kernel of 25,088 x 512 that traffic is most of a training step. TensorFlow's own kernel of
+    the same formula passes once over weight, moments and gradient.
     """
 
     def __init__(self, architecture: Architecture):
-        self.model = architecture.build(
-            FusedAdam(name="adam"), dropout=AdjustableDropout, penalty=AdjustableL2
-        )
-        self.model.optimizer.build(self.model.trainable_variables)
-        self._train = self._over_rows(self.model.train_step, architecture.n_features)
-        self._test = self._over_rows(self.model.test_step, architecture.n_features)
+        self.architecture = architecture
+        self.model = architecture.build()
+        self._optimizer = self.model.optimizer
+        self._optimizer.build(self.model.trainable_variables)
+        # Callbacks look at the metrics, which exist once they have seen an output.
+        self.model.compute_metrics(None, np.zeros(1), np.eye(1, architecture.n_classes, dtype=np.float32))
+        self.model.reset_metrics()
+        self._weights = [variable.value for variable in self.model.trainable_variables]
+        iterations, _, *moments = (variable.value for variable in self._optimizer.variables)
+        self._iterations, self._moments = iterations, list(zip(moments[::2], moments[1::2], strict=True))
+        self._dropout = tf.Variable(0.0, trainable=False)
+        self._l2 = tf.Variable(0.0, trainable=False)
+        self._seed = tf.Variable([0, 0], trainable=False, dtype=tf.int32)
+        self._train = self._over_rows(self._train_step)
+        self._test = self._over_rows(self._test_step)
 
-    def _over_rows(self, step: Callable, n_features: int) -> Callable:
-        step = tf.autograph.experimental.do_not_convert(step)
-
-        # Sizes are left open in the signature, so that it fits all data and every batch size.
-        @tf.function(
-            input_signature=[
-                tf.TensorSpec((None, n_features), tf.float32),
-                tf.TensorSpec((None,), tf.int64),
-                tf.TensorSpec((None,), tf.float32),
-                tf.TensorSpec((None,), tf.int64),
-                tf.TensorSpec((), tf.int64),
-            ]
-        )
-        def run(X, y, weight, rows, batch_size):
-            for start in tf.range(0, tf.size(rows, out_type=tf.int64), batch_size):
-                batch = rows[start : start + batch_size]
-                step((tf.gather(X, batch), tf.gather(y, batch), tf.gather(weight, batch)))
-            metrics = self.model.get_metrics_result()
-            self.model.reset_metrics()
-            return metrics
-
-        return run.get_concrete_function()  # calls trace nothing, so TensorFlow has nothing to warn of
+    @property
+    def is_intact(self) -> bool:
+        """Whether the model's optimizer is still the one that the graphs use: callbacks may compile anew."""
+        return self.model.optimizer is self._optimizer
 
     def reset(
         self,
@@ -197,20 +138,21 @@ class Network:
         optimizer_state: list[np.ndarray] | None,
     ) -> None:
         """Make the network equal to a new one of an architecture with this graph, with these weights."""
-        for layer in self.model.layers:
-            if isinstance(layer, AdjustableDropout):
-                layer.adjust(architecture.dropout)
+        self._dropout.assign(architecture.dropout)
+        self._l2.assign(architecture.l2)
+        for layer in self.model.layers:  # what callbacks that save the model write
+            if isinstance(layer, keras.layers.Dropout):
+                layer.rate = architecture.dropout
             elif layer.kernel_regularizer is not None:
-                layer.kernel_regularizer.l2.assign(architecture.l2)
+                layer.kernel_regularizer.l2 = architecture.l2
         self.model.set_weights(weights)
-        optimizer = self.model.optimizer
-        for index, variable in enumerate(optimizer.variables):
+        for index, variable in enumerate(self._optimizer.variables):
             variable.assign(optimizer_state[index] if optimizer_state else np.zeros(variable.shape))
-        optimizer.learning_rate.assign(learning_rate)
+        self._optimizer.learning_rate = learning_rate
 
     def optimizer_state(self) -> list[np.ndarray]:
         """Return what `reset` needs to go on as if training had not been interrupted."""
-        return [variable.numpy() for variable in self.model.optimizer.variables]
+        return [variable.numpy() for variable in self._optimizer.variables]
 
     def fit(
         self,
@@ -241,29 +183,19 @@ class Network:
             epochs=epochs.stop,
             steps=-(-len(train) // batch_size),
         )
-        # Unless a callback looks at single batches, an epoch is one chunk; the bits are the same either way.
-        batchwise = any(map(_looks_at_batches, hooks.callbacks))
-        chunk = batch_size if batchwise else len(train)
         try:
             hooks.on_train_begin()
             for epoch in epochs:
                 hooks.on_epoch_begin(epoch)
                 rng = np.random.default_rng((seed, 1 + epoch))
-                self._seed_dropout(int(rng.integers(2**31)))
+                self._seed.assign([int(rng.integers(2**31)), 0])
                 order = train[rng.permutation(len(train))]
-                totals = np.zeros(2)
-                for index, start in enumerate(range(0, len(order), chunk)):
-                    rows = order[start : start + chunk]
-                    if batchwise:
-                        hooks.on_train_batch_begin(index)
-                    metrics = self._train(*tensors, rows, batch_size)
-                    totals += len(rows) * np.array([float(metrics[name]) for name in _METRICS])
-                    logs = dict(zip(_METRICS, (totals / (start + len(rows))).tolist(), strict=True))
-                    if batchwise:
-                        hooks.on_train_batch_end(index, logs)
+                logs = self._run_epoch(tensors, order, batch_size, hooks)
                 if validation is not None:
-                    metrics = self._test(*tensors, validation, 1024)
-                    logs |= {f"val_{name}": float(metrics[name]) for name in _METRICS}
+                    logs |= {
+                        f"val_{name}": value
+                        for name, value in self._run_test(tensors, validation, hooks).items()
+                    }
                 logs["learning_rate"] = float(model.optimizer.learning_rate)
                 for name, value in logs.items():
                     history.setdefault(name, []).append(value)
@@ -274,99 +206,163 @@ class Network:
         finally:
             # The model outlives this fit: a callback that kept it would drag it into clones and pickles.
             for callback in callbacks:
-                callback._model = None
+                forget_model(callback)
         return history
 
-    def _seed_dropout(self, seed: int) -> None:
-        layer = self.model.get_layer("dropout")
-        if layer.rate:
-            layer.seed_generator.state.assign([seed, 0])
+    def _run_epoch(
+        self, tensors: list[tf.Tensor], rows: np.ndarray, batch_size: int, hooks: keras.callbacks.CallbackList
+    ) -> dict[str, float]:
+        """Train on rows in their order; the bits are the same whether callbacks look at batches or not."""
+        if not watch_train_batches(hooks.callbacks):
+            return _to_logs(self._train(*tensors, rows, batch_size).numpy())
+        sums = np.zeros(4)
+        for index, start in enumerate(range(0, len(rows), batch_size)):
+            hooks.on_train_batch_begin(index)
+            sums += self._train(*tensors, rows[start : start + batch_size], batch_size).numpy()
+            hooks.on_train_batch_end(index, _to_logs(sums))
+        return _to_logs(sums)
+
+    def _run_test(
+        self, tensors: list[tf.Tensor], rows: np.ndarray, hooks: keras.callbacks.CallbackList
+    ) -> dict[str, float]:
+        hooks.on_test_begin()
+        watched = watch_test_batches(hooks.callbacks)
+        step = _TEST_BATCH if watched else len(rows)
+        sums = np.zeros(4)
+        for index, start in enumerate(range(0, len(rows), step)):
+            if watched:
+                hooks.on_test_batch_begin(index)
+            sums += self._test(*tensors, rows[start : start + step], _TEST_BATCH).numpy()
+            if watched:
+                hooks.on_test_batch_end(index, _to_logs(sums))
+        logs = _to_logs(sums)
+        hooks.on_test_end(logs)
+        return logs
+
+    def _over_rows(self, step: Any) -> Any:
+        """Return the graph that takes `step` with each batch, and sums what the steps return."""
+        step = tf.autograph.experimental.do_not_convert(step)
+
+        # Sizes are left open in the signature, so that it fits all data and every batch size.
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec((None, self.architecture.n_features), tf.float32),
+                tf.TensorSpec((None,), tf.int64),
+                tf.TensorSpec((None,), tf.float32),
+                tf.TensorSpec((None,), tf.int64),
+                tf.TensorSpec((), tf.int64),
+            ]
+        )
+        def run(X, y, weight, rows, batch_size):
+            sums = tf.zeros(4, tf.float64)
+            for start in tf.range(0, tf.size(rows, out_type=tf.int64), batch_size):
+                batch = rows[start : start + batch_size]
+                sums += step(tf.gather(X, batch), tf.gather(y, batch), tf.gather(weight, batch))
+            return sums
+
+        return run.get_concrete_function()  # calls trace nothing, so TensorFlow has nothing to warn of
+
+    def _train_step(self, X: tf.Tensor, y: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss, sums = self._measure(X, y, weight, training=True)
+        gradients = tape.gradient(loss, self._weights)
+        optimizer, step = self._optimizer, tf.cast(self._iterations + 1, tf.float32)
+        for weights, gradient, (momentum, velocity) in zip(
+            self._weights, gradients, self._moments, strict=True
+        ):
+            tf.raw_ops.ResourceApplyAdam(
+                var=weights.handle,
+                m=momentum.handle,
+                v=velocity.handle,
+                beta1_power=tf.pow(tf.constant(optimizer.beta_1, tf.float32), step),
+                beta2_power=tf.pow(tf.constant(optimizer.beta_2, tf.float32), step),
+                lr=optimizer.learning_rate.value,
+                beta1=optimizer.beta_1,
+                beta2=optimizer.beta_2,
+                epsilon=optimizer.epsilon,
+                grad=gradient,
+            )
+        self._iterations.assign_add(1)
+        return sums
+
+    def _test_step(self, X: tf.Tensor, y: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+        return self._measure(X, y, weight, training=False)[1]
+
+    def _measure(
+        self, X: tf.Tensor, y: tf.Tensor, weight: tf.Tensor, *, training: bool
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the loss of a batch, and what is summed over batches: see `_to_logs`."""
+        *hidden, kernel, bias = self._weights
+        if hidden:
+            X = tf.nn.relu(tf.nn.bias_add(tf.matmul(X, hidden[0]), hidden[1]))
+        if training and self.architecture.dropout:
+            X = tf.nn.experimental.stateless_dropout(X, self._dropout.read_value(), self._seed.read_value())
+            self._seed.assign_add([0, 1])
+        logits = tf.nn.bias_add(tf.matmul(X, kernel), bias)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
+        loss = tf.reduce_mean(losses * weight)
+        if self.architecture.l2:
+            kernels = (hidden[0], kernel) if hidden else (kernel,)
+            loss += self._l2 * tf.add_n([tf.reduce_sum(tf.square(each)) for each in kernels])
+        n_rows = tf.cast(tf.size(y), tf.float64)
+        right = tf.cast(tf.argmax(logits, axis=1) == y, tf.float64)
+        weight = tf.cast(weight, tf.float64)
+        return loss, tf.stack(
+            [n_rows * tf.cast(loss, tf.float64), tf.reduce_sum(right * weight), n_rows, tf.reduce_sum(weight)]
+        )
+
+
+def _to_logs(sums: np.ndarray) -> dict[str, float]:
+    """Return mean loss and weighted accuracy of rows from the sums over their batches."""
+    loss, right, n_rows, weight = sums.tolist()
+    return {"loss": loss / n_rows, "accuracy": right / weight}
+
+
+class _Shelf:
+    """Where the network of one graph waits for its next fit."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.network: Network | None = None
+        self.is_lent = False
+
+
+_shelves: dict[Architecture, _Shelf] = {}
+_shelves_lock = threading.Lock()
 
 
 @contextmanager
 def borrow_network(architecture: Architecture) -> Iterator[Network]:
-    """Lend a network with the graph of `architecture` that no other fit is using: an idle one, or a new one.
+    """Lend the network with the graph of `architecture`, when no other thread is fitting it.
 
-    Idle networks are kept, one of each graph, up to half a gigabyte of them; TensorFlow never gives back the
-    some megabytes of a graph. One whose fit has failed is not used again.
+    Threads wait for each other, so that a process has one network of each graph; a fit inside a fit, as a
+    callback may start it, gets one of its own. The last few are kept, up to half a gigabyte of them:
+    TensorFlow never gives back the some megabytes of a graph. One whose fit has failed, or whose model was
+    compiled anew, is not used again.
     """
     graph = architecture.graph
-    network = _idle.pop(graph, None) or Network(graph)
-    yield network
-    _idle[graph] = network
-    while len(_idle) > 1 and sum(kept.n_bytes for kept in list(_idle)) > _MAX_IDLE_BYTES:
-        _idle.pop(next(iter(_idle)), None)
+    with _shelves_lock:
+        shelf = _shelves.pop(graph, None) or _Shelf()
+        _shelves[graph] = shelf  # the last one is the last used
+    with shelf.lock:
+        if shelf.is_lent:
+            yield Network(graph)
+            return
+        shelf.is_lent = True
+        network, shelf.network = shelf.network or Network(graph), None
+        try:
+            yield network
+            shelf.network = network if network.is_intact else None
+        finally:
+            shelf.is_lent = False
+    _clear_shelves()
 
 
-def make_callbacks(callbacks: Any, params: Mapping[str, Any]) -> list[keras.callbacks.Callback]:
-    """Return the callbacks that names, classes and instances stand for; parameters are routed as in scikeras.
-
-    Parameters
-    ----------
-    callbacks : str, type, keras.callbacks.Callback, or a list, tuple or dict of them, or None
-        Names are those of `keras.callbacks`. Classes and names are instantiated.
-    params : mapping
-        Parameters spelt ``callbacks__patience``, ``callbacks__0__patience`` or ``callbacks__key__patience``.
-    """
-    routed = route_params(params, destination="callbacks", pass_filter=set())
-    if callbacks is None and not routed:
-        return []
-    made = unflatten_params(
-        items=try_to_convert_strings_to_classes(callbacks, _callback_class), params=routed
-    )
-    flat = keras.tree.flatten(list(made.values()) if isinstance(made, Mapping) else made)
-    for callback in flat:
-        if not isinstance(callback, keras.callbacks.Callback):
-            raise TypeError(
-                "callbacks must be Keras callbacks (names, classes, instances, or a list or dict of them). "
-                f"Got {callback!r}. Give scikit-learn's own callbacks to set_callbacks."
-            )
-    return flat
-
-
-def _callback_class(name: str) -> type[keras.callbacks.Callback]:
-    known = {
-        key: value
-        for key, value in vars(keras.callbacks).items()
-        if inspect.isclass(value) and issubclass(value, keras.callbacks.Callback)
-    }
-    if name not in known:
-        raise ValueError(f"callbacks must be names of keras.callbacks, {sorted(known)}. Got {name!r}.")
-    return known[name]
-
-
-def _looks_at_batches(callback: keras.callbacks.Callback) -> bool:
-    if isinstance(callback, keras.callbacks.ProgbarLogger):
-        return callback.verbose == 1
-    base = keras.callbacks.Callback
-    # LambdaCallback overrides hooks on the instance, where they are plain functions.
-    return any(
-        getattr(getattr(callback, hook), "__func__", None) is not getattr(base, hook) for hook in _BATCH_HOOKS
-    )
-
-
-def join_histories(old: dict[str, list[float]], new: dict[str, list[float]]) -> dict[str, list[float]]:
-    """Return `old` followed by `new`, with NaN where one of them lacks a name."""
-    n_old, n_new = (max(map(len, history.values()), default=0) for history in (old, new))
-    return {
-        name: old.get(name, [np.nan] * n_old) + new.get(name, [np.nan] * n_new)
-        for name in dict.fromkeys([*old, *new])
-    }
-
-
-def find_turn(history: dict[str, list[float]]) -> tuple[int, int | None]:
-    """Return the epoch of the lowest validation loss, and the first epoch of overfitting or None.
-
-    Validation turned if it has not come back to its minimum for three epochs or more, if it is worse by
-    more than 1 % on their average, and if the training loss went on falling meanwhile.
-    """
-    losses = np.nan_to_num(history.get("val_loss", history["loss"]), nan=np.inf)
-    best = int(losses.argmin())
-    later = losses[best + 1 :]
-    turned = (
-        "val_loss" in history
-        and len(later) >= 3
-        and later.mean() > 1.01 * losses[best]
-        and history["loss"][-1] < history["loss"][best]
-    )
-    return best, best + 1 if turned else None
+def _clear_shelves() -> None:
+    """Forget the networks that were not used for longest, above the limits."""
+    with _shelves_lock:
+        idle = [graph for graph, shelf in _shelves.items() if not shelf.is_lent]
+        while len(idle) > 1 and (
+            len(idle) > _MAX_KEPT or sum(graph.n_bytes for graph in idle) > _MAX_KEPT_BYTES
+        ):
+            del _shelves[idle.pop(0)]

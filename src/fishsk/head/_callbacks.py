@@ -1,0 +1,87 @@
+"""Callbacks of Keras and of scikit-learn, as a head's training calls them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+
+from fishsk.head._scikeras import route_callbacks
+
+_TRAIN_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+_TEST_HOOKS = ("on_test_batch_begin", "on_test_batch_end")
+
+
+def make_callbacks(callbacks: Any, params: Mapping[str, Any]) -> list[keras.callbacks.Callback]:
+    """Return the callbacks that names, classes and instances stand for; parameters are routed as in scikeras.
+
+    Parameters
+    ----------
+    callbacks : str, type, keras.callbacks.Callback, or a list, tuple or dict of them, or None
+        Names are those of `keras.callbacks`. Classes and names are instantiated.
+    params : mapping
+        Parameters spelt ``callbacks__patience``, ``callbacks__0__patience`` or ``callbacks__key__patience``.
+        With ``callbacks=None`` they are not used.
+    """
+    if callbacks is None:
+        return []
+    made = route_callbacks(callbacks, params, _find_class)
+    flat = keras.tree.flatten(list(made.values()) if isinstance(made, Mapping) else made)
+    for callback in flat:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise TypeError(
+                "callbacks must be Keras callbacks (names, classes, instances, or a list or dict of them). "
+                f"Got {callback!r}. Give scikit-learn's own callbacks to set_callbacks."
+            )
+    return flat
+
+
+def _find_class(name: str) -> type[keras.callbacks.Callback]:
+    known = {
+        key: value
+        for key, value in vars(keras.callbacks).items()
+        if inspect.isclass(value) and issubclass(value, keras.callbacks.Callback)
+    }
+    if name not in known:
+        raise ValueError(f"callbacks must be names of keras.callbacks, {sorted(known)}. Got {name!r}.")
+    return known[name]
+
+
+def watch_train_batches(callbacks: Iterable[keras.callbacks.Callback]) -> bool:
+    """Return whether a callback looks at single batches of training."""
+    return any(_overrides(callback, _TRAIN_HOOKS) for callback in callbacks)
+
+
+def watch_test_batches(callbacks: Iterable[keras.callbacks.Callback]) -> bool:
+    """Return whether a callback looks at single batches of validation."""
+    return any(_overrides(callback, _TEST_HOOKS) for callback in callbacks)
+
+
+def _overrides(callback: keras.callbacks.Callback, hooks: Iterable[str]) -> bool:
+    if isinstance(callback, keras.callbacks.ProgbarLogger):
+        return callback.verbose == 1 and hooks is _TRAIN_HOOKS
+    # LambdaCallback overrides hooks on the instance, where they are plain functions.
+    base = keras.callbacks.Callback
+    return any(
+        getattr(getattr(callback, hook), "__func__", None) is not getattr(base, hook) for hook in hooks
+    )
+
+
+class EpochTasks(keras.callbacks.Callback):
+    """Show each epoch to scikit-learn's callbacks, as a task inside the task `context` of the fit."""
+
+    def __init__(self, context: Any, task: Mapping[str, Any]):
+        super().__init__()
+        self._context = context
+        self._task = {**task, "reconstruction_attributes": lambda: {"_weights": self.model.get_weights()}}
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Begin the epoch's task."""
+        self._epoch = self._context.subcontext(task_name="epoch").call_on_fit_task_begin(**self._task)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """End the epoch's task, and training if a callback asks for it."""
+        if self._epoch.call_on_fit_task_end(**self._task):
+            self.model.stop_training = True
