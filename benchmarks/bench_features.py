@@ -23,8 +23,9 @@ from _common import (
 )
 
 from fishsk import VGG16FeatureTransformer
+from fishsk.features._backbone import load_backbone
 from fishsk.features._images import check_images
-from fishsk.features._weights import load_backbone, resolve_weights
+from fishsk.features._weights import resolve_weights
 
 
 def main():

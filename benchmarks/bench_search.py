@@ -63,7 +63,7 @@ def search(X, y, *, epochs, extract_first=False, store=False, memory=False):
 def count_images():
     """Give a list that receives the length of every batch which enters a network."""
     counts = []
-    load_network = _vgg16._load_network
+    load_network = _vgg16.load_network
 
     def load_counting_network(settings):
         run = load_network(settings)
@@ -74,7 +74,7 @@ def count_images():
 
         return counting
 
-    with mock.patch.object(_vgg16, "_load_network", load_counting_network):
+    with mock.patch.object(_vgg16, "load_network", load_counting_network):
         yield counts
 
 

@@ -1,6 +1,13 @@
-"""A pipeline that several test files share."""
+"""A pipeline, and files of weights, that several test files share."""
+
+import json
+
+from safetensors.numpy import save_file
 
 from fishsk import make_fish_pipeline
+from fishsk.features._weights import _draw_arrays
+
+NARROW = (4, 4, 8, 8, 8)
 
 
 def make_quick_pipeline(**params):
@@ -13,3 +20,22 @@ def make_quick_pipeline(**params):
         "head__validation_fraction": 0,
     }
     return make_fish_pipeline(weights=None, random_state=0, **quick | params)
+
+
+def write_safetensors(path, *, widths=NARROW, image_size=32, drop=(), **metadata):
+    """Write a narrow VGG16 in the format of tools/pretrain."""
+    tensors = {
+        f"{name}/{kind}": array
+        for name, arrays in _draw_arrays(widths).items()
+        for kind, array in zip(("kernel", "bias"), arrays, strict=True)
+        if name not in drop
+    }
+    header = {
+        "format": "fishsk-vgg16-1",
+        "image_size": str(image_size),
+        "widths": json.dumps(NARROW),
+        "mean": "[120, 115, 100]",
+        "std": "[60, 60, 60]",
+    }
+    save_file(tensors, path, metadata=header | metadata)
+    return path

@@ -52,7 +52,7 @@ def test_the_contract_is_kept(copy):
         ("search/_space.py", "def f():\n    import fishsk.report", "A room uses only the rooms below it"),
         ("inspection/_evaluation.py", "import fishsk._pipeline as p\nimport fishsk.search", "A room uses"),
         ("attic.py", "", "A room uses only the rooms below it"),
-        ("features/_shards.py", "def f():\n    import fishsk.features._store", "without a circle"),
+        ("features/_shards.py", "def f():\n    import fishsk.store._store", "without a circle"),
         ("report/_report.py", "import fishsk.cli", "Nothing but __main__ imports the command line"),
         ("report/_report.py", "import fishsk.features._weights", "Only features knows"),
         ("cli/_main.py", "def f():\n    import fishsk.head._training", "Only head knows"),

@@ -50,7 +50,7 @@ def start(cache, out, n_images):
 
 def count_rows(cache):
     """Return the number of rows in the cache."""
-    from fishsk.features._store import cache_info
+    from fishsk.store._store import cache_info
 
     return cache_info(Path(cache))["n_rows"]
 

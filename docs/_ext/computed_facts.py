@@ -7,7 +7,8 @@ from sphinx.util.docutils import SphinxDirective
 
 from fishsk import VGG16FeatureTransformer, make_fish_pipeline
 from fishsk.cli._main import _build_parser
-from fishsk.features._weights import CONVOLUTIONS, resolve_weights
+from fishsk.features._backbone import CONVOLUTIONS, LAYERS
+from fishsk.features._weights import resolve_weights
 
 
 class CommandHelp(SphinxDirective):
@@ -88,8 +89,8 @@ def count_multiplications(weights) -> int:
     """Return the multiplications for one image at its native size; each comes with an addition."""
     height, width = weights.image_size
     return sum(
-        9 * n_in * n_out * (height >> (block - 1)) * (width >> (block - 1))
-        for block, n_in, n_out in _convolutions(weights)
+        9 * n_in * n_out * (height >> n_halvings) * (width >> n_halvings)
+        for n_halvings, n_in, n_out in _convolutions(weights)
     )
 
 
@@ -100,12 +101,12 @@ def count_features(weights: str) -> int:
 
 
 def _convolutions(weights):
-    """Yield the block, the channels that go in and those that come out of each convolution."""
+    """Yield of each convolution how often its map was halved, and the channels that go in and come out."""
     n_in = 3
-    for name in CONVOLUTIONS:
-        block = int(name[5])
-        yield block, n_in, weights.widths[block - 1]
-        n_in = weights.widths[block - 1]
+    for layer in (LAYERS[name] for name in CONVOLUTIONS):
+        n_out = weights.widths[layer.block]
+        yield layer.n_halvings, n_in, n_out
+        n_in = n_out
 
 
 def _literal(text: str) -> list[str]:

@@ -1,46 +1,51 @@
-"""make_fish_pipeline: frozen VGG16 features and a Keras head as one scikit-learn Pipeline."""
+"""make_fish_pipeline: frozen VGG16 features and a classifier as one scikit-learn Pipeline."""
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fishsk._compat.sklearn import StrOptions, validate_params
-from fishsk.features import VGG16FeatureTransformer
+from fishsk._compat.sklearn import HasMethods, StrOptions, validate_params
+from fishsk.features import VGG16FeatureTransformer, resolve_weights
 from fishsk.head import KerasHeadClassifier
 
-# What cross-validation on training images showed best, by weights (docs: "Which weights?"); weights
-# that are not named here get those of ImageNet.
-_DEFAULT_RECIPES: dict[str | None, dict[str, object]] = {
-    "imagenet": {"features__layers": ["block4_pool", "block5_pool"]},
-    "cifar95": {
-        "features__layers": ["block3_pool", "block4_pool", "block5_pool"],
-        "features__pooling": None,
-        "features__mirror": True,
-        "head__l2": 1e-3,
-    },
-    None: {"features__layers": ["block1_pool", "block2_pool", "block3_pool"]},
-}
-_REPORT_RECIPE: dict[str, object] = {
-    "features__pooling": None,
-    "features__preprocessing": "unit",
-    "scale": "passthrough",
-    "head__hidden_units": 512,
-    "head__dropout": 0.5,
-    "head__learning_rate": 1e-3,
-    "head__epochs": 20,
-    "head__batch_size": 32,
-    "head__lr_factor": 0.5,
-    "head__lr_patience": 3,
+_REPORT_FEATURES: dict[str, Any] = {"pooling": None, "preprocessing": "unit"}
+_REPORT_HEAD: dict[str, Any] = {
+    "hidden_units": 512,
+    "dropout": 0.5,
+    "learning_rate": 1e-3,
+    "epochs": 20,
+    "batch_size": 32,
+    "lr_factor": 0.5,
+    "lr_patience": 3,
 }
 
 
-@validate_params({"recipe": [StrOptions({"default", "report"})]}, prefer_skip_nested_validation=True)
-def make_fish_pipeline(*, recipe="default", weights="imagenet", random_state=None, verbose=0, **params):
-    """Return a Pipeline from images to class labels: frozen VGG16 features, then a small network.
+@validate_params(
+    {"recipe": [StrOptions({"default", "report"})], "head": [HasMethods(["fit", "get_params"]), None]},
+    prefer_skip_nested_validation=True,
+)
+def make_fish_pipeline(
+    *,
+    head: BaseEstimator | None = None,
+    recipe: str = "default",
+    weights: str | os.PathLike | None = "imagenet",
+    random_state: int | np.random.RandomState | None = None,
+    verbose: int = 0,
+    **params: Any,
+) -> Pipeline:
+    """Return a Pipeline from images to class labels: frozen VGG16 features, then a classifier.
 
     Parameters
     ----------
+    head : classifier or None, default=None
+        What learns from the features: any classifier of scikit-learn's kind, which is cloned. None is a
+        `KerasHeadClassifier` with the parameters of the recipe.
     recipe : {"default", "report"}, default="default"
         ``"default"`` is what cross-validation on training images showed best for these weights. ``"report"``
         is the network and training of the technical report that fishsk came from: flattened maps of VGG16 on
@@ -50,7 +55,7 @@ def make_fish_pipeline(*, recipe="default", weights="imagenet", random_state=Non
         The frozen weights, as in `VGG16FeatureTransformer`.
     random_state : int, RandomState instance or None, default=None
         Seeds the head: its first weights, dropout, shuffling and validation split. The same int gives the
-        same bits.
+        same bits. A head of your own gets it if it has a `random_state` that is None.
     verbose : int, default=0
         1 shows progress bars.
     **params : dict
@@ -61,12 +66,22 @@ def make_fish_pipeline(*, recipe="default", weights="imagenet", random_state=Non
     -------
     sklearn.pipeline.Pipeline
         Its steps are "features" (`VGG16FeatureTransformer`), "scale" (`StandardScaler`; "passthrough" in the
-        report's recipe) and "head" (`KerasHeadClassifier`).
+        report's recipe) and "head".
+
+    Raises
+    ------
+    ValueError
+        If `weights` is neither a known name nor a file of VGG16 weights.
 
     See Also
     --------
     VGG16FeatureTransformer : What its first step takes as images.
-    KerasHeadClassifier : What its last step learns.
+    KerasHeadClassifier : What its last step is by default.
+
+    Notes
+    -----
+    scikit-learn 1.9 does not see a classifier in plain ``scikeras.wrappers.KerasClassifier``, so that
+    cross-validation does not stratify: pass ``cv=StratifiedKFold()``.
 
     Examples
     --------
@@ -76,14 +91,29 @@ def make_fish_pipeline(*, recipe="default", weights="imagenet", random_state=Non
     ['features', 'scale', 'head']
     >>> pipeline["head"].dropout
     0.2
+
+    Any other classifier learns from the same features, which are computed once for all:
+
+    >>> from sklearn.svm import SVC
+    >>> pipeline = make_fish_pipeline(head=SVC(), weights="cifar95", head__C=3)
+    >>> pipeline["head"]
+    SVC(C=3)
     """
+    of_weights = resolve_weights(weights).recipe
+    is_report = recipe == "report"
+    features = _REPORT_FEATURES if is_report else of_weights.features
+    if head is None:
+        learned = _REPORT_HEAD if is_report else of_weights.head
+        head = KerasHeadClassifier(random_state=random_state, verbose=verbose, **learned)
+    else:
+        head = clone(head)
+        if head.get_params(deep=False).get("random_state", 0) is None:
+            head.set_params(random_state=random_state)
     pipeline = Pipeline(
         [
-            ("features", VGG16FeatureTransformer(weights=weights, verbose=verbose)),
-            ("scale", StandardScaler()),
-            ("head", KerasHeadClassifier(random_state=random_state, verbose=verbose)),
+            ("features", VGG16FeatureTransformer(weights=weights, verbose=verbose, **features)),
+            ("scale", "passthrough" if is_report else StandardScaler()),
+            ("head", head),
         ]
     )
-    name = weights if weights is None or weights in _DEFAULT_RECIPES else "imagenet"
-    defaults = _REPORT_RECIPE if recipe == "report" else _DEFAULT_RECIPES[name]
-    return pipeline.set_params(**defaults).set_params(**params)
+    return pipeline.set_params(**params)

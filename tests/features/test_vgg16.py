@@ -19,8 +19,8 @@ from sklearn.pipeline import FeatureUnion
 import fishsk.features._vgg16
 from fishsk import VGG16FeatureTransformer
 from fishsk.datasets import make_fish_images
+from fishsk.features._backbone import LAYERS, load_backbone
 from fishsk.features._images import check_images
-from fishsk.features._weights import LAYERS
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_features_are_those_of_a_plain_keras_vgg16(fish):
 
     model = keras.applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3))
     vgg16 = VGG16FeatureTransformer(weights=None, image_size=32, layers=["block3_conv2", "block5_pool"])
-    ours = fishsk.features._vgg16.load_backbone(vgg16._settings().weights)
+    ours = load_backbone(vgg16._settings().weights)
     model.set_weights(ours.get_weights())
     maps = keras.Model(model.input, [model.get_layer(name).output for name in vgg16.layers])
     X = keras.applications.vgg16.preprocess_input(fish[0].astype("float32"))
@@ -138,7 +138,7 @@ def test_names_tell_layer_pooling_and_channel(vgg16):
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47)])
-@pytest.mark.parametrize("layer", LAYERS[::3])
+@pytest.mark.parametrize("layer", list(LAYERS)[::3])
 def test_as_many_names_as_columns_for_flattened_maps(size, layer):
     vgg16 = VGG16FeatureTransformer(weights=None, layers=layer, pooling=None, image_size=size, cache=None)
     X = np.zeros((1, 32, 32, 3), np.uint8)

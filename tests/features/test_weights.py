@@ -2,38 +2,18 @@
 
 import http.server
 import importlib.util
-import json
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
+from quick import write_safetensors
+from safetensors.numpy import load_file
 
 from fishsk import VGG16FeatureTransformer
 from fishsk.features import _weights
-from fishsk.features._weights import CONVOLUTIONS, _draw_arrays, load_backbone, resolve_weights
-
-NARROW = (4, 4, 8, 8, 8)
-
-
-def write_safetensors(path, *, widths=NARROW, image_size=32, drop=(), **metadata):
-    """Write a narrow VGG16 in the format of tools/pretrain."""
-    tensors = {
-        f"{name}/{kind}": array
-        for name, arrays in _draw_arrays(widths).items()
-        for kind, array in zip(("kernel", "bias"), arrays, strict=True)
-        if name not in drop
-    }
-    header = {
-        "format": "fishsk-vgg16-1",
-        "image_size": str(image_size),
-        "widths": json.dumps(NARROW),
-        "mean": "[120, 115, 100]",
-        "std": "[60, 60, 60]",
-    }
-    save_file(tensors, path, metadata=header | metadata)
-    return path
+from fishsk.features._backbone import CONVOLUTIONS, load_backbone
+from fishsk.features._weights import _draw_arrays, resolve_weights
 
 
 @pytest.fixture
@@ -233,7 +213,6 @@ def server(monkeypatch, tmp_path):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(_weights, "_IMAGENET_URL", f"http://127.0.0.1:{server.server_port}/vgg16.h5")
-    monkeypatch.setattr(_weights, "_TIMEOUT", 0.5)
     yield server
     server.release.set()
     server.shutdown()
@@ -241,11 +220,15 @@ def server(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("fault", ["stall", "cut", "wrong"])
-def test_faults_36_37_38_a_failed_download_says_how_to_work_offline(server, images, tmp_path, fault):
+def test_faults_36_37_38_a_failed_download_says_how_to_work_offline(
+    server, images, tmp_path, monkeypatch, fault
+):
     server.fault = fault
+    if fault == "stall":
+        monkeypatch.setattr(_weights, "_TIMEOUT", 0.5)
     with pytest.raises(OSError, match="To work offline, pass weights='cifar95'") as failure:
         features("imagenet", images)
-    assert ("timed out" in str(failure.value)) == (fault == "stall")
+    assert ("nothing came" in str(failure.value)) == (fault == "stall")
     assert not (tmp_path / "models" / "vgg16.h5").exists()
 
 
@@ -259,3 +242,20 @@ def test_imagenet_weights_that_lie_in_kerass_folder_are_used(keras_file, images,
 
     monkeypatch.setattr(_weights, "_IMAGENET_MD5", hashlib.md5(path.read_bytes()).hexdigest())
     np.testing.assert_array_equal(features("imagenet", images), features(path, images))
+
+
+def test_a_file_of_small_images_gets_the_recipe_of_the_weights_that_ship(tmp_path):
+    from fishsk import make_fish_pipeline
+
+    path = write_safetensors(tmp_path / "own.safetensors")
+    own, shipped = (make_fish_pipeline(weights=weights) for weights in (path, "cifar95"))
+    for name in ("features__layers", "features__pooling", "features__mirror", "head__l2"):
+        assert own.get_params()[name] == shipped.get_params()[name]
+
+
+@pytest.mark.parametrize("name", [*_weights.WEIGHTS, None])
+def test_each_entry_describes_itself_without_being_loaded(name):
+    weights = resolve_weights(name)
+    assert weights.description
+    assert len(weights.widths) == 5
+    assert VGG16FeatureTransformer(weights=name).weights_digest == weights.digest

@@ -1,4 +1,4 @@
-"""What a head survives: failed refits, global policies, threads, classes without weight; and scikeras beside it."""
+"""What a head survives: failed refits, global policies, threads, weightless classes, scikeras beside it."""
 
 import subprocess
 import sys

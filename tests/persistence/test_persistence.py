@@ -20,6 +20,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
+from quick import write_safetensors
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 from sklearn.base import BaseEstimator
@@ -28,7 +29,6 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
-from test_weights import write_safetensors
 
 from fishsk import (
     KerasHeadClassifier,
@@ -63,8 +63,11 @@ def make_pipeline(weights, **params):
     pipeline = make_fish_pipeline(
         weights=weights,
         features__layers=["block1_pool", "block2_pool"],
+        features__pooling="avg",
+        features__mirror=False,
         features__cache=None,
         head__hidden_units=3,
+        head__l2=0.0,
         head__epochs=2,
         head__validation_fraction=0.25,
         random_state=0,

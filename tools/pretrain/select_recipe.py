@@ -17,7 +17,7 @@ from sklearn.svm import SVC
 
 from fishsk import KerasHeadClassifier, VGG16FeatureTransformer
 from fishsk.datasets import fetch_cifar100_fish
-from fishsk.features._weights import LAYERS
+from fishsk.features._backbone import LAYERS
 
 # "p3" is block3_pool, "c3" the last convolution of block 3.
 SHORT_NAMES = {("p" if name.endswith("pool") else "c") + name[len("block")]: name for name in LAYERS}

@@ -1,8 +1,9 @@
 """Stamp pickled estimators with the version of fishsk, as scikit-learn stamps its own."""
 
 import warnings
-from importlib.metadata import version
 from typing import Any
+
+from fishsk._version import __version__
 
 
 class StampedMixin:
@@ -13,11 +14,11 @@ class StampedMixin:
 
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
-        return state | {"_fishsk_version": version("fishsk")}
+        return state | {"_fishsk_version": __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
-        pickled, current = state.pop("_fishsk_version", "an unknown version"), version("fishsk")
+        pickled, current = state.pop("_fishsk_version", "an unknown version"), __version__
         if pickled != current:
             warnings.warn(
                 f"This {type(self).__name__} was pickled by fishsk {pickled}, and is read by {current}: it "

@@ -13,9 +13,10 @@ from sklearn.model_selection import train_test_split
 from fishsk._pipeline import make_fish_pipeline
 from fishsk.cli._console import Screen, extract_features, save_figures
 from fishsk.datasets import FISH_NAMES, fetch_fish, load_image_folder, make_fish_images
-from fishsk.features import cache_info, default_folder, resolve_weights
+from fishsk.features import resolve_weights
 from fishsk.inspection import evaluate
 from fishsk.report import write_report
+from fishsk.store import cache_info, default_folder
 
 _N_DRAWN = 1500
 _PATIENCE = 5.0  # seconds without an answer, after which the demo goes on with drawn fish
@@ -51,7 +52,7 @@ def run_demo(
     n_train, n_test = len(fish.X_train), len(fish.X_test)
     screen.fact("Images", f"{n_train} to train, {n_test} to test: {fish.source}", data=fish.source)
     pipeline = make_fish_pipeline(recipe=recipe, weights=weights, random_state=random_state, verbose=0)
-    described = describe_weights(weights)
+    described = resolve_weights(weights).description
     screen.fact("Weights", described, weights=described)
 
     known = cache_info(default_folder())["n_rows"]
@@ -148,14 +149,3 @@ def _split(source: str, X: Any, y: np.ndarray, random_state: int) -> FishData:
     train, test = train_test_split(indices, test_size=0.25, stratify=y, random_state=random_state)
     origins = [str(X[index]) if isinstance(X[index], str) else f"image {index}" for index in test]
     return FishData(source, X[train], y[train], X[test], y[test], origins)
-
-
-def describe_weights(weights: str | os.PathLike | None) -> str:
-    """Return in words where the weights come from."""
-    if weights is None:
-        return "none trained: VGG16 drawn from a fixed seed"
-    if weights == "imagenet":
-        return "imagenet, as Keras ships them (59 MB, downloaded once)"
-    if weights == "cifar95":
-        return "cifar95, shipped with fishsk: trained on the 95 classes of CIFAR-100 that are not fish"
-    return f"{resolve_weights(weights).name}, read from {os.fspath(weights)}"

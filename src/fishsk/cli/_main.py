@@ -367,7 +367,7 @@ def _report(arguments: argparse.Namespace) -> None:
 
 def _cache(arguments: argparse.Namespace) -> int:
     screen = _screen(arguments, tensorflow=False)
-    from fishsk.features import cache_info, clear_cache, default_folder, verify_cache
+    from fishsk.store import cache_info, clear_cache, default_folder, verify_cache
 
     folder = default_folder()
     screen.fact("Folder", str(folder), folder=str(folder))

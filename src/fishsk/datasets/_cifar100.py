@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import os
-import queue
 import tarfile
 import tempfile
-import threading
-import time
 import warnings
 from collections.abc import Sequence
 from importlib.resources import files
@@ -20,8 +16,8 @@ from typing import IO
 import numpy as np
 from sklearn.utils import Bunch
 
+from fishsk._utils.downloads import TIMEOUT, download
 from fishsk._utils.files import write_atomically
-from fishsk._utils.progress import ProgressBar
 
 _BASE_URL = "https://www.cs.toronto.edu/~kriz/"
 _ARCHIVE = "cifar-100-binary.tar.gz"
@@ -121,7 +117,7 @@ def fetch_fish(
     subset: str = "train",
     data_home: str | os.PathLike | None = None,
     download_if_missing: bool = True,
-    timeout: float = 8.0,
+    timeout: float = TIMEOUT,
     retries: int = 2,
     max_seconds: float | None = None,
 ) -> Bunch:
@@ -155,7 +151,7 @@ def fetch_fish(
         _write_cache(home / _CACHE, records)
     elif download_if_missing:
         source = _BASE_URL + _ARCHIVE
-        records = _download(home, _Downloader(timeout, max_seconds), retries)
+        records = _download(home, timeout, max_seconds, retries)
         _write_cache(home / _CACHE, records)
     else:
         raise OSError(f"Data not found and `download_if_missing` is False. {_offline_advice(home)}")
@@ -314,84 +310,22 @@ def _write_cache(folder: Path, records: dict[str, np.ndarray]) -> None:
         )
 
 
-def _download(home: Path, downloader: _Downloader, retries: int) -> dict[str, np.ndarray]:
-    import pooch
-
+def _download(home: Path, timeout: float, max_seconds: float | None, retries: int) -> dict[str, np.ndarray]:
     try:
         home.mkdir(parents=True, exist_ok=True)
         # A folder of its own: two processes never share an archive, and nothing is left behind.
         with tempfile.TemporaryDirectory(prefix="fishsk-download-", dir=home) as folder:
-            store = pooch.create(
-                folder, _BASE_URL, registry={_ARCHIVE: f"md5:{_MD5}"}, retry_if_failed=retries
+            archive = download(
+                _BASE_URL + _ARCHIVE,
+                Path(folder),
+                known_hash=f"md5:{_MD5}",
+                n_bytes=_ARCHIVE_BYTES,
+                timeout=timeout,
+                retries=retries,
+                max_seconds=max_seconds,
             )
-            return _read_archive(Path(store.fetch(_ARCHIVE, downloader=downloader)))
+            return _read_archive(archive)
     except (OSError, ValueError) as error:
         raise OSError(
             f"Could not download {_BASE_URL}{_ARCHIVE}: {error}\n{_offline_advice(home)}"
         ) from error
-
-
-class _Downloader:
-    """A downloader for pooch that gives up when nothing has come for `timeout` seconds.
-
-    The time-outs of requests bound neither the resolution of names, nor the addresses of a host that are
-    tried one after the other, nor the whole: hence a thread receives, and this one waits with a limit.
-
-    Parameters
-    ----------
-    timeout : float
-        Seconds without a new byte, over all attempts.
-    max_seconds : float or None
-        Seconds from now on that all attempts together may take.
-    """
-
-    def __init__(self, timeout: float, max_seconds: float | None = None):
-        self.timeout = timeout
-        self.silence_ends = time.monotonic() + timeout
-        self.ends = float("inf") if max_seconds is None else time.monotonic() + max_seconds
-
-    def __call__(self, url: str, output_file: str, pooch: object) -> None:
-        received: queue.SimpleQueue[bytes | Exception | None] = queue.SimpleQueue()
-        abandoned = threading.Event()
-        receiver = threading.Thread(target=self._receive, args=(url, received, abandoned), daemon=True)
-        receiver.start()
-        bar = ProgressBar(_ARCHIVE, _ARCHIVE_BYTES, unit="bytes", shown=None)
-        try:
-            with bar, open(output_file, "wb") as stream:
-                while (item := self._wait(received)) is not None:
-                    if isinstance(item, Exception):
-                        raise item
-                    stream.write(item)
-                    bar.advance(len(item))
-                    self.silence_ends = time.monotonic() + self.timeout
-        finally:
-            abandoned.set()
-
-    def _wait(self, received: queue.SimpleQueue) -> bytes | Exception | None:
-        end = min(self.silence_ends, self.ends)
-        left = end - time.monotonic()
-        with contextlib.suppress(queue.Empty):
-            if left > 0:
-                return received.get(timeout=left)
-        # A TimeoutError is none of the errors after which pooch tries again.
-        if end == self.ends:
-            raise TimeoutError("it takes longer than it may.")
-        raise TimeoutError(f"nothing came for {self.timeout:g} seconds.")
-
-    def _receive(self, url: str, received: queue.SimpleQueue, abandoned: threading.Event) -> None:
-        from pooch import HTTPDownloader
-
-        class Sink:
-            def write(self, chunk: bytes) -> None:
-                if abandoned.is_set():
-                    raise OSError("nobody waits for this download any more.")
-                received.put(chunk)
-
-            def flush(self) -> None:
-                pass
-
-        try:
-            HTTPDownloader(chunk_size=2**16, timeout=self.timeout)(url, Sink(), None)
-            received.put(None)
-        except Exception as error:  # it belongs to the thread that waits
-            received.put(error)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,23 +14,16 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import validate_data
 
 from fishsk._compat.sklearn import Integral, Interval, StrOptions, fit_context
-from fishsk._utils.process import check_not_forked
 from fishsk._utils.progress import ProgressBar
 from fishsk._utils.stamp import StampedMixin
+from fishsk.features._backbone import LAYERS, PREPROCESSINGS
 from fishsk.features._images import Images, check_images
-from fishsk.features._store import FeatureStore, default_folder
-from fishsk.features._weights import (
-    LAYERS,
-    PREPROCESSINGS,
-    Preprocessing,
-    Weights,
-    load_backbone,
-    resolve_weights,
-)
+from fishsk.features._network import Settings, add_to_keras, load_network
+from fishsk.features._weights import resolve_weights
+from fishsk.store import FeatureStore, default_folder
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1  # raised when the same settings come to give other numbers
 _BATCH_PIXELS = (
     8 * 224 * 224
 )  # benchmarks/bench_features.py: the fastest batches at 224 and at 32 hold about this
@@ -232,7 +223,32 @@ class VGG16FeatureTransformer(TransformerMixin, StampedMixin, BaseEstimator):
             dtype=object,
         )
 
-    def _settings(self) -> _Settings:
+    @property
+    def n_features_out(self):
+        """Number of features of an image."""
+        return self._settings().n_features
+
+    @property
+    def weights_digest(self):
+        """Digest of the frozen weights, which changes whenever a number in them does."""
+        return resolve_weights(self.weights).digest
+
+    def to_keras(self, images):
+        """Add this transformer to a functional Keras model, in layers that load without fishsk.
+
+        Parameters
+        ----------
+        images : keras.KerasTensor of shape (None, None, None, 3), float32
+            RGB in `input_range`, of any height and width.
+
+        Returns
+        -------
+        keras.KerasTensor of shape (None, `n_features_out`), float32
+            The features of the images.
+        """
+        return add_to_keras(images, self._settings(), self.input_range)
+
+    def _settings(self) -> Settings:
         """Check the parameters that depend on each other, and resolve those that are None."""
         weights = resolve_weights(self.weights)
         layers = ["block5_pool"] if self.layers is None else self.layers
@@ -246,7 +262,7 @@ class VGG16FeatureTransformer(TransformerMixin, StampedMixin, BaseEstimator):
         preprocessing = (
             weights.preprocessing if self.preprocessing is None else PREPROCESSINGS[self.preprocessing]
         )
-        return _Settings(weights, tuple(layers), self.pooling, bool(self.mirror), size, preprocessing)
+        return Settings(weights, tuple(layers), self.pooling, bool(self.mirror), size, preprocessing)
 
     def _check_columns(self, X, *, reset):
         """Let scikit-learn check the number and names of the columns of flattened images."""
@@ -264,7 +280,7 @@ class VGG16FeatureTransformer(TransformerMixin, StampedMixin, BaseEstimator):
             meta=np.empty((0, n_features), dtype=np.float32),
         )
 
-    def _read_or_extract(self, images: Images, settings: _Settings) -> np.ndarray:
+    def _read_or_extract(self, images: Images, settings: Settings) -> np.ndarray:
         keys = [images.digest(index) for index in range(len(images))]
         first = {key: index for index, key in reversed(list(enumerate(keys)))}
         store = None
@@ -294,10 +310,10 @@ class VGG16FeatureTransformer(TransformerMixin, StampedMixin, BaseEstimator):
         return features
 
     def _extract(
-        self, images: Images, indices: list[int], settings: _Settings
+        self, images: Images, indices: list[int], settings: Settings
     ) -> Iterator[tuple[list[int], np.ndarray]]:
         """Yield batches of indices and their features, reading the next batch while the network runs."""
-        run = _load_network(settings)
+        run = load_network(settings)
         batch_size = self.batch_size or max(
             1, _BATCH_PIXELS // (settings.image_size[0] * settings.image_size[1])
         )
@@ -324,82 +340,6 @@ class VGG16FeatureTransformer(TransformerMixin, StampedMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.input_tags.string = True
         return tags
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """Everything that changes a number, resolved."""
-
-    weights: Weights
-    layers: tuple[str, ...]
-    pooling: str | None
-    mirror: bool
-    image_size: tuple[int, int]
-    preprocessing: Preprocessing
-
-    @functools.cached_property
-    def columns(self) -> dict[str, int]:
-        """The number of features of each layer."""
-        return {layer: self._count(layer) for layer in self.layers}
-
-    @property
-    def n_features(self) -> int:
-        return sum(self.columns.values())
-
-    def _count(self, layer: str) -> int:
-        block = int(layer[5])
-        width = self.weights.widths[block - 1]
-        if self.pooling is not None:
-            return width
-        halvings = block if layer.endswith("pool") else block - 1
-        return width * (self.image_size[0] >> halvings) * (self.image_size[1] >> halvings)
-
-    def to_json(self) -> dict[str, Any]:
-        preprocessing = self.preprocessing
-        return {
-            "version": _VERSION,
-            "weights": self.weights.digest,
-            "layers": list(self.layers),
-            "pooling": self.pooling,
-            "mirror": self.mirror,
-            "image_size": list(self.image_size),
-            "preprocessing": [list(preprocessing.mean), list(preprocessing.std), preprocessing.bgr],
-        }
-
-
-@functools.lru_cache(maxsize=8)
-def _load_network(settings: _Settings) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the function from a preprocessed batch to its features, traced once for all batch lengths."""
-    backbone = load_backbone(settings.weights)
-    import keras
-    import tensorflow as tf
-
-    maps = keras.Model(backbone.input, [backbone.get_layer(layer).output for layer in settings.layers])
-
-    def pool(x):
-        if settings.pooling is None:
-            return tf.reshape(x, [tf.shape(x)[0], -1])
-        return tf.reduce_mean(x, axis=[1, 2]) if settings.pooling == "avg" else tf.reduce_max(x, axis=[1, 2])
-
-    def features(batch):
-        outputs = maps(batch, training=False)
-        return tf.concat([pool(x) for x in tf.nest.flatten(outputs)], axis=1)
-
-    @tf.function(input_signature=[tf.TensorSpec((None, *settings.image_size, 3), tf.float32)])
-    def network(batch):
-        if settings.mirror:
-            return (features(batch) + features(tf.reverse(batch, axis=[2]))) / 2
-        return features(batch)
-
-    concrete = network.get_concrete_function()  # calls trace nothing, so TensorFlow has nothing to warn of
-
-    def run(batch: np.ndarray) -> np.ndarray:
-        check_not_forked()
-        if len(batch) == 1:  # oneDNN gives one image other last bits than the same one among others
-            return run(np.repeat(batch, 2, axis=0))[:1]
-        return concrete(tf.convert_to_tensor(batch)).numpy()
-
-    return run
 
 
 def _is_dask(X: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Which VGG16 weights exist, how each wants its images, and how they become a frozen Keras backbone."""
+"""Which VGG16 weights there are, where each comes from, how files are read. A new set is one more entry."""
 
 from __future__ import annotations
 
@@ -8,66 +8,80 @@ import json
 import os
 import re
 import struct
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from fishsk._utils.process import check_not_forked
+from fishsk._utils.downloads import TIMEOUT, download
+from fishsk.features._backbone import CAFFE, CONVOLUTIONS, FULL_WIDTHS, LAYERS, Preprocessing, Recipe, Weights
 
-CONVOLUTIONS = tuple(
-    f"block{block}_conv{conv}" for block, n in enumerate((2, 2, 3, 3, 3), start=1) for conv in range(1, n + 1)
-)
-LAYERS = tuple(
-    name
-    for block in range(1, 6)
-    for name in (*(c for c in CONVOLUTIONS if c.startswith(f"block{block}")), f"block{block}_pool")
-)
-_FULL_WIDTHS = (64, 128, 256, 512, 512)
 _FORMAT = "fishsk-vgg16-1"
+_SUFFIXES = (".h5", ".safetensors")
 
 _IMAGENET_URL = (
     "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/"
     "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
 )
 _IMAGENET_MD5 = "6d6bbae143d832006294945121d1f1fc"
-_TIMEOUT = 10  # seconds without an answer or a byte
+_IMAGENET_BYTES = 58_889_256
+_TIMEOUT = TIMEOUT
 
 _CIFAR95_FILE = Path(__file__).parent / "weights" / "cifar95.safetensors"
 _CIFAR95_SHA256 = "c5795e9ff656532c842310d3258eca1ea6b90fc92a6a8ae7e39dcd9fdd4b77b5"
 
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """What is done to RGB values in 0 to 255 before the first convolution: (x - mean) / std, then order."""
-
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    bgr: bool = False
-
-    def __call__(self, batch: np.ndarray) -> np.ndarray:
-        """Return `batch`, float32 of shape (n_samples, height, width, 3), preprocessed in place."""
-        batch -= np.asarray(self.mean, dtype=np.float32)
-        batch *= 1 / np.asarray(self.std, dtype=np.float32)
-        return batch[..., ::-1] if self.bgr else batch
+# What cross-validation on training images showed best (docs: "Which weights?").
+_PHOTOGRAPHS = Recipe(features={"layers": ["block4_pool", "block5_pool"]})
+_SMALL_IMAGES = Recipe(
+    features={
+        "layers": ["block3_pool", "block4_pool", "block5_pool"],
+        "pooling": None,
+        "mirror": True,
+    },
+    head={"l2": 1e-3},
+)
+_UNTRAINED = Recipe(features={"layers": ["block1_pool", "block2_pool", "block3_pool"]})
 
 
-# K. Simonyan and A. Zisserman's network saw BGR values minus the mean of ImageNet.
-_CAFFE = Preprocessing(mean=(123.68, 116.779, 103.939), bgr=True)
-PREPROCESSINGS = {"caffe": _CAFFE, "unit": Preprocessing(std=(255.0, 255.0, 255.0))}
+def _describe_imagenet() -> Weights:
+    return Weights(
+        digest=f"md5:{_IMAGENET_MD5}",
+        image_size=(224, 224),
+        widths=FULL_WIDTHS,
+        preprocessing=CAFFE,
+        description="imagenet, as Keras ships them (59 MB, downloaded once)",
+        recipe=_PHOTOGRAPHS,
+        read=lambda: _read_file(_fetch_imagenet()),
+    )
 
 
-@dataclass(frozen=True)
-class Weights:
-    """One set of VGG16 weights, known but not loaded."""
+def _describe_cifar95() -> Weights:
+    return _describe_safetensors(
+        _CIFAR95_FILE,
+        _CIFAR95_SHA256,
+        "cifar95, shipped with fishsk: trained on the 95 classes of CIFAR-100 that are not fish",
+        _read_cifar95,
+    )
 
-    name: str
-    digest: str
-    image_size: tuple[int, int]
-    widths: tuple[int, ...]
-    preprocessing: Preprocessing
-    path: Path | None = None
+
+def _describe_untrained() -> Weights:
+    return Weights(
+        digest=hashlib.sha256(b"VGG16, He normal, RandomState(0), version 1").hexdigest(),
+        image_size=(224, 224),
+        widths=FULL_WIDTHS,
+        preprocessing=CAFFE,
+        description="none trained: VGG16 drawn from a fixed seed",
+        recipe=_UNTRAINED,
+        read=lambda: _draw_arrays(FULL_WIDTHS),
+    )
+
+
+_KNOWN: dict[str | None, Callable[[], Weights]] = {
+    "imagenet": _describe_imagenet,
+    "cifar95": _describe_cifar95,
+    None: _describe_untrained,
+}
+WEIGHTS = tuple(name for name in _KNOWN if name is not None)
 
 
 def resolve_weights(weights: str | os.PathLike | None) -> Weights:
@@ -88,89 +102,46 @@ def resolve_weights(weights: str | os.PathLike | None) -> Weights:
     ValueError
         If `weights` is neither a known name nor a file that holds VGG16 weights.
     """
-    if weights is None:
-        digest = hashlib.sha256(b"VGG16, He normal, RandomState(0), version 1").hexdigest()
-        return Weights("seeded", digest, (224, 224), _FULL_WIDTHS, _CAFFE)
-    if isinstance(weights, str) and weights == "imagenet":
-        return Weights("imagenet", f"md5:{_IMAGENET_MD5}", (224, 224), _FULL_WIDTHS, _CAFFE)
-    if isinstance(weights, str) and weights == "cifar95":
-        return _describe_safetensors("cifar95", _CIFAR95_FILE, _CIFAR95_SHA256)
+    if weights is None or weights in WEIGHTS:
+        return _KNOWN[weights]()
     path = Path(weights)
-    if path.suffix not in (".h5", ".safetensors") or not path.is_file():
+    if path.suffix not in _SUFFIXES or not path.is_file():
         raise ValueError(
-            "weights must be 'imagenet', 'cifar95', None, or the path of an .h5 or .safetensors file. "
-            f"Got {weights!r}{'' if path.suffix not in ('.h5', '.safetensors') else ', which is no file'}."
+            f"weights must be {', '.join(map(repr, WEIGHTS))}, None, or the path of an .h5 or .safetensors "
+            f"file. Got {weights!r}{', which is no file' if path.suffix in _SUFFIXES else ''}."
         )
     stat = path.stat()
     digest = _remembered_sha256(path.resolve(), stat.st_mtime_ns, stat.st_size)
+    description = f"{path.name}, read from {os.fspath(weights)}"
     if path.suffix == ".safetensors":
-        return _describe_safetensors(path.name, path, digest)
-    return Weights(path.name, digest, (224, 224), _FULL_WIDTHS, _CAFFE, path)
+        return _describe_safetensors(path, digest, description, lambda: _read_file(path))
+    return Weights(
+        digest=digest,
+        image_size=(224, 224),
+        widths=FULL_WIDTHS,
+        preprocessing=CAFFE,
+        description=description,
+        recipe=_PHOTOGRAPHS,
+        read=lambda: _read_file(path),
+        path=path,
+    )
 
 
-@functools.lru_cache(maxsize=2)
-def load_backbone(weights: Weights) -> Any:
-    """Return the frozen Keras model of the 13 convolutions and 5 poolings, for images of any size.
-
-    Parameters
-    ----------
-    weights : Weights
-        What `resolve_weights` returned.
-
-    Returns
-    -------
-    keras.Model
-        Its input is preprocessed, float32 of shape (n_samples, height, width, 3); its layers carry Keras's
-        names. The last two backbones are kept, so that equal transformers of a process share one.
-
-    Raises
-    ------
-    OSError
-        If the ImageNet weights are not there and cannot be downloaded.
-    ValueError
-        If a file is corrupt, or a layer in it is missing or has another shape.
-    """
-    check_not_forked()
-    import keras
-
-    arrays = _read_arrays(weights)
-    x = inputs = keras.Input((None, None, 3))
-    for name in LAYERS:
-        if name.endswith("pool"):
-            x = keras.layers.MaxPooling2D(2, name=name)(x)
-        else:
-            width = weights.widths[int(name[5]) - 1]
-            x = keras.layers.Conv2D(width, 3, padding="same", activation="relu", name=name)(x)
-    model = keras.Model(inputs, x, name="vgg16")
-    model.trainable = False
-    for name in CONVOLUTIONS:
-        layer = model.get_layer(name)
-        expected = [tuple(variable.shape) for variable in layer.variables]
-        got = [array.shape for array in arrays.get(name, ())]
-        if got != expected:
-            raise ValueError(
-                f"{str(weights.path)!r} must hold a kernel and a bias of shapes {expected} for layer "
-                f"{name!r}. Got {got or 'nothing'}. Pass the weights of a VGG16 without its top."
-            )
-        layer.set_weights(arrays[name])
-    return model
-
-
-def _read_arrays(weights: Weights) -> dict[str, list[np.ndarray]]:
+def _read_file(path: Path) -> dict[str, list[np.ndarray]]:
     """Return kernel and bias of each convolution by its name."""
-    if weights.name == "seeded":
-        return _draw_arrays(weights.widths)
-    path = _fetch_imagenet() if weights.name == "imagenet" else weights.path
-    assert path is not None
-    if weights.name == "cifar95" and (got := _sha256(path)) != weights.digest:
-        raise ValueError(
-            f"{str(path)!r} is not the file that fishsk ships: its SHA-256 must be {weights.digest}. "
-            f"Got {got}. Install fishsk again."
-        )
     try:
         return _read_h5(path) if path.suffix == ".h5" else _read_safetensors(path)
     except Exception as error:  # h5py and safetensors raise kinds of their own on corrupt bytes
         raise ValueError(f"{str(path)!r} holds no readable VGG16 weights: {error}") from error
+
+
+def _read_cifar95() -> dict[str, list[np.ndarray]]:
+    if (got := _sha256(_CIFAR95_FILE)) != _CIFAR95_SHA256:
+        raise ValueError(
+            f"{str(_CIFAR95_FILE)!r} is not the file that fishsk ships: its SHA-256 must be "
+            f"{_CIFAR95_SHA256}. Got {got}. Install fishsk again."
+        )
+    return _read_file(_CIFAR95_FILE)
 
 
 def _draw_arrays(widths: tuple[int, ...]) -> dict[str, list[np.ndarray]]:
@@ -179,7 +150,7 @@ def _draw_arrays(widths: tuple[int, ...]) -> dict[str, list[np.ndarray]]:
     arrays = {}
     n_in = 3
     for name in CONVOLUTIONS:
-        n_out = widths[int(name[5]) - 1]
+        n_out = widths[LAYERS[name].block]
         kernel = random_state.standard_normal((3, 3, n_in, n_out)) * np.sqrt(2 / (9 * n_in))
         arrays[name] = [kernel.astype(np.float32), np.zeros(n_out, dtype=np.float32)]
         n_in = n_out
@@ -218,7 +189,9 @@ def _read_safetensors(path: Path) -> dict[str, list[np.ndarray]]:
     }
 
 
-def _describe_safetensors(name: str, path: Path, digest: str) -> Weights:
+def _describe_safetensors(
+    path: Path, digest: str, description: str, read: Callable[[], dict[str, list[np.ndarray]]]
+) -> Weights:
     """Read how the weights want their images from the header of their file."""
     try:
         with open(path, "rb") as file:
@@ -227,13 +200,20 @@ def _describe_safetensors(name: str, path: Path, digest: str) -> Weights:
         if header["format"] != _FORMAT:
             raise ValueError(f"its format is {header['format']!r}, not {_FORMAT!r}")
         size = int(header["image_size"])
-        widths = tuple(int(width) for width in json.loads(header["widths"]))
-        preprocessing = Preprocessing(_three_floats(header["mean"]), _three_floats(header["std"]))
+        return Weights(
+            digest=digest,
+            image_size=(size, size),
+            widths=tuple(int(width) for width in json.loads(header["widths"])),
+            preprocessing=Preprocessing(_three_floats(header["mean"]), _three_floats(header["std"])),
+            description=description,
+            recipe=_SMALL_IMAGES,
+            read=read,
+            path=path,
+        )
     except (KeyError, ValueError, TypeError, struct.error) as error:
         raise ValueError(
             f"{str(path)!r} is corrupt or was not made by fishsk's tools/pretrain: {error!r}."
         ) from error
-    return Weights(name, digest, (size, size), widths, preprocessing, path)
 
 
 def _three_floats(text: str) -> tuple[float, float, float]:
@@ -254,21 +234,18 @@ def _remembered_sha256(path: Path, mtime_ns: int, size: int) -> str:
 
 def _fetch_imagenet() -> Path:
     """Return Keras's own copy of the ImageNet weights, downloaded where it is not there yet."""
-    import pooch
-
     folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
-    name = _IMAGENET_URL.rpartition("/")[2]
     try:
-        path = pooch.retrieve(
+        return download(
             _IMAGENET_URL,
+            folder,
             known_hash=f"md5:{_IMAGENET_MD5}",
-            fname=name,
-            path=folder,
-            downloader=pooch.HTTPDownloader(progressbar=True, timeout=_TIMEOUT),
+            n_bytes=_IMAGENET_BYTES,
+            timeout=_TIMEOUT,
         )
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong hash is a ValueError
+        target = folder / _IMAGENET_URL.rpartition("/")[2]
         raise OSError(
             f"The ImageNet weights could not be downloaded from {_IMAGENET_URL} ({error}). To work offline, "
-            f"pass weights='cifar95', which ships with fishsk, or put the file at {str(folder / name)!r}."
+            f"pass weights='cifar95', which ships with fishsk, or put the file at {str(target)!r}."
         ) from error
-    return Path(path)

@@ -49,6 +49,23 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
             self._model = model
         return self._model
 
+    def to_keras(self, features):
+        """Add this head to a functional Keras model, in layers that load without fishsk.
+
+        Parameters
+        ----------
+        features : keras.KerasTensor of shape (None, `n_features_in_`), float32
+            What the head was trained on.
+
+        Returns
+        -------
+        keras.KerasTensor
+            What the head predicts: of a classifier the probabilities, whose columns follow `classes_`.
+        """
+        model = keras.models.clone_model(self.model_)
+        model.set_weights(self.model_.get_weights())
+        return model(features)
+
     @property
     def initialized_(self):
         """Whether there are weights to predict with."""

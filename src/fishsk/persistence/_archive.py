@@ -9,18 +9,18 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import io
 import json
 import math
 import reprlib
 import zipfile
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import load, save
+
+from fishsk._utils.versions import find_version
 
 _FORMAT = 1
 _ARRAYS, _MANIFEST, _DOCUMENT = _MEMBERS = ["arrays.safetensors", "manifest.json", "pipeline.json"]
@@ -82,15 +82,6 @@ def unpack(content: bytes) -> tuple[dict[str, str | None], Any, dict[str, np.nda
     except Exception as error:  # safetensors raises kinds of its own on corrupt bytes
         raise ValueError(f"its member {_ARRAYS!r} holds no arrays: {error}") from error
     return versions, _from_json(_DOCUMENT, members[_DOCUMENT]), arrays
-
-
-@functools.cache
-def find_version(distribution: str) -> str | None:
-    """Return the version of an installed distribution, or None."""
-    try:
-        return version(distribution)
-    except PackageNotFoundError:  # tensorflow-cpu and the like
-        return None
 
 
 def take(mapping: Any, what: str, **types: type) -> list[Any]:

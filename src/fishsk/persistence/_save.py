@@ -9,7 +9,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._utils.files import write_atomically
-from fishsk.persistence._archive import find_version, pack, unpack
+from fishsk._utils.versions import find_version
+from fishsk.persistence._archive import pack, unpack
 from fishsk.persistence._export import export_keras
 from fishsk.persistence._steps import STEP_TYPES, check_pipeline, describe, rebuild
 

@@ -104,8 +104,8 @@ def check_pipeline(pipeline: Pipeline) -> None:
         if hasattr(step, "_parameter_constraints"):
             step._validate_params()
         _check_learned(name, step)
-        if isinstance(step, VGG16FeatureTransformer):
-            width = step._settings().n_features
+        if hasattr(step, "n_features_out"):
+            width = step.n_features_out
             continue
         expected = getattr(step, "n_features_in_", None)
         if None not in (width, expected) and width != expected:
@@ -144,11 +144,7 @@ def _rebuild_step(record: dict[str, Any], arrays: dict[str, np.ndarray], types: 
 
 def _get_digests(pipeline: Pipeline) -> dict[str, str]:
     """Return the digests of the frozen weights, by the names of the steps."""
-    return {
-        name: step._settings().weights.digest
-        for name, step in pipeline.steps
-        if isinstance(step, VGG16FeatureTransformer)
-    }
+    return {name: step.weights_digest for name, step in pipeline.steps if hasattr(step, "weights_digest")}
 
 
 def _get_params(name: str, step: Any) -> dict[str, Any]:

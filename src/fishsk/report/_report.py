@@ -10,7 +10,6 @@ import platform
 import re
 import time
 from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,8 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._utils.files import write_atomically
-from fishsk.features import Images, VGG16FeatureTransformer, check_images, resolve_weights
+from fishsk._utils.versions import find_version
+from fishsk.features import Images, check_images
 from fishsk.inspection import (
     Evaluation,
     accuracy_interval,
@@ -228,8 +228,8 @@ def gather_report(
         if train is not None:
             report["digests"]["Training images and labels"] = _digest(train[1], train[2])
         for step in estimator.get_params().values():
-            if isinstance(step, VGG16FeatureTransformer):
-                report["digests"]["Frozen weights"] = resolve_weights(step.weights).digest
+            if hasattr(step, "weights_digest"):
+                report["digests"]["Frozen weights"] = step.weights_digest
     report["images"] = album.images
     report["versions"] = _find_versions()
     report["timings"] = timings.seconds
@@ -457,10 +457,8 @@ def _digest(images: Images, y: np.ndarray | None) -> str:
 
 def _find_versions() -> dict[str, str]:
     versions = {"Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}"}
-    for package in _PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):
-            versions[package] = version(package)
-    return versions
+    found = {package: find_version(package) for package in _PACKAGES}
+    return versions | {package: version for package, version in found.items() if version is not None}
 
 
 def _compose_lines(estimator: Any, file_name: str, has_train: bool) -> str:

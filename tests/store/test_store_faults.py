@@ -17,8 +17,8 @@ import pytest
 from test_store import N_FEATURES, SETTINGS, holds, shard_paths, write
 
 from fishsk._utils import files
-from fishsk.features import _shards, _store
-from fishsk.features._store import FeatureStore, cache_info, clear_cache, verify_cache
+from fishsk.store import _shards, _store
+from fishsk.store._store import FeatureStore, cache_info, clear_cache, verify_cache
 
 N_IMAGES = 24
 
@@ -28,7 +28,7 @@ FORKER = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from test_store import N_FEATURES, SETTINGS, make_keys, make_rows
-from fishsk.features import _store
+from fishsk.store import _store
 
 _store._MAX_SHARDS = 4
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)

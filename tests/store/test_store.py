@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fishsk.features import _shards, _store
-from fishsk.features._store import FeatureStore, cache_info, clear_cache, default_folder, verify_cache
+from fishsk.store import _shards, _store
+from fishsk.store._store import FeatureStore, cache_info, clear_cache, default_folder, verify_cache
 
 N_FEATURES = 5
 SETTINGS = {"weights": "cifar95", "layers": ["block4_pool"]}
@@ -270,7 +270,7 @@ def test_an_absent_folder_is_an_empty_cache(tmp_path):
 
 
 def test_the_store_loads_nothing_heavy():
-    code = "import sys, fishsk.features._store; print(*sys.modules)"
+    code = "import sys, fishsk.store._store; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     heavy = {
         "tensorflow",

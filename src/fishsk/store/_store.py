@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from fishsk._utils.files import sweep, sync_folder, write_atomically
-from fishsk.features._shards import (
+from fishsk.store._shards import (
     FORMAT,
     Shard,
     as_keys,
@@ -79,7 +79,7 @@ class FeatureStore:
     --------
     >>> import hashlib, tempfile
     >>> import numpy as np
-    >>> from fishsk.features._store import FeatureStore
+    >>> from fishsk.store._store import FeatureStore
     >>> keys = [hashlib.sha256(content).digest() for content in (b"trout", b"shark")]
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     store = FeatureStore(folder, {"pooling": "avg"}, n_features=2)

@@ -1,0 +1,146 @@
+"""VGG16's frozen convolutions: layers as data, how images are prepared for them, the Keras model of them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fishsk._utils.process import check_not_forked
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a backbone: its name in Keras, its block from 0, and how often its map was halved."""
+
+    name: str
+    block: int
+    n_halvings: int
+    is_convolution: bool
+
+
+_LAYERS = tuple(
+    layer
+    for block, n_convolutions in enumerate((2, 2, 3, 3, 3))
+    for layer in (
+        *(Layer(f"block{block + 1}_conv{i + 1}", block, block, True) for i in range(n_convolutions)),
+        Layer(f"block{block + 1}_pool", block, block + 1, False),
+    )
+)
+LAYERS = {layer.name: layer for layer in _LAYERS}
+CONVOLUTIONS = tuple(layer.name for layer in _LAYERS if layer.is_convolution)
+FULL_WIDTHS = (64, 128, 256, 512, 512)  # channels of the five blocks
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is done to RGB values in 0 to 255 before the first convolution: (x - mean) / std, then order."""
+
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    bgr: bool = False
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        """Return `batch`, float32 of shape (n_samples, height, width, 3), preprocessed in place."""
+        batch -= np.asarray(self.mean, dtype=np.float32)
+        batch *= 1 / np.asarray(self.std, dtype=np.float32)
+        return batch[..., ::-1] if self.bgr else batch
+
+
+# K. Simonyan and A. Zisserman's network saw BGR values minus the mean of ImageNet.
+CAFFE = Preprocessing(mean=(123.68, 116.779, 103.939), bgr=True)
+PREPROCESSINGS = {"caffe": CAFFE, "unit": Preprocessing(std=(255.0, 255.0, 255.0))}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Parameters of the steps of a pipeline that cross-validation showed best for some weights."""
+
+    features: Mapping[str, Any] = field(default_factory=dict)
+    head: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One set of VGG16 weights, known but not loaded; two are equal if their numbers are.
+
+    Attributes
+    ----------
+    digest : str
+        It changes whenever a number in the weights does.
+    image_size : (height, width)
+        What the weights were trained at.
+    widths : tuple of int
+        Channels of the five blocks.
+    preprocessing : Preprocessing
+        What the weights were trained with.
+    description : str
+        Where they come from, in words.
+    recipe : Recipe
+        What serves them best.
+    read : callable
+        Returns kernel and bias of each convolution by its name.
+    path : Path or None
+        The file, where there is one on this machine already.
+    """
+
+    digest: str
+    image_size: tuple[int, int]
+    widths: tuple[int, ...]
+    preprocessing: Preprocessing
+    description: str = field(compare=False)
+    recipe: Recipe = field(compare=False)
+    read: Callable[[], dict[str, list[np.ndarray]]] = field(compare=False)
+    path: Path | None = field(default=None, compare=False)
+
+
+@functools.lru_cache(maxsize=2)
+def load_backbone(weights: Weights) -> Any:
+    """Return the frozen Keras model of the 13 convolutions and 5 poolings, for images of any size.
+
+    Parameters
+    ----------
+    weights : Weights
+        What `resolve_weights` returned.
+
+    Returns
+    -------
+    keras.Model
+        Its input is preprocessed, float32 of shape (n_samples, height, width, 3); its layers carry Keras's
+        names. The last two backbones are kept, so that equal transformers of a process share one.
+
+    Raises
+    ------
+    OSError
+        If the weights are not there and cannot be downloaded.
+    ValueError
+        If a file is corrupt, or a layer in it is missing or has another shape.
+    """
+    check_not_forked()
+    import keras
+
+    arrays = weights.read()
+    x = inputs = keras.Input((None, None, 3))
+    for name, layer in LAYERS.items():
+        if layer.is_convolution:
+            width = weights.widths[layer.block]
+            x = keras.layers.Conv2D(width, 3, padding="same", activation="relu", name=name)(x)
+        else:
+            x = keras.layers.MaxPooling2D(2, name=name)(x)
+    model = keras.Model(inputs, x, name="vgg16")
+    model.trainable = False
+    for name in CONVOLUTIONS:
+        convolution = model.get_layer(name)
+        expected = [tuple(variable.shape) for variable in convolution.variables]
+        got = [array.shape for array in arrays.get(name, ())]
+        if got != expected:
+            raise ValueError(
+                f"{str(weights.path)!r} must hold a kernel and a bias of shapes {expected} for layer "
+                f"{name!r}. Got {got or 'nothing'}. Pass the weights of a VGG16 without its top."
+            )
+        convolution.set_weights(arrays[name])
+    return model
