@@ -14,7 +14,7 @@ from _common import Benchmark, compare, load_fish, timed
 from sklearn.model_selection import GridSearchCV
 
 from fishsk import make_fish_pipeline
-from fishsk.features import _vgg16
+from fishsk.features import _extraction
 
 _N_FOLDS = 5
 _GRID = {"head__dropout": [0.2, 0.5], "head__learning_rate": [1e-4, 3e-4, 1e-3, 3e-3]}
@@ -63,7 +63,7 @@ def search(X, y, *, epochs, extract_first=False, store=False, memory=False):
 def count_images():
     """Give a list that receives the length of every batch which enters a network."""
     counts = []
-    load_network = _vgg16.load_network
+    load_network = _extraction.load_network
 
     def load_counting_network(settings):
         run = load_network(settings)
@@ -74,7 +74,7 @@ def count_images():
 
         return counting
 
-    with mock.patch.object(_vgg16, "load_network", load_counting_network):
+    with mock.patch.object(_extraction, "load_network", load_counting_network):
         yield counts
 
 

@@ -42,16 +42,9 @@ def rng():
 
 
 @pytest.fixture
-def n_extracted(monkeypatch):
+def n_extracted():
     """Return a function that counts the images which have gone through VGG16 so far."""
     from fishsk import VGG16FeatureTransformer
 
-    counts = []
-    extract = VGG16FeatureTransformer._extract
-
-    def counted(self, images, indices, settings):
-        counts.append(len(indices))
-        return extract(self, images, indices, settings)
-
-    monkeypatch.setattr(VGG16FeatureTransformer, "_extract", counted)
-    return lambda: sum(counts)
+    with VGG16FeatureTransformer.count_images() as count:
+        yield lambda: count.n_extracted

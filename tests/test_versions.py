@@ -1,4 +1,4 @@
-"""Without installed metadata, as in a copy of the source on PYTHONPATH, fishsk works and knows its version."""
+"""Without installed metadata, as in a copy of the source, fishsk works and knows its version."""
 
 import importlib.metadata
 import pickle

@@ -21,11 +21,11 @@ WORKER = """
 import sys
 import numpy as np
 from sklearn.base import clone
-import fishsk.features._vgg16
+from fishsk.features import _extraction
 from fishsk import VGG16FeatureTransformer
 from fishsk.datasets import make_fish_images
 
-fishsk.features._vgg16._WRITE_EVERY = 0.05
+_extraction.WRITE_EVERY = 0.05
 cache, out, n_images = sys.argv[1], sys.argv[2], int(sys.argv[3])
 X, _ = make_fish_images(n_images, random_state=0)
 vgg16 = VGG16FeatureTransformer(
@@ -50,7 +50,7 @@ def start(cache, out, n_images):
 
 def count_rows(cache):
     """Return the number of rows in the cache."""
-    from fishsk.store._store import cache_info
+    from fishsk.store import cache_info
 
     return cache_info(Path(cache))["n_rows"]
 

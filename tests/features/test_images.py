@@ -1,15 +1,22 @@
 """What users call images: every form is accepted, and every mistake is named."""
 
+import hashlib
 import io
+import os
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
+from quick import make_quick_pipeline
+from sklearn.model_selection import cross_val_score
 
+from fishsk import VGG16FeatureTransformer
 from fishsk.features._images import MAX_PIXELS, check_images, read_image, resize_image
 
 SIZES = st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(5, 9))
@@ -170,14 +177,38 @@ def test_fault_15_gray_is_repeated_in_three_channels(size, with_axis):
 
 @settings(deadline=None, max_examples=20)
 @given(SIZES)
-def test_fault_16_rgba_is_refused(size):
-    with pytest.raises(ValueError, match=r"Drop alpha: X\[..., :3\]"):
-        check_images(np.zeros((*size, 4), np.uint8))
+def test_fault_16_rgba_is_laid_on_white(size):
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 256, (*size, 4), dtype=np.uint8)
+    alpha = X[..., 3:] / 255
+    expected = X[..., :3] * alpha + 255 * (1 - alpha)
+    np.testing.assert_allclose(list(check_images(X)), expected, atol=0.51)
+    shares = check_images(X / 255, input_range=(0, 1))
+    np.testing.assert_allclose(list(shares), expected, atol=0.01)
 
 
-def test_fault_16_a_pil_image_with_alpha_is_refused():
-    with pytest.raises(ValueError, match=r"Drop alpha: image.convert\('RGB'\)"):
-        check_images([Image.new("RGBA", (8, 8))])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P"])
+def test_fault_16_transparency_is_the_same_in_arrays_images_and_files(tmp_path, image, mode):
+    rgba = Image.fromarray(np.dstack([image, np.tile(np.arange(0, 240, 8, dtype=np.uint8), (20, 1))]))
+    pil = rgba.convert(mode) if mode != "P" else rgba.convert("RGB").quantize(8)
+    if mode == "P":
+        pil.info["transparency"] = 0
+    path = tmp_path / ("a.tif" if mode == "PA" else "a.png")
+    pil.save(path) if mode != "PA" else rgba.save(path)
+    pil = Image.open(path) if mode in "PA" else pil
+    array = np.asarray(pil.convert("RGBA"))
+    expected = check_images(array[np.newaxis])[0]
+    assert expected.max() == 255
+    np.testing.assert_array_equal(check_images([pil])[0], expected)
+    np.testing.assert_array_equal(read_image(path), expected)
+
+
+def test_fault_16_files_that_were_read_without_their_transparency_have_another_key(tmp_path, image):
+    Image.fromarray(image).save(tmp_path / "a.png")
+    Image.fromarray(image).convert("RGBA").save(tmp_path / "b.png")
+    keys = [check_images([tmp_path / name]).digest(0) for name in ("a.png", "b.png")]
+    plain = [hashlib.sha256((tmp_path / name).read_bytes()).digest() for name in ("a.png", "b.png")]
+    assert [key == digest for key, digest in zip(keys, plain, strict=True)] == [True, False]
 
 
 @settings(deadline=None, max_examples=20)
@@ -254,3 +285,77 @@ def test_fault_25_an_image_bomb_is_refused_from_its_header(tmp_path, monkeypatch
 def test_fault_27_odd_names_work(tmp_path, image):
     path = write_png(tmp_path / "poisson d'été 鱼.png", image)
     np.testing.assert_array_equal(read_image(path), image)
+
+
+FORMS = {
+    "list": list,
+    "tuple": tuple,
+    "array of str": np.array,
+    "array of objects": lambda paths: np.array(paths, dtype=object),
+    "column of objects": lambda paths: np.array(paths, dtype=object)[:, np.newaxis],
+    "array of bytes": lambda paths: np.array([os.fsencode(path) for path in paths]),
+    "array of StringDType": lambda paths: np.array(paths, dtype=np.dtypes.StringDType()),
+    "pandas Series": pd.Series,
+    "pandas strings": lambda paths: pd.Series(paths, dtype="string"),
+    "pandas Index": pd.Index,
+    "pandas DataFrame": lambda paths: pd.DataFrame({"path": paths}),
+    "polars Series": pl.Series,
+    "polars DataFrame": lambda paths: pl.DataFrame({"path": paths}),
+    "pyarrow Array": pa.array,
+    "pyarrow ChunkedArray": lambda paths: pa.chunked_array([paths[:1], paths[1:]]),
+    "pyarrow Table": lambda paths: pa.table({"path": paths}),
+}
+
+
+@pytest.fixture
+def paths(tmp_path, image):
+    paths = [str(tmp_path / f"{i}.png") for i in range(3)]
+    for i, path in enumerate(paths):
+        Image.fromarray(np.roll(image, i, axis=1)).save(path)
+    return paths
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_columns_of_paths_in_every_form(paths, form):
+    images = check_images(FORMS[form](paths))
+    assert [images.digest(i) for i in range(3)] == [check_images(paths).digest(i) for i in range(3)]
+
+
+# scikit-learn cannot take rows out of a pandas Index.
+@pytest.mark.parametrize("form", [form for form in FORMS if form != "pandas Index"])
+def test_columns_of_paths_pass_through_cross_validation(paths, form):
+    X, y = FORMS[form](paths * 4), np.repeat([0, 1], 6)
+    pipeline = make_quick_pipeline(head__epochs=1)
+    assert len(cross_val_score(pipeline, X, y, cv=2, error_score="raise")) == 2
+
+
+@pytest.mark.parametrize("nothing", [None, np.nan, pd.NA])
+def test_a_missing_path_is_named_by_its_row(paths, nothing):
+    with pytest.raises(ValueError, match="Item 1 is"):
+        check_images(pd.Series([paths[0], nothing], dtype=object))
+
+
+def test_a_generator_is_refused(paths):
+    with pytest.raises(TypeError, match=r"Pass list\(X\)"):
+        check_images(path for path in paths)
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5, 0)])
+def test_an_image_of_no_pixels_is_refused(size):
+    with pytest.raises(ValueError, match="Image 0 has"):
+        check_images([Image.new("RGB", size)])
+
+
+def test_a_shape_of_four_sides_is_refused():
+    with pytest.raises(ValueError, match="image_shape must be"):
+        check_images(np.zeros((2, 144)), image_shape=(8, 6, 3, 1))
+
+
+def test_a_batch_size_beyond_reason_is_refused():
+    with pytest.raises(ValueError, match="batch_size"):
+        VGG16FeatureTransformer(weights=None, batch_size=2**63).transform(np.zeros((1, 8, 8)))
+
+
+def test_almost_black_images_warn_whatever_the_range_is_written_as():
+    with pytest.warns(UserWarning, match="almost black"):
+        check_images(np.ones((1, 8, 8)), input_range=[0, 255])

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -19,8 +20,10 @@ from sklearn.pipeline import FeatureUnion
 import fishsk.features._vgg16
 from fishsk import VGG16FeatureTransformer
 from fishsk.datasets import make_fish_images
+from fishsk.features import _extraction
 from fishsk.features._backbone import LAYERS, load_backbone
 from fishsk.features._images import check_images
+from fishsk.store import FeatureStore
 
 
 @pytest.fixture(scope="module")
@@ -245,20 +248,20 @@ def test_a_full_hit_loads_no_tensorflow(fish, vgg16, tmp_path):
 
 
 def test_rows_are_kept_while_the_network_runs(fish, vgg16, monkeypatch):
-    monkeypatch.setattr(fishsk.features._vgg16, "_WRITE_EVERY", 0)
+    monkeypatch.setattr(_extraction, "WRITE_EVERY", 0)
     vgg16.set_params(cache="auto", batch_size=4)
-    extract = VGG16FeatureTransformer._extract
+    extract = _extraction._extract
 
-    def interrupted(self, *args):
-        batches = extract(self, *args)
+    def interrupted(*args):
+        batches = extract(*args)
         yield next(batches)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(VGG16FeatureTransformer, "_extract", interrupted)
+        patch.setattr(_extraction, "_extract", interrupted)
         with pytest.raises(KeyboardInterrupt):
             vgg16.transform(fish[0])
-    store = fishsk.features._vgg16.FeatureStore(os.environ["FISHSK_CACHE"], vgg16._settings().to_json(), 64)
+    store = FeatureStore(os.environ["FISHSK_CACHE"], vgg16._settings().to_json(), 64)
     images = check_images(fish[0])
     assert store.read([images.digest(index) for index in range(12)])[1].sum() == 4
 
@@ -297,3 +300,74 @@ def test_wrong_parameters_are_named(fish, vgg16, params, match):
     X = fish[0].reshape(12, -1) if "image_shape" in params else fish[0]
     with pytest.raises(ValueError, match=match):
         vgg16.transform(X)
+
+
+def test_images_are_counted_over_clones_and_copies(fish, vgg16):
+    vgg16.set_params(cache="auto")
+    with VGG16FeatureTransformer.count_images() as count:
+        vgg16.transform(np.concatenate([fish[0][:5], fish[0][:2]]))
+        clone(vgg16).transform(fish[0][:6])
+    assert (count.n_extracted, count.n_known) == (6, 7)
+    vgg16.transform(fish[0])
+    assert count.n_extracted == 6
+
+
+def test_what_the_cache_forgets_is_counted_again(fish, vgg16, monkeypatch):
+    monkeypatch.setenv("FISHSK_CACHE_LIMIT", "100")
+    vgg16.set_params(cache="auto").transform(fish[0])
+    with VGG16FeatureTransformer.count_images() as count:
+        vgg16.transform(fish[0])
+    assert count.n_extracted == len(fish[0])
+
+
+def test_callbacks_of_scikit_learn_are_supported(fish, vgg16):
+    from sklearn.callback import ProgressBar
+
+    assert vgg16.set_callbacks(ProgressBar()).fit(fish[0]) is vgg16
+
+
+def test_names_of_other_columns_are_refused():
+    vgg16 = VGG16FeatureTransformer(weights=None, image_shape=(8, 8)).fit(np.zeros((1, 64)))
+    with pytest.raises(ValueError, match="number of features"):
+        vgg16.get_feature_names_out(["nonsense"])
+    vgg16.fit(pd.DataFrame(np.zeros((1, 64)), columns=[f"p{i}" for i in range(64)]))
+    with pytest.raises(ValueError, match="input_features"):
+        vgg16.get_feature_names_out(["nonsense"] * 64)
+
+
+@pytest.fixture
+def swap(monkeypatch):
+    """Replace the file of the first image by another one, once all are hashed."""
+
+    def arrange(paths):
+        hash_all = _extraction._hash
+
+        def hash_then_swap(images, shown):
+            keys = hash_all(images, shown)
+            shutil.copy(paths[-2], paths[0])
+            return keys
+
+        monkeypatch.setattr(_extraction, "_hash", hash_then_swap)
+
+    return arrange
+
+
+def test_fault_48_a_file_replaced_while_it_is_read_is_never_stored_as_the_old_one(
+    fish, vgg16, tmp_path, swap, caplog
+):
+    paths = save_images(tmp_path, fish[0])
+    vgg16.set_params(cache="auto")
+    old = shutil.copy(paths[0], tmp_path / "old.png")
+    swap(paths)
+    features = vgg16.transform([*paths, str(old)])
+    assert "changed while it was read" in caplog.text
+    plain = clone(vgg16).set_params(cache=None).transform(fish[0])
+    np.testing.assert_array_equal(features[0], plain[-2])
+    np.testing.assert_array_equal(features[-1], plain[0])
+    np.testing.assert_array_equal(vgg16.transform(fish[0][:1]), plain[:1])
+
+
+def test_readers_in_threads_change_no_bit(fish, vgg16, tmp_path, monkeypatch):
+    paths = save_images(tmp_path, fish[0])
+    monkeypatch.setattr(_extraction, "N_READERS", 3)
+    np.testing.assert_array_equal(vgg16.set_params(batch_size=5).transform(paths), vgg16.transform(fish[0]))

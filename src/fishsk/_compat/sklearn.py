@@ -11,6 +11,7 @@ from sklearn.model_selection._validation import (
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import HasMethods, Integral, Interval, StrOptions, validate_params
 from sklearn.utils.multiclass import _check_partial_fit_first_call as check_partial_fit_first_call
+from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
@@ -21,6 +22,7 @@ __all__ = [
     "Interval",
     "MultimetricScorer",
     "StrOptions",
+    "check_feature_names_in",
     "check_method_params",
     "check_partial_fit_first_call",
     "check_sample_weight",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import io
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import cv2
@@ -19,13 +20,17 @@ IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif
 # EPS and the like are left out on purpose: Pillow hands them to external programs.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 89_478_485  # Pillow's own limit, a quarter of a gibibyte of RGB
+_JPEG = b"\xff\xd8\xff"
+_TEXT = "OSTU"  # kinds of NumPy's dtypes that can hold paths
+_CHANNELS = (1, 3, 4)  # gray, RGB, RGB and alpha
 _CHUNK = 256  # images that are checked at a time, so that checks need no memory to speak of
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
     """Return the image in a file as RGB, uint8 of shape (height, width, 3).
 
-    Its orientation tag is obeyed, transparency is dropped, and of an animation the first frame is read.
+    Its orientation tag is obeyed, what is transparent is laid on white, and of an animation the first frame
+    is read.
 
     Parameters
     ----------
@@ -82,9 +87,19 @@ def check_images(X: Any, *, image_shape: tuple | None = None, input_range: tuple
     """
     if input_range is not None and not (len(input_range) == 2 and input_range[0] < input_range[1]):
         raise ValueError(f"input_range must be (low, high) with low < high, or None. Got {input_range!r}.")
-    if hasattr(X, "iloc"):  # pandas: a Series, or the one-column frame that ColumnTransformer makes
+    input_range = None if input_range is None else tuple(input_range)
+    if image_shape is not None and not 2 <= len(image_shape) <= 3:
+        raise ValueError(
+            "image_shape must be (height, width) or (height, width, channels), one of which may be -1. Got "
+            f"{image_shape!r}."
+        )
+    if isinstance(X, Iterator):
+        raise TypeError(
+            f"X must be an array or a sequence, which can be read more than once. Got {X!r}. Pass list(X)."
+        )
+    if not isinstance(X, list | tuple | np.ndarray) and hasattr(X, "__array__"):
         X = _check_table(X, image_shape)
-    if isinstance(X, np.ndarray) and X.dtype.kind in "US" and X.ndim == 2 and X.shape[1] == 1:
+    if isinstance(X, np.ndarray) and X.dtype.kind in _TEXT and X.ndim == 2 and X.shape[1] == 1:
         X = X[:, 0]
     if _is_sequence_of_items(X):
         return Images([_check_item(item, index, input_range) for index, item in enumerate(X)])
@@ -96,7 +111,7 @@ class Images(Sequence):
 
     Parameters
     ----------
-    items : ndarray of shape (n_samples, height, width, 1 or 3), or list
+    items : ndarray of shape (n_samples, height, width, 1, 3 or 4), or list
         Checked pixels; or a list of paths and of RGB arrays.
     input_range : tuple of (low, high), default=None
         What is mapped onto 0 to 255 where `items` is an array that is not uint8.
@@ -123,14 +138,42 @@ class Images(Sequence):
             content = _digest_of_form(image.dtype, image.shape).copy()
             content.update(np.ascontiguousarray(image).data)
             return content.digest()
-        return hashlib.sha256(_read_bytes(item)).digest()
+        return _digest_of_file(_read_bytes(item))
 
     def load(self, indices: Sequence[int], size: tuple[int, int]) -> np.ndarray:
         """Return some of the images, resized: float32 of shape (len(indices), *size, 3) in 0 to 255."""
+        return self.load_hashed(indices, size)[0]
+
+    def load_hashed(
+        self, indices: Sequence[int], size: tuple[int, int]
+    ) -> tuple[np.ndarray, list[bytes | None]]:
+        """Return some of the images, resized, and the digests of the files that they were decoded from.
+
+        Returns
+        -------
+        batch : ndarray of shape (len(indices), *size, 3), float32
+            Red, green, blue, each in 0 to 255.
+        digests : list of bytes or None
+            What `digest` says of just the bytes that were decoded, since a file may be replaced at any time;
+            None for an image in memory.
+        """
         batch = np.empty((len(indices), *size, 3), dtype=np.float32)
+        digests: list[bytes | None] = []
         for row, index in enumerate(indices):
-            batch[row] = resize_image(self[index], size)
-        return batch
+            item = self.items[index]
+            if isinstance(item, np.ndarray):
+                image, digest = self[index], None
+            else:
+                content = _read_bytes(item)
+                image, digest = _decode(content, item), _digest_of_file(content)
+            batch[row] = resize_image(image, size)
+            digests.append(digest)
+        return batch, digests
+
+    @property
+    def are_files(self) -> bool:
+        """Whether there are files among the images, to be read from disk."""
+        return isinstance(self.items, list) and any(map(_is_path, self.items))
 
 
 def _is_path(item: Any) -> bool:
@@ -140,17 +183,17 @@ def _is_path(item: Any) -> bool:
 def _is_sequence_of_items(X: Any) -> bool:
     """Tell sequences of paths or images from everything that is one array of numbers."""
     if isinstance(X, np.ndarray):
-        if X.dtype.kind in "US":
-            return X.ndim == 1
-        return X.dtype == object and X.ndim == 1
+        return X.dtype.kind in _TEXT and X.ndim == 1
     if not isinstance(X, list | tuple) or not X:
         return False
     return any(_is_path(item) or isinstance(item, Image.Image | np.ndarray) for item in X)
 
 
-def _check_table(X: Any, image_shape: tuple | None) -> np.ndarray:
-    values = X.to_numpy()
-    if values.ndim == 1 or image_shape is not None:
+def _check_table(X: Any, image_shape: tuple | None) -> Any:
+    """Return the array in a Series, an Index, a one-column table or the like of any library."""
+    is_table = len(getattr(X, "shape", ())) == 2 and (hasattr(X, "columns") or hasattr(X, "column"))
+    values = np.asarray(X)
+    if not is_table or image_shape is not None:
         return values
     if values.shape[1] != 1:
         raise ValueError(
@@ -164,11 +207,12 @@ def _check_item(item: Any, index: int, input_range: tuple | None) -> str | os.Pa
     """Return a path as it is, and anything else as an RGB array."""
     if _is_path(item):
         return item
+    if isinstance(item, bytes):
+        return os.fsdecode(item)
     if isinstance(item, Image.Image):
-        if "A" in item.getbands():
+        if 0 in item.size:
             raise ValueError(
-                f"Images must be RGB or gray. Image {index} has mode {item.mode!r}. Drop alpha: "
-                "image.convert('RGB')."
+                f"Images must have at least one pixel. Image {index} has {item.width} x {item.height}."
             )
         return _pil_to_rgb(item, f"Image {index}")
     if isinstance(item, np.ndarray) and item.dtype.kind in "buif" and item.ndim in (2, 3) and item.size:
@@ -208,7 +252,7 @@ def _check_layout(X: Any, image_shape: tuple | None) -> np.ndarray:
             f"X must hold images, (n_samples, height, width[, 3]). Got shape {X.shape}. Pass image_shape="
             "(height, width[, channels]) if each row is a flattened image, X[np.newaxis] if X is one image."
         )
-    if X.ndim == 3 and X.shape[2] in (3, 4):
+    if X.ndim == 3 and X.shape[2] in _CHANNELS[1:]:
         raise ValueError(
             f"X must hold several images, (n_samples, height, width, 3). Got shape {X.shape}, which looks "
             "like a single image. Pass X[np.newaxis]."
@@ -223,18 +267,16 @@ def _check_layout(X: Any, image_shape: tuple | None) -> np.ndarray:
 def _check_channels(X: np.ndarray) -> np.ndarray:
     if 0 in X.shape:
         raise ValueError(f"X must hold images of at least one pixel. Got shape {X.shape}.")
-    if X.shape[3] in (1, 3):
+    if X.shape[3] in _CHANNELS:
         return X
-    if X.shape[3] == 4:
-        raise ValueError(
-            f"X must hold RGB or gray images. Got shape {X.shape}: four channels. Drop alpha: X[..., :3]."
-        )
-    if X.shape[1] in (1, 3):
+    if X.shape[1] in _CHANNELS:
         raise ValueError(
             "X must hold channels last, (n_samples, height, width, 3). "
             f"Got shape {X.shape}. Pass np.moveaxis(X, 1, -1)."
         )
-    raise ValueError(f"X must hold images of 1 or 3 channels. Got shape {X.shape}.")
+    raise ValueError(
+        f"X must hold images of 1 (gray), 3 (RGB) or 4 (RGB and alpha) channels. Got shape {X.shape}."
+    )
 
 
 def _check_pixels(X: np.ndarray, input_range: tuple | None) -> np.ndarray:
@@ -279,7 +321,7 @@ def _likely_white(dtype: np.dtype, high: float) -> int:
 
 
 def _to_rgb(image: np.ndarray, input_range: tuple | None) -> np.ndarray:
-    """Return one checked image (height, width, 1 or 3) as RGB, uint8 or float32 in 0 to 255."""
+    """Return one checked image (height, width, 1, 3 or 4) as RGB, uint8 or float32 in 0 to 255."""
     if image.dtype != np.uint8:
         low, high = (0, 255) if input_range is None else input_range
         if image.dtype == bool and input_range is not None:
@@ -287,7 +329,16 @@ def _to_rgb(image: np.ndarray, input_range: tuple | None) -> np.ndarray:
         image = image.astype(np.float32)
         if (low, high) != (0, 255):
             image = (image - np.float32(low)) * np.float32(255 / (high - low))
+    if image.shape[2] == 4:
+        return _lay_on_white(image)
     return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+
+
+def _lay_on_white(image: np.ndarray) -> np.ndarray:
+    """Return RGB and alpha, in 0 to 255, as RGB before a white ground, of the same dtype."""
+    alpha = image[..., 3:].astype(np.float32) / 255
+    laid = image[..., :3] * alpha + 255 * (1 - alpha)
+    return np.rint(laid).astype(np.uint8) if image.dtype == np.uint8 else laid
 
 
 @functools.lru_cache(maxsize=64)
@@ -299,6 +350,16 @@ def _digest_of_form(dtype: np.dtype, shape: tuple[int, ...]) -> Any:
 def _read_bytes(path: str | os.PathLike) -> bytes:
     with open(path, "rb") as file:
         return file.read()
+
+
+def _digest_of_file(content: bytes) -> bytes:
+    """Return the SHA-256 of a file's bytes, and of how its transparency is read where it has some."""
+    digest = hashlib.sha256(content)
+    if not content.startswith(_JPEG):  # which has none
+        with contextlib.suppress(Exception):  # `_decode` says what is wrong with it
+            if Image.open(io.BytesIO(content), formats=_FORMATS).has_transparency_data:
+                digest.update(b"on white")
+    return digest.digest()
 
 
 def _decode(content: bytes, path: str | os.PathLike) -> np.ndarray:
@@ -327,4 +388,6 @@ def _decode(content: bytes, path: str | os.PathLike) -> np.ndarray:
 def _pil_to_rgb(image: Image.Image, name: str) -> np.ndarray:
     if image.mode.startswith(("I", "F")):
         raise ValueError(f"{name} has mode {image.mode!r}, more than 8 bits a channel. Convert it to 8 bits.")
+    if image.has_transparency_data:
+        return _lay_on_white(np.asarray(image.convert("RGBA")))
     return np.asarray(image.convert("RGB"))

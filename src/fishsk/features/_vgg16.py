@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import validate_data
 
-from fishsk._compat.sklearn import Integral, Interval, StrOptions, fit_context
-from fishsk._utils.progress import ProgressBar
+from fishsk._compat.sklearn import Integral, Interval, StrOptions, check_feature_names_in, fit_context
 from fishsk._utils.stamp import StampedMixin
 from fishsk.features._backbone import LAYERS, PREPROCESSINGS
-from fishsk.features._images import Images, check_images
-from fishsk.features._network import Settings, add_to_keras, load_network
+from fishsk.features._counts import count_images
+from fishsk.features._extraction import read_or_extract
+from fishsk.features._images import check_images
+from fishsk.features._network import Settings, add_to_keras
 from fishsk.features._weights import resolve_weights
-from fishsk.store import FeatureStore, default_folder
-
-logger = logging.getLogger(__name__)
-
-_BATCH_PIXELS = (
-    8 * 224 * 224
-)  # benchmarks/bench_features.py: the fastest batches at 224 and at 32 hold about this
-_WRITE_EVERY = 5.0  # seconds of work that a killed run may lose
 
 
-class VGG16FeatureTransformer(TransformerMixin, StampedMixin, BaseEstimator):
+class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseEstimator):
     """Features of images from the frozen convolutions of VGG16 [1]_.
 
     Images are resized, preprocessed and run through the convolutions; the outputs of some layers are pooled
@@ -88,9 +78,10 @@ class VGG16FeatureTransformer(TransformerMixin, StampedMixin, BaseEstimator):
     `X` holds images in any of these forms: an array (n_samples, height, width, 3) of RGB or (n_samples,
     height, width) of gray values, which are repeated in three channels; an array (n_samples, height * width *
     channels) with `image_shape`; a list or object array of arrays of different sizes, of PIL images, or of
-    paths; an array, pandas Series or one-column DataFrame of paths; a dask array of one of the array forms,
-    for which a dask array comes back. uint8 holds 0 to 255, bool black and white, any other dtype values in
-    `input_range`.
+    paths; an array, Series, Index, Arrow array or one-column table of paths, of NumPy, pandas, polars or
+    pyarrow; a dask array of one of the array forms, for which a dask array comes back. uint8 holds 0 to 255,
+    bool black and white, any other dtype values in `input_range`. Where there is a fourth channel, of an
+    array, a PIL image or a file, it is alpha: the image is laid on white.
 
     References
     ----------
@@ -118,7 +109,7 @@ class VGG16FeatureTransformer(TransformerMixin, StampedMixin, BaseEstimator):
         "mirror": ["boolean"],
         "image_shape": [tuple, list, None],
         "input_range": [tuple, list, None],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 1, 2**31 - 1, closed="both"), None],
         "cache": [str, os.PathLike, None],
         "verbose": ["verbose"],
     }
@@ -166,10 +157,13 @@ class VGG16FeatureTransformer(TransformerMixin, StampedMixin, BaseEstimator):
         self : VGG16FeatureTransformer
             The same transformer.
         """
+        task = {"estimator": self, "X": X, "y": y}
+        context = self._init_callback_context().call_on_fit_task_begin(**task)
         self._settings()
         self._check_columns(X, reset=True)
         if not _is_dask(X):
             check_images(X, image_shape=self.image_shape, input_range=self.input_range)
+        context.call_on_fit_task_end(**task)
         return self
 
     def transform(self, X):
@@ -199,7 +193,9 @@ class VGG16FeatureTransformer(TransformerMixin, StampedMixin, BaseEstimator):
         self._check_columns(X, reset=False)
         images = check_images(X, image_shape=self.image_shape, input_range=self.input_range)
         _check_memory(len(images), settings.n_features, self.pooling)
-        return self._read_or_extract(images, settings)
+        return read_or_extract(
+            images, settings, cache=self.cache, batch_size=self.batch_size, shown=bool(self.verbose)
+        )
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the features: layer, pooling and channel.
@@ -207,13 +203,19 @@ class VGG16FeatureTransformer(TransformerMixin, StampedMixin, BaseEstimator):
         Parameters
         ----------
         input_features : None or array-like of str, default=None
-            Only checked against `feature_names_in_`, by scikit-learn's convention.
+            Only checked against `feature_names_in_` and `n_features_in_`, by scikit-learn's convention.
 
         Returns
         -------
         ndarray of str objects
             ``"block5_pool_avg_0"``, ``"block5_pool_avg_1"``, ...
+
+        Raises
+        ------
+        ValueError
+            If `input_features` are not those of the `X` that was seen in `fit`.
         """
+        check_feature_names_in(self, input_features, generate_names=False)
         return np.array(
             [
                 f"{layer}_{self.pooling or 'flat'}_{column}"
@@ -280,57 +282,28 @@ class VGG16FeatureTransformer(TransformerMixin, StampedMixin, BaseEstimator):
             meta=np.empty((0, n_features), dtype=np.float32),
         )
 
-    def _read_or_extract(self, images: Images, settings: Settings) -> np.ndarray:
-        keys = [images.digest(index) for index in range(len(images))]
-        first = {key: index for index, key in reversed(list(enumerate(keys)))}
-        store = None
-        if self.cache is None:
-            features = np.empty((len(images), settings.n_features), dtype=np.float32)
-            found = np.zeros(len(images), dtype=bool)
-        else:
-            folder = default_folder() if self.cache == "auto" else self.cache
-            store = FeatureStore(folder, settings.to_json(), settings.n_features)
-            features, found = store.read(keys)
-        missing = [index for index in sorted(first.values()) if not found[index]]
-        if missing:  # a full hit never loads the backbone, nor TensorFlow
-            start = time.perf_counter()
-            written = 0
-            done = 0
-            for batch, rows in self._extract(images, missing, settings):
-                features[batch] = rows
-                done += len(batch)
-                if store is not None and (done == len(missing) or time.perf_counter() - start > _WRITE_EVERY):
-                    chunk = missing[written:done]
-                    store.write([keys[index] for index in chunk], features[chunk])
-                    written, start = done, time.perf_counter()
-        for index, key in enumerate(keys):
-            if not found[index] and first[key] != index:
-                features[index] = features[first[key]]
-        logger.info("%d images: %d run through VGG16, the others were known", len(images), len(missing))
-        return features
+    @staticmethod
+    def count_images():
+        """Count the images that `transform` runs through networks, and those whose features are known.
 
-    def _extract(
-        self, images: Images, indices: list[int], settings: Settings
-    ) -> Iterator[tuple[list[int], np.ndarray]]:
-        """Yield batches of indices and their features, reading the next batch while the network runs."""
-        run = load_network(settings)
-        batch_size = self.batch_size or max(
-            1, _BATCH_PIXELS // (settings.image_size[0] * settings.image_size[1])
-        )
-        batches = [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]
+        Returns
+        -------
+        context manager
+            It gives an object whose `n_extracted` and `n_known` count the images of all calls of `transform`
+            in this process while it is open, those of clones in searches and of other threads too. An image
+            that comes twice in one call is known the second time.
 
-        def load(batch):
-            return settings.preprocessing(images.load(batch, settings.image_size))
-
-        bar = ProgressBar("VGG16", len(indices), unit="images", shown=bool(self.verbose))
-        with bar, ThreadPoolExecutor(1) as reader:
-            pending = reader.submit(load, batches[0])
-            for batch, following in zip(batches, [*batches[1:], None], strict=True):
-                loaded = pending.result()
-                if following is not None:
-                    pending = reader.submit(load, following)
-                yield batch, run(loaded)
-                bar.advance(len(batch))
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fishsk import VGG16FeatureTransformer
+        >>> vgg16 = VGG16FeatureTransformer(weights="cifar95", cache=None)
+        >>> with VGG16FeatureTransformer.count_images() as count:
+        ...     rows = vgg16.transform(np.zeros((3, 32, 32, 3), dtype=np.uint8))
+        >>> count.n_extracted, count.n_known
+        (1, 2)
+        """
+        return count_images()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

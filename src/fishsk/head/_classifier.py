@@ -137,7 +137,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, 2**31 - 1, closed="both")],
         "validation_fraction": [Interval(Real, 0, 1, closed="left"), None],
         "lr_factor": [Interval(Real, 0, 1, closed="right")],
         "lr_patience": [Interval(Integral, 1, None, closed="left")],

@@ -65,9 +65,7 @@ def export_keras(pipeline, path):
         raise ValueError(f"path must end in '.keras', by which Keras knows the format. Got {str(path)!r}.")
     check_is_fitted(pipeline)
     steps = [step for _, step in pipeline.steps if not is_skipped(step)]
-    if not (
-        hasattr(steps[0], "n_features_out") and hasattr(steps[-1], "to_keras") and is_classifier(steps[-1])
-    ):
+    if not (hasattr(steps[0], "n_features_out") and is_classifier(steps[-1])):
         _refuse(steps)
     check_pipeline(pipeline)
     model = _build_keras(steps)
