@@ -7,36 +7,13 @@ images that have been seen before. We count how many are really run through the 
 """
 
 # %%
-# A counter
-# ---------
-# The transformer logs how many images of a call were run through VGG16. We listen, and add up.
-
-import logging
 
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.model_selection import GridSearchCV
 
-from fishsk import make_fish_pipeline
+from fishsk import VGG16FeatureTransformer, make_fish_pipeline
 from fishsk.datasets import make_fish_images
-
-
-class Counter(logging.Handler):
-    """Add up the images that were asked for, and those that were run through VGG16."""
-
-    asked = run = 0
-
-    def emit(self, record):
-        """Take the two numbers of a log line."""
-        asked, run = record.args
-        self.asked += asked
-        self.run += run
-
-
-counter = Counter()
-logger = logging.getLogger("fishsk.features._vgg16")
-logger.addHandler(counter)
-logger.setLevel(logging.INFO)
 
 # %%
 # The search
@@ -47,9 +24,11 @@ X, y = make_fish_images(300, random_state=5)
 pipeline = make_fish_pipeline(weights="cifar95", random_state=0, head__hidden_units=64, head__epochs=8)
 rates, batch_sizes = [3e-4, 1e-3, 3e-3, 1e-2], [32, 128]
 grid = GridSearchCV(pipeline, {"head__learning_rate": rates, "head__batch_size": batch_sizes}, cv=5)
-grid.fit(X, y)
+with VGG16FeatureTransformer.count_images() as count:
+    grid.fit(X, y)
+asked = count.n_extracted + count.n_known
 print(f"{grid.best_params_}, cross-validated accuracy {grid.best_score_:.3f}")
-print(f"{counter.asked:,} images were asked for, {counter.run} were run through VGG16")
+print(f"{asked:,} images were asked for, {count.n_extracted} were run through VGG16")
 
 # %%
 # The figure
@@ -70,14 +49,12 @@ left.set(
 for (row, column), score in np.ndenumerate(scores):
     dark = score < (scores.min() + scores.max()) / 2
     left.text(column, row, f"{score:.3f}", ha="center", va="center", color="white" if dark else "black")
-bars = right.barh(["asked for", "run through VGG16"], [counter.asked, counter.run], color=["C0", "C1"])
+bars = right.barh(["asked for", "run through VGG16"], [asked, count.n_extracted], color=["C0", "C1"])
 right.bar_label(bars, fmt="{:,.0f}", padding=4)
-right.set(title="Images", xlim=(0, 1.25 * counter.asked), xticks=[0, 4_000, 8_000, 12_000])
+right.set(title="Images", xlim=(0, 1.25 * asked), xticks=[0, 4_000, 8_000, 12_000])
 right.invert_yaxis()
 
 # %%
 # **Conclusion.** One pass an image, whatever the number of candidates and folds: rows are kept by the
 # content of the image, so a fold's images are known from the other folds. A new setting of the
 # *features*, such as ``features__pooling``, would cost one more pass.
-
-logger.removeHandler(counter)

@@ -4,18 +4,21 @@ import numpy as np
 import pytest
 from quick import make_quick_pipeline
 from sklearn.base import clone, is_classifier
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import classification_report
 from sklearn.model_selection import (
     GridSearchCV,
     RandomizedSearchCV,
+    StratifiedKFold,
     cross_val_predict,
     cross_val_score,
     cross_validate,
     learning_curve,
     permutation_test_score,
 )
+from sklearn.svm import SVC
 
-from fishsk import make_fish_pipeline
+from fishsk import make_fish_pipeline, write_report
 from fishsk.datasets import fetch_cifar100_fish, make_fish_images
 
 
@@ -136,3 +139,60 @@ def test_the_main_job_on_real_fish(shared_dir):
     pipeline = make_fish_pipeline(weights="cifar95", random_state=0)
     pipeline.fit(train.images[rows], train.target[rows])
     assert pipeline.score(test.images[:100], test.target[:100]) > 0.4
+
+
+def build_network(meta):
+    """Return a network for plain scikeras."""
+    import keras
+
+    layers = [keras.Input((meta["n_features_in_"],)), keras.layers.Dense(meta["n_classes_"], "softmax")]
+    model = keras.Sequential(layers)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def make_own_head(kind):
+    from scikeras.wrappers import KerasClassifier
+
+    heads = {
+        "SVC": SVC(),
+        "boosting": HistGradientBoostingClassifier(max_iter=3, min_samples_leaf=5),
+        "scikeras": KerasClassifier(build_network, epochs=2, verbose=0),
+    }
+    return make_fish_pipeline(
+        head=heads[kind],
+        weights=None,
+        features__image_size=32,
+        features__layers=["block1_pool"],
+        random_state=0,
+    )
+
+
+@pytest.mark.parametrize("kind", ["SVC", "boosting", "scikeras"])
+def test_any_classifier_can_be_the_head(fish, kind, tmp_path, n_extracted):
+    X, y = fish
+    pipeline = make_own_head(kind)
+    scores = cross_val_score(pipeline, X, y, cv=StratifiedKFold(3), scoring="accuracy")
+    assert np.isfinite(scores).all()
+    assert n_extracted() == len(X)
+    assert clone(pipeline).fit(X, y).predict(X).shape == y.shape
+
+
+@pytest.mark.parametrize("kind", ["SVC", "boosting"])
+def test_a_report_on_any_classifier(fish, kind, tmp_path):
+    path = write_report(make_own_head(kind).fit(*fish), *fish, tmp_path / "report.html")
+    assert type(make_own_head(kind)["head"]).__name__ in path.read_text(encoding="utf-8")
+
+
+def test_a_search_over_a_head_of_one_s_own(fish):
+    search = GridSearchCV(make_own_head("SVC"), {"head__C": [0.1, 3]}, cv=3).fit(*fish)
+    assert search.best_estimator_["head"].C in (0.1, 3)
+
+
+def test_a_head_that_is_given_is_cloned_and_seeded():
+    given = SVC(C=2)
+    head = make_fish_pipeline(head=given, weights=None, random_state=7)["head"]
+    assert head is not given
+    assert (given.random_state, head.random_state, head.C) == (None, 7, 2)
+    kept = make_fish_pipeline(head=SVC(random_state=1), weights=None, random_state=7)["head"]
+    assert kept.random_state == 1

@@ -8,6 +8,7 @@ _STORIES = (
     "plot_optuna",
     "plot_layers_and_pooling",
     "plot_classifiers",
+    "plot_own_head",
     "plot_image_search",
     "plot_near_duplicates",
     "plot_anomaly_detection",
