@@ -46,7 +46,7 @@ def fail_initialize(head, X, names):
 
 
 @pytest.mark.parametrize("fail", [fail_fit, fail_partial_fit, fail_initialize])
-def test_a_failed_refit_leaves_what_was_learned(data, fail):
+def test_fault_63_a_failed_refit_leaves_what_was_learned(data, fail):
     X, y = data
     head = make_head().fit(X, np.array(["a", "b", "c"])[y])
     before = head.predict(X), head.predict_proba(X), head.n_features_in_, head.history_
@@ -57,6 +57,23 @@ def test_a_failed_refit_leaves_what_was_learned(data, fail):
         before, (head.predict(X), head.predict_proba(X), head.n_features_in_, head.history_), strict=True
     ):
         np.testing.assert_array_equal(old, new)
+
+
+def test_while_a_refit_runs_the_head_answers_as_before(data):
+    X, y = data
+    head = make_head().fit(X, np.array(["a", "b", "c"])[y])
+    before, answers = head.predict(X), []
+    look = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: answers.append(head.predict(X)))
+    head.set_params(callbacks=look).fit(X, np.array(["d", "e", "f"])[y])
+    assert len(answers) == 3
+    assert all(np.array_equal(answer, before) for answer in answers)
+    assert set(head.predict(X)) <= {"d", "e", "f"}
+
+
+def test_parameters_that_a_callback_sets_stay(data):
+    head = make_head()
+    head.set_params(callbacks=keras.callbacks.LambdaCallback(on_train_end=lambda logs: head.set_params(l2=1)))
+    assert head.fit(*data).l2 == 1
 
 
 def test_a_failed_first_fit_leaves_nothing(data):
@@ -74,7 +91,7 @@ def test_a_class_without_weight_has_no_balance(data):
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "float16", "float64"])
-def test_keras_s_global_policy_changes_no_bit(data, policy):
+def test_fault_65_keras_s_global_policy_changes_no_bit(data, policy):
     plain = make_head().fit(*data)
     _training._shelves.clear()
     before = keras.mixed_precision.global_policy()
@@ -112,6 +129,15 @@ def test_only_some_networks_are_kept(data, monkeypatch):
     for hidden_units in (2, 3, 4):
         make_head(hidden_units=hidden_units, epochs=1).fit(*data)
     assert [graph.hidden_units for graph in _training._shelves] == [3, 4]
+
+
+def test_public_names_of_scikeras_stay(data):
+    head = make_head()
+    public = {name for name in dir(KerasClassifier) if not name.startswith("_")}
+    lost = {name for name in public if not hasattr(type(head), name)}
+    assert lost == {"feature_encoder"}  # a head takes features as they are
+    assert head.current_epoch == 0
+    assert head.fit(*data).current_epoch == 3
 
 
 def test_it_is_a_keras_classifier_of_scikeras_and_a_classifier_of_scikit_learn():

@@ -154,3 +154,39 @@ def test_parameters_of_a_callback_that_is_taken_away_do_nothing(data):
     grid = {"callbacks": [None, "EarlyStopping"], "callbacks__patience": [1, 2]}
     search = GridSearchCV(head, grid, cv=2, scoring=lambda head, X, y: head.n_iter_).fit(*data)
     assert search.cv_results_["mean_test_score"].tolist() == [3, 3, 2, 3]
+
+
+def test_fault_64_an_interrupted_fit_goes_on_from_its_backup(data, tmp_path):
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    backup = keras.callbacks.BackupAndRestore(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        make_head(epochs=5, callbacks=[backup, Interrupt()]).fit(*data)
+    head = make_head(epochs=5, callbacks=backup).fit(*data)
+    assert head.n_iter_ == 3
+    assert same(head, make_head(epochs=5).fit(*data))
+    assert make_head(epochs=5).fit(*data).n_iter_ == 5
+
+
+def test_accuracy_counts_rows_as_keras_does(data):
+    X, y = data
+    weight = np.arange(len(y)) % 3 + 1.0
+    params = {"dropout": 0.0, "batch_size": len(y), "validation_fraction": 0, "lr_factor": 1}
+    model = make_head(**params).initialize(X, y).model_
+    fit = {"batch_size": len(y), "epochs": 3, "verbose": 0}
+    history = model.fit(X, y, sample_weight=weight / weight.mean(), **fit).history
+    head = make_head(**params).fit(X, y, sample_weight=weight)
+    np.testing.assert_allclose(head.history_["accuracy"], history["accuracy"], rtol=1e-6)
+    np.testing.assert_allclose(head.history_["loss"], history["loss"], rtol=1e-5)
+
+
+def test_an_orbax_checkpoint_needs_orbax_or_works(data, tmp_path):
+    try:
+        callback = keras.callbacks.OrbaxCheckpoint(directory=tmp_path)
+    except ImportError as error:
+        pytest.skip(str(error))
+    assert same(make_head(callbacks=callback).fit(*data), make_head().fit(*data))
+    assert list(tmp_path.iterdir())

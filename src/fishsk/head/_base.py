@@ -68,8 +68,13 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
 
     @property
     def initialized_(self):
-        """Whether there are weights to predict with."""
+        """Whether there are weights to predict with; the name is scikeras's."""
         return self.__sklearn_is_fitted__()
+
+    @property
+    def current_epoch(self):
+        """Number of epochs trained, 0 before; the name is scikeras's."""
+        return getattr(self, "n_iter_", 0)
 
     def get_params(self, deep=True):
         """Return the parameters.

@@ -24,7 +24,7 @@ from fishsk._compat.sklearn import (
 from fishsk.head._base import KerasHead
 from fishsk.head._callbacks import EpochTasks
 from fishsk.head._scikeras import ScikerasClassifier
-from fishsk.head._state import unchanged_by_failure
+from fishsk.head._state import learns_as_a_whole
 
 
 class KerasHeadClassifier(KerasHead, ScikerasClassifier):
@@ -188,7 +188,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
-    @unchanged_by_failure
+    @learns_as_a_whole
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Train the network.
@@ -251,7 +251,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         context.call_on_fit_task_end(**task, reconstruction_attributes={})
         return self
 
-    @unchanged_by_failure
+    @learns_as_a_whole
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for one more epoch on the given rows, without a validation part.
@@ -287,7 +287,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         self._train(start, (X, codes, weight), np.flatnonzero(weight), None, 1, keep_optimizer=True)
         return self
 
-    @unchanged_by_failure
+    @learns_as_a_whole
     def initialize(self, X, y):
         """Draw the first weights without training, as scikeras's method of this name does.
 

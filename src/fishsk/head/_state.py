@@ -12,18 +12,26 @@ import numpy as np
 from fishsk.head._training import Architecture
 
 
-def unchanged_by_failure(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a method that learns: where it raises or is interrupted, the estimator is as it was before."""
+def learns_as_a_whole(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a method that learns and returns self: a twin learns, and hands over once it has succeeded.
+
+    Where the method raises or is interrupted, the estimator is as before; while it runs, callbacks and other
+    threads can predict with what was learned before.
+    """
 
     @functools.wraps(method)
     def learn(self, *args, **kwargs):
-        before = dict(vars(self))  # methods that learn put new objects in the place of the old ones
-        try:
-            return method(self, *args, **kwargs)
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
+        before, twin = dict(vars(self)), object.__new__(type(self))
+        vars(twin).update(before)
+        method(twin, *args, **kwargs)
+        after = vars(twin)
+        # Only what has changed, so that parameters which a callback sets on the estimator stay.
+        vars(self).update(
+            {name: value for name, value in after.items() if name not in before or value is not before[name]}
+        )
+        for name in before.keys() - after.keys():
+            vars(self).pop(name, None)
+        return self
 
     return learn
 

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from fishsk._compat.keras import forget_model
+from fishsk._compat.keras import forget_model, take_initial_epoch
 from fishsk.head._callbacks import watch_test_batches, watch_train_batches
 
 _METRICS = ("loss", "accuracy")
@@ -127,8 +127,18 @@ class Network:
 
     @property
     def is_intact(self) -> bool:
-        """Whether the model's optimizer is still the one that the graphs use: callbacks may compile anew."""
-        return self.model.optimizer is self._optimizer
+        """Whether the model is as `reset` left it, but for numbers: callbacks may do anything to it."""
+        return self._identify() == self._identities and self._describe() == self._description
+
+    def _identify(self) -> list[int]:
+        """Return the identities of the parts that the graphs use."""
+        optimizer = self.model.optimizer
+        parts = [optimizer, *optimizer.variables, optimizer.learning_rate]
+        return [id(part) for part in (*parts, *self.model.layers, *self.model.trainable_variables)]
+
+    def _describe(self) -> tuple[Any, ...]:
+        """Return the settings that callbacks which save the model write, but for the learning rate."""
+        return self.model.get_config(), self.model.loss, self._optimizer.get_config() | {"learning_rate": 0}
 
     def reset(
         self,
@@ -149,6 +159,7 @@ class Network:
         for index, variable in enumerate(self._optimizer.variables):
             variable.assign(optimizer_state[index] if optimizer_state else np.zeros(variable.shape))
         self._optimizer.learning_rate = learning_rate
+        self._identities, self._description = self._identify(), self._describe()
 
     def optimizer_state(self) -> list[np.ndarray]:
         """Return what `reset` needs to go on as if training had not been interrupted."""
@@ -185,7 +196,7 @@ class Network:
         )
         try:
             hooks.on_train_begin()
-            for epoch in epochs:
+            for epoch in range(max(epochs.start, take_initial_epoch(model)), epochs.stop):
                 hooks.on_epoch_begin(epoch)
                 rng = np.random.default_rng((seed, 1 + epoch))
                 self._seed.assign([int(rng.integers(2**31)), 0])
@@ -215,7 +226,7 @@ class Network:
         """Train on rows in their order; the bits are the same whether callbacks look at batches or not."""
         if not watch_train_batches(hooks.callbacks):
             return _to_logs(self._train(*tensors, rows, batch_size).numpy())
-        sums = np.zeros(4)
+        sums = np.zeros(3)
         for index, start in enumerate(range(0, len(rows), batch_size)):
             hooks.on_train_batch_begin(index)
             sums += self._train(*tensors, rows[start : start + batch_size], batch_size).numpy()
@@ -228,7 +239,7 @@ class Network:
         hooks.on_test_begin()
         watched = watch_test_batches(hooks.callbacks)
         step = _TEST_BATCH if watched else len(rows)
-        sums = np.zeros(4)
+        sums = np.zeros(3)
         for index, start in enumerate(range(0, len(rows), step)):
             if watched:
                 hooks.on_test_batch_begin(index)
@@ -254,7 +265,7 @@ class Network:
             ]
         )
         def run(X, y, weight, rows, batch_size):
-            sums = tf.zeros(4, tf.float64)
+            sums = tf.zeros(3, tf.float64)
             for start in tf.range(0, tf.size(rows, out_type=tf.int64), batch_size):
                 batch = rows[start : start + batch_size]
                 sums += step(tf.gather(X, batch), tf.gather(y, batch), tf.gather(weight, batch))
@@ -276,7 +287,7 @@ class Network:
                 v=velocity.handle,
                 beta1_power=tf.pow(tf.constant(optimizer.beta_1, tf.float32), step),
                 beta2_power=tf.pow(tf.constant(optimizer.beta_2, tf.float32), step),
-                lr=optimizer.learning_rate.value,
+                lr=tf.cast(optimizer.learning_rate.value, tf.float32),  # of Keras's floatx
                 beta1=optimizer.beta_1,
                 beta2=optimizer.beta_2,
                 epsilon=optimizer.epsilon,
@@ -306,62 +317,60 @@ class Network:
             loss += self._l2 * tf.add_n([tf.reduce_sum(tf.square(each)) for each in kernels])
         n_rows = tf.cast(tf.size(y), tf.float64)
         right = tf.cast(tf.argmax(logits, axis=1) == y, tf.float64)
-        weight = tf.cast(weight, tf.float64)
-        return loss, tf.stack(
-            [n_rows * tf.cast(loss, tf.float64), tf.reduce_sum(right * weight), n_rows, tf.reduce_sum(weight)]
-        )
+        return loss, tf.stack([n_rows * tf.cast(loss, tf.float64), tf.reduce_sum(right), n_rows])
 
 
 def _to_logs(sums: np.ndarray) -> dict[str, float]:
-    """Return mean loss and weighted accuracy of rows from the sums over their batches."""
-    loss, right, n_rows, weight = sums.tolist()
-    return {"loss": loss / n_rows, "accuracy": right / weight}
+    """Return loss and accuracy from their sums over rows; as in Keras, accuracy counts each row as one."""
+    loss, right, n_rows = sums.tolist()
+    return {"loss": loss / n_rows, "accuracy": right / n_rows}
 
 
 class _Shelf:
-    """Where the network of one graph waits for its next fit."""
+    """Where the network of one graph waits for its next fit; who holds the lock has it."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self.lock = threading.Lock()
         self.network: Network | None = None
-        self.is_lent = False
 
 
 _shelves: dict[Architecture, _Shelf] = {}
 _shelves_lock = threading.Lock()
+_this_thread = threading.local()
 
 
 @contextmanager
 def borrow_network(architecture: Architecture) -> Iterator[Network]:
     """Lend the network with the graph of `architecture`, when no other thread is fitting it.
 
-    Threads wait for each other, so that a process has one network of each graph; a fit inside a fit, as a
-    callback may start it, gets one of its own. The last few are kept, up to half a gigabyte of them:
-    TensorFlow never gives back the some megabytes of a graph. One whose fit has failed, or whose model was
-    compiled anew, is not used again.
+    Threads wait for each other, so that a process has one network of each graph. A fit inside a fit, as a
+    callback may start it, never waits, which could be for ever: it gets a network of its own. The last few
+    are kept, up to half a gigabyte of them: TensorFlow never gives back the some megabytes of a graph. One
+    whose fit has failed, or whose model a callback has changed, is not used again.
     """
     graph = architecture.graph
     with _shelves_lock:
         shelf = _shelves.pop(graph, None) or _Shelf()
         _shelves[graph] = shelf  # the last one is the last used
-    with shelf.lock:
-        if shelf.is_lent:
-            yield Network(graph)
-            return
-        shelf.is_lent = True
+    is_inner = getattr(_this_thread, "is_fitting", False)
+    if not shelf.lock.acquire(blocking=not is_inner):
+        yield Network(graph)
+        return
+    try:
+        _this_thread.is_fitting = True
         network, shelf.network = shelf.network or Network(graph), None
-        try:
-            yield network
-            shelf.network = network if network.is_intact else None
-        finally:
-            shelf.is_lent = False
+        yield network
+        shelf.network = network if network.is_intact else None
+    finally:
+        _this_thread.is_fitting = is_inner
+        shelf.lock.release()
     _clear_shelves()
 
 
 def _clear_shelves() -> None:
     """Forget the networks that were not used for longest, above the limits."""
     with _shelves_lock:
-        idle = [graph for graph, shelf in _shelves.items() if not shelf.is_lent]
+        idle = [graph for graph, shelf in _shelves.items() if not shelf.lock.locked()]
         while len(idle) > 1 and (
             len(idle) > _MAX_KEPT or sum(graph.n_bytes for graph in idle) > _MAX_KEPT_BYTES
         ):
