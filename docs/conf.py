@@ -35,6 +35,7 @@ extensions = [
     "fault_table",
     "computed_facts",
     "benchmark_results",
+    "dependencies",
 ]
 exclude_patterns = ["_build", "_templates"]
 templates_path = ["_templates"]
@@ -83,5 +84,15 @@ html_theme_options = {
     "footer_end": [],
 }
 html_sidebars = {
-    page: [] for page in ("index", "getting_started", "report", "benchmarks", "changes", "contributing")
+    page: []
+    for page in (
+        "index",
+        "getting_started",
+        "installation",
+        "report",
+        "benchmarks",
+        "changes",
+        "contributing",
+        "architecture",
+    )
 }

@@ -3,6 +3,8 @@
 import doctest
 import importlib
 import pkgutil
+import re
+import tomllib
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -10,7 +12,8 @@ import pytest
 
 import fishsk
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -28,7 +31,14 @@ def find_docstrings():
 
 
 DOCSTRINGS = find_docstrings()
+TEXTS = [path for path in [*ROOT.glob("*.md"), *DOCS.rglob("*.rst")] if path.name != "CHANGES.md"]
 PAGES = [page for page in sorted(DOCS.rglob("*.rst")) if ">>>" in page.read_text(encoding="utf-8")]
+
+
+def find_named_files(text):
+    """Return what a text names in ``code`` that looks like a file or folder of the repository."""
+    folders = "src|tests|docs|tools|benchmarks|examples"
+    return re.findall(rf"(?<!`)`{{1,2}}((?:{folders})/[\w./-]*)`{{1,2}}(?!`)", text)
 
 
 @pytest.fixture(autouse=True)
@@ -59,3 +69,29 @@ def test_every_public_name_shows_an_example():
     public = [getattr(fishsk, name) for name in fishsk.__all__ if name != "datasets"]
     public += [getattr(fishsk.datasets, name) for name in fishsk.datasets.__all__]
     assert {f"{thing.__module__}.{thing.__name__}" for thing in public} <= set(DOCSTRINGS)
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in TEXTS if path.name != "CHANGES.md"], ids=lambda path: path.name
+)
+def test_files_that_a_page_names_exist(path):
+    named = find_named_files(path.read_text(encoding="utf-8"))
+    built = ("docs/_build", "docs/auto_examples")
+    assert [name for name in named if not name.startswith(built) and not (ROOT / name).exists()] == []
+
+
+def test_contributing_draws_the_rooms_as_the_contract_has_them():
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    contract = next(each for each in tools["importlinter"]["contracts"] if each["id"] == "rooms")
+    drawing = re.search(
+        r"```text\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    rooms = [re.split(r" {2,}", line)[0].strip() for line in drawing[1].splitlines()]
+    assert rooms == contract["layers"]
+
+
+def test_the_installation_page_says_what_each_dependency_is_for():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = [re.match(r"[\w-]+", line)[0] for line in project["dependencies"]]
+    page = (DOCS / "installation.rst").read_text(encoding="utf-8").partition(".. dependency-table::")[2]
+    assert re.findall(r"^   ([\w-]+): ", page, re.MULTILINE) == needed
