@@ -61,7 +61,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "image_srcset": ["2x"],
     "capture_repr": ("_repr_html_",),
-    "min_reported_time": 1,
+    "write_computation_times": False,
     "remove_config_comments": True,
     "show_signature": False,
 }
