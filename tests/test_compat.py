@@ -22,19 +22,12 @@ PACKAGES = ("keras", "optuna", "scikeras", "sklearn", "tensorflow")
 MODULES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-def make_adam():
-    adam = keras.optimizers.Adam()
-    adam.build([keras.Variable([0.0])])
-    return adam
-
-
 # Private attributes that fishsk reads, calls or overrides, by what must have them.
 ATTRIBUTES = {
     "keras.callbacks.Callback": (keras.callbacks.Callback, ["_model"]),
-    "keras.optimizers.Adam": (make_adam, ["_get_variable_index", "_momentums", "_velocities"]),
     "optuna.study.Study": (optuna.create_study, ["_storage", "_study_id"]),
     "optuna.trial.Trial": (lambda: optuna.create_study().ask(), ["_trial_id"]),
-    "sklearn.base.BaseEstimator": (BaseEstimator, ["_get_param_names", "_validate_params"]),
+    "sklearn.base.BaseEstimator": (BaseEstimator, ["_validate_params"]),
     "sklearn.pipeline.Pipeline": (lambda: Pipeline([]), ["_validate_steps"]),
     "sklearn.callback.CallbackSupportMixin": (lambda: CallbackSupportMixin, ["_init_callback_context"]),
     "sklearn.model_selection._search.BaseSearchCV": (
@@ -58,12 +51,6 @@ LISTED = {name for _, names in ATTRIBUTES.values() for name in names}
 # Private names of other packages stand in `_compat`, those of scikeras in `head/_scikeras.py`; what a class
 # inherits it may use where it is. These stand elsewhere still; the table only shrinks.
 ELSEWHERE = {
-    "head/_training.py": {
-        "_model",
-        "scikeras._utils.route_params",
-        "scikeras._utils.try_to_convert_strings_to_classes",
-        "scikeras._utils.unflatten_params",
-    },
     "persistence/_steps.py": {"_validate_params", "_validate_steps"},
     "search/_search.py": {"_scorers", "_storage"},
     "search/_study.py": {"_storage", "_study_id"},
@@ -115,17 +102,14 @@ def list_imports(module):
     return names
 
 
+def find_room(module):
+    return module.removesuffix(".py").partition("/")[0]
+
+
 def list_reachable(module):
-    """Return where an object's private names may come from: here, imported siblings, other rooms in use."""
-    room = module.partition("/")[0]
-    parts = [name.split(".") for name in list_imports(module) if name.startswith("fishsk.")]
-    siblings = {f"{room}/{names[2]}.py" for names in parts if names[1] == room}
-    rooms = {names[1] for names in parts} - {room}
-    return [
-        other
-        for other in MODULES
-        if other in {module, *siblings} or other.removesuffix(".py").partition("/")[0] in rooms
-    ]
+    """Return where an object's private names may come from: this room, and the rooms that are imported."""
+    rooms = {name.split(".")[1] for name in list_imports(module) if name.startswith("fishsk.")}
+    return [other for other in MODULES if find_room(other) in rooms | {find_room(module)}]
 
 
 def list_private_imports(module):
