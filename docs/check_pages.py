@@ -41,6 +41,9 @@ def find_faults(browser, site: Path) -> list[tuple[str, int, str]]:
 
 def main(site: str) -> int:
     """Print the faults of a site, and return the exit code."""
+    if not Path(site, "index.html").is_file():
+        print(f"{site!r} must be a built site with an index.html: run sphinx-build first.")
+        return 1
     chromium = shutil.which("chromium")
     if chromium is None:
         print("The pages' widths were not checked: that needs Chromium (apt-get install chromium).")
