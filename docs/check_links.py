@@ -1,9 +1,10 @@
-"""Check the links and anchors inside a built site: ``python docs/check_links.py docs/_build/html``.
+"""Check the links and the pictures inside a built site: ``python docs/check_links.py docs/_build/html``.
 
-Prints each dead one with the page that holds it, and exits with 1 if there is any. Links that leave the site
-are not followed.
+Prints each dead link, each picture without a description and each raw citation key, with the
+page that holds it, and exits with 1 if there is any. Links that leave the site are not followed.
 """
 
+import re
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,9 +18,12 @@ class _Page(HTMLParser):
         super().__init__()
         self.links: set[str] = set()
         self.anchors = {"", "top"}
+        self.unnamed: set[str] = set()
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
+        if tag == "img" and not is_description(dict(attrs).get("alt"), dict(attrs).get("src") or ""):
+            self.unnamed.add(dict(attrs).get("src") or "")
         for name, value in attrs:
             if name == "id" or (tag == "a" and name == "name"):
                 self.anchors.add(value)
@@ -27,6 +31,29 @@ class _Page(HTMLParser):
                 self.links.add(value)
             elif name == "srcset" and value:
                 self.links.update(part.split()[0] for part in value.split(","))
+
+
+def is_description(alt: str | None, source: str) -> bool:
+    """Return whether an alternative text says more than the file's name; an empty one marks decoration."""
+    return alt is not None and (not alt or alt.replace(" ", "_") not in Path(source).stem)
+
+
+def find_unnamed_pictures(site: Path) -> list[tuple[str, str]]:
+    """Return (page, picture) of each picture that a screen reader can say nothing about."""
+    return [
+        (path.relative_to(site).as_posix(), source)
+        for path in _list_pages(site)
+        for source in sorted(_Page(path.read_text(encoding="utf-8")).unnamed)
+    ]
+
+
+def find_raw_citations(site: Path) -> list[tuple[str, str]]:
+    """Return (page, key) of each citation shown by numpydoc's key instead of its number."""
+    return [
+        (path.relative_to(site).as_posix(), key)
+        for path in _list_pages(site)
+        for key in re.findall(r"\[R[0-9a-f]{8,}-\d+\]", path.read_text(encoding="utf-8"))
+    ]
 
 
 def find_dead_links(site: Path) -> list[tuple[str, str]]:
@@ -54,15 +81,23 @@ def _list_pages(site: Path) -> list[Path]:
 
 
 def main(site: str) -> int:
-    """Print the dead links of a site, and return the exit code."""
+    """Print what is wrong with a site, and return the exit code."""
     if not Path(site, "index.html").is_file():
         print(f"{site!r} must be a built site with an index.html: run sphinx-build first.")
         return 1
-    dead = find_dead_links(Path(site))
-    for page, link in dead:
-        print(f"{page}: {link}")
-    print(f"{len(dead)} dead links in {len(_list_pages(Path(site)))} pages")
-    return 1 if dead else 0
+    checks = {
+        "dead links": find_dead_links,
+        "pictures without a description": find_unnamed_pictures,
+        "raw citation keys": find_raw_citations,
+    }
+    n_wrong = 0
+    for name, find in checks.items():
+        wrong = find(Path(site))
+        for page, what in wrong:
+            print(f"{page}: {what}")
+        print(f"{len(wrong)} {name} in {len(_list_pages(Path(site)))} pages")
+        n_wrong += len(wrong)
+    return 1 if n_wrong else 0
 
 
 if __name__ == "__main__":

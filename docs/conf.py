@@ -35,6 +35,7 @@ extensions = [
     "fault_table",
     "computed_facts",
     "benchmark_results",
+    "dependencies",
 ]
 exclude_patterns = ["_build", "_templates"]
 templates_path = ["_templates"]
@@ -60,7 +61,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "image_srcset": ["2x"],
     "capture_repr": ("_repr_html_",),
-    "min_reported_time": 1,
+    "write_computation_times": False,
     "remove_config_comments": True,
     "show_signature": False,
 }
@@ -83,5 +84,15 @@ html_theme_options = {
     "footer_end": [],
 }
 html_sidebars = {
-    page: [] for page in ("index", "getting_started", "report", "benchmarks", "changes", "contributing")
+    page: []
+    for page in (
+        "index",
+        "getting_started",
+        "installation",
+        "report",
+        "benchmarks",
+        "changes",
+        "contributing",
+        "architecture",
+    )
 }

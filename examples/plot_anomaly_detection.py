@@ -99,9 +99,10 @@ for (plate_ax, map_ax), plate in zip(below.subplots(2, 8).T, shown, strict=True)
     map_ax.set_axis_off()
 
 # %%
-# **Conclusion.** A frozen network and a nearest-neighbour search make an inspection station without a
-# single photograph of a defect, and they show where it is. Faint, wide stains are the hardest here; which
-# layer sees your defects is to be tried with the few defective parts that you have.
+# **Conclusion.** A frozen network and a nearest-neighbor search make an inspection station without a
+# single photograph of a defect. Where a plate is scratched or dented, the maps show the place. Faint, wide
+# stains are hardly found, and their maps stay blank. Try which layer sees your defects, with the few
+# defective parts that you have.
 #
 # .. [1] K. Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022,
 #    https://arxiv.org/abs/2106.08265

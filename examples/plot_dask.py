@@ -3,7 +3,8 @@ Scaling out on Dask
 ===================
 
 A dask array of images goes in, a dask array of features comes out. Nothing is computed before it is asked
-for, and then only the blocks that are needed: on this machine or on a cluster, with the same lines.
+for, and then only the blocks that are needed: on this machine or on a cluster, with the same lines. Dask is
+an extra: ``python -m pip install ".[dask]"``.
 """
 
 # %%

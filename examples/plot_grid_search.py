@@ -55,6 +55,6 @@ right.set(title="Images", xlim=(0, 1.25 * asked), xticks=[0, 4_000, 8_000, 12_00
 right.invert_yaxis()
 
 # %%
-# **Conclusion.** One pass an image, whatever the number of candidates and folds: rows are kept by the
+# **Conclusion.** One pass for each image, whatever the number of candidates and folds: rows are kept by the
 # content of the image, so a fold's images are known from the other folds. A new setting of the
 # *features*, such as ``features__pooling``, would cost one more pass.

@@ -2,7 +2,7 @@
 Your own image folder
 =====================
 
-Photographs lie in one folder a class. Some of the files are broken, as files are. We train on the paths,
+Photographs lie in one folder per class. Some of the files are broken, as files are. We train on the paths,
 test, and look at the mistakes, with the file names at hand.
 """
 

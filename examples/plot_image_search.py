@@ -8,7 +8,7 @@ Show an image, get the ones most like it. No training at all: the features are t
 # %%
 # The index
 # ---------
-# Neighbours in cosine distance. Averaged maps do not mind where in the image a fish is, ``mirror`` not
+# Neighbors in cosine distance. Averaged maps do not mind where in the image a fish is, ``mirror`` not
 # which way it looks, and the scaler makes the columns comparable.
 
 import matplotlib.pyplot as plt
@@ -34,16 +34,16 @@ distances, found = index.kneighbors(features[queries])
 # %%
 # The five nearest
 # ----------------
-# A frame marks the neighbours of another kind than the query.
+# A frame marks the neighbors of another kind than the query.
 
 figure, axes = plt.subplots(5, 6, figsize=(8, 7), layout="constrained")
 for row, query in zip(axes, queries, strict=True):
     row[0].imshow(X[query])
     row[0].set_title(f"query: {names[y[query]]}", fontsize=9)
-    for ax, neighbour, distance in zip(row[1:], collection[found[query]], distances[query], strict=True):
-        ax.imshow(X[neighbour])
-        ax.set_title(f"{names[y[neighbour]]} {distance:.2f}", fontsize=9)
-        if y[neighbour] != y[query]:
+    for ax, neighbor, distance in zip(row[1:], collection[found[query]], distances[query], strict=True):
+        ax.imshow(X[neighbor])
+        ax.set_title(f"{names[y[neighbor]]} {distance:.2f}", fontsize=9)
+        if y[neighbor] != y[query]:
             ax.spines[:].set(color="C1", linewidth=3)
 for ax in axes.flat:
     ax.set(xticks=[], yticks=[])
@@ -51,7 +51,7 @@ for ax in axes.flat:
 # %%
 # Is it better than comparing pixels?
 # -----------------------------------
-# The share of the five neighbours that are of the query's kind, over the whole collection.
+# The share of the five neighbors that are of the query's kind, over the whole collection.
 
 
 def precision_at_5(features):

@@ -17,7 +17,6 @@ gives the commands for the original.
 
 import time
 
-import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.model_selection import train_test_split
 
@@ -92,6 +91,7 @@ for words, head in {"to the end": mended["head"], "early stopping": cured["head"
 from fishsk import TrainingCurveDisplay
 
 display = TrainingCurveDisplay.from_estimator(mended)
+display.figure_.suptitle("The report's network, trained to the end")
 
 # %%
 # Its confusion matrix
@@ -100,8 +100,9 @@ display = TrainingCurveDisplay.from_estimator(mended)
 
 from sklearn.metrics import ConfusionMatrixDisplay
 
-ConfusionMatrixDisplay.from_estimator(mended, X_test, y_test, cmap="Blues", xticks_rotation=30)
-plt.tight_layout()
+display = ConfusionMatrixDisplay.from_estimator(mended, X_test, y_test, cmap="Blues", xticks_rotation=30)
+display.ax_.set_title("Test images by true and predicted class")
+display.figure_.tight_layout()
 
 # %%
 # Its grid of predictions

@@ -55,6 +55,7 @@ import matplotlib.pyplot as plt
 from fishsk import TrainingCurveDisplay
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5.5), layout="constrained")
+figure.suptitle("The same head without restraint (left), with dropout and early stopping (right)")
 for ax, head in ((left, free), (right, restrained)):
     TrainingCurveDisplay.from_estimator(head, ax=ax)
 

@@ -3,14 +3,20 @@
 import doctest
 import importlib
 import pkgutil
+import re
+import runpy
+import textwrap
+import tomllib
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
+from PIL import Image
 
 import fishsk
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -28,7 +34,14 @@ def find_docstrings():
 
 
 DOCSTRINGS = find_docstrings()
+TEXTS = [path for path in [*ROOT.glob("*.md"), *DOCS.rglob("*.rst")] if path.name != "CHANGES.md"]
 PAGES = [page for page in sorted(DOCS.rglob("*.rst")) if ">>>" in page.read_text(encoding="utf-8")]
+
+
+def find_named_files(text):
+    """Return what a text names in ``code`` that looks like a file or folder of the repository."""
+    folders = "src|tests|docs|tools|benchmarks|examples"
+    return re.findall(rf"(?<!`)`{{1,2}}((?:{folders})/[\w./-]*)`{{1,2}}(?!`)", text)
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +68,78 @@ def test_pages(page):
     run(doctest.DocTestParser().get_doctest(text, {}, page.stem, str(page), 0))
 
 
+def test_the_programs_of_getting_started_run_on_files_of_any_kind(tmp_path, capsys):
+    X, y = fishsk.datasets.make_fish_images(60, random_state=0)
+    for index, (image, label) in enumerate(zip(X, y, strict=True)):
+        suffix = ("jpg", "png", "PNG")[index % 3]
+        for path in (tmp_path / f"photos/{label}/{index}.{suffix}", tmp_path / f"unknown/{index}.{suffix}"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(path)
+    page = (DOCS / "getting_started.rst").read_text(encoding="utf-8")
+    for name in ("train.py", "use.py"):
+        code = re.search(rf":caption: {name}\n\n((?: {{3}}.*\n|\n)+)", page)[1]
+        (tmp_path / name).write_text(textwrap.dedent(code), encoding="utf-8")
+        runpy.run_path(str(tmp_path / name), run_name="__main__")
+    assert len(re.findall(r"^unknown/\d+\.(?:jpg|png|PNG) \d$", capsys.readouterr().out, re.MULTILINE)) == 60
+
+
 def test_every_public_name_shows_an_example():
     public = [getattr(fishsk, name) for name in fishsk.__all__ if name != "datasets"]
     public += [getattr(fishsk.datasets, name) for name in fishsk.datasets.__all__]
     assert {f"{thing.__module__}.{thing.__name__}" for thing in public} <= set(DOCSTRINGS)
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in TEXTS if path.name != "CHANGES.md"], ids=lambda path: path.name
+)
+def test_files_that_a_page_names_exist(path):
+    named = find_named_files(path.read_text(encoding="utf-8"))
+    built = ("docs/_build", "docs/auto_examples")
+    assert [name for name in named if not name.startswith(built) and not (ROOT / name).exists()] == []
+
+
+def test_contributing_draws_the_rooms_as_the_contract_has_them():
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    contract = next(each for each in tools["importlinter"]["contracts"] if each["id"] == "rooms")
+    drawing = re.search(
+        r"```text\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    rooms = [re.split(r" {2,}", line)[0].strip() for line in drawing[1].splitlines()]
+    assert rooms == contract["layers"]
+
+
+def test_the_installation_page_says_what_each_dependency_is_for():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = [re.match(r"[\w-]+", line)[0] for line in project["dependencies"]]
+    page = (DOCS / "installation.rst").read_text(encoding="utf-8").partition(".. dependency-table::")[2]
+    assert re.findall(r"^   ([\w-]+): ", page, re.MULTILINE) == needed
+
+
+@pytest.fixture
+def check_links(tmp_path):
+    """Return a function that checks a site of one page, with what `docs/check_links.py` finds in it."""
+    functions = runpy.run_path(str(DOCS / "check_links.py"))
+
+    def check(html):
+        (tmp_path / "index.html").write_text(html, encoding="utf-8")
+        return {name: functions[name](tmp_path) for name in functions if name.startswith("find_")}
+
+    return check
+
+
+@pytest.mark.parametrize(
+    ("html", "finder"),
+    [
+        ('<a href="nowhere.html">here</a>', "find_dead_links"),
+        ('<img src="sphx_glr_plot_classifiers_001.png" alt="plot classifiers">', "find_unnamed_pictures"),
+        ("<img src='fish.png'>", "find_unnamed_pictures"),
+        ("<p>VGG16 [R8044cb054baf-1]</p>", "find_raw_citations"),
+    ],
+)
+def test_what_is_wrong_with_a_built_page_is_found(check_links, html, finder):
+    assert check_links(html)[finder]
+
+
+def test_a_built_page_without_faults_passes(check_links):
+    found = check_links('<p id="a"><a href="#a">[1]</a><img src="index.html" alt="A grid of fish"></p>')
+    assert not any(found.values())

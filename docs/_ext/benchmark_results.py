@@ -5,31 +5,52 @@ from pathlib import Path
 
 from sphinx.util.docutils import SphinxDirective
 
+HEADINGS = {
+    "bench_cures": "The report's recipe, cured",
+    "bench_dask": "Dask workers",
+    "bench_features": "Features",
+    "bench_head": "Training a head",
+    "bench_peers": "torch and embetter",
+    "bench_report": "The report's program",
+    "bench_search": "A grid search",
+    "bench_tuning": "Tuning with Optuna",
+}
+
 
 class BenchmarkResults(SphinxDirective):
-    """The tables of benchmarks/results/bench_*.json, one section a program."""
+    """The tables of benchmarks/results/bench_*.json: a section for each program, or those of one program."""
+
+    optional_arguments = 1  # the program's name, without its suffix
 
     def run(self):
         """Return the sections' nodes, or a sentence where nothing has been measured."""
         folder = Path(self.env.srcdir).parent / "benchmarks" / "results"
         self.env.note_reread()  # results may appear while this page does not change
         lines = []
-        for path in sorted(folder.glob("bench_*.json")):
+        for path in sorted(folder.glob(f"{(self.arguments or ['bench_*'])[0]}.json")):
             if not path.stem.endswith(".quick"):
-                lines += _describe(json.loads(path.read_text(encoding="utf-8")))
+                document = json.loads(path.read_text(encoding="utf-8"))
+                lines += _describe(document) if self.arguments else _head(document) + _describe(document)
         if not lines:
             lines = ["No results are kept in this copy of the source: run the programs."]
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
+
+
+def _head(document: dict) -> list[str]:
+    name = document["benchmark"]
+    heading = HEADINGS.get(name, name)
+    title = _escape(document["title"])
+    return ["", heading, "-" * len(heading), "", f"{title} (``benchmarks/{name}.py``)", ""]
 
 
 def _describe(document: dict) -> list[str]:
     machine = document["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     load = machine["load_average"][0], document["load_average_at_end"][0]
-    lines = ["", document["benchmark"], "-" * len(document["benchmark"]), "", _escape(document["title"]), ""]
+    lines = []
     for table in document["tables"]:
         lines += _list_table(table["title"], table["rows"])
-    lines += [line for note in document["notes"] for line in (_escape(note), "")]
+    lines += [line for note in document["notes"] for line in (_escape(note.strip()), "")]
     return [
         *lines,
         _escape(

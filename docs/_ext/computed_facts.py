@@ -2,13 +2,16 @@
 
 import argparse
 import os
+from pathlib import Path
 
 from sphinx.util.docutils import SphinxDirective
 
-from fishsk import VGG16FeatureTransformer, make_fish_pipeline
+from fishsk import VGG16FeatureTransformer, features, make_fish_pipeline
 from fishsk.cli._main import _build_parser
 from fishsk.features._backbone import CONVOLUTIONS, LAYERS
 from fishsk.features._weights import resolve_weights
+
+SHIPPED = Path(features.__file__).parent / "weights" / "cifar95.safetensors"
 
 
 class CommandHelp(SphinxDirective):
@@ -35,14 +38,14 @@ class WeightsFacts(SphinxDirective):
             "Channels of the five blocks": lambda w: ", ".join(map(str, w.widths)),
             "Parameters of the 13 convolutions": lambda w: f"{count_parameters(w) / 1e6:.2f} million",
             "Work for an image at that size": lambda w: f"{2 * count_multiplications(w) / 1e9:.3g} GFLOP",
-            "Features, default recipe": lambda w: f"{count_features(w.name):,}",
+            "Features, default recipe": lambda w: f"{count_features(names[w]):,}",
         }
-        weights = [resolve_weights(name) for name in ("cifar95", "imagenet")]
+        names = {resolve_weights(name): name for name in ("cifar95", "imagenet")}
         lines = [".. list-table::", "   :header-rows: 1", "   :stub-columns: 1", ""]
         lines += ["   * -", "     - ``cifar95``", "     - ``imagenet``"]
         for title, count in rows.items():
-            lines += [f"   * - {title}", *(f"     - {count(each)}" for each in weights)]
-        size = weights[0].path.stat().st_size / 1e6
+            lines += [f"   * - {title}", *(f"     - {count(each)}" for each in names)]
+        size = SHIPPED.stat().st_size / 1e6
         lines += [
             "   * - Where they are",
             f"     - in the package, {size:.1f} MB",

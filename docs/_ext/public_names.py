@@ -1,5 +1,8 @@
-"""Check that the API reference holds every public name."""
+"""Check that the API reference holds every public name, and keep its summaries free of citations."""
 
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.ext.autosummary import autosummary_table
 from sphinx.util import logging
 
 import fishsk
@@ -29,7 +32,20 @@ def check_public_names(app, env):
             logger.warning("docs/api/index.rst must list %s, which is public.", name)
 
 
+def drop_citations(app, doctree):
+    """Take citations out of the tables of the API reference, where numpydoc's long keys would show."""
+    for table in doctree.findall(autosummary_table):
+        for reference in list(table.findall(addnodes.pending_xref)):
+            if reference.get("refdomain") == "citation":
+                siblings = reference.parent.children
+                before = siblings[siblings.index(reference) - 1]
+                if isinstance(before, nodes.Text):
+                    reference.parent.replace(before, nodes.Text(before.rstrip()))
+                reference.parent.remove(reference)
+
+
 def setup(app):
-    """Register the check with Sphinx."""
+    """Register both with Sphinx."""
+    app.connect("doctree-read", drop_citations)
     app.connect("env-check-consistency", check_public_names)
     return {"parallel_read_safe": True}

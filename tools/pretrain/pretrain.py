@@ -95,7 +95,7 @@ class Backbone(nn.Module):
                 channels = width
 
     def forward(self, x):
-        """Return the features of normalised images."""
+        """Return the features of normalized images."""
         for block, n_convs in enumerate(CONVS, 1):
             for i in range(1, n_convs + 1):
                 name = f"block{block}_conv{i}"
@@ -173,7 +173,7 @@ def export(backbone, widths, mean, std, path):
 
 
 def augment(images, config, rng):
-    """Mirror, shift, zoom and recolour a batch of normalised images, each in its own way.
+    """Mirror, shift, zoom and recolor a batch of normalized images, each in its own way.
 
     All geometry is one bilinear sampling; images that are not zoomed move by whole pixels, so nothing blurs.
     """
@@ -194,8 +194,8 @@ def augment(images, config, rng):
     theta[:, :, 2] = shift * 2 / size
     grid = F.affine_grid(theta, (n, 3, size, size), align_corners=False)
     images = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-    if config["colour_prob"]:
-        amount = config["colour"] * (uniform(0, 1) < config["colour_prob"])[:, None, None, None]
+    if config["color_prob"]:
+        amount = config["color"] * (uniform(0, 1) < config["color_prob"])[:, None, None, None]
         gray = images.mean(1, keepdim=True)
         images = gray + (images - gray) * (1 + amount * uniform(-1, 1, 1, 1, 1))
         mean = images.mean((1, 2, 3), keepdim=True)
