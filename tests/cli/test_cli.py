@@ -9,7 +9,7 @@ import sys
 import pytest
 from PIL import Image
 
-import fishsk.cli._demo
+import fishsk.cli._fish
 from fishsk.cli._main import main
 from fishsk.datasets import FISH_NAMES, make_fish_images
 
@@ -99,7 +99,7 @@ def test_the_demo_without_real_fish_says_so_first(capsys, tmp_path):
 
 
 def test_the_demo_goes_on_without_a_network(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(fishsk.cli._demo, "_N_DRAWN", 60)
+    monkeypatch.setattr(fishsk.cli._fish, "_N_DRAWN", 60)
     assert main(["demo", "--output", str(tmp_path)]) == 0
     assert "SYNTHETIC fish" in capsys.readouterr().out.splitlines()[0]
 
