@@ -44,9 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = build_parser().parse_args(argv)
     arguments.command_line = shlex.join(["python", "-m", "fishsk", *argv])
-    log = logging.StreamHandler()
-    log.setLevel(logging.WARNING)
-    logging.basicConfig(format="%(message)s", handlers=[log])
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
         return _run(arguments)
     except KeyboardInterrupt:
