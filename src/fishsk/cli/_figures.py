@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from optuna.trial import FrozenTrial
 
-_N_FOR_IMPORTANCES = 10  # finished trials; a forest fitted to fewer tells noise
+N_FOR_IMPORTANCES = 10  # finished trials; a forest fitted to fewer tells noise
 
 
 def save_figures(folder: Path, evaluation: Evaluation, images: Any, estimator: Any) -> list[Path]:
@@ -82,7 +82,7 @@ def save_study_figures(folder: Path, study: optuna.Study) -> list[Path]:
     if not finished:
         return []
     figures = {"history.png": _draw_history(trials, finished), "parameters.png": _draw_parameters(finished)}
-    if len(finished) >= _N_FOR_IMPORTANCES and len({trial.value for trial in finished}) > 1:
+    if len(finished) >= N_FOR_IMPORTANCES and len({trial.value for trial in finished}) > 1:
         figures["importances.png"] = _draw_importances(study, len(finished))
     return _save(folder, figures)
 
@@ -136,7 +136,7 @@ def _draw_parameters(finished: list[FrozenTrial]) -> Figure:
             choices = [str(choice) for choice in distribution.choices]
             values = [choices.index(str(value)) for value in values]
             ax.set_xticks(range(len(choices)), choices)
-            ax.margins(x=0.15)
+            ax.set_xlim(-0.5, len(choices) - 0.5)
         elif distribution.log:
             ax.set_xscale("log")
         ax.plot(values, [trial.values[0] for trial in tried], "o", color="C0", alpha=0.7)

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
 
     from fishsk._pipeline import make_fish_pipeline
     from fishsk.cli._features import extract_features
-    from fishsk.cli._figures import save_study_figures
+    from fishsk.cli._figures import N_FOR_IMPORTANCES, save_study_figures
     from fishsk.persistence import save_pipeline
     from fishsk.search import OptunaSearchCV, default_search_space
 
@@ -89,5 +89,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         screen.say(f"  {name} = {value!r}")
     write_or_keep(model, lambda path: save_pipeline(search.best_estimator_, path))
     screen.fact("Model", str(model), model=model)
-    screen.figures(save_study_figures(output, search.study_))
+    written = save_study_figures(output, search.study_)
+    screen.figures(written)
+    if output / "importances.png" not in written:
+        screen.say(f"No importances: they need {N_FOR_IMPORTANCES} finished trials whose accuracies differ.")
     screen.show_seconds()
