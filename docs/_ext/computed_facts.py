@@ -7,7 +7,7 @@ from pathlib import Path
 from sphinx.util.docutils import SphinxDirective
 
 from fishsk import VGG16FeatureTransformer, features, make_fish_pipeline
-from fishsk.cli._main import _build_parser
+from fishsk.cli import build_parser
 from fishsk.features._backbone import CONVOLUTIONS, LAYERS
 from fishsk.features._weights import resolve_weights
 
@@ -20,7 +20,7 @@ class CommandHelp(SphinxDirective):
     def run(self):
         """Return a section a command."""
         os.environ["COLUMNS"] = "88"
-        parser = _build_parser()
+        parser = build_parser()
         (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
         lines = _literal(parser.format_help())
         for name, command in commands.choices.items():

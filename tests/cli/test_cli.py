@@ -9,34 +9,9 @@ import sys
 import pytest
 from PIL import Image
 
-import fishsk.cli._demo
-from fishsk.cli._main import main
-from fishsk.datasets import FISH_NAMES, make_fish_images
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    """Return a folder of one folder a class, as a user has it."""
-    folder = tmp_path_factory.mktemp("my photos")
-    X, y = make_fish_images(60, random_state=0)
-    for index, (image, label) in enumerate(zip(X, y, strict=True)):
-        path = folder / FISH_NAMES[label] / f"{index}.png"
-        path.parent.mkdir(exist_ok=True)
-        Image.fromarray(image).save(path)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def model(photos, tmp_path_factory):
-    """Return the file of a model that ``fit`` has saved."""
-    path = tmp_path_factory.mktemp("model") / "fish.fishsk"
-    assert main(["fit", str(photos), "--model", str(path), "--set", "head__epochs=3"]) == 0
-    return path
-
-
-@pytest.fixture(autouse=True)
-def no_network(monkeypatch):
-    monkeypatch.setattr("fishsk.datasets._cifar100._BASE_URL", "http://127.0.0.1:9/")
+import fishsk.cli._fish
+from fishsk.cli import main
+from fishsk.datasets import FISH_NAMES
 
 
 def test_help_teaches_by_example(capsys):
@@ -99,7 +74,7 @@ def test_the_demo_without_real_fish_says_so_first(capsys, tmp_path):
 
 
 def test_the_demo_goes_on_without_a_network(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(fishsk.cli._demo, "_N_DRAWN", 60)
+    monkeypatch.setattr(fishsk.cli._fish, "_N_DRAWN", 60)
     assert main(["demo", "--output", str(tmp_path)]) == 0
     assert "SYNTHETIC fish" in capsys.readouterr().out.splitlines()[0]
 

@@ -291,9 +291,9 @@ def stall_in_the_middle(request):
     request.wait(30)
 
 
-@pytest.mark.parametrize("behaviour", [stall, stall_in_the_middle])
-def test_fault_36_a_stalled_server_is_given_up_and_help_is_offered(tmp_path, serve, behaviour):
-    server = serve(behaviour)
+@pytest.mark.parametrize("behavior", [stall, stall_in_the_middle])
+def test_fault_36_a_stalled_server_is_given_up_and_help_is_offered(tmp_path, serve, behavior):
+    server = serve(behavior)
     start = time.monotonic()
     with pytest.raises(OSError, match=r"nothing came for 0.4 seconds(.|\n)*FISHSK_DATA.*make_fish_images"):
         fetch_fish(data_home=tmp_path, timeout=0.4)
@@ -413,7 +413,7 @@ def test_the_development_copy_has_400_and_100_images_a_class(shared_dir, monkeyp
 def test_the_development_copy_looks_like_photographs_of_fish(shared_dir):
     images, target = fetch_cifar100_fish(subset="test", data_home=shared_dir, return_X_y=True)
     rows = images[:, :, :-1].ravel().astype(float), images[:, :, 1:].ravel().astype(float)
-    assert np.corrcoef(*rows)[0, 1] > 0.9  # neighbours are alike: the planes are cut where they should be
+    assert np.corrcoef(*rows)[0, 1] > 0.9  # neighbors are alike: the planes are cut where they should be
     red_over_blue = [
         (images[target == k, ..., 0].mean() - images[target == k, ..., 2].mean()) for k in range(5)
     ]

@@ -76,15 +76,15 @@ def test_parameters_out_of_range_are_refused(params, message):
 
 
 def edges(X):
-    """Return histograms of the directions of edges in 4 x 4 cells of each image, and the cells' colours."""
+    """Return histograms of the directions of edges in 4 x 4 cells of each image, and the cells' colors."""
     down, across = np.gradient(X.astype(np.float32), axis=(1, 2))
     strength = np.hypot(down, across)
     channel = strength.argmax(axis=3, keepdims=True)
     strength, down, across = (np.take_along_axis(a, channel, axis=3) for a in (strength, down, across))
     direction = (np.arctan2(down, across) % np.pi * (9 / np.pi)).astype(int) % 9
     bins = strength * np.eye(9)[direction[..., 0]]
-    histograms, colours = (a.reshape(-1, 4, 8, 4, 8, a.shape[3]).sum(axis=(2, 4)) for a in (bins, X))
-    features = [a.reshape(len(X), -1) for a in (histograms, colours)]
+    histograms, colors = (a.reshape(-1, 4, 8, 4, 8, a.shape[3]).sum(axis=(2, 4)) for a in (bins, X))
+    features = [a.reshape(len(X), -1) for a in (histograms, colors)]
     return np.hstack([np.sqrt(features[0] / np.linalg.norm(features[0], axis=1, keepdims=True)), features[1]])
 
 

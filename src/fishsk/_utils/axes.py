@@ -46,7 +46,7 @@ def _add_subplots(figure: Any, grid: Any) -> np.ndarray:
 
 
 def palette(axes: Any) -> tuple[str, str]:
-    """Return the two colours of a figure that stand out on its ground."""
+    """Return the two colors of a figure that stand out on its ground."""
     from matplotlib.colors import to_rgb
 
     return _ON_LIGHT if np.mean(to_rgb(axes.figure.get_facecolor())) > 0.5 else _ON_DARK

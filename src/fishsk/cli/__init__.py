@@ -1,5 +1,5 @@
-"""The command line, ``python -m fishsk``: one file a command; nothing imports it."""
+"""The command line, ``python -m fishsk``: one file a command, in ``commands``; nothing imports it."""
 
-from fishsk.cli._main import main
+from fishsk.cli._main import build_parser, main
 
-__all__ = ["main"]
+__all__ = ["build_parser", "main"]

@@ -117,7 +117,7 @@ def load_image_folder(path, *, on_error="raise", return_X_y=False):
         labels += [label] * len(found)
     warn_of_links(links, stacklevel=3)
 
-    errors = _find_errors(paths)
+    errors = find_errors(paths)
     bad = [error for error in errors if error is not None]
     report = "\n".join([f"{len(bad)} of {len(paths)} images cannot be read:", *bad])
     if bad and (on_error == "raise" or len(bad) == len(paths)):
@@ -186,7 +186,7 @@ def _visible(folder: Path | str) -> list[os.DirEntry]:
         return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda e: e.name)
 
 
-def _find_errors(paths: list[str]) -> list[str | None]:
+def find_errors(paths: list[str]) -> list[str | None]:
     """Return why each of the files cannot be read as an image, or None where it can."""
 
     def find_error(path: str) -> str | None:

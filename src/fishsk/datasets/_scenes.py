@@ -17,15 +17,15 @@ def fixed_point(points: np.ndarray) -> np.ndarray:
     return np.rint(points * 16).astype(np.int32)
 
 
-def fill(canvas: np.ndarray, points: np.ndarray, colour) -> None:
-    """Fill an outline of pixel coordinates; OpenCV clips the colour."""
-    colour = colour.tolist() if isinstance(colour, np.ndarray) else colour
-    cv2.fillPoly(canvas, [fixed_point(points)], colour, cv2.LINE_AA, 4)
+def fill(canvas: np.ndarray, points: np.ndarray, color) -> None:
+    """Fill an outline of pixel coordinates; OpenCV clips the color."""
+    color = color.tolist() if isinstance(color, np.ndarray) else color
+    cv2.fillPoly(canvas, [fixed_point(points)], color, cv2.LINE_AA, 4)
 
 
-def _blend(height: int, width: int, colours, rng: RandomState, spread: float) -> np.ndarray:
-    """Return a soft field that runs from the first colour, on top, to the last one, below."""
-    field = np.array(colours, dtype=float)[:, np.newaxis] + rng.normal(0, spread, (len(colours), 3, 1))
+def _blend(height: int, width: int, colors, rng: RandomState, spread: float) -> np.ndarray:
+    """Return a soft field that runs from the first color, on top, to the last one, below."""
+    field = np.array(colors, dtype=float)[:, np.newaxis] + rng.normal(0, spread, (len(colors), 3, 1))
     return cv2.resize(field.clip(0, 255).astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
@@ -106,7 +106,7 @@ def add_bubbles(image: np.ndarray, rng: RandomState) -> None:
 
 
 def draw_light(rng: RandomState) -> np.ndarray:
-    """Return a look-up table for brightness, contrast, and the colour of the light: (1, 256, 3) uint8."""
+    """Return a look-up table for brightness, contrast, and the color of the light: (1, 256, 3) uint8."""
     cast = rng.uniform(0.85, 1.1, 3) * rng.uniform(0.7, 1.2)
     haze = rng.uniform(0, 30) * rng.uniform(0.5, 1, 3)
     levels = 255 * np.linspace(0, 1, 256)[:, np.newaxis] ** rng.uniform(0.8, 1.3)

@@ -40,8 +40,8 @@ def make_fish_images(n_samples=500, *, image_size=32, noise=6.0, random_state=No
     3. a shark: a torpedo with a high back fin and a tail whose upper lobe is the longer;
     4. a trout: a slender, spotted body.
 
-    Size, place, direction, proportions, colours and light vary, and so does what is behind, and at times in
-    front of, the fish. No background belongs to one kind alone, and most colours do not either: on 1,000
+    Size, place, direction, proportions, colors and light vary, and so does what is behind, and at times in
+    front of, the fish. No background belongs to one kind alone, and most colors do not either: on 1,000
     images, logistic regression on raw pixels is right about half of the time, on gradients more often.
 
     Parameters
@@ -134,21 +134,21 @@ class _Pose:
         )
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         self.matrix = self.unit * np.diag([mirror, -1]) @ turn @ stretch  # y points down on the canvas
-        self.centre = np.array([width, height]) * rng.uniform(0.4, 0.6, 2)
+        self.center = np.array([width, height]) * rng.uniform(0.4, 0.6, 2)
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
         points = np.array(points, dtype=float)
         points[:, 1] += self.bend * np.minimum(points[:, 0] - 0.2, 0) ** 2
-        return points @ self.matrix.T + self.centre
+        return points @ self.matrix.T + self.center
 
     def height_in_body(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return the y coordinate in the body of the pixels of a raster, as if the body were not bent."""
         across, down = np.linalg.inv(self.matrix)[1]
-        return np.add.outer((y - self.centre[1]) * down, (x - self.centre[0]) * across).astype(np.float32)
+        return np.add.outer((y - self.center[1]) * down, (x - self.center[0]) * across).astype(np.float32)
 
 
 def _add_fish(canvas: np.ndarray, kind: _Kind, pose: _Pose, rng: RandomState) -> None:
-    back, belly = np.array(kind.colours[rng.randint(len(kind.colours))]) * rng.uniform(0.85, 1.15, (2, 1))
+    back, belly = np.array(kind.colors[rng.randint(len(kind.colors))]) * rng.uniform(0.85, 1.15, (2, 1))
     contrast = (back + belly).mean() / 2 - canvas.mean()
     if abs(contrast) < 25:  # a fish must be seen on a background of its own brightness
         back, belly = np.clip([back, belly], 0, 190) * (1.3 if contrast > 0 else 0.7)
@@ -187,32 +187,32 @@ def _add_body(canvas: np.ndarray, kind: _Kind, pose: _Pose, back, belly, rng: Ra
     canvas[box] = cv2.blendLinear(round_skin, np.ascontiguousarray(canvas[box]), weight, 1 - weight)
 
 
-def _add_dots(canvas: np.ndarray, pose: _Pose, places, radii, colour) -> None:
+def _add_dots(canvas: np.ndarray, pose: _Pose, places, radii, color) -> None:
     """Fill circles whose places and radii are in body coordinates."""
     outlines = np.array(places)[:, np.newaxis] + np.array(radii)[:, np.newaxis, np.newaxis] * CIRCLE
-    colour = colour.tolist() if isinstance(colour, np.ndarray) else colour
+    color = color.tolist() if isinstance(color, np.ndarray) else color
     for outline in fixed_point(pose(outlines.reshape(-1, 2))).reshape(outlines.shape):
-        cv2.fillConvexPoly(canvas, outline, colour, cv2.LINE_AA, 4)
+        cv2.fillConvexPoly(canvas, outline, color, cv2.LINE_AA, 4)
 
 
 def _paint_aquarium_fish(skin: np.ndarray, pose: _Pose, back: np.ndarray, rng: RandomState) -> None:
     """Paint bands across, bands along, koi-like patches, or nothing."""
-    colour = ((240, 238, 230), (25, 25, 35), (250, 215, 60), (40, 70, 160))[rng.randint(4)]
+    color = ((240, 238, 230), (25, 25, 35), (250, 215, 60), (40, 70, 160))[rng.randint(4)]
     style = rng.choice(["across", "along", "patches", "plain"], p=[0.5, 0.15, 0.15, 0.2])
     if style == "across":
         for x in np.linspace(0.38, -0.5, rng.randint(2, 5)) + rng.normal(0, 0.04):
             half, bulge = rng.uniform(0.05, 0.11), rng.uniform(0.0, 0.12)
             y = np.linspace(-0.7, 0.7, 9)
             middle = x + bulge * (1 - (y / 0.7) ** 2)
-            fill(skin, pose(strip(middle, y, half)), colour)
+            fill(skin, pose(strip(middle, y, half)), color)
     elif style == "along":
         for height in (0.25, 0, -0.25)[: rng.randint(1, 4)]:
             band = [(1, height), (-1, height / 2 + 0.05), (-1, height / 2 - 0.05), (1, height - 0.1)]
-            fill(skin, pose(np.array(band)), colour)
+            fill(skin, pose(np.array(band)), color)
     elif style == "patches":
         n_patches = rng.randint(2, 5)
         places = rng.uniform((-0.6, -0.3), (0.6, 0.5), (n_patches, 2))
-        _add_dots(skin, pose, places, rng.uniform(0.12, 0.28, n_patches), colour)
+        _add_dots(skin, pose, places, rng.uniform(0.12, 0.28, n_patches), color)
 
 
 def _paint_flatfish(skin: np.ndarray, pose: _Pose, back: np.ndarray, rng: RandomState) -> None:
@@ -227,10 +227,10 @@ def _paint_ray(skin: np.ndarray, pose: _Pose, back: np.ndarray, rng: RandomState
     """Paint a ridge along the back, and pale or blue spots on every third ray."""
     fill(skin, pose(CIRCLE * (0.55, 0.16)), back * rng.uniform(0.75, 1.3))
     if rng.uniform() < 0.35:
-        colour = ((225, 215, 185), (90, 150, 215))[rng.randint(2)]
+        color = ((225, 215, 185), (90, 150, 215))[rng.randint(2)]
         n_spots = rng.randint(10, 24)
         places = rng.uniform((-0.45, -0.8), (0.5, 0.8), (n_spots, 2))
-        _add_dots(skin, pose, places, rng.uniform(0.025, 0.06, n_spots), colour)
+        _add_dots(skin, pose, places, rng.uniform(0.025, 0.06, n_spots), color)
 
 
 def _paint_shark(skin: np.ndarray, pose: _Pose, back: np.ndarray, rng: RandomState) -> None:
@@ -245,9 +245,9 @@ def _paint_trout(skin: np.ndarray, pose: _Pose, back: np.ndarray, rng: RandomSta
     if rng.uniform() < 0.5:
         band = np.array([(0.7, 0.06), (-0.8, 0.05), (-0.8, -0.03), (0.7, -0.07)])
         fill(skin, pose(band), (206, 128, 118))
-    for colour, n_spots in (((38, 34, 28), rng.randint(15, 30)), ((170, 60, 40), rng.randint(1, 8))):
+    for color, n_spots in (((38, 34, 28), rng.randint(15, 30)), ((170, 60, 40), rng.randint(1, 8))):
         places = rng.uniform((-0.8, -0.08), (0.6, 0.24), (n_spots, 2))
-        _add_dots(skin, pose, places, rng.uniform(0.018, 0.04, n_spots), colour)
+        _add_dots(skin, pose, places, rng.uniform(0.018, 0.04, n_spots), color)
 
 
 @dataclass(frozen=True)
@@ -255,7 +255,7 @@ class _Kind:
     """How a kind of fish is built.
 
     In body coordinates the nose is near (1, 0), the root of the tail near (-0.8, 0), and y grows towards the
-    back. Outlines begin and end where a fin is rooted. A colour is a pair of RGB, of the back and the belly.
+    back. Outlines begin and end where a fin is rooted. A color is a pair of RGB, of the back and the belly.
     """
 
     paint: Callable[[np.ndarray, _Pose, np.ndarray, RandomState], None]
@@ -265,7 +265,7 @@ class _Kind:
     eyes: tuple[tuple[float, float], ...]
     eye_size: float
     lines: tuple[tuple[tuple[float, float], ...], ...]
-    colours: tuple[tuple[_Colour, _Colour], ...]
+    colors: tuple[tuple[_Colour, _Colour], ...]
     scenes: tuple[float, ...]  # how probable each of SCENES is
     from_above: bool = False
 
@@ -299,7 +299,7 @@ _KINDS = (
         eyes=((0.58, 0.12),),
         eye_size=0.1,
         lines=(((0.42, 0.3), (0.33, 0.1), (0.34, -0.1), (0.42, -0.3)),),
-        colours=(
+        colors=(
             ((235, 110, 25), (255, 190, 90)),
             ((245, 160, 30), (255, 215, 120)),
             ((205, 50, 40), (235, 130, 100)),
@@ -324,7 +324,7 @@ _KINDS = (
             ((0.52, 0.02), (0.4, 0.1), (0.2, 0), (-0.75, 0)),
             ((0.5, 0.34), (0.44, 0.1), (0.46, -0.1), (0.52, -0.32)),
         ),
-        colours=(
+        colors=(
             ((125, 98, 62), (150, 122, 80)),
             ((104, 98, 66), (130, 124, 90)),
             ((176, 150, 110), (196, 172, 132)),
@@ -345,7 +345,7 @@ _KINDS = (
         eyes=((0.48, 0.15), (0.48, -0.15)),
         eye_size=0.055,
         lines=(((0.3, 0.12), (-0.5, 0.05)), ((0.3, -0.12), (-0.5, -0.05))),
-        colours=(
+        colors=(
             ((122, 96, 68), (140, 112, 80)),
             ((96, 100, 110), (116, 120, 128)),
             ((52, 56, 70), (72, 78, 92)),
@@ -374,7 +374,7 @@ _KINDS = (
             ((0.45, 0.08), (0.43, -0.06)),
             ((0.4, 0.08), (0.38, -0.06)),
         ),
-        colours=(
+        colors=(
             ((104, 114, 124), (205, 210, 210)),
             ((78, 98, 124), (196, 206, 214)),
             ((122, 112, 96), (208, 204, 190)),
@@ -398,7 +398,7 @@ _KINDS = (
         eyes=((0.8, 0.06),),
         eye_size=0.06,
         lines=(((0.56, 0.2), (0.5, 0.02), (0.56, -0.16)), ((0.98, -0.04), (0.8, -0.07))),
-        colours=(
+        colors=(
             ((110, 108, 60), (214, 200, 150)),
             ((132, 100, 60), (222, 190, 130)),
             ((112, 128, 118), (210, 212, 204)),

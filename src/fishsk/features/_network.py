@@ -158,5 +158,5 @@ def _resampling_matrix(end: Any, n_in: Any, n_out: int, shrinks: Any) -> Any:
     scale = n_in / n_out
     start = ops.expand_dims(ops.arange(n_out, dtype="float32"), 1)
     covered = ops.minimum((start + 1) * scale, end) - ops.maximum(start * scale, end - 1)
-    centre = ops.minimum(ops.maximum((start + 0.5) * scale - 0.5, 0.0), n_in - 1)
-    return ops.where(shrinks, ops.relu(covered) / scale, ops.relu(1 - ops.abs(centre - (end - 1))))
+    center = ops.minimum(ops.maximum((start + 0.5) * scale - 0.5, 0.0), n_in - 1)
+    return ops.where(shrinks, ops.relu(covered) / scale, ops.relu(1 - ops.abs(center - (end - 1))))

@@ -25,7 +25,7 @@ class PredictionGridDisplay:
     """A grid of images with their true and predicted labels.
 
     Use `from_estimator` or `from_predictions` to create one. A wrong prediction has a cross and a heavy
-    frame, a right one a check mark and a light frame: they are told apart without their colours.
+    frame, a right one a check mark and a light frame: they are told apart without their colors.
 
     Parameters
     ----------

@@ -1,8 +1,7 @@
-"""The demo: real fish where they can be had, drawn ones elsewhere, classified and explained."""
+"""The images of the demo: real fish where they can be had, drawn ones elsewhere."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from fishsk._pipeline import make_fish_pipeline
-from fishsk.cli._console import Screen, extract_features, save_figures
 from fishsk.datasets import FISH_NAMES, fetch_fish, load_image_folder, make_fish_images
-from fishsk.features import resolve_weights
-from fishsk.inspection import evaluate
-from fishsk.report import write_report
-from fishsk.store import cache_info, default_folder
 
 _N_DRAWN = 1500
 _PATIENCE = 5.0  # seconds without an answer, after which the demo goes on with drawn fish
@@ -33,63 +26,6 @@ class FishData:
     X_test: Any
     y_test: np.ndarray
     origins: list[str]
-
-
-def run_demo(
-    screen: Screen,
-    *,
-    data: str | None,
-    weights: str | os.PathLike | None,
-    recipe: str,
-    offline: bool,
-    output: Path,
-    random_state: int,
-    command_line: str,
-) -> None:
-    """Train, test and explain a fish classifier; write its figures and its report to `output`."""
-    with screen.measured("find images"):
-        fish = find_fish(data, offline=offline, random_state=random_state)
-    n_train, n_test = len(fish.X_train), len(fish.X_test)
-    screen.fact("Images", f"{n_train} to train, {n_test} to test: {fish.source}", data=fish.source)
-    pipeline = make_fish_pipeline(recipe=recipe, weights=weights, random_state=random_state, verbose=0)
-    described = resolve_weights(weights).description
-    screen.fact("Weights", described, weights=described)
-
-    known = cache_info(default_folder())["n_rows"]
-    extract_features(screen, pipeline, fish.X_train, fish.X_test)
-    computed = cache_info(default_folder())["n_rows"] - known
-    speed = (n_train + n_test) / screen.seconds["features"]
-    screen.fact(
-        "Features",
-        f"{speed:,.0f} images a second ({computed} of {n_train + n_test} images run through VGG16, "
-        "the others were known)",
-        images_per_second=speed,
-        n_extracted=computed,
-    )
-    with screen.stage("train"):
-        pipeline.fit(fish.X_train, fish.y_train)
-    head = pipeline["head"]
-    screen.fact("Training", f"{head.n_iter_} epochs, the best one {head.best_epoch_ + 1}")
-    with screen.stage("test"):
-        evaluation = evaluate(pipeline, fish.X_test, fish.y_test)
-    screen.show_evaluation(evaluation, fish.origins)
-    with screen.stage("figures"):
-        written = save_figures(output, evaluation, fish.X_test, pipeline)
-    with screen.stage("report"):
-        report = write_report(
-            pipeline,
-            fish.X_test,
-            fish.y_test,
-            output / "report.html",
-            X_train=fish.X_train,
-            y_train=fish.y_train,
-            image_names=fish.origins,
-            title="Which fish is it?",
-            reproduce=command_line,
-        )
-    screen.show_seconds()
-    screen.figures(written)
-    screen.fact("Report", f"{report} (open it in a browser)", report=str(report))
 
 
 def find_fish(data: str | None, *, offline: bool, random_state: int) -> FishData:

@@ -1,0 +1,74 @@
+"""Arguments that several commands have, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """Add the options of commands that train."""
+    parser.add_argument(
+        "--weights", default="cifar95", help="cifar95, imagenet, none, or a file (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--recipe",
+        choices=["default", "report"],
+        default="default",
+        help="default is what cross-validation chose for the weights, report the network of the technical "
+        "report that fishsk came from (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="the same seed gives the same bits (default: %(default)s)"
+    )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the model that a command uses."""
+    parser.add_argument("model", help="a file that fit, tune or save_pipeline wrote")
+
+
+def add_skip_bad(parser: argparse.ArgumentParser) -> None:
+    """Add the option to go on without files that cannot be read."""
+    parser.add_argument("--skip-bad", action="store_true", help="leave out files that cannot be read")
+
+
+def parse_weights(arguments: argparse.Namespace) -> str | None:
+    """Return the weights as the estimators take them."""
+    return None if arguments.weights.lower() == "none" else arguments.weights
+
+
+def load_folder(folder: str, *, skip_bad: bool, classes: Any = None) -> tuple[Any, Any]:
+    """Return the paths and the labels of the images in a folder of one folder a class.
+
+    Parameters
+    ----------
+    folder : str
+        The folder.
+    skip_bad : bool
+        Whether to leave out files that cannot be read.
+    classes : array-like, default=None
+        The labels of a model, which the folders are named after; None takes the names as labels.
+
+    Returns
+    -------
+    paths : ndarray of str
+        One path an image.
+    y : ndarray
+        One label an image.
+    """
+    import numpy as np
+
+    from fishsk.datasets import load_image_folder
+
+    data = load_image_folder(folder, on_error="skip" if skip_bad else "raise")
+    names = np.asarray(data.target_names)
+    if classes is not None and not all(isinstance(label, str) for label in classes):
+        labels = {str(label): label for label in classes}
+        if unknown := [name for name in data.target_names if name not in labels]:
+            raise ValueError(
+                f"The folders in {folder!r} must be named after the model's classes, {list(labels)}. "
+                f"Got {unknown}."
+            )
+        names = np.asarray([labels[name] for name in data.target_names])
+    return data.images, names[data.target]

@@ -1,0 +1,98 @@
+"""How commands show an evaluation: scores, the confusion matrix, the most confident mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+from sklearn.metrics import classification_report
+
+from fishsk.cli._screen import Screen, make_table
+from fishsk.inspection import Evaluation
+
+
+def show_evaluation(
+    screen: Screen, evaluation: Evaluation, origins: Sequence[str], *, n_mistakes: int = 5
+) -> None:
+    """Print scores, the confusion matrix and the most confident mistakes.
+
+    Parameters
+    ----------
+    screen : Screen
+        Where to.
+    evaluation : Evaluation
+        What is shown.
+    origins : sequence of str
+        The name of each image, to be found again.
+    n_mistakes : int, default=5
+        How many mistakes are listed.
+    """
+    low, high = evaluation.interval
+    screen.say()
+    screen.fact(
+        "Accuracy",
+        f"{evaluation.accuracy:.3f} on {len(evaluation.y_true)} test images "
+        f"(95 % interval {low:.3f} to {high:.3f})",
+        accuracy=evaluation.accuracy,
+        accuracy_interval=[low, high],
+        n_test=len(evaluation.y_true),
+        per_class=evaluation.per_class,
+        classes=evaluation.classes,
+        confusion_matrix=evaluation.confusion,
+    )
+    names = [str(label) for label in evaluation.classes]
+    screen.say("\nClassification report\n")
+    screen.say(
+        classification_report(
+            evaluation.y_true,
+            evaluation.y_pred,
+            labels=evaluation.classes,
+            target_names=names,
+            digits=3,
+            zero_division=0.0,
+        )
+    )
+    _show_confusion(screen, names, evaluation)
+    mistakes = evaluation.mistakes[:n_mistakes]
+    screen.facts["mistakes"] = [
+        {
+            "image": origins[index],
+            "true": evaluation.y_true[index],
+            "predicted": evaluation.y_pred[index],
+            "probability": evaluation.confidence[index],
+        }
+        for index in mistakes
+    ]
+    screen.say("Most confident mistakes" if len(mistakes) else "No mistakes.")
+    rows = [
+        (
+            evaluation.y_true[index],
+            evaluation.y_pred[index],
+            f"{evaluation.confidence[index]:.3f}",
+            origins[index],
+        )
+        for index in mistakes
+    ]
+    if rows:
+        screen.table(rows, header=("true class", "predicted class", "probability", "image"), right=[2])
+
+
+def _show_confusion(screen: Screen, names: list[str], evaluation: Evaluation) -> None:
+    """Print the matrix with names, with numbers where those are too wide, or where to find it."""
+    numbers = [str(index) for index in range(1, len(names) + 1)]
+    numbered = [f"{number} {name}" for number, name in zip(numbers, names, strict=True)]
+    cells = [
+        [Text(str(count), style="bold" if row == column else "") for column, count in enumerate(counts)]
+        for row, counts in enumerate(evaluation.confusion)
+    ]
+    for titles, columns in ((names, names), (numbered, numbers)):
+        rows = [[title, *counts] for title, counts in zip(titles, cells, strict=True)]
+        table = make_table(rows, header=("", *columns), right=range(1, len(names) + 1))
+        if screen.fits(table):
+            screen.say("Confusion matrix (rows: true class, columns: predicted class)")
+            screen.console.print(table)
+            return
+    screen.say(
+        f"The confusion matrix of {len(names)} classes is wider than this terminal: --json prints it, and "
+        "--output draws it.\n"
+    )

@@ -1,0 +1,175 @@
+"""The figures that commands write as PNG: of an evaluation and of a search."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.metrics import ConfusionMatrixDisplay
+
+from fishsk.inspection import Evaluation, PredictionGridDisplay, TrainingCurveDisplay, fitted_head
+
+if TYPE_CHECKING:
+    import optuna
+    from matplotlib.figure import Figure
+    from optuna.trial import FrozenTrial
+
+N_FOR_IMPORTANCES = 10  # finished trials; a forest fitted to fewer tells noise
+
+
+def save_figures(folder: Path, evaluation: Evaluation, images: Any, estimator: Any) -> list[Path]:
+    """Write the training curves, the confusion matrix and a grid of predictions as PNG.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to.
+    evaluation : Evaluation
+        Predictions on `images`.
+    images : array-like of images
+        The test images.
+    estimator : Pipeline
+        The fitted pipeline. A head without a history has no training curves.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+    """
+    confusion = ConfusionMatrixDisplay(evaluation.confusion, display_labels=evaluation.classes)
+    figures = {
+        "confusion_matrix.png": confusion.plot(cmap="Blues", xticks_rotation=30).figure_,
+        "predictions.png": PredictionGridDisplay.from_predictions(
+            images,
+            evaluation.y_true,
+            y_proba=evaluation.proba,
+            classes=evaluation.known_classes,
+            random_state=0,
+        ).figure_,
+    }
+    try:
+        fitted_head(estimator)
+    except TypeError:
+        pass
+    else:
+        figures = {"training_curves.png": TrainingCurveDisplay.from_estimator(estimator).figure_} | figures
+    return _save(folder, figures)
+
+
+def save_study_figures(folder: Path, study: optuna.Study) -> list[Path]:
+    """Write how a search went as PNG: its history, its hyperparameters and, of enough trials, importances.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to.
+    study : optuna.Study
+        The study of a search for the highest accuracy.
+
+    Returns
+    -------
+    list of Path
+        The files written: none if no trial has finished; importances need ten that have, of different values.
+    """
+    from optuna.trial import TrialState
+
+    trials = study.get_trials(deepcopy=False)
+    finished = [
+        trial for trial in trials if trial.state == TrialState.COMPLETE and np.isfinite(trial.values[0])
+    ]
+    if not finished:
+        return []
+    figures = {"history.png": _draw_history(trials, finished), "parameters.png": _draw_parameters(finished)}
+    if len(finished) >= N_FOR_IMPORTANCES and len({trial.value for trial in finished}) > 1:
+        figures["importances.png"] = _draw_importances(study, len(finished))
+    return _save(folder, figures)
+
+
+def _draw_history(trials: list[FrozenTrial], finished: list[FrozenTrial]) -> Figure:
+    import matplotlib.pyplot as plt
+    from matplotlib.ticker import MaxNLocator
+    from optuna.trial import TrialState
+
+    figure, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    numbers = [trial.number + 1 for trial in finished]
+    scores = [trial.values[0] for trial in finished]
+    ax.plot(numbers, scores, "o", color="C0", label="Accuracy of a trial")
+    ax.step(numbers, np.maximum.accumulate(scores), where="post", color="C3", label="Best so far")
+    pruned = [
+        (trial.number + 1, trial.intermediate_values[max(trial.intermediate_values)])
+        for trial in trials
+        if trial.state == TrialState.PRUNED and trial.intermediate_values
+    ]
+    if pruned:
+        ax.plot(*zip(*pruned, strict=True), "x", color="0.5", label="Stopped early, accuracy so far")
+    ax.set(title="How the search went", xlabel="Trial", ylabel="Accuracy in cross-validation")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    ax.set_xlim(0.5, len(trials) + 0.5)
+    ax.ticklabel_format(axis="y", useOffset=False)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def _draw_parameters(finished: list[FrozenTrial]) -> Figure:
+    """Draw accuracy against each hyperparameter, in a panel of its own."""
+    import matplotlib.pyplot as plt
+    from optuna.distributions import CategoricalDistribution
+
+    names = sorted({name for trial in finished for name in trial.params})
+    n_columns = min(3, len(names))
+    n_rows = -(-len(names) // n_columns)
+    figure, axes = plt.subplots(
+        n_rows,
+        n_columns,
+        figsize=(3.6 * n_columns, 2.9 * n_rows),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for ax, name in zip(axes.flat, names, strict=False):
+        tried = [trial for trial in finished if name in trial.params]
+        values = [trial.params[name] for trial in tried]
+        distribution = tried[0].distributions[name]
+        if isinstance(distribution, CategoricalDistribution):
+            choices = [str(choice) for choice in distribution.choices]
+            values = [choices.index(str(value)) for value in values]
+            ax.set_xticks(range(len(choices)), choices)
+            ax.set_xlim(-0.5, len(choices) - 0.5)
+        elif distribution.log:
+            ax.set_xscale("log")
+        ax.plot(values, [trial.values[0] for trial in tried], "o", color="C0", alpha=0.7)
+        ax.set_xlabel(name.replace("__", ": ").replace("_", " "))
+        ax.ticklabel_format(axis="y", useOffset=False)
+    for ax in axes.flat[len(names) :]:
+        ax.set_axis_off()
+    figure.suptitle("Accuracy of each trial against what was tried")
+    figure.supylabel("Accuracy in cross-validation")
+    return figure
+
+
+def _draw_importances(study: optuna.Study, n_finished: int) -> Figure:
+    import matplotlib.pyplot as plt
+    from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # optuna: the evaluator is experimental
+        importances = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
+    names = [name.replace("__", ": ").replace("_", " ") for name in importances]
+    figure, ax = plt.subplots(figsize=(8, 0.5 * len(names) + 1.5), layout="constrained")
+    ax.barh(names[::-1], list(importances.values())[::-1], color="C0")
+    ax.set_xlim(0, 1)
+    ax.set(
+        title=f"What mattered, estimated from {n_finished} trials", xlabel="Share of the accuracy's variance"
+    )
+    return figure
+
+
+def _save(folder: Path, figures: dict[str, Figure]) -> list[Path]:
+    import matplotlib.pyplot as plt
+
+    for name, figure in figures.items():
+        figure.savefig(folder / name, dpi=120, bbox_inches="tight")
+        plt.close(figure)
+    return [folder / name for name in figures]

@@ -1,0 +1,135 @@
+"""What a command says: words and tables to people, facts to machines."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+class Screen:
+    """What a command says to people, and what it says to machines.
+
+    Parameters
+    ----------
+    as_json : bool, default=False
+        Whether standard output is for one JSON object, so that words go to standard error.
+
+    Attributes
+    ----------
+    facts : dict
+        What ``--json`` prints.
+    seconds : dict of str to float
+        How long each stage took.
+    """
+
+    def __init__(self, *, as_json: bool = False):
+        self.as_json = as_json
+        self.console = Console(stderr=as_json, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self.facts: dict[str, Any] = {}
+        self.seconds: dict[str, float] = {}
+
+    def say(self, text: str = "") -> None:
+        """Print words as they are."""
+        self.console.print(to_text(text))
+
+    def fact(self, title: str, text: str, **facts: Any) -> None:
+        """Print one titled line, and keep its numbers for machines."""
+        self.say(f"{title + ':':13}{text}")
+        self.facts |= facts
+
+    def table(
+        self, rows: Sequence[Sequence[Any]], *, header: Sequence[str] = (), right: Sequence[int] = ()
+    ) -> None:
+        """Print a table; what is wider than the terminal becomes one block of lines a row, and is never cut.
+
+        Parameters
+        ----------
+        rows : sequence of sequences
+            The cells: anything that `str` takes, or rich's Text.
+        header : sequence of str, default=()
+            The titles of the columns.
+        right : sequence of int, default=()
+            The columns that are aligned to the right, such as numbers.
+        """
+        table = make_table(rows, header=header, right=right)
+        if not header or self.fits(table):
+            self.console.print(table)
+            return
+        width = max(map(len, header))
+        for row in rows:
+            self.say()
+            for title, cell in zip(header, row, strict=True):
+                self.say(f"  {title:{width}}  {cell}")
+        self.say()
+
+    def fits(self, table: Table) -> bool:
+        """Return whether the terminal is wide enough for a table."""
+        options = self.console.options.update(max_width=10**6)
+        return self.console.measure(table, options=options).maximum <= self.console.width
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure the seconds of a stage, and turn a spinner while it runs."""
+        with self.measured(name), self.console.status(f"{name} ..."):
+            yield
+
+    @contextmanager
+    def measured(self, name: str) -> Iterator[None]:
+        """Measure the seconds of a stage that draws a progress bar of its own."""
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start
+
+    def figures(self, written: list[Path]) -> None:
+        """Print which figures were written."""
+        self.fact("Figures", ", ".join(map(str, written)), figures=written)
+
+    def show_seconds(self) -> None:
+        """Print the seconds of each stage so far."""
+        self.say("\nSeconds of each stage")
+        rows = [(name, f"{seconds:.1f}") for name, seconds in self.seconds.items()]
+        self.table([*rows, ("together", f"{sum(self.seconds.values()):.1f}")], right=[1])
+        self.facts["seconds"] = self.seconds
+
+
+def make_table(
+    rows: Sequence[Sequence[Any]], *, header: Sequence[str] = (), right: Sequence[int] = ()
+) -> Table:
+    """Return a table of text, as `Screen.table` prints it."""
+    table = Table(box=box.SIMPLE_HEAD, show_header=bool(header))
+    for column in range(len(header or rows[0])):
+        title = to_text(header[column] if header else "")
+        table.add_column(title, justify="right" if column in right else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else to_text(cell) for cell in row))
+    return table
+
+
+def to_text(value: Any) -> Text:
+    """Return what a user named as rich's text: no markup, no emoji codes, no terminal's control codes."""
+    return Text("".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(value)))
+
+
+def to_plain(value: Any) -> Any:
+    """Return a fact as JSON can hold it; what is no number is null."""
+    if isinstance(value, dict):
+        return {str(name): to_plain(item) for name, item in value.items()}
+    if isinstance(value, np.ndarray | list | tuple):
+        return [to_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return to_plain(value.item())
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return os.fspath(value) if isinstance(value, os.PathLike) else str(value)

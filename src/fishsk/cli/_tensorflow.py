@@ -1,0 +1,32 @@
+"""TensorFlow, loaded in silence."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fishsk.cli._screen import Screen
+
+
+def load_tensorflow(screen: Screen) -> None:
+    """Import TensorFlow, without what its C++ writes to standard error whatever the log level is.
+
+    Whatever imports it goes after this: `fishsk.head`, and the rooms that use it.
+    """
+    with screen.stage("load TensorFlow"), _silent_file_descriptor(2):
+        import fishsk.head  # noqa: F401
+
+
+@contextmanager
+def _silent_file_descriptor(descriptor: int) -> Iterator[None]:
+    sys.stderr.flush()
+    kept = os.dup(descriptor)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), descriptor)
+    try:
+        yield
+    finally:
+        os.dup2(kept, descriptor)
+        os.close(kept)

@@ -1,0 +1,72 @@
+"""``report``: write one HTML file on how a saved model does."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from fishsk.cli._arguments import add_model, add_skip_bad, load_folder
+
+if TYPE_CHECKING:
+    from fishsk.cli._screen import Screen
+
+SUMMARY = "write one HTML file on how a saved model does"
+EXAMPLES = """\
+examples:
+  python -m fishsk report fish.fishsk new_photos/ --output report.html
+  python -m fishsk report fish.fishsk new_photos/ --train photos/      also look for near-duplicates
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    add_model(parser)
+    parser.add_argument("folder", help="test images, one folder a class")
+    parser.add_argument(
+        "--train",
+        metavar="FOLDER",
+        help="training images, to look for near-duplicates in (default: do not look)",
+    )
+    parser.add_argument(
+        "--output", default="report.html", metavar="FILE", help="the file to write (default: %(default)s)"
+    )
+    parser.add_argument("--title", help="what stands above it (default: the report's own)")
+    add_skip_bad(parser)
+
+
+def run(arguments: argparse.Namespace, screen: Screen) -> None:
+    """Write one HTML file on how a saved model does on a folder of images."""
+    from fishsk.cli._targets import prepare_file, write_or_keep
+    from fishsk.cli._tensorflow import load_tensorflow
+
+    target = prepare_file(arguments.output)
+    load_tensorflow(screen)
+
+    from fishsk.cli._features import extract_features
+    from fishsk.persistence import load_pipeline
+    from fishsk.report import write_report
+
+    pipeline = load_pipeline(arguments.model)
+    skip_bad, classes = arguments.skip_bad, pipeline.classes_
+    paths, y = load_folder(arguments.folder, skip_bad=skip_bad, classes=classes)
+    X_train = y_train = None
+    if arguments.train is not None:
+        X_train, y_train = load_folder(arguments.train, skip_bad=skip_bad, classes=classes)
+    extract_features(screen, pipeline, paths, *([] if X_train is None else [X_train]))
+
+    def write(path):
+        write_report(
+            pipeline,
+            paths,
+            y,
+            path,
+            X_train=X_train,
+            y_train=y_train,
+            title=arguments.title,
+            reproduce=arguments.command_line,
+        )
+
+    with screen.stage("report"):
+        write_or_keep(target, write)
+    screen.fact("Images", f"{len(paths)} test images in {arguments.folder}", n_test=len(paths))
+    screen.fact("Report", f"{target} (open it in a browser)", report=target)

@@ -1,0 +1,59 @@
+"""The figures of a search."""
+
+import optuna
+import pytest
+from optuna.trial import TrialState, create_trial
+from PIL import Image
+
+from fishsk.cli import _figures
+
+SPACE = {
+    "head__dropout": optuna.distributions.FloatDistribution(0, 0.8),
+    "head__l2": optuna.distributions.FloatDistribution(1e-6, 1e-1, log=True),
+    "head__hidden_units": optuna.distributions.CategoricalDistribution([0, 128]),
+}
+
+
+def make_study(n_finished, n_pruned=0):
+    """Return a study of made-up accuracies."""
+    study = optuna.create_study(direction="maximize")
+    for index in range(n_finished + n_pruned):
+        params = {
+            "head__dropout": index / 40,
+            "head__l2": 10.0 ** -(1 + index % 5),
+            "head__hidden_units": 128,
+        }
+        state = TrialState.COMPLETE if index < n_finished else TrialState.PRUNED
+        value = 0.6 + 0.3 * index / 40 if state == TrialState.COMPLETE else None
+        study.add_trial(
+            create_trial(
+                params=params,
+                distributions=SPACE,
+                value=value,
+                state=state,
+                intermediate_values={0: 0.4, 1: 0.45},
+            )
+        )
+    return study
+
+
+@pytest.mark.parametrize(("n_finished", "importances"), [(4, False), (12, True)])
+def test_importances_need_ten_trials(tmp_path, n_finished, importances):
+    written = [path.name for path in _figures.save_study_figures(tmp_path, make_study(n_finished, 2))]
+    assert written == ["history.png", "parameters.png", *(["importances.png"] if importances else [])]
+    for name in written:
+        with Image.open(tmp_path / name) as picture:
+            assert picture.width > 400
+
+
+def test_the_history_counts_whole_trials_and_names_accuracy():
+    trials = make_study(1, 1).trials
+    figure = _figures._draw_history(trials, trials[:1])
+    (ax,) = figure.axes
+    assert "Accuracy" in ax.get_ylabel()
+    assert [tick for tick in ax.get_xticks() if 0.5 <= tick <= 2.5] == [1, 2]
+    assert len(figure.legends) == 1  # outside the axes, where it hides no trial
+
+
+def test_a_search_without_a_finished_trial_has_no_figures(tmp_path):
+    assert _figures.save_study_figures(tmp_path, make_study(0, 2)) == []

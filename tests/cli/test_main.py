@@ -1,0 +1,88 @@
+"""The parser, and which errors are the user's."""
+
+import argparse
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from fishsk.cli import build_parser, main
+from fishsk.cli._main import COMMANDS
+
+HEAVY = {"tensorflow", "keras", "sklearn", "scipy", "matplotlib", "optuna", "numpy", "cv2", "rich"}
+
+
+def find_commands():
+    (commands,) = (a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction))
+    return commands.choices
+
+
+@pytest.fixture
+def run_instead(monkeypatch):
+    """Let ``cache info`` run a function of the test."""
+
+    def replace(run):
+        monkeypatch.setattr("fishsk.cli.commands.cache.run", run)
+        return main(["cache", "info"])
+
+    return replace
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["tune", "--help"]])
+def test_help_loads_no_heavy_library(arguments):
+    program = (
+        "import json, sys\nfrom fishsk.cli import main\ntry: main(sys.argv[1:])\n"
+        "except SystemExit: print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
+    )
+    run = subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True)
+    assert HEAVY.isdisjoint(json.loads(run.stderr))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_argument_is_described_and_every_option_shows_its_default(name):
+    for action in find_commands()[name]._actions:
+        assert action.help, action.dest
+        if action.option_strings and action.nargs != 0:
+            assert "default: " in action.help, action.dest
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_speaks_json(name):
+    assert "--json" in find_commands()[name]._option_string_actions
+
+
+def test_a_slip_is_called_a_bug_and_exits_with_70(run_instead, capsys):
+    assert run_instead(lambda arguments, screen: None + 1) == 70
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert "this is a bug in fishsk (TypeError: unsupported" in error
+    assert "--debug" in error
+
+
+def test_a_missing_key_is_a_bug_too(run_instead, capsys):
+    assert run_instead(lambda arguments, screen: {}["features"]) == 70
+    assert "(KeyError: 'features')" in capsys.readouterr().err
+
+
+def test_a_type_that_fishsk_refuses_is_the_user_s_error(run_instead, capsys):
+    from fishsk import save_pipeline
+
+    assert run_instead(lambda arguments, screen: save_pipeline(None, "a.fishsk")) == 1
+    assert capsys.readouterr().err.startswith("fishsk: error: pipeline must be")
+
+
+def test_a_fork_that_fishsk_refuses_is_the_user_s_error(run_instead, capsys, monkeypatch):
+    from fishsk._utils import process
+
+    monkeypatch.setattr(process, "os", SimpleNamespace(getpid=lambda: -1))
+    monkeypatch.setattr(process, "_owner", 1)
+    assert run_instead(lambda arguments, screen: process.check_not_forked()) == 1
+    assert "was forked from it" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback_of_a_bug(monkeypatch):
+    monkeypatch.setattr("fishsk.cli.commands.cache.run", lambda arguments, screen: {}["features"])
+    with pytest.raises(KeyError):
+        main(["cache", "info", "--debug"])
