@@ -10,10 +10,13 @@ from pathlib import Path
 import keras
 import optuna
 import pytest
+import sklearn
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
+from sklearn.linear_model import Ridge
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
 import fishsk
 
@@ -22,12 +25,28 @@ PACKAGES = ("keras", "optuna", "scikeras", "sklearn", "tensorflow")
 MODULES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
+def make_request():
+    """Return an estimator that asks for metadata."""
+    with sklearn.config_context(enable_metadata_routing=True):
+        return Ridge().set_fit_request(sample_weight=True)
+
+
 # Private attributes that fishsk reads, calls or overrides, by what must have them.
 ATTRIBUTES = {
     "keras.callbacks.Callback": (keras.callbacks.Callback, ["_model"]),
+    "keras.Model": (keras.Model, ["_initial_epoch"]),
     "optuna.study.Study": (optuna.create_study, ["_storage", "_study_id"]),
     "optuna.trial.Trial": (lambda: optuna.create_study().ask(), ["_trial_id"]),
     "sklearn.base.BaseEstimator": (BaseEstimator, ["_validate_params"]),
+    "sklearn.linear_model.Ridge": (make_request, ["_metadata_request"]),
+    "sklearn.preprocessing.StandardScaler": (
+        lambda: StandardScaler().set_output(transform="pandas"),
+        ["_sklearn_output_config"],
+    ),
+    "sklearn.utils.metadata_routing.MetadataRequest": (
+        lambda: StandardScaler().get_metadata_routing(),
+        ["_serialize"],
+    ),
     "sklearn.pipeline.Pipeline": (lambda: Pipeline([]), ["_validate_steps"]),
     "sklearn.callback.CallbackSupportMixin": (lambda: CallbackSupportMixin, ["_init_callback_context"]),
     "sklearn.model_selection._search.BaseSearchCV": (
@@ -51,7 +70,6 @@ LISTED = {name for _, names in ATTRIBUTES.values() for name in names}
 # Private names of other packages stand in `_compat`, those of scikeras in `head/_scikeras.py`; what a class
 # inherits it may use where it is. These stand elsewhere still; the table only shrinks.
 ELSEWHERE = {
-    "persistence/_steps.py": {"_validate_params", "_validate_steps"},
     "search/_search.py": {"_scorers", "_storage"},
     "search/_study.py": {"_storage", "_study_id"},
     "search/_trials.py": {"_trial_id"},

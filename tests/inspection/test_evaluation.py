@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.metrics import f1_score
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
+from sklearn.neighbors import KNeighborsClassifier
 
 from fishsk.inspection._evaluation import accuracy_interval, evaluate, evaluate_predictions
 
@@ -70,3 +73,28 @@ def test_a_classifier_without_probabilities_has_nan_for_confidence(rng):
     evaluation = evaluate(RidgeClassifier().fit(X, X[:, 0] > 0), X, X[:, 0] > 0)
     assert evaluation.accuracy > 0.9
     assert np.isnan(evaluation.confidence).all()
+
+
+def test_what_predict_answers_counts_and_not_the_most_probable_class():
+    X, y = load_iris(return_X_y=True)
+    X, y = X[50:], y[50:] == 2
+    never = FixedThresholdClassifier(LogisticRegression(), threshold=1.0).fit(X, y)
+    evaluation = evaluate(never, X, y)
+    assert evaluation.accuracy == never.score(X, y) == 0.5
+    np.testing.assert_array_equal(evaluation.confidence, never.predict_proba(X)[:, 0])
+
+
+def test_a_tuned_threshold_is_reported_at_its_score():
+    X, y = load_iris(return_X_y=True)
+    X, y = X[50:], y[50:] == 2
+    tuned = TunedThresholdClassifierCV(LogisticRegression(C=0.01), scoring="recall", cv=3).fit(X, y)
+    assert evaluate(tuned, X, y).accuracy == tuned.score(X, y) < LogisticRegression().fit(X, y).score(X, y)
+
+
+@pytest.mark.parametrize("labels", [["ray", "shark"], [3, 7], [False, True]])
+def test_labels_of_dtype_object(labels):
+    y = np.array(labels * 5, dtype=object)
+    X = np.arange(10.0)[:, np.newaxis]
+    evaluation = evaluate(KNeighborsClassifier(1).fit(X, y.astype(type(labels[0]))), X, y)
+    assert evaluation.accuracy == 1
+    assert evaluation.classes.tolist() == labels

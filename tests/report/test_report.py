@@ -9,11 +9,13 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from fishsk import write_report
+from fishsk import PredictionGridDisplay, make_fish_pipeline, write_report
+from fishsk.datasets import make_fish_images
 from fishsk.features._images import check_images
 from fishsk.inspection._duplicates import find_near_duplicates
 
@@ -175,7 +177,7 @@ def test_every_picture_has_words_for_those_who_do_not_see_it(page):
     pictures = [*page.find("svg", role="img"), *page.find("img")]
     assert len(pictures) > 90
     assert all(found.get("aria-label") or found.get("alt") for found in pictures)
-    assert "Test image 7: " in page.source
+    assert "Test: image 7: " in page.source
 
 
 def test_figures_are_drawn_for_light_and_for_dark_grounds(page):
@@ -193,7 +195,7 @@ def test_the_most_confident_mistakes_come_first(page):
 
 def test_a_mirrored_training_image_is_found_and_taken_out_of_the_score(page):
     part = page.cut('<section id="duplicates"', "</section>")
-    assert "test image 7, training image 5; correlation 1.000" in part
+    assert "test: image 7; training: image 5; correlation 1.000" in part
     rows = re.findall(r'row">(.+?)</th><td class="number">(\d+)', part)
     assert rows == [("All test images", "90"), ("Without near-duplicates", "89"), ("Near-duplicates", "1")]
 
@@ -211,7 +213,7 @@ def test_labels_may_be_objects(page, tmp_path):
 
 @pytest.mark.usefixtures("no_figures")
 def test_training_labels_are_not_needed(tmp_path):
-    assert "test image 7, training image 5" in Page(write(tmp_path, y_train=None)).text
+    assert "test: image 7; training: image 5" in Page(write(tmp_path, y_train=None)).text
 
 
 def test_a_classifier_without_probabilities_and_history_gets_a_report(tmp_path):
@@ -330,3 +332,26 @@ def test_a_changed_copy_is_a_near_duplicate(rng, change):
 def test_plain_images_are_no_near_duplicates_of_anything(rng):
     plain = [np.full((40, 40, 3), shade, np.uint8) for shade in (0, 120)]
     assert not len(find([photograph(rng), *plain], [photograph(rng), *plain, photograph(rng)]).test)
+
+
+def test_of_a_search_the_best_estimator_is_recorded(tmp_path):
+    X, y = make_fish_images(40, random_state=0)
+    pipeline = make_fish_pipeline(
+        head=KNeighborsClassifier(), weights=None, features__image_size=32, features__layers=["block1_pool"]
+    )
+    grid = {"features__weights": ["cifar95"], "features__input_range": [None], "head__n_neighbors": [3]}
+    search = GridSearchCV(pipeline, grid, cv=2).fit(X, y)
+    page = Page(write_report(search, X / 255.0, y, tmp_path / "report.html"))
+    assert search.best_estimator_["features"].weights_digest in page.text
+    assert "KNeighborsClassifier(n_neighbors=3)" in page.text
+
+
+@pytest.mark.filterwarnings("error:The images are floats of at most 1")
+def test_values_as_they_are_stay_so(tmp_path):
+    X, y = make_fish_images(40, random_state=0)
+    shares = X / 255.0 - 1
+    pipeline = make_fish_pipeline(
+        head=KNeighborsClassifier(), weights="cifar95", features__input_range=None, features__pooling="avg"
+    ).fit(shares, y)
+    write_report(pipeline, shares, y, tmp_path / "report.html")
+    PredictionGridDisplay.from_estimator(pipeline, shares, y, n_rows=1)

@@ -1,5 +1,9 @@
 """Private names of scikit-learn 1.9: where one moves or goes, only this file changes."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from sklearn.base import _fit_context as fit_context
 from sklearn.metrics._scorer import _MultimetricScorer as MultimetricScorer
 from sklearn.model_selection._search import BaseSearchCV
@@ -26,10 +30,41 @@ __all__ = [
     "check_method_params",
     "check_partial_fit_first_call",
     "check_sample_weight",
+    "find_output",
+    "find_requests",
     "fit_and_score",
     "fit_context",
     "insert_error_scores",
     "safe_indexing",
+    "validate_parameters",
     "validate_params",
+    "validate_steps",
     "warn_or_raise_about_fit_failures",
 ]
+
+
+def validate_parameters(estimator: Any) -> None:
+    """Check the parameters of an estimator that says what they may be, as its own `fit` does."""
+    if hasattr(estimator, "_parameter_constraints"):
+        estimator._validate_params()
+
+
+def validate_steps(pipeline: Any) -> None:
+    """Check names and kinds of a pipeline's steps, as its own `fit` does."""
+    pipeline._validate_steps()
+
+
+def find_output(estimator: Any) -> str | None:
+    """Return what `set_output` was told, or None."""
+    return getattr(estimator, "_sklearn_output_config", {}).get("transform")
+
+
+def find_requests(estimator: Any) -> dict[str, dict[str, bool | str]]:
+    """Return which metadata was asked for by ``set_*_request``, by method and by name."""
+    request = getattr(estimator, "_metadata_request", None)
+    asked = {} if request is None else request._serialize()
+    named = {
+        method: {name: alias for name, alias in names.items() if alias is not None}
+        for method, names in asked.items()
+    }
+    return {method: names for method, names in named.items() if names}

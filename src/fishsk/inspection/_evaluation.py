@@ -63,11 +63,12 @@ class Evaluation:
 
 
 def evaluate(estimator: Any, X: Any, y: Any) -> Evaluation:
-    """Predict `X` with a fitted classifier and compare with `y`."""
+    """Predict `X` with a fitted classifier and compare with `y`; what `predict` answers counts."""
     classes = np.asarray(estimator.classes_)
+    y_pred = estimator.predict(X)
     if hasattr(estimator, "predict_proba"):
-        return evaluate_predictions(y, estimator.predict_proba(X), classes)
-    return evaluate_predictions(y, np.full((len(y), len(classes)), np.nan), classes, estimator.predict(X))
+        return evaluate_predictions(y, estimator.predict_proba(X), classes, y_pred)
+    return evaluate_predictions(y, np.full((len(y), len(classes)), np.nan), classes, y_pred)
 
 
 def evaluate_predictions(
@@ -91,10 +92,9 @@ def evaluate_predictions(
     Evaluation
         See there.
     """
-    y_true = np.asarray(y_true)
-    classes = np.asarray(classes)
-    y_pred = classes[proba.argmax(axis=1)] if y_pred is None else np.asarray(y_pred)
-    confidence = proba.max(axis=1)
+    y_true, classes = _as_labels(y_true), _as_labels(classes)
+    y_pred = classes[proba.argmax(axis=1)] if y_pred is None else _as_labels(y_pred)
+    confidence = find_confidence(y_pred, proba, classes)
     labels = np.union1d(classes, y_true)
     right = y_true == y_pred
     wrong = np.flatnonzero(~right)
@@ -115,6 +115,30 @@ def evaluate_predictions(
         confusion=confusion,
         mistakes=wrong[np.argsort(-confidence[wrong], kind="stable")],
     )
+
+
+def _as_labels(labels: Any) -> np.ndarray:
+    """Return labels with a dtype of their own: scikit-learn cannot compare numbers among objects."""
+    labels = np.asarray(labels)
+    if labels.dtype == object and len(set(map(type, labels.tolist()))) == 1:
+        return np.array(labels.tolist())
+    return labels
+
+
+def find_confidence(y_pred: np.ndarray, proba: Any, classes: np.ndarray) -> np.ndarray:
+    """Return the probability of each predicted label, which need not be the most probable one.
+
+    Raises
+    ------
+    ValueError
+        If a label is none of the classes.
+    """
+    columns = {label: column for column, label in enumerate(np.asarray(classes).tolist())}
+    labels = np.asarray(y_pred).tolist()
+    unknown = sorted(set(labels) - set(columns), key=str)
+    if unknown:
+        raise ValueError(f"y_pred must hold the classes {list(columns)!r}. Got {unknown!r} as well.")
+    return np.asarray(proba)[np.arange(len(labels)), [columns[label] for label in labels]]
 
 
 def accuracy_interval(right: np.ndarray) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.axes import make_axes, palette
 from fishsk.features import check_images, resize_image
+from fishsk.inspection._evaluation import find_confidence
 from fishsk.inspection._settings import find_setting, name_classes
 
 _SELECTIONS = ("random", "first", "confident_mistakes", "least_certain")
@@ -98,7 +99,7 @@ class PredictionGridDisplay:
         n_cols=6,
         display_labels=None,
         image_shape=None,
-        input_range=None,
+        input_range="auto",
         random_state=None,
         ax=None,
         im_kw=None,
@@ -127,9 +128,9 @@ class PredictionGridDisplay:
         image_shape : tuple of int, default=None
             (height, width) or (height, width, channels) of the images of a 2-D `X`; by default what the
             estimator's transformer was given.
-        input_range : tuple of (low, high), default=None
-            What black and white are in `X` that is not uint8; by default what the estimator's transformer
-            was given, or else (0, 255).
+        input_range : {"auto"}, tuple of (low, high) or None, default="auto"
+            What black and white are in `X` that is not uint8; None takes values as they are. "auto" is what
+            the estimator's transformer was given, or else (0, 255).
         random_state : int, RandomState instance or None, default=None
             Seeds ``select="random"``.
         ax : matplotlib Axes or array-like of Axes, default=None
@@ -148,16 +149,16 @@ class PredictionGridDisplay:
             y_pred = np.asarray(estimator.predict(chosen))
             if not hasattr(estimator, "predict_proba"):
                 return y_pred, None
-            return y_pred, _confidence(y_pred, estimator.predict_proba(chosen), estimator.classes_)
+            return y_pred, find_confidence(y_pred, estimator.predict_proba(chosen), estimator.classes_)
 
         check_is_fitted(estimator)
         if not is_classifier(estimator):
             raise ValueError(f"estimator must be a classifier. Got {estimator!r}.")
         settings = estimator.get_params()
         if image_shape is None:
-            image_shape = find_setting(settings, "image_shape")
-        if input_range is None:
-            input_range = find_setting(settings, "input_range") or (0, 255)
+            image_shape = find_setting(settings, "image_shape", None)
+        if isinstance(input_range, str):
+            input_range = find_setting(settings, "input_range", (0, 255))
         gathered = gather_predictions(
             X,
             y,
@@ -219,8 +220,8 @@ class PredictionGridDisplay:
             What to write for each of `classes`; by default the label itself.
         image_shape : tuple of int, default=None
             (height, width) or (height, width, channels) of the images of a 2-D `X`.
-        input_range : tuple of (low, high), default=(0, 255)
-            What black and white are in `X` that is not uint8.
+        input_range : tuple of (low, high) or None, default=(0, 255)
+            What black and white are in `X` that is not uint8; None takes values as they are.
         random_state : int, RandomState instance or None, default=None
             Seeds ``select="random"``.
         ax : matplotlib Axes or array-like of Axes, default=None
@@ -248,7 +249,7 @@ class PredictionGridDisplay:
                 )
         y_pred = classes[y_proba.argmax(axis=1)] if y_pred is None else column_or_1d(y_pred)
         check_consistent_length(X, y_true, y_pred, y_proba)
-        confidence = None if y_proba is None else _confidence(y_pred, y_proba, classes)
+        confidence = None if y_proba is None else find_confidence(y_pred, y_proba, classes)
 
         def predict(rows):
             return y_pred[rows], None if confidence is None else confidence[rows]
@@ -409,16 +410,6 @@ def _find_label(label: Any, names: Mapping[Any, str]) -> Any:
     )
 
 
-def _confidence(y_pred: np.ndarray, y_proba: Any, classes: np.ndarray) -> np.ndarray:
-    """Return the probability of each predicted label."""
-    columns = {label: column for column, label in enumerate(np.asarray(classes).tolist())}
-    labels = np.asarray(y_pred).tolist()
-    unknown = sorted(set(labels) - set(columns), key=str)
-    if unknown:
-        raise ValueError(f"y_pred must hold the classes {list(columns)!r}. Got {unknown!r} as well.")
-    return np.asarray(y_proba)[np.arange(len(labels)), [columns[label] for label in labels]]
-
-
 def _thumbnail(image: np.ndarray) -> np.ndarray:
     """Return an image as uint8, and not larger than a grid can show."""
     height, width = image.shape[:2]
@@ -429,7 +420,9 @@ def _thumbnail(image: np.ndarray) -> np.ndarray:
 
 
 def _shorten(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+    """Leave out the middle of a long name: names of one kind often begin alike."""
+    half = (_LONGEST_NAME - 1) // 2
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1 - half]}…{name[-half:]}"
 
 
 def _mark_cell(axes: Any, right: bool) -> None:

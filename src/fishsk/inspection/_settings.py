@@ -10,10 +10,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 
-def find_setting(settings: Mapping[str, Any], name: str) -> Any:
-    """Return the parameter of an estimator or of the first of its parts that sets it, or None."""
-    found = (value for key, value in settings.items() if key.split("__")[-1] == name and value is not None)
-    return next(found, None)
+def find_setting(settings: Mapping[str, Any], name: str, default: Any) -> Any:
+    """Return the parameter of an estimator or of the first of its parts that has it, or else `default`."""
+    return next((value for key, value in settings.items() if key.split("__")[-1] == name), default)
 
 
 def name_classes(classes: np.ndarray, display_labels: Any) -> dict[Any, str]:
@@ -27,9 +26,14 @@ def name_classes(classes: np.ndarray, display_labels: Any) -> dict[Any, str]:
     return {label: str(name) for label, name in zip(labels, names, strict=True)}
 
 
+def find_fitted(estimator: Any) -> Any:
+    """Return what predicts in a fitted estimator: of a search the best estimator, or else itself."""
+    return getattr(estimator, "best_estimator_", estimator)
+
+
 def fitted_head(estimator: Any) -> Any:
     """Return the part of a fitted estimator that keeps the history of its training."""
-    head = getattr(estimator, "best_estimator_", estimator)
+    head = find_fitted(estimator)
     while isinstance(head, Pipeline):
         head = head[-1]
     if not hasattr(head, "history_"):

@@ -59,8 +59,8 @@ def save_pipeline(pipeline, path):
     be told of it.
 
     Among parameters, NumPy numbers and arrays come back as Python's numbers and lists, arrays of text with
-    dtype object, and path-likes as `pathlib.Path`. Not saved are scikit-learn's callbacks, metadata requests
-    and `set_output`.
+    dtype object, and path-likes as `pathlib.Path`. Metadata requests and `set_output` are saved,
+    scikit-learn's callbacks are not.
 
     `pickle` and `joblib` can store a pipeline too. But whoever can change such a file can run any code on the
     machine that loads it, and it suits only the versions that wrote it.

@@ -15,9 +15,11 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from fishsk._compat.sklearn import validate_parameters, validate_steps
 from fishsk.features import VGG16FeatureTransformer
 from fishsk.head import KerasHeadClassifier
 from fishsk.persistence._archive import take
+from fishsk.persistence._configuration import get_configuration, set_configuration, take_configuration
 
 STEP_TYPES: dict[str, type] = {
     step.__name__: step for step in (KerasHeadClassifier, StandardScaler, VGG16FeatureTransformer)
@@ -48,6 +50,7 @@ def describe(pipeline: Pipeline) -> tuple[dict[str, Any], dict[str, np.ndarray]]
         if not is_skipped(step):
             state, own = _get_state(name, step)
             record |= {"type": type(step).__name__, "params": _get_params(name, step), "state": state}
+            record |= get_configuration(step)
             if STEP_TYPES.get(type(step).__name__, type(step)) is not type(step):
                 raise ValueError(
                     f"The type of step {name!r} must not have the name of one that load_pipeline knows. Got "
@@ -78,7 +81,7 @@ def rebuild(document: Any, arrays: dict[str, np.ndarray], types: dict[str, type]
     if arrays:
         raise ValueError(f"the arrays {sorted(arrays)} belong to no step")
     pipeline = Pipeline(steps, verbose=verbose)
-    pipeline._validate_steps()
+    validate_steps(pipeline)
     check_pipeline(pipeline)
     for name, digest in _get_digests(pipeline).items():
         if digests.get(name) != digest:
@@ -101,8 +104,7 @@ def check_pipeline(pipeline: Pipeline) -> None:
     for name, step in pipeline.steps:
         if is_skipped(step):
             continue
-        if hasattr(step, "_parameter_constraints"):
-            step._validate_params()
+        validate_parameters(step)
         _check_learned(name, step)
         if hasattr(step, "n_features_out"):
             width = step.n_features_out
@@ -117,13 +119,15 @@ def check_pipeline(pipeline: Pipeline) -> None:
 
 
 def _check_record(record: Any) -> dict[str, Any]:
+    record = dict(record) if isinstance(record, dict) else record
+    configuration = take_configuration(record)
     kind = record.get("type") if isinstance(record, dict) else None
     _, _, params, state = take(
         record, "a step", name=str, type=type(None) if kind is None else str, params=dict, state=dict
     )
-    if kind in (None, "passthrough") and (params or state):
+    if kind in (None, "passthrough") and (params or state or configuration):
         raise ValueError(f"a step that is {kind!r} must have neither parameters nor a state")
-    return record
+    return record | {"configuration": configuration}
 
 
 def _rebuild_step(record: dict[str, Any], arrays: dict[str, np.ndarray], types: dict[str, type]) -> Any:
@@ -139,6 +143,7 @@ def _rebuild_step(record: dict[str, Any], arrays: dict[str, np.ndarray], types: 
     step = types[kind](**{key: _decode(value) for key, value in record["params"].items()})
     own = [key for key in arrays if key.rpartition("/")[0] == name]
     _set_state(name, step, record["state"], {key.rpartition("/")[2]: arrays.pop(key) for key in own})
+    set_configuration(step, record["configuration"])
     return step
 
 

@@ -1,0 +1,298 @@
+"""Everything that the report shows, gathered as plain numbers, text, lists and dicts."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import os
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from fishsk._utils.versions import find_version
+from fishsk.features import Images
+from fishsk.inspection import Evaluation, accuracy_interval, evaluate, find_fitted, find_near_duplicates
+from fishsk.report._figures import draw_calibration, draw_diagram, draw_training, encode_image
+
+_N_IMAGES = 1000  # shown in the confusion matrix's cells together, as far as each shows one
+_N_SAMPLES = 8  # of each class
+_N_MISTAKES = 24
+_PACKAGES = ("fishsk", "scikit-learn", "numpy", "tensorflow", "keras", "scikeras", "opencv-python-headless")
+
+
+def gather_report(
+    estimator: Any,
+    test: tuple[Any, Images, np.ndarray],
+    train: tuple[Any, Images, np.ndarray | None] | None,
+    *,
+    names: dict[Any, str],
+    image_names: Sequence[str] | None = None,
+    max_images: int = 24,
+) -> dict[str, Any]:
+    """Return everything that the page shows, as plain numbers, text, lists and dicts.
+
+    `test` and `train` hold images as the user gave them, the same images checked, and labels; `names` maps
+    labels to what is written for them. `write_report` describes the other parameters.
+    """
+    timings = _Timings()
+    X, images, y = test
+    with timings("Predict the test images"):
+        evaluation = evaluate(estimator, X, y)
+    names = {label: names.get(label, str(label)) for label in evaluation.classes.tolist()}
+    album = _Album(images, evaluation, names, image_names)
+    with timings("Gather scores and images"):
+        report: dict[str, Any] = {
+            "summary": _summarize(evaluation, names),
+            "classes": _gather_classes(evaluation, album, None if train is None else train[2]),
+            "confusion": _gather_confusion(evaluation, album, max_images),
+            "mistakes": [album.show(index) for index in evaluation.mistakes[:_N_MISTAKES]],
+            "n_train": None if train is None else len(train[1]),
+        }
+    with timings("Look for near-duplicates"):
+        report["duplicates"] = None if train is None else _gather_duplicates(estimator, test, train, album)
+    with timings("Draw figures"):
+        report["training"] = draw_training(estimator)
+        report["calibration"] = draw_calibration(evaluation)
+    with timings("Describe the pipeline and the data"):
+        fitted = find_fitted(estimator)
+        report["diagram"] = draw_diagram(fitted)
+        report["digests"] = {"Test images and labels": _digest(images, y)}
+        if train is not None:
+            report["digests"]["Training images and labels"] = _digest(train[1], train[2])
+        for step in fitted.get_params().values():
+            if hasattr(step, "weights_digest"):
+                report["digests"]["Frozen weights"] = step.weights_digest
+    report["images"] = album.images
+    report["versions"] = _find_versions()
+    report["timings"] = timings.seconds
+    report["written"] = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC"
+    return report
+
+
+class _Timings:
+    """The seconds of named stages."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start
+
+
+class _Album:
+    """Images for the page, each kept once however often it is shown.
+
+    Attributes
+    ----------
+    images : dict of str to dict
+        Each image's data URI, width and height, by its id in the page.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        evaluation: Evaluation,
+        names: dict[Any, str],
+        image_names: Sequence[str] | None,
+    ):
+        self.images: dict[str, dict[str, Any]] = {}
+        self.names = names
+        self.test_images = images
+        self.evaluation = evaluation
+        self.image_names = image_names
+
+    def show(self, index: int) -> dict[str, Any]:
+        """Return a test image with what is known of it."""
+        evaluation = self.evaluation
+        true, predicted = (labels[[index]].tolist()[0] for labels in (evaluation.y_true, evaluation.y_pred))
+        confidence = float(evaluation.confidence[index])
+        return {
+            "image": self.add("test", self.test_images, index),
+            "name": _name_image(self.test_images, index, self.image_names),
+            "true": self.names[true],
+            "predicted": self.names[predicted],
+            "right": bool(true == predicted),
+            "confidence": None if np.isnan(confidence) else f"{confidence:.2f}",
+        }
+
+    def add(self, kind: str, images: Images, index: int) -> dict[str, Any]:
+        """Return the id, width and height of an image in the page."""
+        key = f"{kind}-{index}"
+        if key not in self.images:
+            self.images[key] = encode_image(images[index])
+        return {"id": key} | self.images[key]
+
+
+def _name_image(images: Images, index: int, image_names: Sequence[str] | None = None) -> str:
+    if image_names is not None:
+        return str(image_names[index])
+    item = images.items[index]
+    return f"image {index}" if isinstance(item, np.ndarray) else os.fspath(item)
+
+
+def _summarize(evaluation: Evaluation, names: dict[Any, str]) -> dict[str, Any]:
+    """Return the numbers of the first screen."""
+    n_samples = len(evaluation.y_true)
+    wrong = evaluation.confusion * (1 - np.eye(len(evaluation.classes), dtype=int))
+    true, predicted = np.unravel_index(wrong.argmax(), wrong.shape)
+    supports = evaluation.confusion.sum(axis=1)
+    labels = [names[label] for label in evaluation.classes.tolist()]
+    return {
+        "n_samples": n_samples,
+        "n_right": n_samples - len(evaluation.mistakes),
+        "n_mistakes": len(evaluation.mistakes),
+        "n_classes": len(evaluation.classes),
+        "accuracy": evaluation.accuracy,
+        "interval": evaluation.interval,
+        "macro_f1": evaluation.macro_f1,
+        "macro_f1_interval": evaluation.macro_f1_interval,
+        "majority": {"name": labels[supports.argmax()], "share": float(supports.max() / n_samples)},
+        "confused": {
+            "true": labels[true],
+            "predicted": labels[predicted],
+            "count": int(wrong.max()),
+            "of": int(supports[true]),
+        },
+    }
+
+
+def _gather_classes(
+    evaluation: Evaluation, album: _Album, y_train: np.ndarray | None
+) -> list[dict[str, Any]]:
+    """Return a row of the classification table, and a sample of images, for each class."""
+    counts = evaluation.confusion
+    hits, n_true, n_predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    rows = []
+    for at, label in enumerate(evaluation.classes.tolist()):
+        members = np.flatnonzero(evaluation.y_true == label)
+        chosen = members[np.linspace(0, len(members) - 1, min(_N_SAMPLES, len(members))).astype(int)]
+        low, high = evaluation.recall_intervals[at].tolist()
+        rows.append(
+            {
+                "name": album.names[label],
+                "n_test": int(n_true[at]),
+                "n_train": None if y_train is None else int(np.sum(y_train == label)),
+                "precision": float(hits[at] / n_predicted[at]) if n_predicted[at] else None,
+                "recall": float(hits[at] / n_true[at]) if n_true[at] else None,
+                "low": low,
+                "high": high,
+                "f1": float(2 * hits[at] / max(1, n_true[at] + n_predicted[at])),
+                "samples": [album.show(index) for index in chosen],
+            }
+        )
+    return rows
+
+
+def _gather_confusion(evaluation: Evaluation, album: _Album, max_images: int) -> list[dict[str, Any]]:
+    """Return the rows of the confusion matrix; each cell has its count, its share of the row and images.
+
+    A cell shows the most confident of mistakes, and the least certain of right predictions.
+    """
+    counts = evaluation.confusion
+    labels = [album.names[label] for label in evaluation.classes.tolist()]
+    most = min(max_images, max(1, _N_IMAGES // np.count_nonzero(counts)))
+    rows = []
+    for row, true in enumerate(evaluation.classes):
+        cells = []
+        for column, predicted in enumerate(evaluation.classes):
+            members = np.flatnonzero((evaluation.y_true == true) & (evaluation.y_pred == predicted))
+            confidence = evaluation.confidence[members]
+            order = np.argsort(confidence if row == column else -confidence, kind="stable")
+            share = counts[row, column] / max(1, counts[row].sum())
+            cells.append(
+                {
+                    "id": f"cell-{row}-{column}",
+                    "true": labels[row],
+                    "predicted": labels[column],
+                    "right": row == column,
+                    "count": int(counts[row, column]),
+                    "share": float(share),
+                    "images": [album.show(index) for index in members[order[:most]]],
+                }
+            )
+        rows.append({"name": labels[row], "count": int(counts[row].sum()), "cells": cells})
+    return rows
+
+
+def _gather_duplicates(
+    estimator: Any,
+    test: tuple[Any, Images, np.ndarray],
+    train: tuple[Any, Images, np.ndarray | None],
+    album: _Album,
+) -> dict[str, Any]:
+    """Return pairs of test and training images that are nearly the same, and scores without them."""
+    found = find_near_duplicates(
+        (_find_features(estimator, test), *test[1:]), (_find_features(estimator, train), *train[1:])
+    )
+    right = album.evaluation.y_true == album.evaluation.y_pred
+    is_copy = np.isin(np.arange(len(right)), found.test)
+    groups = {
+        "All test images": right,
+        "Without near-duplicates": right[~is_copy],
+        "Near-duplicates": right[is_copy],
+    }
+    train_labels = train[2]
+    pairs = []
+    for index, partner, similarity in zip(found.test, found.train, found.similarity, strict=True):
+        label = None if train_labels is None else train_labels[[partner]].tolist()[0]
+        pairs.append(
+            album.show(index)
+            | {
+                "partner": album.add("train", train[1], partner),
+                "partner_name": _name_image(train[1], partner),
+                "partner_class": None if label is None else album.names.get(label, str(label)),
+                "similarity": f"{similarity:.3f}",
+            }
+        )
+    return {
+        "pairs": pairs,
+        "threshold": found.threshold,
+        "highest_between_classes": None
+        if np.isnan(found.highest_between_classes)
+        else found.highest_between_classes,
+        "share": len(pairs) / len(right),
+        "scores": [
+            {
+                "name": name,
+                "count": len(group),
+                "accuracy": float(group.mean()) if len(group) else None,
+                "interval": accuracy_interval(group),
+            }
+            for name, group in groups.items()
+        ],
+    }
+
+
+def _find_features(estimator: Any, data: tuple[Any, Images, np.ndarray | None]) -> np.ndarray:
+    """Return what a pipeline's last step sees of images, or small copies of them."""
+    estimator = find_fitted(estimator)
+    X, images, _ = data
+    if isinstance(estimator, Pipeline) and len(estimator) > 1:
+        features = estimator[:-1].transform(X)
+        features = features.toarray() if hasattr(features, "toarray") else np.asarray(features)
+        if features.ndim == 2:
+            return features
+    return images.load(range(len(images)), (32, 32)).reshape(len(images), -1)
+
+
+def _digest(images: Images, y: np.ndarray | None) -> str:
+    """Return the SHA-256 of the images' contents and their labels, in their order."""
+    content = hashlib.sha256()
+    for index in range(len(images)):
+        content.update(images.digest(index))
+    content.update(repr(None if y is None else y.tolist()).encode())
+    return content.hexdigest()
+
+
+def _find_versions() -> dict[str, str]:
+    versions = {"Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}"}
+    found = {package: find_version(package) for package in _PACKAGES}
+    return versions | {package: version for package, version in found.items() if version is not None}

@@ -1,0 +1,78 @@
+"""set_output and metadata requests in files of save_pipeline."""
+
+import json
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from fishsk import KerasHeadClassifier, load_pipeline, save_pipeline
+from fishsk.persistence._archive import pack, unpack
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(rng.normal(size=(20, 3)), columns=["a", "b", "c"]), np.repeat(["ray", "shark"], 10)
+
+
+def make(**params):
+    head = KerasHeadClassifier(hidden_units=2, epochs=1, validation_fraction=0, random_state=0, **params)
+    return make_pipeline(StandardScaler(), head)
+
+
+@pytest.mark.filterwarnings("error:X does not have valid feature names")
+def test_set_output_is_kept(table, tmp_path):
+    pipeline = make().set_output(transform="pandas").fit(*table)
+    save_pipeline(pipeline, tmp_path / "a.fishsk")
+    loaded = load_pipeline(tmp_path / "a.fishsk")
+    np.testing.assert_array_equal(loaded.predict_proba(table[0]), pipeline.predict_proba(table[0]))
+    assert loaded[:-1].transform(table[0]).columns.tolist() == ["a", "b", "c"]
+
+
+def test_requests_are_kept_for_a_weighted_refit(table, tmp_path):
+    weight = np.linspace(0.1, 1, 20)
+    with sklearn.config_context(enable_metadata_routing=True):
+        pipeline = make()
+        pipeline[0].set_fit_request(sample_weight=False)
+        pipeline[1].set_fit_request(sample_weight=True).set_score_request(sample_weight="weight")
+        pipeline.fit(*table, sample_weight=weight)
+        save_pipeline(pipeline, tmp_path / "a.fishsk")
+        loaded = load_pipeline(tmp_path / "a.fishsk")
+        assert str(loaded.get_metadata_routing()) == str(pipeline.get_metadata_routing())
+        again = loaded.fit(*table, sample_weight=weight)
+    np.testing.assert_array_equal(again.predict_proba(table[0]), pipeline.predict_proba(table[0]))
+
+
+def test_where_nothing_is_set_the_file_is_as_before(table, tmp_path):
+    save_pipeline(make().fit(*table), tmp_path / "a.fishsk")
+    with zipfile.ZipFile(tmp_path / "a.fishsk") as archive:
+        for record in json.loads(archive.read("pipeline.json"))["steps"]:
+            assert record.keys() == {"name", "type", "params", "state"}
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        {"output": "os.system"},
+        {"output": ["pandas"]},
+        {"requests": []},
+        {"requests": {"fit": True}},
+        {"requests": {"fit": {"sample_weight": 3}}},
+        {"requests": {"__reduce__": {"x": True}}},
+        {"requests": {"fit": {"nonsense": True}}},
+    ],
+    ids=str,
+)
+def test_what_no_step_can_have_been_told_is_refused(table, tmp_path, hostile):
+    path = tmp_path / "a.fishsk"
+    save_pipeline(make().fit(*table), path)
+    _, document, arrays = unpack(path.read_bytes())
+    document["steps"][1] |= hostile
+    path.write_bytes(pack(document, arrays))
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        load_pipeline(path)
