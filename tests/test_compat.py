@@ -36,7 +36,6 @@ ATTRIBUTES = {
     "keras.callbacks.Callback": (keras.callbacks.Callback, ["_model"]),
     "keras.Model": (keras.Model, ["_initial_epoch"]),
     "optuna.study.Study": (optuna.create_study, ["_storage", "_study_id"]),
-    "optuna.trial.Trial": (lambda: optuna.create_study().ask(), ["_trial_id"]),
     "sklearn.base.BaseEstimator": (BaseEstimator, ["_validate_params"]),
     "sklearn.linear_model.Ridge": (make_request, ["_metadata_request"]),
     "sklearn.preprocessing.StandardScaler": (
@@ -69,11 +68,7 @@ LISTED = {name for _, names in ATTRIBUTES.values() for name in names}
 
 # Private names of other packages stand in `_compat`, those of scikeras in `head/_scikeras.py`; what a class
 # inherits it may use where it is. These stand elsewhere still; the table only shrinks.
-ELSEWHERE = {
-    "search/_search.py": {"_scorers", "_storage"},
-    "search/_study.py": {"_storage", "_study_id"},
-    "search/_trials.py": {"_trial_id"},
-}
+ELSEWHERE = {}
 
 
 def is_private(name):

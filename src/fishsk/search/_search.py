@@ -5,18 +5,14 @@ from __future__ import annotations
 import copy
 import os
 import tempfile
-import threading
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from numbers import Integral, Real
-from typing import Any
 
 import numpy as np
-from joblib import effective_n_jobs
-from joblib.parallel import get_active_backend
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
@@ -27,14 +23,13 @@ from fishsk._compat.sklearn import (
     BaseSearchCV,
     HasMethods,
     Interval,
-    MultimetricScorer,
     check_method_params,
+    find_scorers,
     fit_context,
-    insert_error_scores,
     warn_or_raise_about_fit_failures,
 )
-from fishsk._utils.progress import ProgressBar
-from fishsk.search._space import decode_params, default_search_space, describe_space, make_space
+from fishsk.search._results import average_folds, average_times, describe_trials, fill_folds
+from fishsk.search._space import describe_space, make_space
 from fishsk.search._study import (
     SeededSampler,
     copy_to_memory,
@@ -43,9 +38,8 @@ from fishsk.search._study import (
     open_study,
     quiet_optuna,
 )
-from fishsk.search._trials import CrossValidation, finished_trials, folds_of, in_background, run_trials
-
-__all__ = ["OptunaSearchCV", "default_search_space"]
+from fishsk.search._trials import CrossValidation, finished_trials, folds_of, run_trials
+from fishsk.search._workers import count_workers, lost_storage_is_an_os_error, run_worker, show_progress
 
 
 class OptunaSearchCV(BaseSearchCV):
@@ -60,16 +54,18 @@ class OptunaSearchCV(BaseSearchCV):
     ----------
     estimator : estimator object
         What is searched; clones of it are fitted.
-    param_distributions : dict
-        For each parameter a distribution of `optuna.distributions`, a frozen one of `scipy.stats`, or a list
+    param_distributions : dict, list of dicts, or callable
+        For each parameter a distribution of `optuna.distributions`, one of `scipy.stats`, a range, or a list
         of choices. Optuna sees scipy's uniform, loguniform and randint as they are, and the quantiles of
-        other laws. `default_search_space` returns one for a pipeline.
+        other laws. Of a list of dicts each candidate belongs to one. A callable gets Optuna's trial, and
+        returns the parameters, some of which may depend on others. `default_search_space` returns a dict for
+        a pipeline.
     n_trials : int or None, default=10
         How many candidates the study holds in the end: a resumed search runs those that are left. Candidates
-        that are pruned or that fail count. Of several processes each but one may add one more. None means
-        until `timeout`.
+        that are pruned or that fail count. None is tried twice; a space of fewer candidates ends the search.
+        Of several processes each but one may add one more. None means until `timeout`.
     timeout : float or None, default=None
-        Seconds after which no new candidate is begun.
+        Seconds of work after which no new candidate is begun; one is finished however short they are.
     cv : int, cross-validation generator or iterable, default=None
         The splits, as in `RandomizedSearchCV`; all candidates are tried on the same ones. To resume a search
         whose splits are shuffled, give the splitter an integer `random_state`.
@@ -98,6 +94,12 @@ class OptunaSearchCV(BaseSearchCV):
         search already, the search is resumed: trials whose process died are marked failed and tried again.
     error_score : "raise" or float, default=np.nan
         The score of a fold whose fit raises, as in `RandomizedSearchCV`.
+    return_train_score : bool, default=False
+        Whether `cv_results_` holds scores on the training parts, too.
+    initial_params : list of dict or None, default=None
+        Candidates that a new study tries first, such as settings known to be good: some or all parameters of
+        `param_distributions`, the others are drawn. Where `param_distributions` is a callable, they are the
+        values that it asks the trial for.
     random_state : int, RandomState instance or None, default=None
         Seeds the default sampler. With an int and ``n_jobs=1`` the same candidates are tried each time; with
         more processes their order in time matters, once the sampler looks at scores.
@@ -134,8 +136,9 @@ class OptunaSearchCV(BaseSearchCV):
     Notes
     -----
     A search in a `storage` is resumed by running it again; `n_trials`, `timeout`, `n_jobs`, `verbose` and the
-    like may differ, but another estimator, space, scoring, split or data make another search. Processes on
-    one or on many hosts join by running the same program on the same `storage`; each ends when it is full.
+    like may differ, and so may a transformer's `cache` and `batch_size`, but another estimator, space,
+    scoring, split or data make another search. Processes on one or on many hosts join by running the same
+    program on the same `storage`; each ends when it is full.
 
     References
     ----------
@@ -161,9 +164,19 @@ class OptunaSearchCV(BaseSearchCV):
     _parameter_constraints: dict = {
         **{
             name: BaseSearchCV._parameter_constraints[name]
-            for name in ("estimator", "scoring", "n_jobs", "refit", "cv", "verbose", "error_score")
+            for name in (
+                "estimator",
+                "scoring",
+                "n_jobs",
+                "refit",
+                "cv",
+                "verbose",
+                "error_score",
+                "return_train_score",
+            )
         },
-        "param_distributions": [dict],
+        "param_distributions": [dict, list, callable],
+        "initial_params": [list, tuple, None],
         "n_trials": [Interval(Integral, 1, None, closed="left"), None],
         "timeout": [Interval(Real, 0, None, closed="neither"), None],
         "sampler": [HasMethods(["sample_independent", "sample_relative", "reseed_rng"]), None],
@@ -173,8 +186,6 @@ class OptunaSearchCV(BaseSearchCV):
         "random_state": ["random_state"],
         "callbacks": ["array-like", None],
     }
-
-    return_train_score = False  # asked for by BaseSearchCV; each fold's own data is not scored
 
     def __init__(
         self,
@@ -192,6 +203,8 @@ class OptunaSearchCV(BaseSearchCV):
         study_name=None,
         storage=None,
         error_score=np.nan,
+        return_train_score=False,
+        initial_params=None,
         random_state=None,
         verbose=0,
         callbacks=None,
@@ -209,6 +222,8 @@ class OptunaSearchCV(BaseSearchCV):
         self.study_name = study_name
         self.storage = storage
         self.error_score = error_score
+        self.return_train_score = return_train_score
+        self.initial_params = initial_params
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
@@ -235,7 +250,14 @@ class OptunaSearchCV(BaseSearchCV):
         Raises
         ------
         ValueError
-            If the study would never end, or if every fit failed.
+            If the study would never end, minimizes, or if every fit failed.
+        OSError
+            If the storage cannot be opened, or is lost meanwhile. Finished trials are kept.
+
+        Notes
+        -----
+        Interrupted by Ctrl-C, a search keeps `study_`, `cv_results_` and the best of the finished candidates,
+        and refits none.
         """
         if self.n_trials is None and self.timeout is None:
             raise ValueError("n_trials or timeout must be set, or the search never ends. Got None for both.")
@@ -272,34 +294,31 @@ class OptunaSearchCV(BaseSearchCV):
             fit_params=routed.estimator.fit,
             score_params=routed.scorer.score,
             error_score=self.error_score,
+            return_train_score=self.return_train_score,
             caller=self,
             callback_ctx=search_context,
             heartbeat=self.storage is not None,
         )
-        self.study_ = self._run_study(objective)
+        try:
+            self._run_study(objective)
+        except KeyboardInterrupt:
+            self._keep_best_so_far(scorers, refit_metric)
+            raise
         search_context.call_on_fit_task_end(estimator=self)
-
-        results = self._collect_results()
-        if callable(self.scoring) and self.multimetric_:
-            self._check_refit_for_multimetric(
-                {name[10:] for name in results if name.startswith("mean_test_")}
-            )
-            refit_metric = self.refit
-        if self.refit or not self.multimetric_:
-            self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
-            if not callable(self.refit):
-                self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
-            self.best_params_ = results["params"][self.best_index_]
+        self._choose(scorers, refit_metric)
         if self.refit:
             self._refit_best(X, y, routed.estimator.fit, context, task)
-        self.scorer_ = scorers._scorers if isinstance(scorers, MultimetricScorer) else scorers
-        self.cv_results_ = results
         context.call_on_fit_task_end(estimator=self, **task)
         return self
 
     def _run_study(self, objective):
-        """Run the trials in this process or in workers, and return the study."""
-        make_space(self.param_distributions)  # what is wrong with it is said before anything is written
+        """Run the trials in this process or in workers, and keep the study, even if this is interrupted."""
+        space = make_space(
+            self.param_distributions
+        )  # what is wrong with it is said before anything is written
+        if not all(isinstance(params, Mapping) for params in self.initial_params or ()):
+            raise TypeError(f"initial_params must be a list of dicts. Got {self.initial_params!r}.")
+        initial = [space.encode(params) for params in self.initial_params or ()]
         seed = int(check_random_state(self.random_state).randint(2**31))
         sampler = SeededSampler(seed) if self.sampler is None else copy.deepcopy(self.sampler)
         pruner = self._make_pruner()
@@ -307,31 +326,36 @@ class OptunaSearchCV(BaseSearchCV):
             run_trials,
             objective=objective,
             n_trials=self.n_trials,
-            deadline=None if self.timeout is None else time.time() + self.timeout,
+            timeout=self.timeout,
             callbacks=list(self.callbacks or []),
         )
-        n_workers = self._count_workers()
+        n_workers = count_workers(self.n_jobs, self.n_trials, self.storage)
         with tempfile.TemporaryDirectory() as folder, quiet_optuna(self.verbose):
             location, digest = self.storage, "temporary"
             if location is not None:
                 digest = self._digest(objective)
             elif n_workers > 1:
                 location = os.path.join(folder, "study.db")
-            with open_storage(location) as storage:
+            with open_storage(location) as storage, lost_storage_is_an_os_error():
                 study = open_study(storage, self.study_name, digest, sampler=sampler, pruner=pruner)
                 if study.get_trials(deepcopy=False):
                     sampler.reseed_rng()
-                with _progress_bar(study, self.n_trials, self.verbose):
-                    if n_workers == 1:
-                        work(study)
-                    else:
-                        Parallel(n_jobs=n_workers, prefer="processes")(
-                            delayed(_run_worker)(
-                                work, location, study.study_name, sampler, pruner, self.verbose
+                else:
+                    for values in initial:
+                        study.enqueue_trial(values)
+                try:
+                    with show_progress(study, storage, self.n_trials, self.verbose):
+                        if n_workers == 1:
+                            work(study)
+                        else:
+                            Parallel(n_jobs=n_workers, prefer="processes")(
+                                delayed(run_worker)(
+                                    work, location, study.study_name, sampler, pruner, self.verbose
+                                )
+                                for _ in range(n_workers)
                             )
-                            for _ in range(n_workers)
-                        )
-                return study if storage is None else copy_to_memory(study)
+                finally:
+                    self.study_ = copy_to_memory(study, storage)
 
     def _digest(self, objective):
         """Return the digest of all that a study's scores depend on."""
@@ -342,21 +366,6 @@ class OptunaSearchCV(BaseSearchCV):
             (objective.X, objective.y, objective.splits, objective.fit_params, objective.score_params),
         )
 
-    def _count_workers(self):
-        """Return how many processes are to work; threads would mix up global seeds."""
-        from optuna.storages import InMemoryStorage
-
-        backend, _ = get_active_backend(prefer="processes")
-        if getattr(backend, "supports_sharedmem", False):
-            return 1
-        n_workers = effective_n_jobs(self.n_jobs)
-        if n_workers > 1 and isinstance(self.storage, InMemoryStorage):
-            raise ValueError(
-                f"storage must be one that processes can share for n_jobs={self.n_jobs!r}. "
-                f"Got {self.storage!r}. Name a file or a database's URL, or leave storage=None."
-            )
-        return n_workers if self.n_trials is None else min(n_workers, self.n_trials)
-
     def _make_pruner(self):
         from optuna.pruners import MedianPruner
 
@@ -365,42 +374,60 @@ class OptunaSearchCV(BaseSearchCV):
         # 0.3, 42 % saved and 0.2 points lost.
         return MedianPruner() if self.pruner is None else copy.deepcopy(self.pruner)
 
-    def _collect_results(self):
-        """Return `cv_results_` from what the study's trials hold."""
+    def _keep_best_so_far(self, scorers, refit_metric):
+        """Forget the search before this one, and keep what was finished of this one."""
+        for name in ("cv_results_", "best_index_", "best_score_", "best_params_", "best_estimator_"):
+            if hasattr(self, name):
+                delattr(self, name)
+        with suppress(AttributeError, ValueError):  # where no candidate has finished, or all have failed
+            self._choose(scorers, refit_metric)
+
+    def _choose(self, scorers, refit_metric):
+        """Set `cv_results_` and the best candidate from what the study's trials hold."""
         trials = finished_trials(self.study_)
         if not trials:
             raise ValueError(
                 f"A search must finish a trial. Got none with timeout={self.timeout!r}. "
                 "Raise the timeout, or look whether a callback stopped the study."
             )
-        folds = [[dict(fold) for fold in folds_of(trial)] for trial in trials]
-        ran = [fold for of_trial in folds for fold in of_trial]
+        ran = [dict(fold) for trial in trials for fold in folds_of(trial)]
         warn_or_raise_about_fit_failures(ran, self.error_score)
-        if callable(self.scoring):
-            insert_error_scores(ran, self.error_score)
-        scores = ran[0]["test_scores"]
-        self.multimetric_ = isinstance(scores, dict)
-        nothing = dict.fromkeys(scores, np.nan) if self.multimetric_ else np.nan
-        skipped = {**ran[0], "test_scores": nothing, "fit_time": np.nan, "score_time": np.nan}
-        out = []
-        for of_trial in folds:
-            out += of_trial + [skipped] * (self.n_splits_ - len(of_trial))
-
+        self.multimetric_ = isinstance(ran[0]["test_scores"], dict)
         space = make_space(self.param_distributions)
-        columns = {
-            "trial_number": [trial.number for trial in trials],
-            "trial_state": [trial.state.name for trial in trials],
-        }
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "One or more of the test scores are non-finite", UserWarning)
+            warnings.filterwarnings("ignore", "One or more of the (test|train) scores are non-finite")
             results = self._format_results(
-                [decode_params(space, trial.params) for trial in trials], self.n_splits_, out, columns
+                [space.decode(trial.params) for trial in trials],
+                self.n_splits_,
+                fill_folds(trials, self.n_splits_, self.error_score, callable(self.scoring)),
+                describe_trials(trials),
             )
-        for name in ("fit_time", "score_time"):  # of the folds that were run
-            times = [[fold[name] for fold in of_trial] for of_trial in folds]
-            results[f"mean_{name}"] = np.array([np.mean(of_trial) for of_trial in times])
-            results[f"std_{name}"] = np.array([np.std(of_trial) for of_trial in times])
-        return results
+        results |= average_times(trials)
+        if callable(self.scoring) and self.multimetric_:
+            self._check_refit_for_multimetric(
+                {name[10:] for name in results if name.startswith("mean_test_")}
+            )
+            refit_metric = self.refit
+        self.scorer_ = find_scorers(scorers)
+        self.cv_results_ = results
+        if not self.refit and self.multimetric_:
+            return
+        scores = results.get(f"mean_test_{refit_metric}")
+        pruned = [trial for trial in trials if trial.state.name == "PRUNED"]
+        if pruned and not callable(self.refit) and not np.isfinite(scores).any():
+            warnings.warn(
+                f"No candidate ran all folds: {len(pruned)} were pruned. The best is chosen by the folds "
+                "that each ran, and best_score_ is their mean. Pass pruner=optuna.pruners.NopPruner() to run all.",
+                UserWarning,
+                stacklevel=3,
+            )
+            scores = average_folds(results, refit_metric, self.n_splits_)
+            self.best_index_ = int(np.nanargmax(scores))
+        else:
+            self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
+        if not callable(self.refit):
+            self.best_score_ = scores[self.best_index_]
+        self.best_params_ = results["params"][self.best_index_]
 
     def _refit_best(self, X, y, fit_params, context, task):
         self.best_estimator_ = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
@@ -416,31 +443,3 @@ class OptunaSearchCV(BaseSearchCV):
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
         refit_context.call_on_fit_task_end(estimator=self, **task)
-
-
-def _run_worker(work, location, study_name, sampler, pruner, verbose):
-    """Work on a study in a process of its own."""
-    import optuna
-
-    sampler.reseed_rng()
-    with quiet_optuna(verbose), open_storage(location) as storage:
-        work(optuna.load_study(study_name=study_name, storage=storage, sampler=sampler, pruner=pruner))
-
-
-@contextmanager
-def _progress_bar(study: Any, n_trials: int | None, verbose: int) -> Iterator[None]:
-    """Show how many trials the study holds, whichever process runs them."""
-    if not verbose:
-        yield
-        return
-
-    def show(stop: threading.Event) -> None:
-        while True:
-            last = stop.wait(0.5)
-            bar.move_to(len(finished_trials(study)))
-            if last:
-                study._storage.remove_session()
-                return
-
-    with ProgressBar("Trials", n_trials, unit="trials") as bar, in_background(show):
-        yield

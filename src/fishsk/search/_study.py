@@ -13,7 +13,8 @@ from typing import Any
 
 import joblib
 import numpy as np
-from sklearn.base import clone
+
+from fishsk._compat.optuna import list_all_trials
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,11 @@ def quiet_optuna(verbose: int = 0) -> Iterator[None]:
 
 @contextmanager
 def open_storage(storage: Any) -> Iterator[Any]:
-    """Open the path of an SQLite file or a database's URL; hand on None and Optuna's storages as they are."""
+    """Open the path of an SQLite file or a database's URL, hand on Optuna's storages; None is in memory."""
+    if storage is None:
+        from optuna.storages import InMemoryStorage
+
+        storage = InMemoryStorage()
     if not isinstance(storage, (str, os.PathLike)):
         yield storage
         return
@@ -100,17 +105,32 @@ def _lock_before_reading(engine: Any) -> None:
 
 def digest_search(estimator: Any, *parts: Any) -> str:
     """Return a name for the search of `estimator` with these parts, by their content."""
-    estimator = clone(estimator)
-    silent = {"verbose": 0, "n_jobs": None}  # change no result
-    names = [name for name in estimator.get_params() if name.rsplit("__", 1)[-1] in silent]
-    estimator.set_params(**{name: silent[name.rsplit("__", 1)[-1]] for name in names})
     try:
-        return joblib.hash((estimator, parts), hash_name="sha1")
+        return joblib.hash(_describe((estimator, parts)), hash_name="sha1")
     except (PicklingError, AttributeError, TypeError) as error:
         raise ValueError(
             "A search with a storage must be picklable, so that it can be known again. "
             f"Got {error}. Replace lambdas and local functions by functions of a module."
         ) from error
+
+
+def _describe(value: Any) -> Any:
+    """Return what an estimator's results depend on: its class and parameters, not versions or resources."""
+    if isinstance(value, list | tuple):
+        return [_describe(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _describe(item) for key, item in value.items()}
+    if isinstance(value, type) or not hasattr(value, "get_params"):
+        return value
+    params = value.get_params(deep=False)
+    for name, routed in value.get_params(deep=True).items():  # to what is no estimator, such as callbacks
+        owner = params.get(name.partition("__")[0])
+        if name not in params and owner is not None and not hasattr(owner, "get_params"):
+            params[name] = routed
+    silent = {"memory", "n_jobs", "verbose", *getattr(value, "params_without_effect", ())}
+    described = {name: _describe(param) for name, param in params.items() if name not in silent}
+    module = type(value).__module__.partition("._")[0]  # private modules may move
+    return f"{module}.{type(value).__qualname__}", described
 
 
 def open_study(storage: Any, name: str | None, digest: str, *, sampler: Any, pruner: Any) -> Any:
@@ -130,6 +150,12 @@ def open_study(storage: Any, name: str | None, digest: str, *, sampler: Any, pru
             return study
         except optuna.exceptions.DuplicatedStudyError:
             study = optuna.load_study(study_name=study_name, **settings)
+        if [direction.name for direction in study.directions] != ["MAXIMIZE"]:
+            raise ValueError(
+                f"Study {study_name!r} must have one direction, 'maximize', as scores of scikit-learn are "
+                f"the better the higher they are. Got {[d.name.lower() for d in study.directions]}. Name "
+                "another study with study_name, or delete this one."
+            )
         owner = _owner(study)
         if owner is None and not study.get_trials(deepcopy=False):
             study.set_user_attr(_SEARCH, digest)  # made by hand, or by a process that died at once
@@ -150,12 +176,14 @@ def _owner(study: Any) -> str | None:
     return None
 
 
-def copy_to_memory(study: Any) -> Any:
+def copy_to_memory(study: Any, storage: Any) -> Any:
     """Return a copy of a study that needs no database, and so can be pickled and read anywhere."""
     import optuna
 
+    if isinstance(storage, optuna.storages.InMemoryStorage):
+        return study
     name, memory = study.study_name, optuna.storages.InMemoryStorage()
-    optuna.copy_study(from_study_name=name, from_storage=study._storage, to_storage=memory)
+    optuna.copy_study(from_study_name=name, from_storage=storage, to_storage=memory)
     return optuna.load_study(study_name=name, storage=memory, sampler=study.sampler, pruner=study.pruner)
 
 
@@ -178,8 +206,7 @@ class SeededSampler:
 
     def before_trial(self, study: Any, trial: Any) -> None:
         """Seed the sampler; the trials with lower numbers are all known, whoever runs them."""
-        # Not study.get_trials: a pruner such as Hyperband's shows the sampler a part of the study.
-        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+        trials = list_all_trials(study)
         retries = {other.number: other.user_attrs.get(RETRY_OF) for other in trials}
         number = trial.number
         while retries[number] is not None:

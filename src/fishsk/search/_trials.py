@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -14,7 +15,7 @@ import numpy as np
 from sklearn.base import clone
 
 from fishsk._compat.sklearn import fit_and_score
-from fishsk.search._space import make_space, suggest
+from fishsk.search._space import make_space
 from fishsk.search._study import RETRY_OF
 
 logger = logging.getLogger(__name__)
@@ -39,12 +40,13 @@ class CrossValidation:
     X: Any
     y: Any
     splits: list[tuple[Any, Any]]
-    param_distributions: dict[str, Any]
+    param_distributions: Any
     scorer: Any
     metric: str | None  # guides the study; None is the first or only one
     fit_params: dict[str, Any]
     score_params: dict[str, Any]
     error_score: Any
+    return_train_score: bool
     caller: Any
     callback_ctx: Any
     heartbeat: bool
@@ -61,7 +63,14 @@ class CrossValidation:
     def _run_folds(self, trial: Any) -> float:
         import optuna
 
-        params = suggest(trial, make_space(self.param_distributions))
+        space = make_space(self.param_distributions)
+        params = space.suggest(trial)
+        twin = _find_twin(trial)
+        if twin is not None and (candidates := space.candidates()) is not None:
+            _ask_for_another(trial, candidates)
+            raise optuna.TrialPruned  # without folds, so that it is no candidate of the search
+        if twin is not None and twin.state.is_finished():
+            return _repeat(trial, twin)
         folds: list[dict[str, Any]] = []
         scores: list[float] = []
         for split in range(len(self.splits)):
@@ -93,15 +102,51 @@ class CrossValidation:
             fit_params=self.fit_params,
             score_params=self.score_params,
             return_times=True,
+            return_train_score=self.return_train_score,
             error_score=self.error_score,
             caller=self.caller,
             callback_ctx=self.callback_ctx.subcontext(
                 task_name="candidate-split-evaluation", task_id=trial.number * len(self.splits) + split
             ),
         )
-        scores = out["test_scores"]
-        plain = {k: float(v) for k, v in scores.items()} if isinstance(scores, dict) else float(scores)
-        return {**out, "test_scores": plain}
+        return out | {name: _as_floats(out[name]) for name in ("test_scores", "train_scores") if name in out}
+
+
+def _as_floats(scores: Any) -> Any:
+    return {k: float(v) for k, v in scores.items()} if isinstance(scores, dict) else float(scores)
+
+
+def _find_twin(trial: Any) -> Any:
+    """Return an earlier trial of the same candidate, whose folds were run or are being run, or None."""
+    from optuna.trial import TrialState
+
+    running = trial.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    earlier = (other for other in running if other.number < trial.number)
+    others = itertools.chain(finished_trials(trial.study), earlier)
+    return next((other for other in others if other.params == trial.params), None)
+
+
+def _repeat(trial: Any, twin: Any) -> float:
+    """Let a trial end as its twin did, without a fit."""
+    import optuna
+
+    for step, value in twin.intermediate_values.items():
+        trial.report(value, step)
+    trial.set_user_attr(_FOLDS, folds_of(twin))
+    if twin.state is optuna.trial.TrialState.PRUNED:
+        raise optuna.TrialPruned
+    return float("nan") if twin.value is None else twin.value
+
+
+def _ask_for_another(trial: Any, candidates: Iterator[dict[str, Any]]) -> None:
+    """Queue a candidate that was not tried yet, or stop the study where there is none."""
+    trials = trial.study.get_trials(deepcopy=False)
+    tried = [other.params or other.system_attrs.get("fixed_params") for other in trials]  # or queued
+    untried = [values for values in candidates if values not in tried]
+    if untried:
+        trial.study.enqueue_trial(untried[np.random.default_rng(trial.number).integers(len(untried))])
+    else:
+        trial.study.stop()
 
 
 @contextmanager
@@ -113,7 +158,7 @@ def _heartbeat(trial: Any) -> Iterator[None]:
         while not stop.wait(HEARTBEAT_SECONDS):
             count += 1
             try:
-                trial.storage.set_trial_user_attr(trial._trial_id, _BEAT, count)
+                trial.set_user_attr(_BEAT, count)
             except Exception as error:  # the trial itself goes on, and meets what is wrong when it reports
                 logger.debug("No heartbeat for trial %d: %s", trial.number, error)
         trial.storage.remove_session()
@@ -204,15 +249,18 @@ def run_trials(
     objective: CrossValidation,
     *,
     n_trials: int | None,
-    deadline: float | None,
+    timeout: float | None,
     callbacks: Sequence[Callable[[Any, Any], None]],
 ) -> None:
-    """Run trials until the study holds `n_trials`, the deadline passes, or a callback or the sampler stops.
+    """Run trials until the study holds `n_trials`, time is out, or a callback or the sampler stops.
+
+    The time begins to run with the work, and one trial is run however short it is.
 
     While other processes run the last trials, this one waits for them, ready to try again what one left.
     """
     from optuna.trial import TrialState
 
+    deadline = None if timeout is None else time.time() + timeout
     watch = Watch() if objective.heartbeat else None
     full = False
     number = -1
@@ -234,7 +282,7 @@ def run_trials(
         if full:
             study.stop()
 
-    while deadline is None or time.time() < deadline:
+    while deadline is None or time.time() < deadline or not finished_trials(study):
         if n_trials is not None and len(finished_trials(study)) >= n_trials:
             return
         full = is_full()
@@ -244,8 +292,8 @@ def run_trials(
             time.sleep(0.2)
             continue
         try:
-            timeout = None if deadline is None else deadline - time.time()
-            study.optimize(run, timeout=timeout, callbacks=[*callbacks, stop_when_full])
+            left = None if deadline is None else max(0.1, deadline - time.time())
+            study.optimize(run, timeout=left, callbacks=[*callbacks, stop_when_full])
         except Exception:
             trials = study.get_trials(deepcopy=False)
             if not any(trial.user_attrs.get(RETRY_OF) == number for trial in trials):

@@ -1,0 +1,51 @@
+"""From the folds that trials ran to the columns of `cv_results_`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fishsk._compat.sklearn import insert_error_scores
+from fishsk.search._trials import folds_of
+
+
+def fill_folds(
+    trials: Sequence[Any], n_splits: int, error_score: Any, is_callable: bool
+) -> list[dict[str, Any]]:
+    """Return the folds of all trials, `n_splits` of each; those that were not run hold NaN."""
+    folds = [[dict(fold) for fold in folds_of(trial)] for trial in trials]
+    ran = list(itertools.chain.from_iterable(folds))
+    if is_callable:
+        insert_error_scores(ran, error_score)
+    skipped = ran[0] | {"fit_time": np.nan, "score_time": np.nan}
+    for name in ("test_scores", "train_scores"):
+        if name in skipped:
+            scores = skipped[name]
+            skipped[name] = dict.fromkeys(scores, np.nan) if isinstance(scores, dict) else np.nan
+    return [fold for part in folds for fold in part + [skipped] * (n_splits - len(part))]
+
+
+def describe_trials(trials: Sequence[Any]) -> dict[str, list[Any]]:
+    """Return the columns that scikit-learn's searches do not have."""
+    return {
+        "trial_number": [trial.number for trial in trials],
+        "trial_state": [trial.state.name for trial in trials],
+    }
+
+
+def average_times(trials: Sequence[Any]) -> dict[str, np.ndarray]:
+    """Return mean and deviation of the seconds of the folds that each trial ran."""
+    columns = {}
+    for name in ("fit_time", "score_time"):
+        times = [[fold[name] for fold in folds_of(trial)] for trial in trials]
+        columns[f"mean_{name}"] = np.array([np.mean(of_trial) for of_trial in times])
+        columns[f"std_{name}"] = np.array([np.std(of_trial) for of_trial in times])
+    return columns
+
+
+def average_folds(results: Mapping[str, Any], metric: str, n_splits: int) -> np.ndarray:
+    """Return each candidate's mean score over the folds that it ran."""
+    return np.nanmean([results[f"split{split}_test_{metric}"] for split in range(n_splits)], axis=0)
