@@ -103,3 +103,15 @@ def test_every_public_name_is_there_and_documented(name):
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'VGG19'"):
         fishsk.VGG19  # noqa: B018
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_module)
+def test_annotations_are_not_evaluated_where_there_are_any(path):
+    text = path.read_text(encoding="utf-8")
+    annotated = any(
+        isinstance(node, ast.AnnAssign)
+        or (isinstance(node, ast.arg) and node.annotation)
+        or (isinstance(node, ast.FunctionDef) and node.returns)
+        for node in ast.walk(ast.parse(text))
+    )
+    assert ("from __future__ import annotations" in text) == annotated

@@ -1,5 +1,7 @@
 """Frozen deep image features as a first-class citizen of scikit-learn."""
 
+from __future__ import annotations
+
 import importlib
 import os
 from typing import Any

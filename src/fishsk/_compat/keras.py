@@ -1,5 +1,7 @@
 """Private names of Keras 3.15."""
 
+from __future__ import annotations
+
 import keras
 
 

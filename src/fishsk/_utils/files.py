@@ -1,5 +1,7 @@
 """Files that appear whole or not at all, and the sweeping up after processes that died."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import platform

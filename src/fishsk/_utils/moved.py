@@ -1,5 +1,7 @@
 """Where the modules that version 0.1 pickled by name are now, so that such pickles still load."""
 
+from __future__ import annotations
+
 import importlib
 import sys
 from collections.abc import Sequence

@@ -1,5 +1,7 @@
 """Keep TensorFlow out of processes that were forked after it had run."""
 
+from __future__ import annotations
+
 import os
 
 _owner: int | None = None

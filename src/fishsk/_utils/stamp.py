@@ -1,5 +1,7 @@
 """Stamp pickled estimators with the version of fishsk, as scikit-learn stamps its own."""
 
+from __future__ import annotations
+
 import warnings
 from typing import Any
 

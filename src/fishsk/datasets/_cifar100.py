@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -34,7 +34,13 @@ _FISH_FINE = {1: "aquarium_fish", 32: "flatfish", 67: "ray", 73: "shark", 91: "t
 FISH_NAMES = tuple(_FISH_FINE.values())
 
 
-def fetch_cifar100_fish(*, subset="train", data_home=None, download_if_missing=True, return_X_y=False):
+def fetch_cifar100_fish(
+    *,
+    subset: str = "train",
+    data_home: str | os.PathLike | None = None,
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+) -> Any:
     """Load the five fish classes of CIFAR-100 (classification), and download them if necessary.
 
     ==============   =========================

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -14,7 +15,7 @@ from sklearn.utils import Bunch
 from fishsk.features import IMAGE_SUFFIXES, read_image
 
 
-def load_image_folder(path, *, on_error="raise", return_X_y=False):
+def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", return_X_y: bool = False) -> Any:
     """Load the paths and the labels of images that lie in one folder a class.
 
     The layout is that of scikit-learn's :func:`~sklearn.datasets.load_files` and of Keras'

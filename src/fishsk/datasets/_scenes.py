@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.random import RandomState
@@ -17,13 +19,13 @@ def fixed_point(points: np.ndarray) -> np.ndarray:
     return np.rint(points * 16).astype(np.int32)
 
 
-def fill(canvas: np.ndarray, points: np.ndarray, color) -> None:
+def fill(canvas: np.ndarray, points: np.ndarray, color: Any) -> None:
     """Fill an outline of pixel coordinates; OpenCV clips the color."""
     color = color.tolist() if isinstance(color, np.ndarray) else color
     cv2.fillPoly(canvas, [fixed_point(points)], color, cv2.LINE_AA, 4)
 
 
-def _blend(height: int, width: int, colors, rng: RandomState, spread: float) -> np.ndarray:
+def _blend(height: int, width: int, colors: Any, rng: RandomState, spread: float) -> np.ndarray:
     """Return a soft field that runs from the first color, on top, to the last one, below."""
     field = np.array(colors, dtype=float)[:, np.newaxis] + rng.normal(0, spread, (len(colors), 3, 1))
     return cv2.resize(field.clip(0, 255).astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,7 +30,13 @@ _MIN_SIDE = 16  # pixels; below it the kinds look alike
 _CANVAS_SIDE = 96  # pixels; smaller images are drawn about this large, then averaged down
 
 
-def make_fish_images(n_samples=500, *, image_size=32, noise=6.0, random_state=None):
+def make_fish_images(
+    n_samples: int = 500,
+    *,
+    image_size: int | tuple[int, int] = 32,
+    noise: Any = 6.0,
+    random_state: int | np.random.RandomState | None = None,
+) -> Any:
     """Draw images of five kinds of fish (classification).
 
     Each image shows one fish, in the order of `fetch_cifar100_fish`:
@@ -83,7 +90,8 @@ def make_fish_images(n_samples=500, *, image_size=32, noise=6.0, random_state=No
     """
     if not isinstance(n_samples, int | np.integer) or n_samples < 1:
         raise ValueError(f"n_samples must be an int of at least 1. Got {n_samples!r}.")
-    size = (image_size, image_size) if np.isscalar(image_size) else tuple(image_size)
+    size: Any = (image_size, image_size) if np.isscalar(image_size) else image_size
+    size = tuple(size)
     if len(size) != 2 or not all(isinstance(side, int | np.integer) and side >= _MIN_SIDE for side in size):
         raise ValueError(
             f"image_size must be an int or (height, width), at least {_MIN_SIDE} each. Got {image_size!r}."
@@ -124,7 +132,7 @@ def _draw(kind: _Kind, size: tuple[int, int], noise: float, rng: RandomState) ->
 class _Pose:
     """Where a fish is and how it is turned: maps body coordinates to pixels (x, y) of the canvas."""
 
-    def __init__(self, height: int, width: int, from_above: bool, rng: RandomState):
+    def __init__(self, height: int, width: int, from_above: bool, rng: RandomState) -> None:
         self.unit = rng.uniform(0.36, 0.48) * min(height, width)
         self.bend = rng.normal(0, 0.25 if from_above else 0.08)
         angle = rng.uniform(0, 2 * np.pi) if from_above else rng.normal(0, 0.3)
@@ -167,7 +175,7 @@ def _add_fish(canvas: np.ndarray, kind: _Kind, pose: _Pose, rng: RandomState) ->
     _add_dots(canvas, pose, kind.eyes, [kind.eye_size * 0.65], (12, 12, 16))
 
 
-def _add_body(canvas: np.ndarray, kind: _Kind, pose: _Pose, back, belly, rng: RandomState) -> None:
+def _add_body(canvas: np.ndarray, kind: _Kind, pose: _Pose, back: Any, belly: Any, rng: RandomState) -> None:
     """Paint the skin on a canvas of its own, and lay it onto the other where the body is."""
     outline = pose(kind.body)
     mask = np.zeros(canvas.shape[:2], dtype=np.uint8)
@@ -187,7 +195,7 @@ def _add_body(canvas: np.ndarray, kind: _Kind, pose: _Pose, back, belly, rng: Ra
     canvas[box] = cv2.blendLinear(round_skin, np.ascontiguousarray(canvas[box]), weight, 1 - weight)
 
 
-def _add_dots(canvas: np.ndarray, pose: _Pose, places, radii, color) -> None:
+def _add_dots(canvas: np.ndarray, pose: _Pose, places: Any, radii: Any, color: Any) -> None:
     """Fill circles whose places and radii are in body coordinates."""
     outlines = np.array(places)[:, np.newaxis] + np.array(radii)[:, np.newaxis, np.newaxis] * CIRCLE
     color = color.tolist() if isinstance(color, np.ndarray) else color

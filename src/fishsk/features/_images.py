@@ -117,14 +117,14 @@ class Images(Sequence):
         What is mapped onto 0 to 255 where `items` is an array that is not uint8.
     """
 
-    def __init__(self, items: np.ndarray | list, input_range: tuple | None = None):
+    def __init__(self, items: np.ndarray | list, input_range: tuple | None = None) -> None:
         self.items = items
         self.input_range = input_range
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         item = self.items[index]
         if isinstance(item, np.ndarray):
             return _to_rgb(item, self.input_range)

@@ -65,17 +65,17 @@ def load_network(settings: Settings) -> Callable[[np.ndarray], np.ndarray]:
 
     maps = keras.Model(backbone.input, [backbone.get_layer(layer).output for layer in settings.layers])
 
-    def pool(x):
+    def pool(x: Any) -> Any:
         if settings.pooling is None:
             return tf.reshape(x, [tf.shape(x)[0], -1])
         return tf.reduce_mean(x, axis=[1, 2]) if settings.pooling == "avg" else tf.reduce_max(x, axis=[1, 2])
 
-    def features(batch):
+    def features(batch: Any) -> Any:
         outputs = maps(batch, training=False)
         return tf.concat([pool(x) for x in tf.nest.flatten(outputs)], axis=1)
 
     @tf.function(input_signature=[tf.TensorSpec((None, *settings.image_size, 3), tf.float32)])
-    def network(batch):
+    def network(batch: Any) -> Any:
         if settings.mirror:
             return (features(batch) + features(tf.reverse(batch, axis=[2]))) / 2
         return features(batch)
@@ -124,7 +124,7 @@ def add_to_keras(images: Any, settings: Settings, input_range: tuple[float, floa
     pooling = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D, None: layers.Flatten}
     pools = [pooling[settings.pooling](dtype="float32", name=f"pool_{name}") for name in settings.layers]
 
-    def extract(x):
+    def extract(x: Any) -> Any:
         outputs = keras.tree.flatten(maps(x))
         pooled = [pool(output) for pool, output in zip(pools, outputs, strict=True)]
         return keras.ops.concatenate(pooled, axis=1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -119,18 +120,18 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
     def __init__(
         self,
         *,
-        weights="imagenet",
-        image_size=None,
-        layers=None,
-        pooling="avg",
-        preprocessing=None,
-        mirror=False,
-        image_shape=None,
-        input_range=(0, 255),
-        batch_size=None,
-        cache="auto",
-        verbose=0,
-    ):
+        weights: str | os.PathLike | None = "imagenet",
+        image_size: int | tuple[int, int] | None = None,
+        layers: str | Sequence[str] | None = None,
+        pooling: str | None = "avg",
+        preprocessing: str | None = None,
+        mirror: bool = False,
+        image_shape: tuple[int, ...] | None = None,
+        input_range: tuple[float, float] | None = (0, 255),
+        batch_size: int | None = None,
+        cache: str | os.PathLike | None = "auto",
+        verbose: int = 0,
+    ) -> None:
         self.weights = weights
         self.image_size = image_size
         self.layers = layers
@@ -144,7 +145,7 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Check the parameters and `X`; nothing is learned.
 
         Parameters
@@ -168,7 +169,7 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
         context.call_on_fit_task_end(**task)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Return the features of images.
 
         Parameters
@@ -199,7 +200,7 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
             images, settings, cache=self.cache, batch_size=self.batch_size, shown=bool(self.verbose)
         )
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the features: layer, pooling and channel.
 
         Parameters
@@ -228,16 +229,16 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
         )
 
     @property
-    def n_features_out(self):
+    def n_features_out(self) -> int:
         """Number of features of an image."""
         return self._settings().n_features
 
     @property
-    def weights_digest(self):
+    def weights_digest(self) -> str:
         """Digest of the frozen weights, which changes whenever a number in them does."""
         return resolve_weights(self.weights).digest
 
-    def to_keras(self, images):
+    def to_keras(self, images: Any) -> Any:
         """Add this transformer to a functional Keras model, in layers that load without fishsk.
 
         Parameters
@@ -259,8 +260,8 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
         layers = [layers] if isinstance(layers, str) else list(layers)
         if not layers or len(set(layers)) < len(layers) or not set(layers) <= set(LAYERS):
             raise ValueError(f"layers must be different names of {', '.join(LAYERS)}. Got {self.layers!r}.")
-        size = weights.image_size if self.image_size is None else self.image_size
-        size = tuple(size) if isinstance(size, tuple | list) else (size, size)
+        given: Any = weights.image_size if self.image_size is None else self.image_size
+        size = tuple(given) if isinstance(given, tuple | list) else (given, given)
         if len(size) != 2 or not all(isinstance(side, Integral) and side >= 32 for side in size):
             raise ValueError(f"image_size must be (height, width), integers >= 32. Got {self.image_size!r}.")
         preprocessing = (
@@ -268,12 +269,12 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
         )
         return Settings(weights, tuple(layers), self.pooling, bool(self.mirror), size, preprocessing)
 
-    def _check_columns(self, X, *, reset):
+    def _check_columns(self, X: Any, *, reset: bool) -> None:
         """Let scikit-learn check the number and names of the columns of flattened images."""
         if self.image_shape is not None and len(getattr(X, "shape", (0, 0))) == 2 and not _is_dask(X):
             validate_data(self, X, reset=reset, skip_check_array=True)
 
-    def _map_blocks(self, X, n_features):
+    def _map_blocks(self, X: Any, n_features: int) -> Any:
         """Return the lazy features of a dask array, whose images stay where they are."""
         X = X.rechunk(dict.fromkeys(range(1, X.ndim), -1))
         return X.map_blocks(
@@ -285,7 +286,7 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
         )
 
     @staticmethod
-    def count_images():
+    def count_images() -> Any:
         """Count the images that `transform` runs through networks, and those whose features are known.
 
         Returns
@@ -307,7 +308,7 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
         """
         return count_images()
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         tags.transformer_tags.preserves_dtype = ["float32"]

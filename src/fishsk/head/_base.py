@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import keras
 import numpy as np
@@ -39,7 +39,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
     _model: keras.Model | None = None  # the model_ that was asked for, never pickled
 
     @property
-    def model_(self):
+    def model_(self) -> keras.Model:
         """A Keras model with the fitted weights."""
         check_is_fitted(self)
         if self._model is None:
@@ -49,7 +49,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
             self._model = model
         return self._model
 
-    def to_keras(self, features):
+    def to_keras(self, features: Any) -> Any:
         """Add this head to a functional Keras model, in layers that load without fishsk.
 
         Parameters
@@ -67,16 +67,16 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         return model(features)
 
     @property
-    def initialized_(self):
+    def initialized_(self) -> bool:
         """Whether there are weights to predict with; the name is scikeras's."""
         return self.__sklearn_is_fitted__()
 
     @property
-    def current_epoch(self):
+    def current_epoch(self) -> Any:
         """Number of epochs trained, 0 before; the name is scikeras's."""
         return getattr(self, "n_iter_", 0)
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters.
 
         Parameters
@@ -90,7 +90,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         """
         return super().get_params(deep) | (self._routed_params() if deep else {})
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters, also those of `callbacks`, spelt ``callbacks__...``.
 
         Parameters
@@ -108,10 +108,10 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
             setattr(self, name, value)
         return self
 
-    def _routed_params(self):
+    def _routed_params(self) -> Any:
         return {name: value for name, value in vars(self).items() if name.startswith("callbacks__")}
 
-    def _start_afresh(self):
+    def _start_afresh(self) -> Any:
         architecture = Architecture(
             n_features=self.n_features_in_,
             hidden_units=int(self.hidden_units),
@@ -122,7 +122,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         return _Start(architecture, architecture.initial_weights(np.random.default_rng((seed, 0))), seed)
 
-    def _go_on(self, optimizer_state=None):
+    def _go_on(self, optimizer_state: Any = None) -> Any:
         if self.hidden_units != self._architecture.hidden_units:
             raise ValueError(
                 f"hidden_units must be {self._architecture.hidden_units}, as in the network to go on with. "
@@ -131,7 +131,17 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         architecture = replace(self._architecture, dropout=float(self.dropout), l2=float(self.l2))
         return _Start(architecture, self._weights, self._seed, optimizer_state, self.history_)
 
-    def _train(self, start, data, train, validation, epochs, callbacks=(), *, keep_optimizer=False):
+    def _train(
+        self,
+        start: Any,
+        data: Any,
+        train: Any,
+        validation: Any,
+        epochs: int,
+        callbacks: Any = (),
+        *,
+        keep_optimizer: Any = False,
+    ) -> None:
         """Train from `start` on the rows `train` of `data`, which is (X, codes, weight)."""
         check_not_forked()
         X, codes, weight = data
@@ -163,7 +173,9 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
             start.architecture, weights, start.seed, optimizer_state, join_histories(start.history, history)
         )
 
-    def _take_over(self, architecture, weights, seed, optimizer_state=None, history=None):
+    def _take_over(
+        self, architecture: Any, weights: Any, seed: Any, optimizer_state: Any = None, history: Any = None
+    ) -> None:
         """Set all that a fit learns, but for what describes X and y."""
         self._architecture, self._weights, self._seed = architecture, weights, seed
         self._optimizer_state, self._model = optimizer_state, None
@@ -199,14 +211,14 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
             logits[start : start + step] = rows @ kernel + bias
         return logits
 
-    def __sklearn_is_fitted__(self):
+    def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_weights")
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
         state.pop("_model", None)
         return state
 
-    def __sklearn_clone__(self):
+    def __sklearn_clone__(self) -> Self:
         twin = super().__sklearn_clone__()
         return twin.set_params(**clone(self._routed_params(), safe=False))

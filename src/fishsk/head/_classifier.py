@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from functools import cache
 from numbers import Integral, Real
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -154,23 +155,23 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
     def __init__(
         self,
         *,
-        hidden_units=512,
-        dropout=0.5,
-        learning_rate=1e-3,
-        epochs=20,
-        batch_size=32,
-        validation_fraction=0.1,
-        lr_factor=0.5,
-        lr_patience=3,
-        early_stopping=False,
-        patience=5,
-        l2=0.0,
-        class_weight=None,
-        callbacks=None,
-        warm_start=False,
-        random_state=None,
-        verbose=0,
-    ):
+        hidden_units: int = 512,
+        dropout: float = 0.5,
+        learning_rate: float = 1e-3,
+        epochs: int = 20,
+        batch_size: int = 32,
+        validation_fraction: float | None = 0.1,
+        lr_factor: float = 0.5,
+        lr_patience: int = 3,
+        early_stopping: bool = False,
+        patience: int = 5,
+        l2: float = 0.0,
+        class_weight: dict | str | None = None,
+        callbacks: Any = None,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.hidden_units = hidden_units
         self.dropout = dropout
         self.learning_rate = learning_rate
@@ -190,7 +191,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
 
     @learns_as_a_whole
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train the network.
 
         Parameters
@@ -253,7 +254,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
 
     @learns_as_a_whole
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one more epoch on the given rows, without a validation part.
 
         The learning rate stays at `learning_rate`; Adam's moments and the randomness go on where they were,
@@ -288,7 +289,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         return self
 
     @learns_as_a_whole
-    def initialize(self, X, y):
+    def initialize(self, X: Any, y: Any) -> Self:
         """Draw the first weights without training, as scikeras's method of this name does.
 
         Parameters
@@ -309,7 +310,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         self._take_over(start.architecture, start.weights, start.seed)
         return self
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class.
 
         Parameters
@@ -324,7 +325,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         """
         return softmax(self._logits(X), axis=1)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of the probability of each class.
 
         Parameters
@@ -339,7 +340,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         """
         return log_softmax(self._logits(X), axis=1)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class.
 
         Parameters
@@ -355,12 +356,12 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         proba = self.predict_proba(X)
         return self.classes_[proba.argmax(axis=1)]
 
-    def _validate(self, X, y, *, reset):
+    def _validate(self, X: Any, y: Any, *, reset: bool) -> Any:
         X, y = validate_data(self, X, y, dtype=np.float32, order="C", reset=reset)
         check_classification_targets(y)
         return X, y
 
-    def _encode(self, y):
+    def _encode(self, y: Any) -> Any:
         unseen = np.setdiff1d(y, self.classes_)
         if len(unseen):
             raise ValueError(
@@ -369,7 +370,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
             )
         return np.searchsorted(self.classes_, y)
 
-    def _row_weights(self, X, y, sample_weight):
+    def _row_weights(self, X: Any, y: Any, sample_weight: Any) -> Any:
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if self.class_weight is None:
             return weight
@@ -385,7 +386,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         weighted[rows] = weight[rows] * by_class[codes]
         return weighted
 
-    def _split(self, rows, codes, seed):
+    def _split(self, rows: Any, codes: Any, seed: Any) -> Any:
         """Return the rows that train, and those that validate or None."""
         if not self.validation_fraction:
             return rows, None

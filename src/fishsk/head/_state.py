@@ -20,7 +20,7 @@ def learns_as_a_whole(method: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @functools.wraps(method)
-    def learn(self, *args, **kwargs):
+    def learn(self: Any, *args: Any, **kwargs: Any) -> Any:
         before, twin = dict(vars(self)), object.__new__(type(self))
         vars(twin).update(before)
         method(twin, *args, **kwargs)

@@ -68,7 +68,7 @@ class Architecture:
     def build(self, learning_rate: float = 1e-3) -> keras.Model:
         """Return a compiled Keras model of standard parts, whatever Keras's global policy is."""
 
-        def dense(units, activation, name):
+        def dense(units: Any, activation: Any, name: Any) -> Any:
             return keras.layers.Dense(
                 units,
                 activation=activation,
@@ -108,7 +108,7 @@ class Network:
     the same formula passes once over weight, moments and gradient.
     """
 
-    def __init__(self, architecture: Architecture):
+    def __init__(self, architecture: Architecture) -> None:
         self.architecture = architecture
         self.model = architecture.build()
         self._optimizer = self.model.optimizer
@@ -264,7 +264,7 @@ class Network:
                 tf.TensorSpec((), tf.int64),
             ]
         )
-        def run(X, y, weight, rows, batch_size):
+        def run(X: Any, y: Any, weight: Any, rows: Any, batch_size: int | None) -> Any:
             sums = tf.zeros(3, tf.float64)
             for start in tf.range(0, tf.size(rows, out_type=tf.int64), batch_size):
                 batch = rows[start : start + batch_size]

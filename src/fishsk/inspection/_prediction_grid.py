@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.axes import make_axes, palette
-from fishsk.features import check_images, resize_image
 from fishsk.inspection._evaluation import find_confidence
-from fishsk.inspection._settings import find_setting, name_classes
+from fishsk.inspection._selection import gather_predictions
+from fishsk.inspection._settings import find_setting
 
-_SELECTIONS = ("random", "first", "confident_mistakes", "least_certain")
-_LONGEST_SIDE = 256  # pixels: more than a cell of the grid shows, and a photograph takes 30 MB
 _LONGEST_NAME = 24  # characters
 _CHARACTER_WIDTH = 0.6  # of the font's size
 
@@ -75,8 +73,17 @@ class PredictionGridDisplay:
     """
 
     def __init__(
-        self, *, images, y_true, y_pred, confidence=None, indices=None, names=None, n_cols=6, title=None
-    ):
+        self,
+        *,
+        images: list[np.ndarray],
+        y_true: np.ndarray,
+        y_pred: np.ndarray,
+        confidence: np.ndarray | None = None,
+        indices: np.ndarray | None = None,
+        names: Mapping[Any, str] | None = None,
+        n_cols: int = 6,
+        title: str | None = None,
+    ) -> None:
         self.images = images
         self.y_true = y_true
         self.y_pred = y_pred
@@ -89,22 +96,22 @@ class PredictionGridDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: Any,
+        X: Any,
+        y: Any,
         *,
-        select="random",
-        label=None,
-        n_rows=6,
-        n_cols=6,
-        display_labels=None,
-        image_shape=None,
-        input_range="auto",
-        random_state=None,
-        ax=None,
-        im_kw=None,
-        text_kw=None,
-    ):
+        select: str = "random",
+        label: Any = None,
+        n_rows: int = 6,
+        n_cols: int = 6,
+        display_labels: Any = None,
+        image_shape: tuple[int, ...] | None = None,
+        input_range: Any = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        ax: Any = None,
+        im_kw: dict[str, Any] | None = None,
+        text_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Let a fitted classifier predict, and draw some of the images.
 
         Parameters
@@ -144,7 +151,7 @@ class PredictionGridDisplay:
             The display, plotted.
         """
 
-        def predict(rows):
+        def predict(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
             chosen = safe_indexing(X, rows)
             y_pred = np.asarray(estimator.predict(chosen))
             if not hasattr(estimator, "predict_proba"):
@@ -177,24 +184,24 @@ class PredictionGridDisplay:
     @classmethod
     def from_predictions(
         cls,
-        X,
-        y_true,
-        y_pred=None,
+        X: Any,
+        y_true: Any,
+        y_pred: Any = None,
         *,
-        y_proba=None,
-        classes=None,
-        select="random",
-        label=None,
-        n_rows=6,
-        n_cols=6,
-        display_labels=None,
-        image_shape=None,
-        input_range=(0, 255),
-        random_state=None,
-        ax=None,
-        im_kw=None,
-        text_kw=None,
-    ):
+        y_proba: Any = None,
+        classes: Any = None,
+        select: str = "random",
+        label: Any = None,
+        n_rows: int = 6,
+        n_cols: int = 6,
+        display_labels: Any = None,
+        image_shape: tuple[int, ...] | None = None,
+        input_range: Any = (0, 255),
+        random_state: int | np.random.RandomState | None = None,
+        ax: Any = None,
+        im_kw: dict[str, Any] | None = None,
+        text_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw some of the images of given predictions.
 
         Parameters
@@ -251,7 +258,7 @@ class PredictionGridDisplay:
         check_consistent_length(X, y_true, y_pred, y_proba)
         confidence = None if y_proba is None else find_confidence(y_pred, y_proba, classes)
 
-        def predict(rows):
+        def predict(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
             return y_pred[rows], None if confidence is None else confidence[rows]
 
         gathered = gather_predictions(
@@ -269,7 +276,9 @@ class PredictionGridDisplay:
         )
         return cls(**gathered, n_cols=n_cols).plot(ax=ax, im_kw=im_kw, text_kw=text_kw)
 
-    def plot(self, ax=None, *, im_kw=None, text_kw=None):
+    def plot(
+        self, ax: Any = None, *, im_kw: dict[str, Any] | None = None, text_kw: dict[str, Any] | None = None
+    ) -> Self:
         """Draw the grid.
 
         Parameters
@@ -314,11 +323,11 @@ class PredictionGridDisplay:
             width = self.figure_.bbox.width / n_cols if ax is None else axes.bbox.width
             size = np.clip(72 / self.figure_.dpi * width / (_CHARACTER_WIDTH * n_characters), 4, 9)
             style = {"loc": "left", "fontsize": size, "pad": 4, "parse_math": False}
-            axes.set_title(texts[index], **(style | normalize_kwargs(text_kw, Text)))
+            axes.set_title(texts[index], **(style | normalize_kwargs(text_kw or {}, Text)))
             _mark_cell(axes, self.y_pred[index] == self.y_true[index])
         return self
 
-    def _describe(self, index):
+    def _describe(self, index: int) -> Any:
         """Return what is written above an image."""
         names = self.names or {}
         true, pred = (
@@ -326,97 +335,6 @@ class PredictionGridDisplay:
         )
         probability = "" if self.confidence is None else f" {self.confidence[index]:.2f}"
         return f"true: {true}\npred: {pred}{probability}"
-
-
-def gather_predictions(
-    X: Any,
-    y: Any,
-    predict: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]],
-    *,
-    classes: np.ndarray,
-    select: str = "random",
-    label: Any = None,
-    n_images: int = 36,
-    display_labels: Any = None,
-    image_shape: tuple | None = None,
-    input_range: tuple | None = (0, 255),
-    random_state: Any = None,
-) -> dict[str, Any]:
-    """Return what a `PredictionGridDisplay` shows, by the names of its parameters.
-
-    `predict` maps positions in `X` to predicted labels and to their probabilities, or None; it is asked for
-    no more than `select` and `label` need. `from_predictions` describes the other parameters.
-    """
-    if select not in _SELECTIONS:
-        raise ValueError(f"select must be one of {', '.join(map(repr, _SELECTIONS))}. Got {select!r}.")
-    y = column_or_1d(y)
-    check_consistent_length(X, y)
-    names = name_classes(classes, display_labels)
-    found = None if label is None else _find_label(label, names)
-    rows = np.arange(len(y)) if label is None else np.flatnonzero(y == found)
-    n_candidates = len(rows)
-    if not n_candidates:
-        raise ValueError(f"There must be images to choose from. Got none whose true label is {label!r}.")
-    if select == "random":
-        rows = check_random_state(random_state).permutation(rows)
-    if select in ("random", "first"):
-        rows = rows[:n_images]
-    y_pred, confidence = predict(rows)
-    wrong = y_pred != y[rows]
-    if select in ("random", "first"):
-        order = np.arange(len(rows))
-    elif confidence is None:
-        raise ValueError(f"select={select!r} needs probabilities. Pass y_proba, or choose select='random'.")
-    elif select == "confident_mistakes":
-        order = np.argsort(-confidence, kind="stable")
-        order = order[wrong[order]]
-    else:
-        order = np.argsort(confidence, kind="stable")
-    chosen = rows[order[:n_images]]
-    y_pred = y_pred[order[:n_images]]
-    images: Sequence = []
-    if len(chosen):
-        images = check_images(safe_indexing(X, chosen), image_shape=image_shape, input_range=input_range)
-    pool = f"{n_candidates} images" if label is None else f"{n_candidates} images of {names[found]}"
-    mistaken = f"{(y_pred != y[chosen]).sum()} mistaken"
-    title = {
-        "random": f"{len(chosen)} of {pool}, drawn at random: {mistaken}",
-        "first": f"The first {len(chosen)} of {pool}: {mistaken}",
-        "confident_mistakes": f"The {len(chosen)} most confident of {wrong.sum()} mistakes in {pool}",
-        "least_certain": f"The {len(chosen)} least certain predictions for {pool}: {mistaken}",
-    }[select]
-    if not len(chosen):
-        title = f"No mistakes in {pool}"
-    return {
-        "images": [_thumbnail(image) for image in images],
-        "y_true": y[chosen],
-        "y_pred": y_pred,
-        "confidence": None if confidence is None else confidence[order[:n_images]],
-        "indices": chosen,
-        "names": names,
-        "title": title,
-    }
-
-
-def _find_label(label: Any, names: Mapping[Any, str]) -> Any:
-    """Return the label that `label` is, or whose name it is."""
-    if label in names:
-        return label
-    for known, name in names.items():
-        if name == label:
-            return known
-    raise ValueError(
-        f"label must be one of {list(names)!r} or of their names {list(names.values())!r}. Got {label!r}."
-    )
-
-
-def _thumbnail(image: np.ndarray) -> np.ndarray:
-    """Return an image as uint8, and not larger than a grid can show."""
-    height, width = image.shape[:2]
-    scale = _LONGEST_SIDE / max(height, width)
-    if scale < 1:
-        image = resize_image(image, (max(1, round(scale * height)), max(1, round(scale * width))))
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
 def _shorten(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.utils import check_consistent_length
@@ -68,7 +68,16 @@ class TrainingCurveDisplay:
     2
     """
 
-    def __init__(self, *, curves, means, stds, best_epochs, overfit_epochs, run_name="run"):
+    def __init__(
+        self,
+        *,
+        curves: dict[str, np.ndarray],
+        means: dict[str, np.ndarray],
+        stds: dict[str, np.ndarray],
+        best_epochs: list[int | None],
+        overfit_epochs: list[int | None],
+        run_name: str = "run",
+    ) -> None:
         self.curves = curves
         self.means = means
         self.stds = stds
@@ -77,7 +86,15 @@ class TrainingCurveDisplay:
         self.run_name = run_name
 
     @classmethod
-    def from_estimator(cls, estimator, *, run_name=None, ax=None, line_kw=None, fill_between_kw=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        run_name: str | None = None,
+        ax: Any = None,
+        line_kw: dict[str, Any] | None = None,
+        fill_between_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the training of one or several fitted estimators.
 
         Parameters
@@ -125,8 +142,15 @@ class TrainingCurveDisplay:
 
     @classmethod
     def from_history(
-        cls, history, *, overfit_epoch=None, run_name="run", ax=None, line_kw=None, fill_between_kw=None
-    ):
+        cls,
+        history: Any,
+        *,
+        overfit_epoch: Any = None,
+        run_name: str = "run",
+        ax: Any = None,
+        line_kw: dict[str, Any] | None = None,
+        fill_between_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the training that one or several histories tell of.
 
         Parameters
@@ -154,7 +178,13 @@ class TrainingCurveDisplay:
         display = cls(**gather_training_curves(history, overfit_epochs=overfit_epoch), run_name=run_name)
         return display.plot(ax=ax, line_kw=line_kw, fill_between_kw=fill_between_kw)
 
-    def plot(self, ax=None, *, line_kw=None, fill_between_kw=None):
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        line_kw: dict[str, Any] | None = None,
+        fill_between_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the curves.
 
         Of several runs each is a thin line, with their mean and a band of one standard deviation as far as
@@ -187,7 +217,8 @@ class TrainingCurveDisplay:
             height_ratios=heights,
         )
         self.axes_ = axes.ravel()[: len(panels)]
-        self.lines_, self.bands_ = {}, {}
+        self.lines_: dict[str, Any] = {}
+        self.bands_: dict[str, Any] = {}
         stacked = ax is None or self.bounding_ax_ is not None
         n_epochs = self.curves["loss"].shape[1]
         for panel, axes in zip(panels, self.axes_, strict=True):
@@ -207,7 +238,9 @@ class TrainingCurveDisplay:
         self._add_legend(self._mark_overfitting())
         return self
 
-    def _plot_metric(self, axes, panel, line_kw, fill_between_kw):
+    def _plot_metric(
+        self, axes: Any, panel: str, line_kw: dict[str, Any] | None, fill_between_kw: dict[str, Any] | None
+    ) -> None:
         """Draw the training and the validation curves of one metric, and mark the best epochs."""
         from matplotlib.cbook import normalize_kwargs
         from matplotlib.collections import PolyCollection
@@ -220,18 +253,18 @@ class TrainingCurveDisplay:
             epochs = np.arange(1, len(mean) + 1)
             # A dot, because a run of one epoch has no line to see.
             style = {"color": color, "linestyle": linestyle, "marker": "." if len(mean) == 1 else None}
-            style |= {"linewidth": 1.8} | normalize_kwargs(line_kw, Line2D)
+            style |= {"linewidth": 1.8} | normalize_kwargs(line_kw or {}, Line2D)
             if len(runs) > 1:
                 axes.plot(epochs, runs.T, color=style["color"], linewidth=0.6, alpha=0.6)
                 band = {"color": style["color"], "alpha": 0.2, "linewidth": 0}
-                band |= normalize_kwargs(fill_between_kw, PolyCollection)
+                band |= normalize_kwargs(fill_between_kw or {}, PolyCollection)
                 self.bands_[key] = axes.fill_between(epochs, mean - std, mean + std, **band)
             (self.lines_[key],) = axes.plot(epochs, mean, **style)
         for run, best in zip(self.curves.get(f"val_{panel}", ()), self.best_epochs, strict=False):
             if best is not None:
                 axes.plot(best + 1, run[best], **self._best_style(axes))
 
-    def _plot_learning_rate(self, axes):
+    def _plot_learning_rate(self, axes: Any) -> None:
         """Draw the steps of each run's learning rate, whose values become the ticks if they are few."""
         import matplotlib.pyplot as plt
         from matplotlib.ticker import NullLocator
@@ -249,7 +282,7 @@ class TrainingCurveDisplay:
                 axes.set_yticks(values, [f"{value:g}" for value in values], fontsize="small")
                 axes.yaxis.set_minor_locator(NullLocator())
 
-    def _mark_overfitting(self):
+    def _mark_overfitting(self) -> Any:
         """Shade every panel from where overfitting began; return the shade, or None."""
         import matplotlib.pyplot as plt
 
@@ -263,7 +296,7 @@ class TrainingCurveDisplay:
             axes.axvline(start, color=color, linewidth=0.8, linestyle=":")
         return shade
 
-    def _add_legend(self, shade):
+    def _add_legend(self, shade: Any) -> None:
         """Explain the marks above the first panel, where they cover no data."""
         axes = self.axes_[0]
         handles = [line for key, line in self.lines_.items() if key.endswith("loss")]
@@ -288,7 +321,7 @@ class TrainingCurveDisplay:
             frameon=False,
         )
 
-    def _best_style(self, axes):
+    def _best_style(self, axes: Any) -> Any:
         single = len(self.best_epochs) == 1
         return {
             "linestyle": "none",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from fishsk._utils.files import write_atomically
 from fishsk.persistence._steps import check_pipeline, is_skipped
 
 
-def export_keras(pipeline, path):
+def export_keras(pipeline: Any, path: str | os.PathLike) -> None:
     """Write a fitted pipeline as one Keras model, from RGB images to class probabilities.
 
     It loads with Keras alone, by ``keras.saving.load_model(path)`` in its safe mode, and is made of standard

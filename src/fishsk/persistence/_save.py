@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
@@ -17,7 +19,7 @@ from fishsk.persistence._steps import STEP_TYPES, check_pipeline, describe, rebu
 __all__ = ["export_keras", "load_pipeline", "save_pipeline"]
 
 
-def save_pipeline(pipeline, path):
+def save_pipeline(pipeline: Any, path: str | os.PathLike) -> None:
     """Write a fitted pipeline to a file that holds data and no code.
 
     The file is a zip archive of JSON (parameters, class labels, versions, the SHA-256 of each member) and of
@@ -95,7 +97,7 @@ def save_pipeline(pipeline, path):
     write_atomically(Path(path), [pack(*describe(pipeline))])
 
 
-def load_pipeline(path, *, custom_steps=None):
+def load_pipeline(path: str | os.PathLike, *, custom_steps: dict[str, type] | None = None) -> Pipeline:
     """Read a pipeline that `save_pipeline` wrote, without running anything in the file.
 
     Every member is checked against its SHA-256, every parameter by the step that it belongs to, and every

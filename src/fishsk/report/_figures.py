@@ -64,7 +64,7 @@ def draw_calibration(evaluation: Evaluation) -> dict[str, Any] | None:
     n_bins = max(1, min(_N_BINS, len(right) // _PER_BIN))
     shares, means = calibration_curve(right, confidence, pos_label=True, n_bins=n_bins, strategy="quantile")
 
-    def draw():
+    def draw() -> Any:
         import matplotlib.pyplot as plt
 
         axes = plt.figure(figsize=(5.4, 4.8), layout="constrained").add_subplot()

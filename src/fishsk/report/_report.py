@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +19,21 @@ from fishsk.report._gather import gather_report
 
 
 def write_report(
-    estimator,
-    X,
-    y,
-    path,
+    estimator: Any,
+    X: Any,
+    y: Any,
+    path: str | os.PathLike,
     *,
-    X_train=None,
-    y_train=None,
-    title=None,
-    display_labels=None,
-    image_names=None,
-    image_shape=None,
-    input_range="auto",
-    max_images=24,
-    reproduce=None,
-):
+    X_train: Any = None,
+    y_train: Any = None,
+    title: str | None = None,
+    display_labels: Any = None,
+    image_names: Sequence[str] | None = None,
+    image_shape: tuple[int, ...] | None = None,
+    input_range: Any = "auto",
+    max_images: int = 24,
+    reproduce: str | None = None,
+) -> Path:
     """Write how well a fitted classifier of images does as one self-contained HTML file.
 
     The page holds scores with 95 % intervals, a classification table, the confusion matrix, whose cells open
@@ -126,7 +128,7 @@ def write_report(
         image_shape = find_setting(settings, "image_shape", None)
     if isinstance(input_range, str):
         input_range = find_setting(settings, "input_range", (0, 255))
-    pixels = {"image_shape": image_shape, "input_range": input_range}
+    pixels: dict[str, Any] = {"image_shape": image_shape, "input_range": input_range}
     y = column_or_1d(y)
     check_consistent_length(X, y, image_names)
     train = None

@@ -7,10 +7,11 @@ import os
 import tempfile
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import clone, is_classifier
@@ -189,26 +190,26 @@ class OptunaSearchCV(BaseSearchCV):
 
     def __init__(
         self,
-        estimator,
-        param_distributions,
+        estimator: Any,
+        param_distributions: Any,
         *,
-        n_trials=10,
-        timeout=None,
-        cv=None,
-        scoring=None,
-        refit=True,
-        n_jobs=None,
-        sampler=None,
-        pruner=None,
-        study_name=None,
-        storage=None,
-        error_score=np.nan,
-        return_train_score=False,
-        initial_params=None,
-        random_state=None,
-        verbose=0,
-        callbacks=None,
-    ):
+        n_trials: int | None = 10,
+        timeout: float | None = None,
+        cv: Any = None,
+        scoring: Any = None,
+        refit: bool | str | Callable = True,
+        n_jobs: int | None = None,
+        sampler: Any = None,
+        pruner: Any = None,
+        study_name: str | None = None,
+        storage: Any = None,
+        error_score: str | float = np.nan,
+        return_train_score: bool = False,
+        initial_params: Sequence[Mapping[str, Any]] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        callbacks: Any = None,
+    ) -> None:
         self.estimator = estimator
         self.param_distributions = param_distributions
         self.n_trials = n_trials
@@ -229,7 +230,7 @@ class OptunaSearchCV(BaseSearchCV):
         self.callbacks = callbacks
 
     @fit_context(prefer_skip_nested_validation=False)  # the estimator is not validated yet
-    def fit(self, X, y=None, **params):
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Try candidates, and refit the best one on all of the data.
 
         Parameters
@@ -311,7 +312,7 @@ class OptunaSearchCV(BaseSearchCV):
         context.call_on_fit_task_end(estimator=self, **task)
         return self
 
-    def _run_study(self, objective):
+    def _run_study(self, objective: Any) -> None:
         """Run the trials in this process or in workers, and keep the study, even if this is interrupted."""
         space = make_space(
             self.param_distributions
@@ -357,7 +358,7 @@ class OptunaSearchCV(BaseSearchCV):
                 finally:
                     self.study_ = copy_to_memory(study, storage)
 
-    def _digest(self, objective):
+    def _digest(self, objective: Any) -> Any:
         """Return the digest of all that a study's scores depend on."""
         return digest_search(
             objective.estimator,
@@ -366,7 +367,7 @@ class OptunaSearchCV(BaseSearchCV):
             (objective.X, objective.y, objective.splits, objective.fit_params, objective.score_params),
         )
 
-    def _make_pruner(self):
+    def _make_pruner(self) -> Any:
         from optuna.pruners import MedianPruner
 
         # In 12 searches of 30 candidates x 5 folds (SVC, noisy digits) it saved 30 % of the fits at the same
@@ -374,7 +375,7 @@ class OptunaSearchCV(BaseSearchCV):
         # 0.3, 42 % saved and 0.2 points lost.
         return MedianPruner() if self.pruner is None else copy.deepcopy(self.pruner)
 
-    def _keep_best_so_far(self, scorers, refit_metric):
+    def _keep_best_so_far(self, scorers: Any, refit_metric: Any) -> None:
         """Forget the search before this one, and keep what was finished of this one."""
         for name in ("cv_results_", "best_index_", "best_score_", "best_params_", "best_estimator_"):
             if hasattr(self, name):
@@ -382,7 +383,7 @@ class OptunaSearchCV(BaseSearchCV):
         with suppress(AttributeError, ValueError):  # where no candidate has finished, or all have failed
             self._choose(scorers, refit_metric)
 
-    def _choose(self, scorers, refit_metric):
+    def _choose(self, scorers: Any, refit_metric: Any) -> None:
         """Set `cv_results_` and the best candidate from what the study's trials hold."""
         trials = finished_trials(self.study_)
         if not trials:
@@ -417,7 +418,8 @@ class OptunaSearchCV(BaseSearchCV):
         if pruned and not callable(self.refit) and not np.isfinite(scores).any():
             warnings.warn(
                 f"No candidate ran all folds: {len(pruned)} were pruned. The best is chosen by the folds "
-                "that each ran, and best_score_ is their mean. Pass pruner=optuna.pruners.NopPruner() to run all.",
+                "that each ran, and best_score_ is their mean. Pass pruner=optuna.pruners.NopPruner() to run "
+                "all folds.",
                 UserWarning,
                 stacklevel=3,
             )
@@ -429,7 +431,7 @@ class OptunaSearchCV(BaseSearchCV):
             self.best_score_ = scores[self.best_index_]
         self.best_params_ = results["params"][self.best_index_]
 
-    def _refit_best(self, X, y, fit_params, context, task):
+    def _refit_best(self, X: Any, y: Any, fit_params: Any, context: Any, task: Any) -> None:
         self.best_estimator_ = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
         refit_context = context.subcontext(task_name="refit-with-best-params")
         with refit_context.propagate_callback_context(self.best_estimator_):

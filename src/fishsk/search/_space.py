@@ -32,7 +32,7 @@ class Space:
         What stands before the names of the parameters in the study.
     """
 
-    def __init__(self, param_distributions: Mapping[str, Any], prefix: str = ""):
+    def __init__(self, param_distributions: Mapping[str, Any], prefix: str = "") -> None:
         self.prefix = prefix
         self.dimensions = {name: _as_dimension(name, given) for name, given in param_distributions.items()}
 
@@ -71,11 +71,9 @@ class Space:
             try:
                 values[self.prefix + name] = _check_value(self.dimensions[name], value)
             except (KeyError, TypeError, ValueError):
-                known = (
-                    self.dimensions[name].distribution if name in self.dimensions else sorted(self.dimensions)
-                )
                 raise ValueError(
-                    f"initial_params must lie in param_distributions, {known}. Got {name}={value!r}."
+                    f"initial_params must lie in param_distributions, {self.distributions}. "
+                    f"Got {name}={value!r}."
                 ) from None
         return values
 
@@ -97,7 +95,7 @@ class UnionSpace:
 
     _CHOICE = "space"
 
-    def __init__(self, spaces: Sequence[Mapping[str, Any]]):
+    def __init__(self, spaces: Sequence[Mapping[str, Any]]) -> None:
         # One name has one distribution in a study, so that each space has names of its own.
         self.spaces = [Space(space, prefix=f"{index}:") for index, space in enumerate(spaces)]
 
@@ -127,7 +125,7 @@ class UnionSpace:
 class CallableSpace:
     """A function of the trial that returns the estimator's parameters, in Optuna's define-by-run way."""
 
-    def __init__(self, function: Callable[[Any], Mapping[str, Any]]):
+    def __init__(self, function: Callable[[Any], Mapping[str, Any]]) -> None:
         self.function = function
 
     def suggest(self, trial: Any) -> dict[str, Any]:
@@ -265,7 +263,7 @@ def _describe(given: Any) -> Any:
     return (given.dist.name, given.args, given.kwds) if hasattr(given, "dist") else (given.xk, given.pk)
 
 
-def default_search_space(pipeline):
+def default_search_space(pipeline: Any) -> dict[str, Any]:
     """Return distributions of what is worth searching in a pipeline with a Keras head.
 
     Only the head is searched, since its candidates share one pass of the features; the example shows how to

@@ -7,6 +7,8 @@
     rows      n_rows * n_features little-endian float32
 """
 
+from __future__ import annotations
+
 import contextlib
 import itertools
 import logging

@@ -10,6 +10,8 @@ them one. A reader goes on with the shards it has mapped, whatever becomes of th
 where mapped files cannot be removed, merged shards stay until a later merge or eviction.
 """
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import itertools

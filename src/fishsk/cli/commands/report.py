@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from fishsk.cli._arguments import add_model, add_skip_bad, load_folder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fishsk.cli._screen import Screen
 
 SUMMARY = "write one HTML file on how a saved model does"
@@ -54,7 +56,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         X_train, y_train = load_folder(arguments.train, skip_bad=skip_bad, classes=classes)
     extract_features(screen, pipeline, paths, *([] if X_train is None else [X_train]))
 
-    def write(path):
+    def write(path: Path) -> None:
         write_report(
             pipeline,
             paths,
