@@ -9,7 +9,7 @@ from fishsk.datasets import FISH_NAMES, make_fish_images
 
 @pytest.fixture(scope="package")
 def photos(tmp_path_factory):
-    """Return a folder of one folder a class, as a user has it."""
+    """Return a folder of one folder per class, as a user has it."""
     folder = tmp_path_factory.mktemp("my photos")
     X, y = make_fish_images(60, random_state=0)
     for index, (image, label) in enumerate(zip(X, y, strict=True)):

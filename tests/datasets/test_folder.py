@@ -69,7 +69,7 @@ def test_a_pipe_with_an_image_name_is_not_opened(fish):
 
 def test_without_class_folders_the_layout_is_explained(tmp_path):
     write_image(tmp_path / "lonely.png")
-    with pytest.raises(ValueError, match=r"must hold one sub-folder a class.*ray.*shark.*no sub-folder"):
+    with pytest.raises(ValueError, match=r"must hold one sub-folder per class.*ray.*shark.*no sub-folder"):
         load_image_folder(tmp_path)
 
 

@@ -39,7 +39,7 @@ def parse_weights(arguments: argparse.Namespace) -> str | None:
 
 
 def load_folder(folder: str, *, skip_bad: bool, classes: Any = None) -> tuple[Any, Any]:
-    """Return the paths and the labels of the images in a folder of one folder a class.
+    """Return the paths and the labels of the images in a folder of one folder per class.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ def find_fish(data: str | None, *, offline: bool, random_state: int) -> FishData
     Parameters
     ----------
     data : str or None
-        A folder that holds ``cifar-100-binary``, or one folder a class: a quarter is kept for the test.
+        A folder that holds ``cifar-100-binary``, or one folder per class: a quarter is kept for the test.
     offline : bool
         Whether not to try the network.
     random_state : int

@@ -1,4 +1,4 @@
-"""Images in folders, one folder a class."""
+"""Images in folders, one folder per class."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fishsk.features import IMAGE_SUFFIXES, read_image
 
 
 def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", return_X_y: bool = False) -> Any:
-    """Load the paths and the labels of images that lie in one folder a class.
+    """Load the paths and the labels of images that lie in one folder per class.
 
     The layout is that of scikit-learn's :func:`~sklearn.datasets.load_files` and of Keras'
     ``image_dataset_from_directory``::
@@ -107,7 +107,7 @@ def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", retur
     root = Path(path).expanduser()
     if not root.is_dir():
         raise NotADirectoryError(
-            f"path must be an existing folder with one sub-folder a class. Got {str(path)!r}."
+            f"path must be an existing folder with one sub-folder per class. Got {str(path)!r}."
         )
     target_names, links = _list_classes(root)
     paths: list[str] = []
@@ -145,7 +145,7 @@ def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", retur
         target=target,
         target_names=target_names,
         filenames=images,
-        DESCR=f"Images from the folder {str(root)!r}, one sub-folder a class.\n\n{described}\n",
+        DESCR=f"Images from the folder {str(root)!r}, one sub-folder per class.\n\n{described}\n",
     )
 
 
@@ -155,7 +155,7 @@ def _list_classes(root: Path) -> tuple[list[str], list[str]]:
     names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
     if not names:
         raise ValueError(
-            f"{str(root)!r} must hold one sub-folder a class, with the images of the class in it, such as "
+            f"{str(root)!r} must hold one sub-folder per class, with the images of the class in it, such as "
             f"{str(root / 'ray' / '1.jpg')!r} and {str(root / 'shark' / '2.jpg')!r}. It holds no sub-folder."
         )
     return names, [entry.path for entry in entries if entry.is_symlink()]

@@ -17,7 +17,7 @@ examples:
   python -m fishsk demo                                real fish where they can be had, else drawn ones
   python -m fishsk demo --offline                      never try the network
   FISHSK_DATA=data python -m fishsk demo               data/cifar-100-binary, unpacked by hand
-  python -m fishsk demo --data photos/                 your own, one folder a class
+  python -m fishsk demo --data photos/                 your own, one folder per class
 """
 
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         metavar="PATH",
-        help="a folder: cifar-100-binary in it, or one folder a class (default: fish of CIFAR-100)",
+        help="a folder: cifar-100-binary in it, or one folder per class (default: fish of CIFAR-100)",
     )
     parser.add_argument("--offline", action="store_true", help="never try the network")
     parser.add_argument(

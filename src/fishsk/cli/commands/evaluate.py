@@ -21,7 +21,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     add_model(parser)
-    parser.add_argument("folder", help="one folder a class")
+    parser.add_argument("folder", help="one folder per class")
     parser.add_argument("--output", metavar="DIR", help="write figures there (default: write none)")
     add_skip_bad(parser)
 

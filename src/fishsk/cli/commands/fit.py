@@ -17,13 +17,13 @@ examples:
   python -m fishsk fit photos/ --model fish.fishsk
   python -m fishsk fit photos/ --weights imagenet --set head__dropout=0.2 --set head__epochs=40
 
-photos/ holds one folder a class: photos/ray/1.jpg, photos/shark/2.jpg, ...
+photos/ holds one folder per class: photos/ray/1.jpg, photos/shark/2.jpg, ...
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument("folder", help="one folder a class")
+    parser.add_argument("folder", help="one folder per class")
     parser.add_argument(
         "--model", default="model.fishsk", metavar="FILE", help="the file to write (default: %(default)s)"
     )

@@ -23,7 +23,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     add_model(parser)
-    parser.add_argument("folder", help="test images, one folder a class")
+    parser.add_argument("folder", help="test images, one folder per class")
     parser.add_argument(
         "--train",
         metavar="FOLDER",

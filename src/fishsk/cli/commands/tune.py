@@ -21,7 +21,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument("folder", help="one folder a class")
+    parser.add_argument("folder", help="one folder per class")
     parser.add_argument("--trials", type=int, default=30, help="candidates (default: %(default)s)")
     parser.add_argument(
         "--timeout", type=float, metavar="SECONDS", help="stop after so long (default: no limit)"
