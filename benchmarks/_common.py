@@ -15,6 +15,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+from _table import format_value
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -82,7 +83,7 @@ class Benchmark:
         for name in columns:
             table.add_column(name.replace("_", " "), justify="left" if name == columns[0] else "right")
         for row in rows:
-            table.add_row(*(_format(row.get(name, "")) for name in columns))
+            table.add_row(*(format_value(row.get(name, "")) for name in columns))
         self._console.print(table)
         self._document["tables"].append({"title": title, "rows": rows})
 
@@ -249,9 +250,3 @@ def _processor():
 
 def _now():
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def _format(value):
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

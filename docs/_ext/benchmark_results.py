@@ -1,9 +1,13 @@
 """A directive that shows the tables that the programs under benchmarks/ wrote last."""
 
 import json
+import sys
 from pathlib import Path
 
 from sphinx.util.docutils import SphinxDirective
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+from _table import format_value
 
 HEADINGS = {
     "bench_cures": "The report's recipe, cured",
@@ -70,15 +74,9 @@ def _list_table(title: str, rows: list[dict]) -> list[str]:
     ]
     lines = [f".. list-table:: {_escape(title)}", "   :header-rows: 1", ""]
     for row in ({name: name.replace("_", " ") for name in columns}, *rows):
-        cells = [_format(row.get(name, "")) for name in columns]
+        cells = [_escape(format_value(row.get(name, ""))) for name in columns]
         lines += [f"   * - {cells[0]}", *(f"     - {cell}" for cell in cells[1:])]
     return [*lines, ""]
-
-
-def _format(value) -> str:
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else _escape(str(value))
 
 
 def _escape(text: str) -> str:

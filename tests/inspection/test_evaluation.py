@@ -91,7 +91,7 @@ def test_a_tuned_threshold_is_reported_at_its_score():
     assert evaluate(tuned, X, y).accuracy == tuned.score(X, y) < LogisticRegression().fit(X, y).score(X, y)
 
 
-@pytest.mark.parametrize("labels", [["ray", "shark"], [3, 7], [False, True]])
+@pytest.mark.parametrize("labels", [["ray", "shark"], [3, 7], [3, np.int64(7)], [False, True]])
 def test_labels_of_dtype_object(labels):
     y = np.array(labels * 5, dtype=object)
     X = np.arange(10.0)[:, np.newaxis]

@@ -11,10 +11,10 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from fishsk import PredictionGridDisplay, make_fish_pipeline, write_report
+from fishsk import PredictionGridDisplay, VGG16FeatureTransformer, make_fish_pipeline, write_report
 from fishsk.datasets import make_fish_images
 from fishsk.features._images import check_images
 from fishsk.inspection._duplicates import find_near_duplicates
@@ -355,3 +355,30 @@ def test_values_as_they_are_stay_so(tmp_path):
     ).fit(shares, y)
     write_report(pipeline, shares, y, tmp_path / "report.html")
     PredictionGridDisplay.from_estimator(pipeline, shares, y, n_rows=1)
+
+
+def test_the_weights_of_every_transformer_are_recorded(tmp_path):
+    X, y = make_fish_images(40, random_state=0)
+    parts = [
+        VGG16FeatureTransformer(weights=weights, image_size=32, layers=["block1_pool"])
+        for weights in (None, "cifar95")
+    ]
+    pipeline = make_pipeline(make_union(*parts), KNeighborsClassifier()).fit(X, y)
+    page = Page(write_report(pipeline, X, y, tmp_path / "report.html"))
+    assert all(part.weights_digest in page.text for part in parts)
+
+
+def test_another_text_than_auto_is_no_range(tmp_path):
+    X, y = make_fish_images(40, random_state=0)
+    pipeline = make_fish_pipeline(head=KNeighborsClassifier(), weights="cifar95").fit(X, y)
+    with pytest.raises(ValueError, match="input_range must be 'auto'"):
+        write_report(pipeline, X, y, tmp_path / "report.html", input_range="nonsense")
+
+
+@pytest.mark.filterwarnings("error:The images are floats of at most 1")
+def test_a_grid_of_a_search_reads_images_as_the_best_estimator_does():
+    X, y = make_fish_images(40, random_state=0)
+    pipeline = make_fish_pipeline(head=KNeighborsClassifier(), weights="cifar95")
+    search = GridSearchCV(pipeline, {"features__input_range": [(0, 1)]}, cv=2).fit(X / 255.0, y)
+    display = PredictionGridDisplay.from_estimator(search, X / 255.0, y, n_rows=1)
+    assert max(image.max() for image in display.images) > 1

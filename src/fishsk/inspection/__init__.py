@@ -3,7 +3,7 @@
 from fishsk.inspection._duplicates import find_near_duplicates
 from fishsk.inspection._evaluation import Evaluation, accuracy_interval, evaluate
 from fishsk.inspection._prediction_grid import PredictionGridDisplay
-from fishsk.inspection._settings import find_fitted, find_setting, fitted_head, name_classes
+from fishsk.inspection._settings import find_fitted, find_pixels, fitted_head, name_classes
 from fishsk.inspection._training_curve import TrainingCurveDisplay
 
 __all__ = [
@@ -14,7 +14,7 @@ __all__ = [
     "evaluate",
     "find_fitted",
     "find_near_duplicates",
-    "find_setting",
+    "find_pixels",
     "fitted_head",
     "name_classes",
 ]

@@ -120,9 +120,9 @@ def evaluate_predictions(
 def _as_labels(labels: Any) -> np.ndarray:
     """Return labels with a dtype of their own: scikit-learn cannot compare numbers among objects."""
     labels = np.asarray(labels)
-    if labels.dtype == object and len(set(map(type, labels.tolist()))) == 1:
-        return np.array(labels.tolist())
-    return labels
+    own = np.array(labels.tolist())
+    # Texts among numbers would make all of them texts.
+    return own if labels.dtype == object and (own == labels).all() else labels
 
 
 def find_confidence(y_pred: np.ndarray, proba: Any, classes: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.axes import make_axes, palette
 from fishsk.inspection._evaluation import find_confidence
 from fishsk.inspection._selection import gather_predictions
-from fishsk.inspection._settings import find_setting
+from fishsk.inspection._settings import find_pixels
 
 _LONGEST_NAME = 24  # characters
 _CHARACTER_WIDTH = 0.6  # of the font's size
@@ -161,11 +161,6 @@ class PredictionGridDisplay:
         check_is_fitted(estimator)
         if not is_classifier(estimator):
             raise ValueError(f"estimator must be a classifier. Got {estimator!r}.")
-        settings = estimator.get_params()
-        if image_shape is None:
-            image_shape = find_setting(settings, "image_shape", None)
-        if isinstance(input_range, str):
-            input_range = find_setting(settings, "input_range", (0, 255))
         gathered = gather_predictions(
             X,
             y,
@@ -175,8 +170,7 @@ class PredictionGridDisplay:
             label=label,
             n_images=n_rows * n_cols,
             display_labels=display_labels,
-            image_shape=image_shape,
-            input_range=input_range,
+            **find_pixels(estimator, image_shape, input_range),
             random_state=random_state,
         )
         return cls(**gathered, n_cols=n_cols).plot(ax=ax, im_kw=im_kw, text_kw=text_kw)

@@ -15,6 +15,24 @@ def find_setting(settings: Mapping[str, Any], name: str, default: Any) -> Any:
     return next((value for key, value in settings.items() if key.split("__")[-1] == name), default)
 
 
+def find_pixels(estimator: Any, image_shape: Any, input_range: Any) -> dict[str, Any]:
+    """Return how a fitted estimator reads images, as `check_images` takes it; what is given wins.
+
+    Raises
+    ------
+    ValueError
+        If `input_range` is a text other than "auto".
+    """
+    settings = find_fitted(estimator).get_params()
+    if image_shape is None:
+        image_shape = find_setting(settings, "image_shape", None)
+    if isinstance(input_range, str):
+        if input_range != "auto":
+            raise ValueError(f"input_range must be 'auto', (low, high) or None. Got {input_range!r}.")
+        input_range = find_setting(settings, "input_range", (0, 255))
+    return {"image_shape": image_shape, "input_range": input_range}
+
+
 def name_classes(classes: np.ndarray, display_labels: Any) -> dict[Any, str]:
     """Return what to write for each label."""
     labels = np.asarray(classes).tolist()

@@ -61,12 +61,13 @@ def gather_report(
     with timings("Describe the pipeline and the data"):
         fitted = find_fitted(estimator)
         report["diagram"] = draw_diagram(fitted)
-        report["digests"] = {"Test images and labels": _digest(images, y)}
+        digests = report["digests"] = {"Test images and labels": _digest(images, y)}
         if train is not None:
-            report["digests"]["Training images and labels"] = _digest(train[1], train[2])
+            digests["Training images and labels"] = _digest(train[1], train[2])
         for step in fitted.get_params().values():
-            if hasattr(step, "weights_digest"):
-                report["digests"]["Frozen weights"] = step.weights_digest
+            if hasattr(step, "weights_digest") and step.weights_digest not in digests.values():
+                n_weights = sum(name.startswith("Frozen weights") for name in digests)
+                digests[f"Frozen weights{f' {n_weights + 1}' if n_weights else ''}"] = step.weights_digest
     report["images"] = album.images
     report["versions"] = _find_versions()
     report["timings"] = timings.seconds

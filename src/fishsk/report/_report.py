@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fishsk._utils.files import write_atomically
 from fishsk.features import check_images
-from fishsk.inspection import find_fitted, find_setting, name_classes
+from fishsk.inspection import find_fitted, find_pixels, name_classes
 from fishsk.report._gather import gather_report
 
 
@@ -123,12 +123,7 @@ def write_report(
     if not is_classifier(estimator):
         raise ValueError(f"estimator must be a classifier. Got {estimator!r}.")
     path = Path(path)
-    settings = find_fitted(estimator).get_params()
-    if image_shape is None:
-        image_shape = find_setting(settings, "image_shape", None)
-    if isinstance(input_range, str):
-        input_range = find_setting(settings, "input_range", (0, 255))
-    pixels: dict[str, Any] = {"image_shape": image_shape, "input_range": input_range}
+    pixels = find_pixels(estimator, image_shape, input_range)
     y = column_or_1d(y)
     check_consistent_length(X, y, image_names)
     train = None

@@ -24,7 +24,7 @@ import numpy as np
 
 from fishsk._utils.files import write_atomically
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 FORMAT = 1
 # The format is part of the name, so that an older version never reads, evicts or clears a newer one's rows.
@@ -201,4 +201,4 @@ def warn_once(path: Path, message: str, *details: object) -> None:
     """
     if path not in _warned:
         _warned.add(path)
-        _logger.warning(message, repr(str(path)), *details)
+        logger.warning(message, repr(str(path)), *details)
