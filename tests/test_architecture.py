@@ -114,4 +114,4 @@ def test_annotations_are_not_evaluated_where_there_are_any(path):
         or (isinstance(node, ast.FunctionDef) and node.returns)
         for node in ast.walk(ast.parse(text))
     )
-    assert ("from __future__ import annotations" in text) == annotated
+    assert "from __future__ import annotations" in text or not annotated
