@@ -1,9 +1,9 @@
 """Compare, bit for bit, the pixels that versions of OpenCV and Pillow give to the networks.
 
 Run ``python tools/compare_pixels.py``. Each version is installed by pip into a folder of its own, which goes
-before the installed one; `read_image` and `resize_image` then work on the same drawn images and the same files.
-The first row is what is installed. The last rows are the installed versions without the processor's vector
-instructions, as an older processor would run them. Exits with 1 if any digest differs from the first row's.
+before the installed one; `read_image` and `resize_image` then work on the same drawn images and files. The
+first block is what is installed. The last are the installed versions without Intel's library and without the
+processor's vector instructions, as other machines run them. Exits with 1 if a digest differs from the first.
 """
 
 import argparse

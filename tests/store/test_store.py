@@ -12,8 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fishsk.store import _shards, _store
-from fishsk.store._store import FeatureStore, cache_info, clear_cache, default_folder, verify_cache
+from fishsk.store import (
+    FeatureStore,
+    _shards,
+    _store,
+    cache_info,
+    clear_cache,
+    default_folder,
+    verify_cache,
+)
 
 N_FEATURES = 5
 SETTINGS = {"weights": "cifar95", "layers": ["block4_pool"]}
@@ -153,9 +160,9 @@ def test_merging_drops_copies(tmp_path, store):
 
 def test_a_mapped_shard_outlives_its_name(tmp_path, store):
     write(store, range(4))
-    shard = _shards.Shard(shard_paths(tmp_path)[0])
+    opened = _shards.Shard(shard_paths(tmp_path)[0]).open()
     clear_cache(tmp_path)
-    rows, valid = shard.take(np.arange(4))
+    rows, valid = opened.take(np.arange(4))
     assert valid.all()
     assert rows.shape == (4, N_FEATURES)
 
@@ -270,7 +277,7 @@ def test_an_absent_folder_is_an_empty_cache(tmp_path):
 
 
 def test_the_store_loads_nothing_heavy():
-    code = "import sys, fishsk.store._store; print(*sys.modules)"
+    code = "import sys, fishsk.store; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     heavy = {
         "tensorflow",

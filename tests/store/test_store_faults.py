@@ -17,8 +17,7 @@ import pytest
 from test_store import N_FEATURES, SETTINGS, holds, shard_paths, write
 
 from fishsk._utils import files
-from fishsk.store import _shards, _store
-from fishsk.store._store import FeatureStore, cache_info, clear_cache, verify_cache
+from fishsk.store import FeatureStore, _folders, _shards, _store, cache_info, clear_cache, verify_cache
 
 N_IMAGES = 24
 
@@ -285,10 +284,10 @@ def test_fault_03_no_row_is_lost_between_processes_that_merge(fork, tmp_path):
 
 def test_fault_03_shards_are_merged_between_listing_and_opening(template, monkeypatch, caplog):
     def list_then_merge(folder):
-        paths = _shards.list_shards(folder)
+        names = _shards.list_shards(folder)
         monkeypatch.undo()
-        _shards.merge_shards([_shards.Shard(path) for path in paths])
-        return paths
+        _shards.merge_shards([_shards.Shard(folder / name) for name in names])
+        return names
 
     monkeypatch.setattr(_store, "list_shards", list_then_merge)
     assert holds(FeatureStore(template, SETTINGS, N_FEATURES), range(N_IMAGES)).all()
@@ -498,7 +497,7 @@ def test_fault_09_a_newer_format_is_refused_and_left_alone(template):
     (path,) = template.rglob("settings.json")
     document = json.loads(path.read_text()) | {"format": 2, "compression": "zstd"}
     del document["sha256"]
-    path.write_text(json.dumps(document | {"sha256": _store._sha256(document)}))
+    path.write_text(json.dumps(document | {"sha256": _folders.sha256_of(document)}))
     newer = path.with_name("0123.rows2")
     newer.write_bytes(b"from the future")
     before = {path: path.read_bytes() for path in files_of(template)}

@@ -15,7 +15,7 @@ from fishsk._utils.progress import ProgressBar
 from fishsk.features._counts import report_images
 from fishsk.features._images import Images
 from fishsk.features._network import Settings, load_network
-from fishsk.store import FeatureStore, default_folder
+from fishsk.store import KeptStore, default_folder, open_store
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +24,7 @@ _BATCH_PIXELS = (
 )  # benchmarks/bench_features.py: the fastest batches at 224 and at 32 hold about this
 _BATCHES_AHEAD = 2  # that are read while the network runs
 N_READERS = os.cpu_count() or 1  # threads; Pillow, OpenCV and hashlib work outside the interpreter lock
+_FEW = 16  # new images of a call, which are computed in less time than it takes to force them to disk
 WRITE_EVERY = 5.0  # seconds of work that a killed run may lose
 
 
@@ -56,7 +57,7 @@ def read_or_extract(
         found = np.zeros(len(images), dtype=bool)
     else:
         folder = default_folder() if cache == "auto" else cache
-        store = FeatureStore(folder, settings.to_json(), settings.n_features)
+        store = open_store(folder, settings.to_json(), settings.n_features)
         features, found = store.read(keys)
     n_extracted = 0
     missing = [index for index in sorted(first.values()) if not found[index]]
@@ -92,7 +93,7 @@ def _fill(
     n_missing: int,
     keys: list[bytes],
     features: np.ndarray,
-    store: FeatureStore | None,
+    store: KeptStore | None,
 ) -> set[int]:
     """Set and store rows of `features`; return those whose files changed since they were hashed."""
     start = time.perf_counter()
@@ -110,7 +111,8 @@ def _fill(
                 logger.warning("%r changed while it was read, and is not stored.", str(images.items[index]))
         late = time.perf_counter() - start > WRITE_EVERY
         if store is not None and unwritten and (late or n_done == n_missing):
-            store.write([keys[index] for index in unwritten], features[unwritten])
+            write = store.write if n_missing > _FEW else store.write_behind
+            write([keys[index] for index in unwritten], features[unwritten])
             unwritten, start = [], time.perf_counter()
     return changed
 

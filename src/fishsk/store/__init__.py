@@ -1,5 +1,16 @@
 """Features on disk: rows under the digests of their images, in shards that many processes share."""
 
-from fishsk.store._store import FeatureStore, cache_info, clear_cache, default_folder, verify_cache
+from fishsk.store._folders import default_folder
+from fishsk.store._kept import KeptStore, open_store
+from fishsk.store._store import FeatureStore
+from fishsk.store._upkeep import cache_info, clear_cache, verify_cache
 
-__all__ = ["FeatureStore", "cache_info", "clear_cache", "default_folder", "verify_cache"]
+__all__ = [
+    "FeatureStore",
+    "KeptStore",
+    "cache_info",
+    "clear_cache",
+    "default_folder",
+    "open_store",
+    "verify_cache",
+]

@@ -41,7 +41,7 @@ _warned: set[Path] = set()
 
 
 class Shard:
-    """One file of rows, open: keys and checksums in memory, rows mapped.
+    """The verified index of one file of rows: keys and checksums in memory, no file kept open.
 
     Parameters
     ----------
@@ -65,20 +65,18 @@ class Shard:
             if len(header) < _HEADER.size:
                 raise ValueError("its header is cut off")
             magic, digest, n_rows, width, crc = _HEADER.unpack(header)
-            start = _HEADER.size + n_rows * _INDEX_BYTES
-            if self.n_bytes != start + 4 * n_rows * width:
+            self.start = _HEADER.size + n_rows * _INDEX_BYTES
+            if self.n_bytes != self.start + 4 * n_rows * width:
                 raise ValueError("its header and size disagree")
-            index = file.read(start - _HEADER.size)
-            if zlib.crc32(index, zlib.crc32(header[:-4])) != crc:
-                raise ValueError("the checksum of its index is wrong")
-            if magic != _MAGIC or digest.hex() != path.parent.name or n_features not in (None, width):
-                raise ValueError("it belongs to other settings")
-            self._map = mmap.mmap(file.fileno(), self.n_bytes, access=mmap.ACCESS_READ)
+            index = file.read(self.start - _HEADER.size)
+        if zlib.crc32(index, zlib.crc32(header[:-4])) != crc:
+            raise ValueError("the checksum of its index is wrong")
+        if magic != _MAGIC or digest.hex() != path.parent.name or n_features not in (None, width):
+            raise ValueError("it belongs to other settings")
         self.path = path
         self.n_features = width
         self.keys = np.frombuffer(index, dtype=_KEY, count=n_rows)
         self.sums = np.frombuffer(index, dtype="<u4", offset=n_rows * _KEY.itemsize)
-        self._rows = np.frombuffer(self._map, dtype="<f4", offset=start).reshape(n_rows, width)
         self._touched = -np.inf
 
     def find(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -88,22 +86,9 @@ class Shard:
         hits = np.flatnonzero(self.keys[at] == keys)
         return hits, at[hits]
 
-    def take(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Copy the rows of these numbers, and say which are as they were written."""
-        if self._map.size() == self.n_bytes:  # to read past the end of a file that was cut would raise SIGBUS
-            rows = self._rows[at]
-            valid = checksums(rows) == self.sums[at]
-        else:
-            rows = np.zeros((len(at), self.n_features), dtype="<f4")
-            valid = np.zeros(len(at), dtype=bool)
-        if not valid.all():
-            warn_once(self.path, "Stored features in %s are corrupt and are computed again.")
-        return rows, valid
-
-    def find_valid(self) -> np.ndarray:
-        """Return the numbers of the rows that are as they were written."""
-        parts = cut(np.arange(len(self.keys)), self.n_features)
-        return np.concatenate([part[self.take(part)[1]] for part in parts])
+    def open(self) -> Rows:
+        """Map the rows, or raise OSError; they can be read for as long as what is returned lives."""
+        return Rows(self)
 
     def touch(self) -> None:
         """Mark the file as used now, at most once a minute."""
@@ -112,6 +97,37 @@ class Shard:
             self._touched = now
             with contextlib.suppress(OSError):
                 os.utime(self.path)
+
+
+class Rows:
+    """The rows of a shard, mapped, whatever becomes of the file's name."""
+
+    def __init__(self, shard: Shard):
+        self.shard = shard
+        self._map = None
+        with open(shard.path, "rb") as file:
+            if os.fstat(file.fileno()).st_size == shard.n_bytes:
+                self._map = mmap.mmap(file.fileno(), shard.n_bytes, access=mmap.ACCESS_READ)
+
+    def take(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Copy the rows of these numbers, and say which are as they were written."""
+        shard = self.shard
+        # To read past the end of a file that was cut would raise SIGBUS.
+        if self._map is not None and self._map.size() == shard.n_bytes:
+            mapped = np.frombuffer(self._map, dtype="<f4", offset=shard.start)
+            rows = mapped.reshape(len(shard.keys), shard.n_features)[at]
+            valid = checksums(rows) == shard.sums[at]
+        else:
+            rows = np.zeros((len(at), shard.n_features), dtype="<f4")
+            valid = np.zeros(len(at), dtype=bool)
+        if not valid.all():
+            warn_once(shard.path, "Stored features in %s are corrupt and are computed again.")
+        return rows, valid
+
+    def find_valid(self) -> np.ndarray:
+        """Return the numbers of the rows that are as they were written."""
+        parts = cut(np.arange(len(self.shard.keys)), self.shard.n_features)
+        return np.concatenate([part[self.take(part)[1]] for part in parts])
 
 
 def as_keys(keys: Sequence[bytes]) -> np.ndarray:
@@ -141,12 +157,12 @@ def cut(index: np.ndarray, n_features: int) -> Iterator[np.ndarray]:
         yield index[start : start + step]
 
 
-def list_shards(folder: Path) -> list[Path]:
-    """Return the paths of a folder's shards."""
+def list_shards(folder: Path) -> list[str]:
+    """Return the names of a folder's shards: of files, since anything may lie in a folder."""
     try:
         with os.scandir(folder) as entries:
-            return [folder / entry.name for entry in entries if entry.name.endswith(SUFFIX)]
-    except FileNotFoundError:
+            return [entry.name for entry in entries if entry.name.endswith(SUFFIX) and entry.is_file()]
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 
@@ -163,8 +179,15 @@ def write_shard(
 
 
 def merge_shards(shards: Sequence[Shard]) -> None:
-    """Write the valid rows of shards of one folder as one shard, then remove those."""
-    valid = [shard.find_valid() for shard in shards]
+    """Write the valid rows of shards of one folder as one shard, then remove those.
+
+    Raises
+    ------
+    OSError
+        If a shard cannot be read, which another process may have merged or removed, or nothing be written.
+    """
+    opened = [shard.open() for shard in shards]
+    valid = [rows.find_valid() for rows in opened]
     keys = np.concatenate([shard.keys[at] for shard, at in zip(shards, valid, strict=True)])
     # The checksums move with the rows: new ones would bless what decays between the check and the copy.
     sums = np.concatenate([shard.sums[at] for shard, at in zip(shards, valid, strict=True)])
@@ -175,13 +198,14 @@ def merge_shards(shards: Sequence[Shard]) -> None:
     def blocks() -> Iterator[np.ndarray]:
         for part in cut(first, shards[0].n_features):
             block = np.empty((len(part), shards[0].n_features), dtype="<f4")
-            for i, shard in enumerate(shards):
+            for i, rows in enumerate(opened):
                 here = source[part] == i
-                block[here], _ = shard.take(number[part[here]])
+                block[here], _ = rows.take(number[part[here]])
             yield block
 
     if keys.size:
         write_shard(shards[0].path.parent, keys, sums[first], blocks(), shards[0].n_features)
+    opened.clear()  # Windows removes no file that is mapped
     for shard in shards:
         with contextlib.suppress(OSError):
             os.unlink(shard.path)

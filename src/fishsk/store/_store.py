@@ -6,19 +6,18 @@ rows were computed with, for human readers, and the rows are in shards.
 Shards are immutable and their names are never used twice, so the store is safe without a lock: a shard
 appears whole, and is removed only once a younger one with its rows is on disk (or for being corrupt, or the
 least recently used). Two processes that merge the same shards leave two valid copies; the next merge makes
-them one. A reader goes on with the shards it has mapped, whatever becomes of their names; only on Windows,
-where mapped files cannot be removed, merged shards stay until a later merge or eviction.
+them one. A reader goes on with the shards it has mapped, whatever becomes of their names, and looks again
+where one was gone before; only on Windows, where mapped files cannot be removed, merged shards stay until a
+later merge or eviction. Between calls a store holds verified indexes and no file, so that one which is kept
+open holds no disk space of files that were removed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import json
 import os
-import re
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from fishsk._utils.files import sweep, sync_folder, write_atomically
+from fishsk.store._folders import SETTINGS, check_owner, default_max_bytes, evict, parse_settings, sha256_of
 from fishsk.store._shards import (
     FORMAT,
     Shard,
@@ -39,10 +39,9 @@ from fishsk.store._shards import (
     write_shard,
 )
 
-_DEFAULT_MAX_BYTES = 10 * 2**30
 _MAX_SHARDS = 32
 _MAX_SHARD_BYTES = 256 * 2**20
-_SETTINGS = "settings.json"
+_TRIES = 10  # against other processes that merge, clear, or remove the folder at the same moment
 
 
 class FeatureStore:
@@ -81,7 +80,7 @@ class FeatureStore:
     --------
     >>> import hashlib, tempfile
     >>> import numpy as np
-    >>> from fishsk.store._store import FeatureStore
+    >>> from fishsk.store import FeatureStore
     >>> keys = [hashlib.sha256(content).digest() for content in (b"trout", b"shark")]
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     store = FeatureStore(folder, {"pooling": "avg"}, n_features=2)
@@ -102,24 +101,30 @@ class FeatureStore:
         if n_features < 1:
             raise ValueError(f"n_features must be at least 1. Got {n_features!r}.")
         if max_bytes is None:
-            max_bytes = _default_max_bytes()
+            max_bytes = default_max_bytes()
         if max_bytes < 1:
             raise ValueError(f"max_bytes must be at least 1; cache=None stores nothing. Got {max_bytes!r}.")
         self.n_features = n_features
         self.max_bytes = max_bytes
         document = {"n_features": n_features, "settings": settings}
         self._root = Path(folder)
-        self._folder = self._root / _sha256(document)[:32]
+        self._folder = self._root / sha256_of(document)[:32]
         document["format"] = FORMAT
-        document["sha256"] = _sha256(document)
+        document["sha256"] = sha256_of(document)
         self._settings_json = json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
-        self._shards: dict[Path, Shard] = {}
-        self._ignored: set[Path] = set()  # corrupt, unreadable, or merged into another
+        self.n_index_bytes = 0  # the memory that the indexes take
+        self._shards: dict[str, Shard] = {}
+        self._ignored: set[str] = set()  # corrupt, or merged into another
+        self._synced: tuple[int, int] | None = None  # the folder whose name is known to be on disk
         self._unweighed_bytes = max_bytes  # written since the folder's size was compared with the limit
-        _check_owner(self._root)
-        _check_owner(self._folder)
-        self._check_settings()
+        self.check()
         sweep(self._folder)
+
+    def check(self) -> None:
+        """Refuse a folder of another user or of a newer format."""
+        check_owner(self._root)
+        check_owner(self._folder)
+        self._check_settings()
 
     def read(self, keys: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
         """Look rows up.
@@ -140,23 +145,43 @@ class FeatureStore:
         rows = np.empty((len(wanted), self.n_features), dtype=np.float32)
         found = np.zeros(len(wanted), dtype=bool)
         left = np.argsort(wanted)  # the shards' own order, so that each is read from front to back
+        for _ in range(_TRIES):
+            left, complete = self._look_up(wanted, left, rows, found)
+            if complete:
+                break
+        rows[~found] = np.nan
+        return rows, found
+
+    def _look_up(
+        self, wanted: np.ndarray, left: np.ndarray, rows: np.ndarray, found: np.ndarray
+    ) -> tuple[np.ndarray, bool]:
+        """Fill in what is found; return what is left, and whether no shard vanished before it was read."""
+        complete = True
         for shard in self._refresh():
             hits, at = shard.find(wanted[left])
             if not hits.size:
                 continue
+            try:
+                opened = shard.open()
+            except FileNotFoundError:
+                complete = False
+                continue
+            except OSError as error:
+                warn_once(shard.path, "%s cannot be read (%s). What it holds is computed again.", error)
+                continue
             for part in cut(np.arange(len(hits)), self.n_features):
-                block, valid = shard.take(at[part])
+                block, valid = opened.take(at[part])
                 if not valid.all():
                     block, part = block[valid], part[valid]
                 rows[left[hits[part]]] = block
                 found[left[hits[part]]] = True
             shard.touch()
             if not found[left[hits]].all():
+                del opened
                 with contextlib.suppress(OSError):  # drops the corrupt rows, where the folder may be written
                     self._merge([shard])
             left = left[~found[left]]
-        rows[~found] = np.nan
-        return rows, found
+        return left, complete
 
     def write(self, keys: Sequence[bytes], rows: np.ndarray) -> None:
         """Add rows: once this returns they outlive the process, and a power cut.
@@ -188,12 +213,19 @@ class FeatureStore:
         parts = list(cut(first, self.n_features))
         sums = np.concatenate([checksums(rows[part]) for part in parts])
         try:
-            self._make_folder()
-            blocks = (rows[part] for part in parts)
-            self._unweighed_bytes += write_shard(self._folder, unique, sums, blocks, self.n_features)
-            self._compact()
+            for attempt in range(_TRIES):
+                try:
+                    self._make_folder()
+                    blocks = (rows[part] for part in parts)
+                    self._unweighed_bytes += write_shard(self._folder, unique, sums, blocks, self.n_features)
+                    break
+                except (FileNotFoundError, FileExistsError):  # the folder was removed in between
+                    if attempt == _TRIES - 1:
+                        raise
+            with contextlib.suppress(FileNotFoundError):  # others tidy too, and what is gone is tidy
+                self._compact()
             if self._unweighed_bytes > self.max_bytes // 128:
-                _evict(self._root, self.max_bytes)
+                evict(self._root, self.max_bytes)
                 self._unweighed_bytes = 0
         except OSError as error:
             warn_once(
@@ -205,27 +237,32 @@ class FeatureStore:
 
     def _refresh(self) -> list[Shard]:
         """Open what appeared in the folder and forget what vanished; the largest shards come first."""
-        for _ in range(10):  # between listing and opening, a merge elsewhere may rename what is there
+        listed: set[str] | None = None
+        for _ in range(_TRIES):  # between listing and opening, a merge elsewhere may rename what is there
             try:
-                paths = set(list_shards(self._folder)) - self._ignored
+                names = set(list_shards(self._folder))
             except OSError as error:
                 warn_once(self._folder, "Stored features in %s cannot be read: %s.", error)
                 return []
-            if paths == self._shards.keys():
+            self._ignored &= names
+            names -= self._ignored
+            if names == listed or names == self._shards.keys():
                 break
-            shards = {path: shard for path, shard in self._shards.items() if path in paths}
-            for path in paths - shards.keys():
+            listed = names
+            shards = {name: shard for name, shard in self._shards.items() if name in names}
+            for name in names - shards.keys():
+                path = self._folder / name
                 try:
-                    shards[path] = Shard(path, self.n_features)
+                    shards[name] = Shard(path, self.n_features)
                 except FileNotFoundError:
                     pass
                 except OSError as error:
-                    self._ignored.add(path)
                     warn_once(path, "%s cannot be read (%s). What it holds is computed again.", error)
                 except ValueError as error:
-                    self._ignored.add(path)
+                    self._ignored.add(name)
                     discard(path, error)
             self._shards = shards
+            self.n_index_bytes = sum(shard.keys.nbytes + shard.sums.nbytes for shard in shards.values())
         return sorted(self._shards.values(), key=lambda shard: -len(shard.keys))
 
     def _compact(self) -> None:
@@ -239,207 +276,32 @@ class FeatureStore:
 
     def _merge(self, shards: list[Shard]) -> None:
         merge_shards(shards)
-        self._ignored.update(shard.path for shard in shards)
+        self._ignored.update(shard.path.name for shard in shards)
 
     def _make_folder(self) -> None:
-        new = not self._folder.exists()
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        if new:
-            _check_owner(self._root)  # it may have been made by someone else just now
-            _check_owner(self._folder)
+        status = os.stat(self._folder)
+        if (status.st_dev, status.st_ino) != self._synced:  # new, or made by someone else just now
+            check_owner(self._root)
+            check_owner(self._folder)
             sync_folder(self._root)
-        if not (self._folder / _SETTINGS).exists():
-            write_atomically(self._folder / _SETTINGS, [self._settings_json])
+            self._synced = status.st_dev, status.st_ino
+        if not (self._folder / SETTINGS).exists():
+            write_atomically(self._folder / SETTINGS, [self._settings_json])
 
     def _check_settings(self) -> None:
-        path = self._folder / _SETTINGS
+        path = self._folder / SETTINGS
         try:
             content = path.read_bytes()
         except OSError:
             return
         if content == self._settings_json:
             return
-        found = _parse_settings(content).get("format", FORMAT)
+        found = parse_settings(content).get("format", FORMAT)
         if found != FORMAT:
             raise ValueError(
                 f"The feature cache must have format {FORMAT}. {str(path)!r} says format {found!r}: "
                 "a newer fishsk wrote it. Upgrade, or name another folder with cache=... or FISHSK_CACHE."
             )
         discard(path, "it is not what was written")
-
-
-def default_folder() -> Path:
-    """Return the folder of ``cache="auto"``: FISHSK_CACHE, or one in the user's cache directory."""
-    if folder := os.environ.get("FISHSK_CACHE"):
-        return Path(folder)
-    import platformdirs
-
-    return platformdirs.user_cache_path("fishsk", appauthor=False) / "features"
-
-
-def cache_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """Describe what a cache folder holds.
-
-    Parameters
-    ----------
-    folder : path-like
-        The cache folder; it need not exist.
-
-    Returns
-    -------
-    info : dict
-        ``folder``, ``max_bytes`` (the default limit), ``n_rows``, ``n_shards``, ``n_bytes``, and ``stores``,
-        a list of one dict per settings: ``settings``, ``n_features``, ``n_rows``, ``n_shards``, ``n_bytes``.
-        Unreadable shards have no rows.
-    """
-    stores: list[dict[str, Any]] = []
-    for store_folder in _list_stores(Path(folder)):
-        n_rows = n_shards = n_bytes = 0
-        for path in list_shards(store_folder):
-            with contextlib.suppress(OSError, ValueError):
-                n_bytes += path.stat().st_size
-                n_shards += 1
-                n_rows += len(Shard(path).keys)
-        document: dict[str, Any] = {}
-        with contextlib.suppress(OSError):
-            document = _parse_settings((store_folder / _SETTINGS).read_bytes())
-        described = {key: document.get(key) for key in ("settings", "n_features")}
-        stores.append({**described, "n_rows": n_rows, "n_shards": n_shards, "n_bytes": n_bytes})
-    totals = {key: sum(store[key] for store in stores) for key in ("n_rows", "n_shards", "n_bytes")}
-    return {"folder": str(folder), "max_bytes": _default_max_bytes(), **totals, "stores": stores}
-
-
-def clear_cache(folder: str | os.PathLike[str]) -> int:
-    """Remove all stored rows, and nothing else, from a cache folder.
-
-    Parameters
-    ----------
-    folder : path-like
-        The cache folder; it need not exist.
-
-    Returns
-    -------
-    n_bytes : int
-        The size of what was removed.
-
-    Raises
-    ------
-    OSError
-        If the folder belongs to another user, or a file cannot be removed.
-    """
-    _check_owner(Path(folder))
-    n_bytes = 0
-    for store_folder in _list_stores(Path(folder)):
-        for path in list_shards(store_folder):
-            with contextlib.suppress(FileNotFoundError):
-                size = path.stat().st_size
-                path.unlink()
-                n_bytes += size
-        sweep(store_folder)
-        if os.listdir(store_folder) == [_SETTINGS]:  # no rows of a newer format, no writer at work
-            (store_folder / _SETTINGS).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            store_folder.rmdir()
-    return n_bytes
-
-
-def verify_cache(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """Check every row of a cache folder against its checksum, and remove what is corrupt.
-
-    Parameters
-    ----------
-    folder : path-like
-        The cache folder; it need not exist.
-
-    Returns
-    -------
-    report : dict
-        ``n_rows``, the number of valid rows; ``n_corrupt``, that of corrupt rows; ``n_unreadable``, that of
-        shards whose rows cannot even be counted; ``files``, the names of all corrupt or unreadable shards.
-    """
-    _check_owner(Path(folder))
-    report: dict[str, Any] = {"n_rows": 0, "n_corrupt": 0, "n_unreadable": 0, "files": []}
-    for path in itertools.chain.from_iterable(map(list_shards, _list_stores(Path(folder)))):
-        try:
-            shard = Shard(path)
-        except FileNotFoundError:  # merged or evicted since it was listed
-            continue
-        except (OSError, ValueError) as error:
-            report["n_unreadable"] += 1
-            report["files"].append(str(path))
-            if isinstance(error, ValueError):
-                discard(path, error)
-            continue
-        n_valid = len(shard.find_valid())
-        report["n_rows"] += n_valid
-        if n_valid < len(shard.keys):
-            report["n_corrupt"] += len(shard.keys) - n_valid
-            report["files"].append(str(path))
-            with contextlib.suppress(OSError):
-                merge_shards([shard])
-    return report
-
-
-def _evict(root: Path, max_bytes: int) -> None:
-    """Remove the least recently used shards until the cache folder is within its limit."""
-    shards = []
-    for folder in _list_stores(root):
-        sweep(folder)
-        for path in list_shards(folder):
-            with contextlib.suppress(FileNotFoundError):
-                status = path.stat()
-                shards.append((status.st_mtime_ns, status.st_size, path))
-    excess = sum(size for _, size, _ in shards) - max_bytes
-    for _, size, path in sorted(shards):
-        if excess <= 0:
-            break
-        path.unlink(missing_ok=True)
-        excess -= size
-
-
-def _list_stores(root: Path) -> list[Path]:
-    try:
-        return sorted(path for path in root.iterdir() if re.fullmatch("[0-9a-f]{32}", path.name))
-    except FileNotFoundError:
-        return []
-
-
-def _check_owner(folder: Path) -> None:
-    try:
-        status = os.stat(folder)
-    except OSError:  # absent, or out of reach: `read` and `write` will say so
-        return
-    if not stat.S_ISDIR(status.st_mode):
-        raise NotADirectoryError(f"The feature cache must be a folder. Got the file {str(folder)!r}.")
-    if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
-        raise PermissionError(
-            f"The feature cache must belong to user {os.geteuid()}, who runs this. {str(folder)!r} belongs "
-            f"to user {status.st_uid}. Name your own with cache=... or FISHSK_CACHE, or pass cache=None."
-        )
-
-
-def _default_max_bytes() -> int:
-    text = os.environ.get("FISHSK_CACHE_LIMIT") or str(_DEFAULT_MAX_BYTES)
-    try:
-        return int(float(text))
-    except (ValueError, OverflowError):
-        raise ValueError(
-            f"FISHSK_CACHE_LIMIT must be a number of bytes, such as 2e9. Got {text!r}."
-        ) from None
-
-
-def _sha256(document: dict[str, Any]) -> str:
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _parse_settings(content: bytes) -> dict[str, Any]:
-    """Return a settings document, or {} for a corrupt one: a flipped bit must not look like a format."""
-    try:
-        document = json.loads(content)
-        if document.pop("sha256") == _sha256(document):
-            return document
-    except (ValueError, LookupError, TypeError, AttributeError):
-        pass
-    return {}

@@ -1,0 +1,98 @@
+"""Where features are kept: the cache folder, its limit and owner, and a sub-folder for each setting."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+from fishsk._utils.files import sweep
+from fishsk.store._shards import list_shards
+
+SETTINGS = "settings.json"
+_DEFAULT_MAX_BYTES = 10 * 2**30
+
+
+def default_folder() -> Path:
+    """Return the folder of ``cache="auto"``: FISHSK_CACHE, or one in the user's cache directory."""
+    if folder := os.environ.get("FISHSK_CACHE"):
+        return Path(folder)
+    import platformdirs
+
+    return platformdirs.user_cache_path("fishsk", appauthor=False) / "features"
+
+
+def evict(root: Path, max_bytes: int) -> None:
+    """Remove the least recently used shards until the cache folder is within its limit."""
+    shards = []
+    for folder in list_stores(root):
+        sweep(folder)
+        for name in list_shards(folder):
+            with contextlib.suppress(FileNotFoundError):  # other processes evict, merge and clear too
+                status = os.stat(folder / name)
+                shards.append((status.st_mtime_ns, status.st_size, folder / name))
+    excess = sum(size for _, size, _ in shards) - max_bytes
+    for _, size, path in sorted(shards):
+        if excess <= 0:
+            break
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        excess -= size
+
+
+def list_stores(root: Path) -> list[Path]:
+    """Return the folders of the settings in a cache folder, among whatever else lies there."""
+    try:
+        return sorted(
+            path for path in root.iterdir() if re.fullmatch("[0-9a-f]{32}", path.name) and path.is_dir()
+        )
+    except FileNotFoundError:
+        return []
+
+
+def check_owner(folder: Path) -> None:
+    """Refuse what is no folder, or is another user's, who could have put any numbers there."""
+    try:
+        status = os.stat(folder)
+    except OSError:  # absent, or out of reach: `read` and `write` will say so
+        return
+    if not stat.S_ISDIR(status.st_mode):
+        raise NotADirectoryError(f"The feature cache must be a folder. Got the file {str(folder)!r}.")
+    if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
+        raise PermissionError(
+            f"The feature cache must belong to user {os.geteuid()}, who runs this. {str(folder)!r} belongs "
+            f"to user {status.st_uid}. Name your own with cache=... or FISHSK_CACHE, or pass cache=None."
+        )
+
+
+def default_max_bytes() -> int:
+    """Return the limit of FISHSK_CACHE_LIMIT, or 10 GiB."""
+    text = os.environ.get("FISHSK_CACHE_LIMIT") or str(_DEFAULT_MAX_BYTES)
+    try:
+        return int(float(text))
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"FISHSK_CACHE_LIMIT must be a number of bytes, such as 2e9. Got {text!r}."
+        ) from None
+
+
+def sha256_of(document: dict[str, Any]) -> str:
+    """Return the digest of what JSON can hold, in whatever order its keys are."""
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def parse_settings(content: bytes) -> dict[str, Any]:
+    """Return a settings document, or {} for a corrupt one: a flipped bit must not look like a format."""
+    try:
+        document = json.loads(content)
+        if document.pop("sha256") == sha256_of(document):
+            return document
+    except (ValueError, LookupError, TypeError, AttributeError):
+        pass
+    return {}

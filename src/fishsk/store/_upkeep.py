@@ -1,0 +1,125 @@
+"""Looking after what is kept: counted, verified, cleared, while other processes write and clear as well."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+from fishsk._utils.files import sweep
+from fishsk.store._folders import SETTINGS, check_owner, default_max_bytes, list_stores, parse_settings
+from fishsk.store._kept import flush
+from fishsk.store._shards import Shard, discard, list_shards, merge_shards
+
+
+def cache_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """Describe what a cache folder holds.
+
+    Parameters
+    ----------
+    folder : path-like
+        The cache folder; it need not exist.
+
+    Returns
+    -------
+    info : dict
+        ``folder``, ``max_bytes`` (the default limit), ``n_rows``, ``n_shards``, ``n_bytes``, and ``stores``,
+        a list of one dict per settings: ``settings``, ``n_features``, ``n_rows``, ``n_shards``, ``n_bytes``.
+        Unreadable shards have no rows.
+    """
+    flush()
+    stores: list[dict[str, Any]] = []
+    for store_folder in list_stores(Path(folder)):
+        n_rows = n_shards = n_bytes = 0
+        for name in list_shards(store_folder):
+            path = store_folder / name
+            with contextlib.suppress(OSError, ValueError):
+                n_bytes += path.stat().st_size
+                n_shards += 1
+                n_rows += len(Shard(path).keys)
+        document: dict[str, Any] = {}
+        with contextlib.suppress(OSError):
+            document = parse_settings((store_folder / SETTINGS).read_bytes())
+        described = {key: document.get(key) for key in ("settings", "n_features")}
+        stores.append({**described, "n_rows": n_rows, "n_shards": n_shards, "n_bytes": n_bytes})
+    totals = {key: sum(store[key] for store in stores) for key in ("n_rows", "n_shards", "n_bytes")}
+    return {"folder": str(folder), "max_bytes": default_max_bytes(), **totals, "stores": stores}
+
+
+def clear_cache(folder: str | os.PathLike[str]) -> int:
+    """Remove all stored rows, and nothing else, from a cache folder.
+
+    Parameters
+    ----------
+    folder : path-like
+        The cache folder; it need not exist.
+
+    Returns
+    -------
+    n_bytes : int
+        The size of what was removed.
+
+    Raises
+    ------
+    OSError
+        If the folder belongs to another user, or a file cannot be removed.
+    """
+    check_owner(Path(folder))
+    flush()
+    n_bytes = 0
+    for store_folder in list_stores(Path(folder)):
+        for name in list_shards(store_folder):
+            with contextlib.suppress(FileNotFoundError):  # other processes merge, evict and clear too
+                size = os.stat(store_folder / name).st_size
+                os.unlink(store_folder / name)
+                n_bytes += size
+        sweep(store_folder)
+        with contextlib.suppress(OSError):  # a folder that a writer has filled again stays
+            if os.listdir(store_folder) == [SETTINGS]:  # no rows of a newer format, no writer at work
+                os.unlink(store_folder / SETTINGS)
+            store_folder.rmdir()
+    return n_bytes
+
+
+def verify_cache(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """Check every row of a cache folder against its checksum, and remove what is corrupt.
+
+    The cache is sound where ``n_corrupt`` and ``n_unreadable`` are both 0. What other processes remove
+    meanwhile is neither.
+
+    Parameters
+    ----------
+    folder : path-like
+        The cache folder; it need not exist.
+
+    Returns
+    -------
+    report : dict
+        ``n_rows``, the number of valid rows; ``n_corrupt``, that of corrupt rows; ``n_unreadable``, that of
+        shards whose rows cannot even be counted; ``files``, the names of all corrupt or unreadable shards.
+        A shard that the system refuses to read is unreadable and stays; any other of them is removed.
+    """
+    root = Path(folder)
+    check_owner(root)
+    flush()
+    report: dict[str, Any] = {"n_rows": 0, "n_corrupt": 0, "n_unreadable": 0, "files": []}
+    for path in [store / name for store in list_stores(root) for name in list_shards(store)]:
+        try:
+            shard = Shard(path)
+            valid = shard.open().find_valid()
+        except FileNotFoundError:  # merged or evicted since it was listed
+            continue
+        except (OSError, ValueError) as error:
+            report["n_unreadable"] += 1
+            report["files"].append(str(path))
+            if isinstance(error, ValueError):
+                discard(path, error)
+            continue
+        report["n_rows"] += len(valid)
+        if len(valid) < len(shard.keys):
+            report["n_corrupt"] += len(shard.keys) - len(valid)
+            report["files"].append(str(path))
+            with contextlib.suppress(OSError):
+                merge_shards([shard])
+    return report
