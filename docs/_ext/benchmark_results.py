@@ -17,6 +17,7 @@ HEADINGS = {
     "bench_peers": "torch and embetter",
     "bench_report": "The report's program",
     "bench_search": "A grid search",
+    "bench_service": "A service, image by image",
     "bench_tuning": "Tuning with Optuna",
 }
 

@@ -1,4 +1,4 @@
-"""What the feature store does about rows 1 to 10 of the table of faults."""
+"""What the feature store does about rows 1 to 10, 49 and 50 of the table of faults."""
 
 import contextlib
 import errno
@@ -538,3 +538,117 @@ def test_fault_10_a_file_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError, match="must be a folder"):
         FeatureStore(tmp_path / "file", SETTINGS, N_FEATURES)
+
+
+class Rival:
+    """Another process that does something right before a file operation of this one."""
+
+    def __init__(self, monkeypatch, at, deed):
+        self.count, self.at, self.deed = 0, at, deed
+        for name in ["replace", "unlink", "mkdir", "rmdir", "scandir", "listdir", "stat", "utime"]:
+            monkeypatch.setattr(os, name, self.wrap(getattr(os, name)))
+        for module in (files, _shards):
+            monkeypatch.setattr(module, "open", self.wrap(open), raising=False)
+
+    def wrap(self, function):
+        def operation(*args, **kwargs):
+            self.count += 1
+            if self.count == self.at:
+                self.deed()
+            return function(*args, **kwargs)
+
+        return operation
+
+
+def evict_all(folder):
+    _folders.evict(folder, 0)
+
+
+def merge_all(folder):
+    for store in _folders.list_stores(folder):
+        shards = [_shards.Shard(store / name) for name in _shards.list_shards(store)]
+        if shards:
+            _shards.merge_shards(shards)
+
+
+@pytest.mark.parametrize("deed", [clear_cache, shutil.rmtree, evict_all, merge_all])
+def test_fault_49_others_clear_remove_evict_and_merge_at_any_moment(
+    tmp_path, monkeypatch, fast_disk, caplog, deed
+):
+    monkeypatch.setattr(_store, "_MAX_SHARDS", 2)
+    for at in range(1, 1000):
+        folder = tmp_path / str(at)
+        write(FeatureStore(folder, SETTINGS, N_FEATURES), range(3))
+        with monkeypatch.context() as patch:
+            rival = Rival(patch, at, lambda folder=folder: deed(folder))
+            store = FeatureStore(folder, SETTINGS, N_FEATURES, max_bytes=1200)
+            for i in range(3, 15, 3):
+                write(store, range(i, i + 3))
+                holds(store, range(15))
+            verified, _ = verify_cache(folder), cache_info(folder)
+            clear_cache(folder)
+        assert not verified["files"]
+        assert logged(caplog) == []
+        write(store, range(3))
+        assert holds(store, range(3)).all()
+        if rival.count < at:
+            break
+    assert 50 < at < 999
+
+
+def test_fault_49_a_merge_between_index_and_rows_loses_none(template):
+    store = FeatureStore(template, SETTINGS, N_FEATURES)
+    assert holds(store, range(N_IMAGES)).all()
+    refresh = store._refresh
+
+    def refresh_then_merge():
+        shards = refresh()
+        store._refresh = refresh
+        merge_all(template)
+        return shards
+
+    store._refresh = refresh_then_merge
+    assert holds(store, range(N_IMAGES)).all()
+
+
+def test_fault_50_foreign_things_in_the_cache_folder_are_left_alone(template, caplog):
+    foreign = [shard_paths(template)[0].with_name(f"0123{_shards.SUFFIX}"), template / ("f" * 32)]
+    foreign[0].mkdir()
+    foreign[1].write_text("mine")
+    store = FeatureStore(template, SETTINGS, N_FEATURES, max_bytes=1)
+    assert holds(store, range(N_IMAGES)).all()
+    assert verify_cache(template)["files"] == []
+    assert cache_info(template)["n_rows"] == N_IMAGES
+    clear_cache(template)
+    write(store, range(3))  # and evicts them
+    assert not holds(store, range(N_IMAGES)).any()
+    assert foreign[0].is_dir()
+    assert foreign[1].read_text() == "mine"
+    assert logged(caplog) == []
+
+
+def test_fault_50_a_shard_that_cannot_be_read_is_counted_and_stays(template, monkeypatch):
+    unreadable, _ = shard_paths(template)
+
+    def open_but_one(path, mode):
+        if path == unreadable:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return open(path, mode)
+
+    monkeypatch.setattr(_shards, "open", open_but_one, raising=False)
+    report = verify_cache(template)
+    assert (report["n_rows"], report["n_corrupt"], report["n_unreadable"]) == (N_IMAGES // 2, 0, 1)
+    assert report["files"] == [str(unreadable)]
+    assert unreadable.exists()
+
+
+def test_fault_50_a_shard_that_could_not_be_read_once_is_tried_again(template, monkeypatch):
+    store = FeatureStore(template, SETTINGS, N_FEATURES)
+    with monkeypatch.context() as patch:
+        patch.setattr(_shards, "open", raise_io_error, raising=False)
+        assert not holds(store, range(N_IMAGES)).any()
+    assert holds(store, range(N_IMAGES)).all()
+
+
+def raise_io_error(path, mode):
+    raise OSError(errno.EIO, os.strerror(errno.EIO))

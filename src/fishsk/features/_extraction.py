@@ -24,7 +24,7 @@ _BATCH_PIXELS = (
 )  # benchmarks/bench_features.py: the fastest batches at 224 and at 32 hold about this
 _BATCHES_AHEAD = 2  # that are read while the network runs
 N_READERS = os.cpu_count() or 1  # threads; Pillow, OpenCV and hashlib work outside the interpreter lock
-_FEW = 16  # new images of a call, which are computed in less time than it takes to force them to disk
+_FEW = 8  # new images of a call, computed in less time than it takes to force their rows to disk
 WRITE_EVERY = 5.0  # seconds of work that a killed run may lose
 
 
@@ -111,7 +111,7 @@ def _fill(
                 logger.warning("%r changed while it was read, and is not stored.", str(images.items[index]))
         late = time.perf_counter() - start > WRITE_EVERY
         if store is not None and unwritten and (late or n_done == n_missing):
-            write = store.write if n_missing > _FEW else store.write_behind
+            write = store.write if late or n_missing > _FEW else store.write_behind
             write([keys[index] for index in unwritten], features[unwritten])
             unwritten, start = [], time.perf_counter()
     return changed
