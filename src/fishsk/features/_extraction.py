@@ -129,6 +129,12 @@ def _extract(
     batch_size = batch_size or max(1, _BATCH_PIXELS // n_pixels)
     batches = [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]
     bar = ProgressBar("VGG16", len(indices), unit="images", shown=shown)
+    if len(indices) == 1:  # threads would start in no less time than it takes to read the image
+        with bar:
+            loaded, digests = images.load_hashed(indices, settings.image_size)
+            yield indices, run(settings.preprocessing(loaded)), digests
+            bar.advance(1)
+        return
     with bar, ThreadPoolExecutor(N_READERS) as readers:
 
         def read(batch: list[int]) -> list[Future]:
