@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -140,9 +141,10 @@ def test_fault_12_floats_up_to_one_in_the_wide_range_warn():
         check_images(np.full((1, 8, 8, 3), 0.5))
 
 
-def test_fault_12_a_wrong_range_is_refused():
+@pytest.mark.parametrize("wrong", [(1, 0), (0,), (0, np.inf), (np.nan, 1), (None, 1), "01", 5])
+def test_fault_12_a_wrong_range_is_refused(wrong):
     with pytest.raises(ValueError, match="low < high"):
-        check_images(np.zeros((1, 8, 8, 3)), input_range=(1, 0))
+        check_images(np.zeros((1, 8, 8, 3)), input_range=wrong)
 
 
 def test_fault_13_uint16_images_ask_for_their_range():
@@ -290,6 +292,8 @@ def test_fault_27_odd_names_work(tmp_path, image):
 FORMS = {
     "list": list,
     "tuple": tuple,
+    "list of bytes": lambda paths: [os.fsencode(path) for path in paths],
+    "list of Path": lambda paths: [Path(path) for path in paths],
     "array of str": np.array,
     "array of objects": lambda paths: np.array(paths, dtype=object),
     "column of objects": lambda paths: np.array(paths, dtype=object)[:, np.newaxis],
@@ -329,26 +333,61 @@ def test_columns_of_paths_pass_through_cross_validation(paths, form):
     assert len(cross_val_score(pipeline, X, y, cv=2, error_score="raise")) == 2
 
 
-@pytest.mark.parametrize("nothing", [None, np.nan, pd.NA])
-def test_a_missing_path_is_named_by_its_row(paths, nothing):
-    with pytest.raises(ValueError, match="Item 1 is"):
-        check_images(pd.Series([paths[0], nothing], dtype=object))
+WITH_GAPS = {
+    "None": list,
+    "pandas Series": pd.Series,
+    "pandas strings": lambda paths: pd.Series(paths, dtype="string"),
+    "pandas DataFrame": lambda paths: pd.DataFrame({"path": paths}),
+    "NaN": lambda paths: pd.Series(paths, dtype=object).fillna(np.nan),
+    "array of StringDType": lambda paths: np.array(paths, dtype=np.dtypes.StringDType(na_object=None)),
+    "polars Series": pl.Series,
+    "pyarrow Array": pa.array,
+}
 
 
-def test_a_generator_is_refused(paths):
+@pytest.mark.parametrize("form", WITH_GAPS)
+def test_fault_53_a_missing_path_is_named_by_its_row(paths, form):
+    with pytest.raises(ValueError, match=r"Item 1 is .* Leave out"):
+        check_images(WITH_GAPS[form]([paths[0], None, paths[1]]))
+
+
+def test_a_column_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="Item 0 is None"):
+        check_images([None, None])
+
+
+@pytest.mark.parametrize("unordered", [iter, set, lambda paths: dict(enumerate(paths)).values()])
+def test_what_has_no_order_or_can_be_read_only_once_is_refused(paths, unordered):
     with pytest.raises(TypeError, match=r"Pass list\(X\)"):
-        check_images(path for path in paths)
+        check_images(unordered(paths))
 
 
-@pytest.mark.parametrize("size", [(0, 5), (5, 0)])
-def test_an_image_of_no_pixels_is_refused(size):
-    with pytest.raises(ValueError, match="Image 0 has"):
-        check_images([Image.new("RGB", size)])
+@pytest.mark.parametrize("single", [str, os.fsencode, Path, lambda _: Image.new("L", (9, 9))])
+def test_fault_20_a_single_path_or_pil_image_is_refused(paths, single):
+    with pytest.raises(ValueError, match=r"Got a single one, .* Pass \[X\]"):
+        check_images(single(paths[0]))
 
 
-def test_a_shape_of_four_sides_is_refused():
+@pytest.mark.parametrize(
+    "image",
+    [Image.new("RGB", (0, 5)), Image.new("RGB", (5, 0)), np.zeros((0, 5, 3), np.uint8), np.zeros((5, 0))],
+)
+def test_fault_54_an_image_of_no_pixels_is_refused(image):
+    with pytest.raises(ValueError, match=r"Image 1 of X.* at least one pixel"):
+        check_images([np.zeros((4, 4, 3), np.uint8), image])
+
+
+def test_fault_55_a_pil_image_of_a_truncated_file_is_named(paths):
+    content = Path(paths[0]).read_bytes()
+    image = Image.open(io.BytesIO(content[: len(content) // 2]))
+    with pytest.raises(ValueError, match="Image 0 of X is corrupt"):
+        check_images([image])
+
+
+@pytest.mark.parametrize("shape", [(8, 6, 3, 1), (144,), (0, 144), (-1, -1), (-2, 72), (8.0, 18), "88"])
+def test_a_shape_that_is_none_is_refused(shape):
     with pytest.raises(ValueError, match="image_shape must be"):
-        check_images(np.zeros((2, 144)), image_shape=(8, 6, 3, 1))
+        check_images(np.zeros((2, 144)), image_shape=shape)
 
 
 def test_a_batch_size_beyond_reason_is_refused():

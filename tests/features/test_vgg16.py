@@ -13,7 +13,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from quick import make_quick_pipeline
 from sklearn.base import clone
+from sklearn.callback import ProgressBar
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion
 
@@ -320,10 +322,43 @@ def test_what_the_cache_forgets_is_counted_again(fish, vgg16, monkeypatch):
     assert count.n_extracted == len(fish[0])
 
 
-def test_callbacks_of_scikit_learn_are_supported(fish, vgg16):
-    from sklearn.callback import ProgressBar
+def test_an_interrupted_transform_counts_what_was_run(fish, vgg16, tmp_path):
+    paths = [*save_images(tmp_path, fish[0]), tmp_path / "bad.png"]
+    paths[-1].write_bytes(b"")
+    vgg16.set_params(batch_size=6)
+    with VGG16FeatureTransformer.count_images() as count, pytest.raises(ValueError, match="is empty"):
+        vgg16.transform(paths)
+    assert (count.n_extracted, count.n_known) == (12, 0)
 
-    assert vgg16.set_callbacks(ProgressBar()).fit(fish[0]) is vgg16
+
+class Recorder:
+    """A callback that writes down when it is called."""
+
+    def __init__(self):
+        self.seen = []
+
+    def setup(self, estimator, context):
+        self.seen.append("setup")
+
+    def on_fit_task_begin(self, estimator, context):
+        self.seen.append("begin")
+
+    def on_fit_task_end(self, estimator, context, **task):
+        self.seen.append("end")
+
+    def teardown(self, estimator, context):
+        self.seen.append("teardown")
+
+
+def test_callbacks_of_scikit_learn_see_the_fit(fish, vgg16):
+    recorder = Recorder()
+    assert vgg16.set_callbacks(recorder).fit(fish[0]) is vgg16
+    assert recorder.seen == ["setup", "begin", "end", "teardown"]
+
+
+def test_a_pipeline_shows_its_progress_without_a_warning(fish, capsys):
+    make_quick_pipeline(head__epochs=1).set_callbacks(ProgressBar()).fit(*fish)
+    assert "VGG16FeatureTransformer - fit" in capsys.readouterr().out
 
 
 def test_names_of_other_columns_are_refused():
@@ -365,6 +400,20 @@ def test_fault_48_a_file_replaced_while_it_is_read_is_never_stored_as_the_old_on
     np.testing.assert_array_equal(features[0], plain[-2])
     np.testing.assert_array_equal(features[-1], plain[0])
     np.testing.assert_array_equal(vgg16.transform(fish[0][:1]), plain[:1])
+
+
+@pytest.mark.parametrize("side", [32, 400])
+def test_hashing_in_threads_keeps_keys_and_order(rng, monkeypatch, side):
+    images = check_images(rng.integers(0, 256, (130, side, side), dtype=np.uint8))
+    expected = [images.digest(index) for index in range(130)]
+    monkeypatch.setattr(_extraction, "N_READERS", 3)
+    assert images.are_large == (side == 400)
+    assert _extraction._hash(images, shown=False) == expected
+
+
+def test_a_progress_bar_is_there_while_large_images_are_hashed(fish, vgg16, tmp_path, capsys):
+    vgg16.set_params(verbose=1).transform(save_images(tmp_path, fish[0]))
+    assert "Hash" in capsys.readouterr().err
 
 
 def test_readers_in_threads_change_no_bit(fish, vgg16, tmp_path, monkeypatch):

@@ -32,7 +32,7 @@ def count_images() -> Iterator[ImageCount]:
             _open.remove(count)
 
 
-def report_images(n_extracted: int, n_known: int) -> None:
+def report_images(*, n_extracted: int = 0, n_known: int = 0) -> None:
     """Add to all counts that are open."""
     with _lock:
         for count in _open:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import joblib
 import numpy as np
 
 from fishsk._utils.progress import ProgressBar
@@ -23,7 +24,10 @@ _BATCH_PIXELS = (
     8 * 224 * 224
 )  # benchmarks/bench_features.py: the fastest batches at 224 and at 32 hold about this
 _BATCHES_AHEAD = 2  # that are read while the network runs
-N_READERS = os.cpu_count() or 1  # threads; Pillow, OpenCV and hashlib work outside the interpreter lock
+# Threads: Pillow, OpenCV and hashlib work outside the interpreter lock. joblib counts only the cores that
+# this process may use.
+N_READERS = joblib.cpu_count()
+_HASHED_AT_ONCE = 64  # images at most that a thread is given, so that the bar moves
 _FEW = 8  # new images of a call, computed in less time than it takes to force their rows to disk
 WRITE_EVERY = 5.0  # seconds of work that a killed run may lose
 
@@ -70,20 +74,29 @@ def read_or_extract(
         features[copies] = features[[first[keys[index]] for index in copies]]
         found[copies] = True
         missing = np.flatnonzero(~found).tolist()  # whose twin has changed since it was hashed
-    report_images(n_extracted, len(images) - n_extracted)
+    report_images(n_known=len(images) - n_extracted)
     return features
 
 
 def _hash(images: Images, shown: bool) -> list[bytes]:
     """Return the keys of the images."""
-    if not images.are_files:
-        return [images.digest(index) for index in range(len(images))]
-    bar = ProgressBar("Hash files", len(images), unit="images", shown=shown)
+
+    def hash_part(part: range) -> list[bytes]:
+        return [images.digest(index) for index in part]
+
+    n_images = len(images)
+    if not images.are_large:
+        return hash_part(range(n_images))
+    step = min(_HASHED_AT_ONCE, 1 + n_images // (8 * N_READERS))
+    parts = [range(start, min(start + step, n_images)) for start in range(0, n_images, step)]
     keys = []
-    with bar, ThreadPoolExecutor(N_READERS) as readers:
-        for key in readers.map(images.digest, range(len(images))):
-            keys.append(key)
-            bar.advance(1)
+    with (
+        ProgressBar("Hash", n_images, unit="images", shown=shown) as bar,
+        ThreadPoolExecutor(N_READERS) as readers,
+    ):
+        for part in readers.map(hash_part, parts):
+            keys += part
+            bar.advance(len(part))
     return keys
 
 
@@ -102,6 +115,7 @@ def _fill(
     changed: set[int] = set()
     for batch, rows, digests in batches:
         features[batch] = rows
+        report_images(n_extracted=len(batch))
         n_done += len(batch)
         for index, digest in zip(batch, digests, strict=True):
             if digest in (None, keys[index]):

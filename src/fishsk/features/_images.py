@@ -6,9 +6,11 @@ import contextlib
 import functools
 import hashlib
 import io
+import math
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MappingView, Sequence, Set
+from numbers import Real
 from typing import Any
 
 import cv2
@@ -24,6 +26,7 @@ _JPEG = b"\xff\xd8\xff"
 _TEXT = "OSTU"  # kinds of NumPy's dtypes that can hold paths
 _CHANNELS = (1, 3, 4)  # gray, RGB, RGB and alpha
 _CHUNK = 256  # images that are checked at a time, so that checks need no memory to speak of
+_LARGE = 2**16  # bytes; hashing fewer takes less time than handing them to a thread
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
@@ -84,19 +87,18 @@ def check_images(X: Any, *, image_shape: tuple | None = None, input_range: tuple
     ------
     ValueError
         If something in `X` is no image, or a value is not finite or not in `input_range`.
+    TypeError
+        If `X` is a generator or the like, which has no order or can be read only once.
     """
-    if input_range is not None and not (len(input_range) == 2 and input_range[0] < input_range[1]):
-        raise ValueError(f"input_range must be (low, high) with low < high, or None. Got {input_range!r}.")
-    input_range = None if input_range is None else tuple(input_range)
-    if image_shape is not None and not 2 <= len(image_shape) <= 3:
-        raise ValueError(
-            "image_shape must be (height, width) or (height, width, channels), one of which may be -1. Got "
-            f"{image_shape!r}."
-        )
-    if isinstance(X, Iterator):
+    input_range = _check_range(input_range)
+    _check_shape(image_shape)
+    if isinstance(X, Iterator | MappingView | Set):
         raise TypeError(
-            f"X must be an array or a sequence, which can be read more than once. Got {X!r}. Pass list(X)."
+            "X must be an array or a sequence, which has an order and can be read more than once. Got "
+            f"{X!r}. Pass list(X)."
         )
+    if _is_path(X) or isinstance(X, Image.Image):
+        raise ValueError(f"X must hold several images. Got a single one, {X!r}. Pass [X].")
     if not isinstance(X, list | tuple | np.ndarray) and hasattr(X, "__array__"):
         X = _check_table(X, image_shape)
     if isinstance(X, np.ndarray) and X.dtype.kind in _TEXT and X.ndim == 2 and X.shape[1] == 1:
@@ -171,13 +173,39 @@ class Images(Sequence):
         return batch, digests
 
     @property
-    def are_files(self) -> bool:
-        """Whether there are files among the images, to be read from disk."""
-        return isinstance(self.items, list) and any(map(_is_path, self.items))
+    def are_large(self) -> bool:
+        """Whether there are files or large arrays among the images, which take a while to be hashed."""
+        if isinstance(self.items, np.ndarray):
+            return self.items[0].nbytes >= _LARGE
+        return any(_is_path(item) or item.nbytes >= _LARGE for item in self.items)
+
+
+def _check_range(input_range: Any) -> tuple | None:
+    if input_range is None:
+        return None
+    bounds = tuple(input_range) if isinstance(input_range, tuple | list | np.ndarray) else ()
+    are_numbers = len(bounds) == 2 and all(isinstance(bound, Real) for bound in bounds)
+    if not are_numbers or not -math.inf < bounds[0] < bounds[1] < math.inf:
+        raise ValueError(
+            f"input_range must be (low, high), finite and with low < high, or None. Got {input_range!r}."
+        )
+    return bounds
+
+
+def _check_shape(image_shape: Any) -> None:
+    if image_shape is None:
+        return
+    sides = tuple(image_shape) if isinstance(image_shape, tuple | list | np.ndarray) else ()
+    are_sides = all(isinstance(side, int | np.integer) and (side == -1 or side >= 1) for side in sides)
+    if not are_sides or not 2 <= len(sides) <= 3 or sides.count(-1) > 1:
+        raise ValueError(
+            "image_shape must be (height, width) or (height, width, channels), integers of at least 1, one "
+            f"of which may be -1. Got {image_shape!r}."
+        )
 
 
 def _is_path(item: Any) -> bool:
-    return isinstance(item, str | os.PathLike)
+    return isinstance(item, str | bytes | os.PathLike)
 
 
 def _is_sequence_of_items(X: Any) -> bool:
@@ -186,7 +214,7 @@ def _is_sequence_of_items(X: Any) -> bool:
         return X.dtype.kind in _TEXT and X.ndim == 1
     if not isinstance(X, list | tuple) or not X:
         return False
-    return any(_is_path(item) or isinstance(item, Image.Image | np.ndarray) for item in X)
+    return any(item is None or _is_path(item) or isinstance(item, Image.Image | np.ndarray) for item in X)
 
 
 def _check_table(X: Any, image_shape: tuple | None) -> Any:
@@ -204,18 +232,15 @@ def _check_table(X: Any, image_shape: tuple | None) -> Any:
 
 
 def _check_item(item: Any, index: int, input_range: tuple | None) -> str | os.PathLike | np.ndarray:
-    """Return a path as it is, and anything else as an RGB array."""
+    """Return a path as a path, and anything else as an RGB array."""
     if _is_path(item):
-        return item
-    if isinstance(item, bytes):
-        return os.fsdecode(item)
+        return os.fsdecode(item) if isinstance(item, bytes) else item
     if isinstance(item, Image.Image):
-        if 0 in item.size:
-            raise ValueError(
-                f"Images must have at least one pixel. Image {index} has {item.width} x {item.height}."
-            )
-        return _pil_to_rgb(item, f"Image {index}")
-    if isinstance(item, np.ndarray) and item.dtype.kind in "buif" and item.ndim in (2, 3) and item.size:
+        try:
+            return _pil_to_rgb(item)
+        except Exception as error:  # Pillow reads a file behind it only now
+            raise ValueError(f"Image {index} of X is corrupt or cannot be used: {error}") from error
+    if isinstance(item, np.ndarray) and item.dtype.kind in "buif" and item.ndim in (2, 3):
         batch = item[np.newaxis] if item.ndim == 3 else item[np.newaxis, ..., np.newaxis]
         try:
             pixels = _check_pixels(_check_channels(batch), input_range)
@@ -229,7 +254,7 @@ def _check_item(item: Any, index: int, input_range: tuple | None) -> str | os.Pa
     )
     raise ValueError(
         "A list or an object array must hold paths, PIL images, or arrays (height, width[, 3]). "
-        f"Item {index} is {got}."
+        f"Item {index} is {got}. Leave out what is no image."
     )
 
 
@@ -380,14 +405,16 @@ def _decode(content: bytes, path: str | os.PathLike) -> np.ndarray:
             "Scale it down before it is used."
         )
     try:
-        return _pil_to_rgb(ImageOps.exif_transpose(image), repr(name))
+        return _pil_to_rgb(ImageOps.exif_transpose(image))
     except Exception as error:
         raise ValueError(f"{name!r} is corrupt or cannot be used: {error}") from error
 
 
-def _pil_to_rgb(image: Image.Image, name: str) -> np.ndarray:
+def _pil_to_rgb(image: Image.Image) -> np.ndarray:
+    if 0 in image.size:
+        raise ValueError(f"it must have at least one pixel. Its size is {image.width} x {image.height}.")
     if image.mode.startswith(("I", "F")):
-        raise ValueError(f"{name} has mode {image.mode!r}, more than 8 bits a channel. Convert it to 8 bits.")
+        raise ValueError(f"its mode {image.mode!r} has more than 8 bits a channel. Convert it to 8 bits.")
     if image.has_transparency_data:
         return _lay_on_white(np.asarray(image.convert("RGBA")))
     return np.asarray(image.convert("RGB"))
