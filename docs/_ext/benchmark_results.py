@@ -13,6 +13,7 @@ HEADINGS = {
     "bench_cures": "The report's recipe, cured",
     "bench_dask": "Dask workers",
     "bench_features": "Features",
+    "bench_files": "Photographs from disk",
     "bench_head": "Training a head",
     "bench_peers": "torch and embetter",
     "bench_report": "The report's program",

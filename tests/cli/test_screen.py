@@ -36,13 +36,13 @@ def evaluate_constant(n_classes=2, dtype=object):
 
 
 @pytest.mark.parametrize("name", ["x[new].png", "a[/old]/b.png", ":fish:.png", "[bold]"])
-def test_fault_71_a_name_is_no_markup(screen, name):
+def test_fault_61_a_name_is_no_markup(screen, name):
     screen.say(name)
     screen.table([(name, "1")], header=("image", name))
     assert screen.text().count(name) == 3
 
 
-def test_fault_71_a_name_does_not_steer_the_terminal(screen):
+def test_fault_61_a_name_does_not_steer_the_terminal(screen):
     screen.say("\x1b[2Jgone\udcff.png")
     assert screen.text() == "\\x1b[2Jgone\\udcff.png\n"
 

@@ -28,14 +28,14 @@ def test_predict_and_report_refuse_a_target_first(tmp_path, capsys):
         assert "must not be a folder" in capsys.readouterr().err
 
 
-def test_fault_70_a_result_outlives_its_folder(tmp_path):
+def test_fault_60_a_result_outlives_its_folder(tmp_path):
     with pytest.raises(OSError, match="can no longer be written") as raised:
         write_or_keep(tmp_path / "gone" / "a.csv", lambda path: path.write_text("all of it"))
     kept = Path(str(raised.value).split("kept in '")[1].split("'")[0])
     assert kept.read_text() == "all of it"
 
 
-def test_fault_70_a_trained_model_outlives_its_folder(photos, tmp_path, capsys, monkeypatch):
+def test_fault_60_a_trained_model_outlives_its_folder(photos, tmp_path, capsys, monkeypatch):
     from fishsk import KerasHeadClassifier, load_pipeline
 
     fit = KerasHeadClassifier.fit

@@ -402,6 +402,16 @@ def test_fault_48_a_file_replaced_while_it_is_read_is_never_stored_as_the_old_on
     np.testing.assert_array_equal(vgg16.transform(fish[0][:1]), plain[:1])
 
 
+def test_batches_of_large_files_are_small(fish, vgg16, tmp_path, monkeypatch):
+    images, settings = check_images(save_images(tmp_path, fish[0])), vgg16._settings()
+    assert _extraction._make_batches(images, list(range(12)), settings, None) == [list(range(12))]
+    monkeypatch.setattr(_extraction, "_BATCH_BYTES", 3 * max(map(images.file_size, range(12))))
+    batches = _extraction._make_batches(images, list(range(12)), settings, None)
+    assert [index for batch in batches for index in batch] == list(range(12))
+    assert {len(batch) for batch in batches[:-1]} == {3}
+    assert _extraction._make_batches(images, list(range(12)), settings, 8) == [[*range(8)], [*range(8, 12)]]
+
+
 @pytest.mark.parametrize("side", [32, 400])
 def test_hashing_in_threads_keeps_keys_and_order(rng, monkeypatch, side):
     images = check_images(rng.integers(0, 256, (130, side, side), dtype=np.uint8))

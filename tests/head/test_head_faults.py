@@ -46,7 +46,7 @@ def fail_initialize(head, X, names):
 
 
 @pytest.mark.parametrize("fail", [fail_fit, fail_partial_fit, fail_initialize])
-def test_fault_63_a_failed_refit_leaves_what_was_learned(data, fail):
+def test_fault_56_a_failed_refit_leaves_what_was_learned(data, fail):
     X, y = data
     head = make_head().fit(X, np.array(["a", "b", "c"])[y])
     before = head.predict(X), head.predict_proba(X), head.n_features_in_, head.history_
@@ -91,7 +91,7 @@ def test_a_class_without_weight_has_no_balance(data):
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "float16", "float64"])
-def test_fault_65_keras_s_global_policy_changes_no_bit(data, policy):
+def test_fault_58_keras_s_global_policy_changes_no_bit(data, policy):
     plain = make_head().fit(*data)
     _training._shelves.clear()
     before = keras.mixed_precision.global_policy()

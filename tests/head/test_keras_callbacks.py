@@ -156,7 +156,7 @@ def test_parameters_of_a_callback_that_is_taken_away_do_nothing(data):
     assert search.cv_results_["mean_test_score"].tolist() == [3, 3, 2, 3]
 
 
-def test_fault_64_an_interrupted_fit_goes_on_from_its_backup(data, tmp_path):
+def test_fault_57_an_interrupted_fit_goes_on_from_its_backup(data, tmp_path):
     class Interrupt(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 2:

@@ -120,7 +120,7 @@ def test_a_network_that_cannot_be_built_blocks_no_later_fit(data, monkeypatch):
     assert [shelf.network is not None for shelf in _training._shelves.values()] == [True]
 
 
-def test_fault_65_keras_s_floatx_changes_no_weight(data):
+def test_fault_58_keras_s_floatx_changes_no_weight(data):
     plain = make_head().fit(*data)
     _training._shelves.clear()
     keras.config.set_floatx("float64")

@@ -179,7 +179,7 @@ def test_fault_42_an_interrupted_search_keeps_the_best_so_far():
     assert interrupted.best_score_ == interrupted.cv_results_["mean_test_score"].max()
 
 
-def test_fault_66_a_storage_that_goes_away_is_one_error_and_the_same_search_goes_on(tmp_path, monkeypatch):
+def test_fault_59_a_storage_that_goes_away_is_one_error_and_the_same_search_goes_on(tmp_path, monkeypatch):
     storage = tmp_path / "study.db"
     finish = optuna.storages.RDBStorage.set_trial_state_values
 

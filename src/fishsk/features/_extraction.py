@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 _BATCH_PIXELS = (
     8 * 224 * 224
 )  # benchmarks/bench_features.py: the fastest batches at 224 and at 32 hold about this
+_BATCH_BYTES = 2**26  # of files: a dozen photographs, or some seconds of one core
 _BATCHES_AHEAD = 2  # that are read while the network runs
 # Threads: Pillow, OpenCV and hashlib work outside the interpreter lock. joblib counts only the cores that
 # this process may use.
@@ -139,9 +140,7 @@ def _extract(
     The next batches are read, by a thread for each core, while the network runs.
     """
     run = load_network(settings)
-    n_pixels = settings.image_size[0] * settings.image_size[1]
-    batch_size = batch_size or max(1, _BATCH_PIXELS // n_pixels)
-    batches = [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]
+    batches = _make_batches(images, indices, settings, batch_size)
     bar = ProgressBar("VGG16", len(indices), unit="images", shown=shown)
     if len(indices) == 1:  # threads would start in no less time than it takes to read the image
         with bar:
@@ -165,3 +164,21 @@ def _extract(
             digests = [digest for _, part in parts for digest in part]
             yield batch, run(settings.preprocessing(loaded)), digests
             bar.advance(len(batch))
+
+
+def _make_batches(
+    images: Images, indices: list[int], settings: Settings, batch_size: int | None
+) -> list[list[int]]:
+    """Divide indices into batches that suit the network; those of large files are read in seconds."""
+    n_pixels = settings.image_size[0] * settings.image_size[1]
+    most = batch_size or max(1, _BATCH_PIXELS // n_pixels)
+    batches: list[list[int]] = [[]]
+    n_bytes = 0
+    for index in indices:
+        size = 0 if batch_size else images.file_size(index)
+        if batches[-1] and (len(batches[-1]) == most or n_bytes + size > _BATCH_BYTES):
+            batches.append([])
+            n_bytes = 0
+        batches[-1].append(index)
+        n_bytes += size
+    return batches

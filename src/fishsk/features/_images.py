@@ -172,6 +172,13 @@ class Images(Sequence):
             digests.append(digest)
         return batch, digests
 
+    def file_size(self, index: int) -> int:
+        """Return the bytes of an image's file, 0 for an image in memory or a file that cannot be found."""
+        item = self.items[index]
+        with contextlib.suppress(OSError):  # `load_hashed` says what is wrong with it
+            return os.path.getsize(item) if _is_path(item) else 0
+        return 0
+
     @property
     def are_large(self) -> bool:
         """Whether there are files or large arrays among the images, which take a while to be hashed."""
