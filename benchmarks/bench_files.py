@@ -100,7 +100,7 @@ def divide_time(bench, paths):
     gain = decode / steps["decode by draft, not in use"]
     bench.note(
         f"Pillow's draft mode, which decodes a JPEG at up to an eighth of its sides, is {gain:.1f} times as "
-        "fast. It is not in use, for it changes the pixels, and with them the features of images that are known."
+        "fast. It is not in use, for it changes the pixels, and so the features of images that are known."
     )
 
 
