@@ -111,7 +111,7 @@ def _fill(
                 logger.warning("%r changed while it was read, and is not stored.", str(images.items[index]))
         late = time.perf_counter() - start > WRITE_EVERY
         if store is not None and unwritten and (late or n_done == n_missing):
-            write = store.write if late or n_missing > _FEW else store.write_behind
+            write = store.write if late or n_missing > _FEW else store.write_few
             write([keys[index] for index in unwritten], features[unwritten])
             unwritten, start = [], time.perf_counter()
     return changed
@@ -128,13 +128,11 @@ def _extract(
     n_pixels = settings.image_size[0] * settings.image_size[1]
     batch_size = batch_size or max(1, _BATCH_PIXELS // n_pixels)
     batches = [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]
-    bar = ProgressBar("VGG16", len(indices), unit="images", shown=shown)
-    if len(indices) == 1:  # threads would start in no less time than it takes to read the image
-        with bar:
-            loaded, digests = images.load_hashed(indices, settings.image_size)
-            yield indices, run(settings.preprocessing(loaded)), digests
-            bar.advance(1)
+    if len(indices) == 1 and not shown:  # threads and a bar would take longer than to read the image
+        loaded, digests = images.load_hashed(indices, settings.image_size)
+        yield indices, run(settings.preprocessing(loaded)), digests
         return
+    bar = ProgressBar("VGG16", len(indices), unit="images", shown=shown)
     with bar, ThreadPoolExecutor(N_READERS) as readers:
 
         def read(batch: list[int]) -> list[Future]:
