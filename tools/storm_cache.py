@@ -73,7 +73,7 @@ class Stormer:
 
     def storm(self):
         """Do one thing after another until somebody kills this process."""
-        deeds = {self.read: 45, self.write: 30, self.write_behind: 15, self.count: 3, self.verify: 3}
+        deeds = {self.read: 45, self.write: 30, self.write_few: 15, self.count: 3, self.verify: 3}
         deeds[self.clear] = 0.3
         while True:
             (deed,) = self.random.choices(list(deeds), list(deeds.values()))
@@ -113,11 +113,11 @@ class Stormer:
         store.write(make_keys(indices), make_rows(indices, width))
         self.counts["written"] += len(indices)
 
-    def write_behind(self):
+    def write_few(self):
         """Write a row as services do."""
         width = self.random.choice(WIDTHS)
         indices = self.draw(1)
-        open_store(self.folder, {"width": width}, width).write_behind(
+        open_store(self.folder, {"width": width}, width).write_few(
             make_keys(indices), make_rows(indices, width)
         )
         self.counts["written"] += 1

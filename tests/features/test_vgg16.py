@@ -25,7 +25,7 @@ from fishsk.datasets import make_fish_images
 from fishsk.features import _extraction
 from fishsk.features._backbone import LAYERS, load_backbone
 from fishsk.features._images import check_images
-from fishsk.store import FeatureStore
+from fishsk.store import FeatureStore, _kept, cache_info
 
 
 @pytest.fixture(scope="module")
@@ -266,6 +266,23 @@ def test_rows_are_kept_while_the_network_runs(fish, vgg16, monkeypatch):
     store = FeatureStore(os.environ["FISHSK_CACHE"], vgg16._settings().to_json(), 64)
     images = check_images(fish[0])
     assert store.read([images.digest(index) for index in range(12)])[1].sum() == 4
+
+
+def test_the_cache_is_opened_once_in_a_process(fish, vgg16, monkeypatch):
+    features = vgg16.set_params(cache="auto").transform(fish[0])
+    monkeypatch.setattr(_kept, "FeatureStore", None)
+    np.testing.assert_array_equal(clone(vgg16).transform(fish[0][:1]), features[:1])
+
+
+def test_images_that_come_one_by_one_are_known_at_once_and_written_together(fish, vgg16, monkeypatch):
+    monkeypatch.setattr(_kept, "_BURST_SECONDS", 3600)
+    vgg16.set_params(cache="auto")
+    with VGG16FeatureTransformer.count_images() as count:
+        for _ in range(2):
+            for index in range(12):
+                vgg16.transform(fish[0][[index]])
+    assert (count.n_extracted, count.n_known) == (12, 12)
+    assert cache_info(os.environ["FISHSK_CACHE"])["n_shards"] == 2
 
 
 def test_a_progress_bar_counts_images(fish, vgg16, capsys):

@@ -1,11 +1,10 @@
-"""Stores that a process keeps open, and rows that are written behind the caller."""
+"""Stores that a process keeps open, and the rows of a burst, which are written together."""
 
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -32,23 +31,14 @@ def kept(tmp_path):
 
 
 @pytest.fixture
-def slow_disk(monkeypatch):
-    """Hold back every write of the thread until the event is set."""
-    may_write = threading.Event()
-    write = FeatureStore.write
-
-    def wait_and_write(*args):
-        may_write.wait(10)
-        write(*args)
-
-    monkeypatch.setattr(FeatureStore, "write", wait_and_write)
-    yield may_write
-    may_write.set()
-    _kept.flush()
+def burst(kept, monkeypatch):
+    """Begin a burst that does not end: a row of it is written, those that follow wait."""
+    monkeypatch.setattr(_kept, "_BURST_SECONDS", 3600)
+    write_few(kept, [100])
 
 
-def write_behind(kept, indices):
-    kept.write_behind(make_keys(indices), make_rows(indices))
+def write_few(kept, indices):
+    kept.write_few(make_keys(indices), make_rows(indices))
 
 
 def kept_holds(kept, indices):
@@ -149,7 +139,7 @@ def test_what_was_merged_is_forgotten(kept):
 def test_threads_share_a_kept_store(tmp_path):
     def work(i):
         kept = open_again(tmp_path)
-        write_behind(kept, [i])
+        write_few(kept, [i])
         kept.write(make_keys([1000 + i]), make_rows([1000 + i]))
         return kept_holds(kept, [i, 1000 + i]).all()
 
@@ -160,55 +150,72 @@ def test_threads_share_a_kept_store(tmp_path):
     assert holds(FeatureStore(tmp_path, SETTINGS, N_FEATURES), asked).all()
 
 
-def test_rows_are_known_before_they_are_on_disk(tmp_path, kept, slow_disk):
-    write_behind(kept, [0])
-    assert kept_holds(open_again(tmp_path), [1, 0]).tolist() == [False, True]
-    assert not holds(FeatureStore(tmp_path, SETTINGS, N_FEATURES), [0]).any()
-    slow_disk.set()
-    _kept.flush()
+def test_a_row_alone_is_written_at_once(tmp_path, kept):
+    write_few(kept, [0])
     assert holds(FeatureStore(tmp_path, SETTINGS, N_FEATURES), [0]).all()
 
 
-def test_rows_that_come_meanwhile_are_written_together(tmp_path, kept, slow_disk):
+def test_rows_of_a_burst_are_known_before_they_are_on_disk(tmp_path, kept, burst):
+    write_few(kept, [0])
+    assert kept_holds(open_again(tmp_path), [1, 0]).tolist() == [False, True]
+    assert not holds(FeatureStore(tmp_path, SETTINGS, N_FEATURES), [0]).any()
+
+
+def test_the_first_call_after_a_second_writes_what_waits(tmp_path, kept, burst, monkeypatch):
     for number in range(20):
-        write_behind(kept, [number])
-    slow_disk.set()
-    _kept.flush()
-    assert len(shard_paths(tmp_path)) <= 2
-    assert kept_holds(kept, range(20)).all()
+        write_few(kept, [number])
+    monkeypatch.setattr(_kept, "_BURST_SECONDS", 0)
+    write_few(kept, [20])
+    assert len(shard_paths(tmp_path)) == 2
+    assert holds(FeatureStore(tmp_path, SETTINGS, N_FEATURES), range(21)).all()
 
 
-def test_rows_written_behind_are_the_caller_s_no_more(kept, slow_disk):
+def test_what_waits_is_little(tmp_path, kept, burst, monkeypatch):
+    monkeypatch.setattr(_kept, "_MAX_WAITING_BYTES", 3 * 4 * N_FEATURES)
+    for number in range(3):
+        write_few(kept, [number])
+    assert holds(FeatureStore(tmp_path, SETTINGS, N_FEATURES), range(3)).all()
+
+
+def test_rows_that_wait_are_the_caller_s_no_more(kept, burst):
     rows = make_rows([0])
-    kept.write_behind(make_keys([0]), rows)
+    kept.write_few(make_keys([0]), rows)
     rows[:] = 0
     assert kept_holds(kept, [0]).all()
 
 
-def test_looking_after_the_cache_waits_for_rows(tmp_path, kept):
-    write_behind(kept, [0])
-    assert cache_info(tmp_path)["n_rows"] == 1
-    write_behind(kept, [1])
+def test_a_store_that_is_forgotten_writes_what_waits(tmp_path, kept, burst):
+    write_few(kept, [0])
+    for number in range(_kept._MAX_STORES):
+        open_store(tmp_path, {"number": number}, N_FEATURES)
+    assert holds(FeatureStore(tmp_path, SETTINGS, N_FEATURES), [0]).all()
+
+
+def test_looking_after_the_cache_counts_what_waits(tmp_path, kept, burst):
+    write_few(kept, [0])
+    assert cache_info(tmp_path)["n_rows"] == 2
+    write_few(kept, [1])
     clear_cache(tmp_path)
     assert not kept_holds(kept, [0, 1]).any()
 
 
-def test_a_thread_that_cannot_start_leaves_the_work_to_its_caller(tmp_path, kept, monkeypatch):
-    def start(thread):
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", start)
-    write_behind(kept, [0])
-    assert holds(FeatureStore(tmp_path, SETTINGS, N_FEATURES), [0]).all()
+def test_a_folder_that_was_removed_does_not_come_back_at_the_end(tmp_path, kept, burst):
+    write_few(kept, [0])
+    shutil.rmtree(tmp_path)
+    _kept.flush()
+    assert not tmp_path.exists()
 
 
 WRITER = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
 from test_store import N_FEATURES, SETTINGS, make_keys, make_rows
-from fishsk.store import open_store
+from fishsk.store import _kept, open_store
 
-open_store(sys.argv[2], SETTINGS, N_FEATURES).write_behind(make_keys([0]), make_rows([0]))
+_kept._BURST_SECONDS = 3600
+store = open_store(sys.argv[2], SETTINGS, N_FEATURES)
+for i in range(3):
+    store.write_few(make_keys([i]), make_rows([i]))
 """
 
 
@@ -216,36 +223,31 @@ open_store(sys.argv[2], SETTINGS, N_FEATURES).write_behind(make_keys([0]), make_
 def test_fault_51_a_process_that_ends_has_written_its_rows(tmp_path, end):
     command = [sys.executable, "-c", WRITER + end, os.path.dirname(__file__), str(tmp_path)]
     subprocess.run(command, stderr=subprocess.DEVNULL, check=False)
-    assert holds(FeatureStore(tmp_path, SETTINGS, N_FEATURES), [0]).all()
+    assert holds(FeatureStore(tmp_path, SETTINGS, N_FEATURES), range(3)).all()
 
 
-def test_fault_51_a_process_that_is_killed_leaves_a_cache_that_is_whole(tmp_path):
+def test_fault_51_a_process_that_is_killed_loses_a_second_at_most(tmp_path):
     kill = f"os.kill(os.getpid(), {int(signal.SIGTERM)})"
     command = [sys.executable, "-c", WRITER + kill, os.path.dirname(__file__), str(tmp_path)]
-    for _ in range(5):
-        subprocess.run(command, check=False)
+    subprocess.run(command, check=False)
     store = FeatureStore(tmp_path, SETTINGS, N_FEATURES)
-    holds(store, [0])
-    write(store, [0])
-    assert holds(store, [0]).all()
-    assert not list(tmp_path.rglob("*.tmp"))
+    assert holds(store, range(3)).tolist() == [True, False, False]
 
 
 @needs_fork
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
-def test_fault_52_a_fork_while_rows_are_written(tmp_path, kept, slow_disk):
-    write_behind(kept, [0])
-    with _kept._lock:  # as another thread may hold it
+def test_fault_52_a_fork_while_rows_wait_and_a_thread_holds_the_lock(tmp_path, kept, burst):
+    write_few(kept, [0])
+    with _kept._lock:
         pid = os.fork()
     if pid == 0:
         try:
-            slow_disk.set()
-            write_behind(open_again(tmp_path), [1])
+            write_few(open_again(tmp_path), [1])
             _kept.flush()
             os._exit(0)
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    slow_disk.set()
+    assert holds(FeatureStore(tmp_path, SETTINGS, N_FEATURES), [0, 1]).tolist() == [False, True]
     _kept.flush()
     assert kept_holds(kept, [0, 1]).all()

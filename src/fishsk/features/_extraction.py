@@ -126,7 +126,7 @@ def _fill(
                 logger.warning("%r changed while it was read, and is not stored.", str(images.items[index]))
         late = time.perf_counter() - start > WRITE_EVERY
         if store is not None and unwritten and (late or n_done == n_missing):
-            write = store.write if late or n_missing > _FEW else store.write_behind
+            write = store.write if late or n_missing > _FEW else store.write_few
             write([keys[index] for index in unwritten], features[unwritten])
             unwritten, start = [], time.perf_counter()
     return changed
@@ -140,14 +140,12 @@ def _extract(
     The next batches are read, by a thread for each core, while the network runs.
     """
     run = load_network(settings)
+    if len(indices) == 1 and not shown:  # threads and a bar would take longer than to read the image
+        loaded, digests = images.load_hashed(indices, settings.image_size)
+        yield indices, run(settings.preprocessing(loaded)), digests
+        return
     batches = _make_batches(images, indices, settings, batch_size)
     bar = ProgressBar("VGG16", len(indices), unit="images", shown=shown)
-    if len(indices) == 1:  # threads would start in no less time than it takes to read the image
-        with bar:
-            loaded, digests = images.load_hashed(indices, settings.image_size)
-            yield indices, run(settings.preprocessing(loaded)), digests
-            bar.advance(1)
-        return
     with bar, ThreadPoolExecutor(N_READERS) as readers:
 
         def read(batch: list[int]) -> list[Future]:

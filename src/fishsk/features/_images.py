@@ -267,9 +267,10 @@ def _check_item(item: Any, index: int, input_range: tuple | None) -> str | os.Pa
 
 def _check_layout(X: Any, image_shape: tuple | None) -> np.ndarray:
     """Return `X` as an array (n_samples, height, width, channels) of unchecked values."""
-    X = check_array(
-        X, allow_nd=True, ensure_2d=image_shape is not None, ensure_all_finite=False, input_name="X"
-    )
+    if not (type(X) is np.ndarray and X.dtype == np.uint8 and X.ndim > 2 and X.size):  # nothing to check
+        X = check_array(
+            X, allow_nd=True, ensure_2d=image_shape is not None, ensure_all_finite=False, input_name="X"
+        )
     if X.ndim == 2 and image_shape is not None:
         shape = tuple(image_shape)
         try:

@@ -55,6 +55,7 @@ def _describe_imagenet() -> Weights:
     )
 
 
+@functools.cache
 def _describe_cifar95() -> Weights:
     return _describe_safetensors(
         _CIFAR95_FILE,

@@ -4,12 +4,14 @@ To open a store is to read and check the index of every shard, 36 bytes a row. A
 later use, what it keeps looks for another owner, another format and the shards of other processes. It holds
 no file open.
 
-To force a row to disk takes longer than to compute it. `KeptStore.write_behind` leaves that to a thread,
-which takes all rows that have come meanwhile at once.
+To force a row to disk takes longer than to compute it, so that of a burst of single rows only one in a second
+is waited for: `KeptStore.write_few`. No thread writes behind anybody's back: whoever removes the cache folder
+between two calls, as `tempfile.TemporaryDirectory` does, meets nobody in it.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import threading
@@ -24,14 +26,15 @@ from fishsk.store._store import FeatureStore
 
 _MAX_STORES = 8
 _MAX_INDEX_BYTES = 256 * 2**20
-_PAUSE_SECONDS = 0.2  # between two writes of the thread: small shards cost more than they hold
+_BURST_SECONDS = 1.0
+_MAX_WAITING_BYTES = 4 * 2**20
 
 _lock = threading.Lock()
 _kept: dict[tuple[str, str, int, int], KeptStore] = {}  # the least recently used first
 
 
 class KeptStore:
-    """A `FeatureStore` that threads share, and that can write behind its callers.
+    """A `FeatureStore` that threads share, and that writes the rows of a burst together.
 
     Parameters
     ----------
@@ -42,16 +45,10 @@ class KeptStore:
     def __init__(self, store: FeatureStore):
         self.store = store
         self._waiting: dict[bytes, np.ndarray] = {}
-        self._thread: threading.Thread | None = None
-        self._hurry = threading.Event()
-
-    @property
-    def is_writing(self) -> bool:
-        """Whether rows are on their way to the disk."""
-        return self._thread is not None
+        self._written = -np.inf  # when `write_few` last wrote
 
     def read(self, keys: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
-        """Look rows up, as `FeatureStore.read` does, also among those that are on their way to the disk."""
+        """Look rows up, as `FeatureStore.read` does, also among those that are not on disk yet."""
         with _lock:
             waiting = dict(self._waiting)
         rows, found = self.store.read(keys)
@@ -65,58 +62,30 @@ class KeptStore:
         """Add rows: once this returns they outlive the process, and a power cut."""
         self.store.write(keys, rows)
 
-    def write_behind(self, keys: Sequence[bytes], rows: np.ndarray) -> None:
-        """Add a few rows, which this process can read at once, and which soon outlive it.
+    def write_few(self, keys: Sequence[bytes], rows: np.ndarray) -> None:
+        """Add a few rows: at once, or where that was done less than a second ago, together with the next.
 
-        A thread writes them, at most a fraction of a second later: a process that is killed before loses
-        them. One that ends in any other way waits for the thread.
+        What waits is read as if it were on disk, by this process. The next call after that second writes it,
+        and so does the end of the process; a kill loses it.
         """
         with _lock:
             self._waiting.update(zip(keys, np.array(rows), strict=True))
-            if self._thread is not None:
+            n_bytes = 4 * self.store.n_features * len(self._waiting)
+            if time.monotonic() - self._written < _BURST_SECONDS and n_bytes < _MAX_WAITING_BYTES:
                 return
-            self._hurry.clear()
-            self._thread = threading.Thread(target=self._write_waiting, name="fishsk-store")
-            try:
-                self._thread.start()
-                return
-            except RuntimeError:  # the interpreter is ending, or there are too many threads
-                self._thread = None
-                self._waiting.clear()
-        self.store.write(keys, rows)
+            self._written = time.monotonic()  # for other threads, while this one writes
+        self.flush()
+        self._written = time.monotonic()
 
     def flush(self) -> None:
-        """Wait until all rows are written."""
+        """Write what waits."""
         with _lock:
-            thread = self._thread
-        if thread is not None:
-            self._hurry.set()
-            thread.join()
-
-    def _write_waiting(self) -> None:
-        written: dict[bytes, np.ndarray] = {}
-        try:
-            while True:
-                with _lock:
-                    for key in written:
-                        del self._waiting[key]
-                    written = dict(self._waiting)
-                    if not written:
-                        self._thread = None
-                        return
-                self.store.write(list(written), np.stack(list(written.values())))
-                self._pause()
-        except BaseException:
+            waiting = dict(self._waiting)
+        if waiting:
+            self.store.write(list(waiting), np.stack(list(waiting.values())))
             with _lock:
-                self._waiting.clear()
-                self._thread = None
-            raise
-
-    def _pause(self) -> None:
-        deadline = time.monotonic() + _PAUSE_SECONDS
-        while time.monotonic() < deadline and threading.main_thread().is_alive():
-            if self._hurry.wait(_PAUSE_SECONDS / 10):
-                break
+                for key in waiting:
+                    self._waiting.pop(key, None)
 
 
 def open_store(folder: str | os.PathLike[str], settings: dict[str, Any], n_features: int) -> KeptStore:
@@ -150,25 +119,27 @@ def open_store(folder: str | os.PathLike[str], settings: dict[str, Any], n_featu
 
 
 def flush() -> None:
-    """Wait until what this process writes behind its callers is written."""
+    """Write what this process has not written yet, but not into folders that were removed meanwhile."""
     with _lock:
         stores = list(_kept.values())
     for kept in stores:
-        kept.flush()
+        if kept.store.exists():
+            kept.flush()
 
 
 def _forget_beyond_limits() -> None:
-    """Forget the least recently used stores, but for those that still have rows to write."""
+    """Forget the least recently used stores; their rows that wait are written first."""
     with _lock:
-        n_stores = len(_kept)
         n_bytes = sum(kept.store.n_index_bytes for kept in _kept.values())
+        forgotten = []
         for key, kept in list(_kept.items()):
-            if n_stores <= _MAX_STORES and n_bytes <= _MAX_INDEX_BYTES:
+            if len(_kept) <= _MAX_STORES and n_bytes <= _MAX_INDEX_BYTES:
                 break
-            if not kept.is_writing:
-                del _kept[key]
-                n_stores -= 1
-                n_bytes -= kept.store.n_index_bytes
+            forgotten.append(_kept.pop(key))
+            n_bytes -= kept.store.n_index_bytes
+    for kept in forgotten:
+        if kept.store.exists():
+            kept.flush()
 
 
 def _start_afresh() -> None:
@@ -178,5 +149,6 @@ def _start_afresh() -> None:
     _kept.clear()
 
 
+atexit.register(flush)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_afresh)

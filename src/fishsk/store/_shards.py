@@ -81,9 +81,8 @@ class Shard:
 
     def find(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return which of the keys are here, as positions in `keys`, and where, as row numbers."""
-        at = np.searchsorted(self.keys, keys)
-        at[at == len(self.keys)] = 0
-        hits = np.flatnonzero(self.keys[at] == keys)
+        at = self.keys.searchsorted(keys)
+        (hits,) = (self.keys.take(at, mode="clip") == keys).nonzero()  # one that is beyond the last is not it
         return hits, at[hits]
 
     def open(self) -> Rows:

@@ -116,9 +116,14 @@ class FeatureStore:
         self._shards: dict[str, Shard] = {}
         self._ignored: set[str] = set()  # corrupt, or merged into another
         self._synced: tuple[int, int] | None = None  # the folder whose name is known to be on disk
+        self._checked: tuple[int, ...] | None = None  # the version of the settings' file that was right
         self._unweighed_bytes = max_bytes  # written since the folder's size was compared with the limit
         self.check()
         sweep(self._folder)
+
+    def exists(self) -> bool:
+        """Say whether there is a folder of these settings."""
+        return self._folder.is_dir()
 
     def check(self) -> None:
         """Refuse a folder of another user or of a newer format."""
@@ -157,8 +162,9 @@ class FeatureStore:
     ) -> tuple[np.ndarray, bool]:
         """Fill in what is found; return what is left, and whether no shard vanished before it was read."""
         complete = True
+        sought = wanted[left]
         for shard in self._refresh():
-            hits, at = shard.find(wanted[left])
+            hits, at = shard.find(sought)
             if not hits.size:
                 continue
             try:
@@ -181,6 +187,9 @@ class FeatureStore:
                 with contextlib.suppress(OSError):  # drops the corrupt rows, where the folder may be written
                     self._merge([shard])
             left = left[~found[left]]
+            if not left.size:
+                break
+            sought = wanted[left]
         return left, complete
 
     def write(self, keys: Sequence[bytes], rows: np.ndarray) -> None:
@@ -293,10 +302,15 @@ class FeatureStore:
     def _check_settings(self) -> None:
         path = self._folder / SETTINGS
         try:
+            status = os.stat(path)
+            version = status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
+            if version == self._checked:
+                return
             content = path.read_bytes()
         except OSError:
             return
         if content == self._settings_json:
+            self._checked = version
             return
         found = parse_settings(content).get("format", FORMAT)
         if found != FORMAT:
