@@ -20,8 +20,9 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.fixture(autouse=True)
 def nothing_kept():
     """Let each test begin with no store open, and leave none."""
+    _kept.flush()  # of other tests, before anything is patched
+    _kept._kept.clear()
     yield
-    _kept.flush()
     _kept._kept.clear()
 
 
