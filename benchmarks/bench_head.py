@@ -7,7 +7,6 @@ is the log loss on rows that no side saw.
 
 import gc
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -22,7 +21,6 @@ from fishsk import KerasHeadClassifier
 
 _N_CLASSES = 5
 _WARM_UP_FITS = 3
-_N_THREADS = 4
 
 
 def main():
@@ -48,11 +46,6 @@ def main():
         for name, fit in (("plain scikeras", fit_scikeras), ("KerasHeadClassifier", fit_fishsk))
     ]
     bench.table(f"Growth of a process over {n_fits} fits of 512 features, after {_WARM_UP_FITS} more", rows)
-    rows = [
-        {"threads": n_threads, "MB": in_fresh_process(memory_of_threads, n_threads, 6 if bench.quick else 96)}
-        for n_threads in (1, _N_THREADS)
-    ]
-    bench.table(f"Process after {6 if bench.quick else 96} fits in threads, of 3 architectures", rows)
     bench.write()
 
 
@@ -151,15 +144,6 @@ def memory_growth(fit, n_fits):
         gc.collect()
         resident.append(memory_mb("VmRSS"))
     return (resident[-1] - resident[_WARM_UP_FITS - 1]) / n_fits
-
-
-def memory_of_threads(n_threads, n_fits):
-    """Return the MB of this process once threads have shared some fits of three architectures."""
-    X, y = make_features(200, 512)
-    heads = [KerasHeadClassifier(hidden_units=64 << fit % 3, epochs=1) for fit in range(n_fits)]
-    with ThreadPoolExecutor(n_threads) as pool:
-        list(pool.map(lambda head: head.fit(X, y), heads))
-    return memory_mb("VmRSS")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ HEADINGS = {
     "bench_report": "The report's program",
     "bench_search": "A grid search",
     "bench_service": "A service, image by image",
+    "bench_threads": "Heads in threads",
     "bench_tuning": "Tuning with Optuna",
 }
 
