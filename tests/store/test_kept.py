@@ -190,6 +190,8 @@ def test_a_store_that_is_forgotten_writes_what_waits(tmp_path, kept, burst):
     for number in range(_kept._MAX_STORES):
         open_store(tmp_path, {"number": number}, N_FEATURES)
     assert holds(FeatureStore(tmp_path, SETTINGS, N_FEATURES), [0]).all()
+    write_few(kept, [1])  # by a thread that still has it
+    assert holds(FeatureStore(tmp_path, SETTINGS, N_FEATURES), [1]).all()
 
 
 def test_looking_after_the_cache_counts_what_waits(tmp_path, kept, burst):

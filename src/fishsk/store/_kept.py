@@ -46,6 +46,7 @@ class KeptStore:
         self.store = store
         self._waiting: dict[bytes, np.ndarray] = {}
         self._written = -np.inf  # when `write_few` last wrote
+        self.is_kept = True  # else nobody would write what waits
 
     def read(self, keys: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
         """Look rows up, as `FeatureStore.read` does, also among those that are not on disk yet."""
@@ -71,7 +72,8 @@ class KeptStore:
         with _lock:
             self._waiting.update(zip(keys, np.array(rows), strict=True))
             n_bytes = 4 * self.store.n_features * len(self._waiting)
-            if time.monotonic() - self._written < _BURST_SECONDS and n_bytes < _MAX_WAITING_BYTES:
+            in_burst = time.monotonic() - self._written < _BURST_SECONDS
+            if in_burst and n_bytes < _MAX_WAITING_BYTES and self.is_kept:
                 return
             self._written = time.monotonic()  # for other threads, while this one writes
         self.flush()
@@ -136,6 +138,7 @@ def _forget_beyond_limits() -> None:
             if len(_kept) <= _MAX_STORES and n_bytes <= _MAX_INDEX_BYTES:
                 break
             forgotten.append(_kept.pop(key))
+            kept.is_kept = False
             n_bytes -= kept.store.n_index_bytes
     for kept in forgotten:
         if kept.store.exists():
