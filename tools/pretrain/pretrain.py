@@ -1,4 +1,4 @@
-"""Train the embedded weights: a narrow VGG16 on CIFAR-100 without its fish.
+"""Train the embedded weights: a narrow VGG16 on CIFAR-100 without its fish and what else is left out.
 
 The network has VGG16's 13 convolutions of 3 x 3 in five blocks. Batch normalization helps it to train, and is
 folded into the convolutions afterwards, so that what ships is plain VGG16: convolution, bias, relu.
@@ -42,29 +42,35 @@ def read_cifar100(folder, split):
     images : ndarray of shape (n, 3, 32, 32), uint8
         RGB.
     fine : ndarray of shape (n,), int64
-    fish : ndarray of shape (n,), bool
-        Whether the coarse label is "fish".
+    coarse : ndarray of shape (n,) of str
+        Names of the coarse labels.
     """
     folder = Path(folder)
-    coarse_names = (folder / "coarse_label_names.txt").read_text().split()
+    coarse_names = np.array((folder / "coarse_label_names.txt").read_text().split())
     records = np.fromfile(folder / f"{split}.bin", dtype=np.uint8).reshape(-1, RECORD)
     images = records[:, 2:].reshape(-1, 3, 32, 32)
-    return images, records[:, 1].astype(np.int64), records[:, 0] == coarse_names.index("fish")
+    return images, records[:, 1].astype(np.int64), coarse_names[records[:, 0]]
 
 
-def read_source(folder):
-    """Return the 95 classes that are not fish, as (train images, labels, test images, labels)."""
+def read_source(folder, leave_out):
+    """Return (train images, labels, test images, labels) of the superclasses that are not left out."""
+    assert "fish" in leave_out, "The fish are what the weights are judged by, so they must be left out."
     out = []
-    fish_labels = set()
+    left = set()
     for split in ("train", "test"):
-        images, fine, fish = read_cifar100(folder, split)
-        fish_labels |= set(fine[fish].tolist())
-        out.append((images[~fish], fine[~fish]))
+        images, fine, coarse = read_cifar100(folder, split)
+        is_left = np.isin(coarse, leave_out)
+        left |= set(fine[is_left].tolist())
+        out.append((images[~is_left], fine[~is_left]))
     classes = np.unique(out[0][1])
-    assert len(fish_labels) == 5, f"There must be 5 fish classes. Got {sorted(fish_labels)}."
-    assert len(classes) == 95, f"There must be 95 other classes. Got {len(classes)}."
+    assert len(left) == 5 * len(leave_out), f"Each of {leave_out} must have 5 classes. Got {sorted(left)}."
+    assert len(classes) == 100 - len(left), (
+        f"There must be {100 - len(left)} other classes. Got {len(classes)}."
+    )
     for _, fine in out:
-        assert not fish_labels & set(fine.tolist()), "A fish row is in the training or the validation data."
+        assert not left & set(fine.tolist()), (
+            "A row that is left out is in the training or the validation data."
+        )
     return [
         torch.from_numpy(np.ascontiguousarray(part))
         for images, fine in out
@@ -290,7 +296,19 @@ def update_average(average, network, decay):
     torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], 1 - decay)
 
 
-def train(config, data, work, weights, time_budget=None, resume=True):
+def start_from(checkpoint, *networks):
+    """Give networks the averaged backbone of another run, whose classes may be others."""
+    state = torch.load(checkpoint, weights_only=True)["average"]
+    for network in networks:
+        network.load_state_dict(
+            {
+                name: state[name] if name.startswith("backbone.") else value
+                for name, value in network.state_dict().items()
+            }
+        )
+
+
+def train(config, data, work, weights, time_budget=None, resume=True, start=None):
     """Train, or go on training, and export.
 
     Parameters
@@ -303,17 +321,22 @@ def train(config, data, work, weights, time_budget=None, resume=True):
         run cannot be repeated bit for bit.
     resume : bool, default=True
         Whether to go on from a checkpoint in `work`.
+    start : path-like, default=None
+        The checkpoint of another run whose backbone this one starts from.
     """
     torch.manual_seed(config["seed"])
     work = Path(work)
     work.mkdir(parents=True, exist_ok=True)
-    images, labels, test_images, test_labels = read_source(data)
+    images, labels, test_images, test_labels = read_source(data, config["leave_out"])
     mean = images.double().mean((0, 2, 3)).float().reshape(1, 3, 1, 1)
     std = images.permute(1, 0, 2, 3).reshape(3, -1).double().std(1).float().reshape(1, 3, 1, 1)
 
-    network = Network(config["widths"], 95, config["skip"]).to(memory_format=torch.channels_last)
-    average = Network(config["widths"], 95, config["skip"]).to(memory_format=torch.channels_last)
+    n_classes = int(labels.max()) + 1
+    network = Network(config["widths"], n_classes, config["skip"]).to(memory_format=torch.channels_last)
+    average = Network(config["widths"], n_classes, config["skip"]).to(memory_format=torch.channels_last)
     average.load_state_dict(network.state_dict())
+    if start:
+        start_from(start, network, average)
     decayed = [p for p in network.parameters() if p.ndim > 1]
     plain = [p for p in network.parameters() if p.ndim <= 1]
     optimizer = torch.optim.SGD(
@@ -429,6 +452,7 @@ def main():
     parser.add_argument("--set", action="append", default=[], type=parse_value, metavar="NAME=VALUE")
     parser.add_argument("--time-budget", type=float, help="minutes; the schedule then follows the clock")
     parser.add_argument("--restart", action="store_true", help="ignore an existing checkpoint")
+    parser.add_argument("--start", help="checkpoint of another run whose backbone this one starts from")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -438,7 +462,7 @@ def main():
             parser.error(f"No such setting: {name!r}. There are {sorted(config)}.")
         config[name] = value
     weights = args.weights or Path(args.work) / "weights.safetensors"
-    train(config, args.data, args.work, weights, args.time_budget, not args.restart)
+    train(config, args.data, args.work, weights, args.time_budget, not args.restart, args.start)
 
 
 if __name__ == "__main__":
