@@ -695,6 +695,7 @@ EXPORTED = {
         "head__learning_rate": 0.05,
     },
     "mirrored": {"features__mirror": True, "features__pooling": "max", "head__hidden_units": 0},
+    "views": {"features__views": "shifts+zooms", "features__image_size": (40, 32)},
     "caffe": {"features__preprocessing": "caffe", "features__input_range": (0, 1)},
 }
 SIZES = [(32, 32), (20, 24), (64, 96), (20, 77), (133, 211)]

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
 
 import joblib
 import numpy as np
@@ -16,7 +17,8 @@ from fishsk._utils.progress import ProgressBar
 from fishsk.features._counts import report_images
 from fishsk.features._images import Images
 from fishsk.features._network import Settings, load_network
-from fishsk.store import KeptStore, default_folder, open_store
+from fishsk.features._rows import ViewRows
+from fishsk.store import default_folder
 
 logger = logging.getLogger(__name__)
 
@@ -56,19 +58,14 @@ def read_or_extract(
     """
     keys = _hash(images, shown)
     first = {key: index for index, key in reversed(list(enumerate(keys)))}
-    store = None
-    if cache is None:
-        features = np.empty((len(images), settings.n_features), dtype=np.float32)
-        found = np.zeros(len(images), dtype=bool)
-    else:
-        folder = default_folder() if cache == "auto" else cache
-        store = open_store(folder, settings.to_json(), settings.n_features)
-        features, found = store.read(keys)
+    features = np.empty((len(images), settings.n_features), dtype=np.float32)
+    rows = None if cache is None else ViewRows(default_folder() if cache == "auto" else cache, settings)
+    found = np.zeros(len(images), dtype=bool) if rows is None else rows.read(keys, features)
     n_extracted = 0
     missing = [index for index in sorted(first.values()) if not found[index]]
     while missing:  # a full hit never loads the backbone, nor TensorFlow
-        batches = _extract(images, missing, settings, batch_size, shown)
-        changed = _fill(batches, images, len(missing), keys, features, store)
+        batches = _extract(images, missing, settings, batch_size, shown, keys, rows)
+        changed = _fill(batches, images, len(missing), keys, features, rows)
         n_extracted += len(missing)
         found[missing] = True
         copies = [index for index in np.flatnonzero(~found) if first[keys[index]] not in changed]
@@ -102,47 +99,82 @@ def _hash(images: Images, shown: bool) -> list[bytes]:
 
 
 def _fill(
-    batches: Iterator[tuple[list[int], np.ndarray, list[bytes | None]]],
+    batches: Iterator[_Batch],
     images: Images,
     n_missing: int,
     keys: list[bytes],
     features: np.ndarray,
-    store: KeptStore | None,
+    rows: ViewRows | None,
 ) -> set[int]:
-    """Set and store rows of `features`; return those whose files changed since they were hashed."""
+    """Set rows of `features` and store those of their views; return those whose files changed since hashed."""
     start = time.perf_counter()
-    unwritten: list[int] = []
+    unwritten: list[_Batch] = []
     n_done = 0
     changed: set[int] = set()
-    for batch, rows, digests in batches:
-        features[batch] = rows
-        report_images(n_extracted=len(batch))
-        n_done += len(batch)
-        for index, digest in zip(batch, digests, strict=True):
-            if digest in (None, keys[index]):
-                unwritten.append(index)
-            else:
+    for batch in batches:
+        features[batch.indices] = batch.features
+        report_images(n_extracted=len(batch.indices))
+        n_done += len(batch.indices)
+        for place, (index, digest) in enumerate(zip(batch.indices, batch.digests, strict=True)):
+            if digest not in (None, keys[index]):
                 changed.add(index)
+                batch.is_new[place] = False
                 logger.warning("%r changed while it was read, and is not stored.", str(images.items[index]))
         late = time.perf_counter() - start > WRITE_EVERY
-        if store is not None and unwritten and (late or n_done == n_missing):
-            write = store.write if late or n_missing > _FEW else store.write_few
-            write([keys[index] for index in unwritten], features[unwritten])
-            unwritten, start = [], time.perf_counter()
+        if rows is not None:
+            unwritten.append(batch)
+            if late or n_done == n_missing:
+                rows.write(
+                    [keys[index] for batch in unwritten for index in batch.indices],
+                    np.concatenate([batch.rows for batch in unwritten]),
+                    np.concatenate([batch.is_new for batch in unwritten]),
+                    at_once=late or n_missing > _FEW,
+                )
+                unwritten, start = [], time.perf_counter()
     return changed
 
 
+class _Batch(NamedTuple):
+    """Some images: their features, the rows of their views and which of these were computed, their digests."""
+
+    indices: list[int]
+    features: np.ndarray
+    rows: np.ndarray
+    is_new: np.ndarray
+    digests: list[bytes | None]
+
+
 def _extract(
-    images: Images, indices: list[int], settings: Settings, batch_size: int | None, shown: bool
-) -> Iterator[tuple[list[int], np.ndarray, list[bytes | None]]]:
-    """Yield batches of indices, their features and the digests of what was read.
+    images: Images,
+    indices: list[int],
+    settings: Settings,
+    batch_size: int | None,
+    shown: bool,
+    keys: list[bytes],
+    stored: ViewRows | None,
+) -> Iterator[_Batch]:
+    """Yield batches of images, run through the network in those of their views that are not stored.
 
     The next batches are read, by a thread for each core, while the network runs.
     """
-    run = load_network(settings)
+    network = load_network(settings.of_plain_image)
+
+    def run(batch: list[int], loaded: np.ndarray, digests: list[bytes | None]) -> _Batch:
+        loaded = settings.preprocessing(loaded)
+        rows = np.empty((len(batch), len(settings.views), settings.n_view_features), dtype=np.float32)
+        is_new = np.ones(rows.shape[:2], dtype=bool)
+        if stored is not None and len(settings.views) > 1:
+            is_new = ~stored.read_views([keys[index] for index in batch], rows)
+            # Rows of a file that has changed since it was hashed are of other pixels.
+            is_new |= [[digest not in (None, keys[i])] for i, digest in zip(batch, digests, strict=True)]
+        for number, view in enumerate(settings.views):
+            chosen = is_new[:, number]
+            if chosen.any():
+                rows[chosen, number] = network(loaded if chosen.all() else loaded[chosen], view)
+        return _Batch(batch, settings.combine(rows), rows, is_new, digests)
+
     if len(indices) == 1 and not shown:  # threads and a bar would take longer than to read the image
-        loaded, digests = images.load_hashed(indices, settings.image_size)
-        yield indices, run(settings.preprocessing(loaded)), digests
+        yield run(indices, *images.load_hashed(indices, settings.image_size))
         return
     batches = _make_batches(images, indices, settings, batch_size)
     bar = ProgressBar("VGG16", len(indices), unit="images", shown=shown)
@@ -159,8 +191,7 @@ def _extract(
             if number + _BATCHES_AHEAD < len(batches):
                 ahead.append(read(batches[number + _BATCHES_AHEAD]))
             loaded = np.concatenate([part for part, _ in parts]) if len(parts) > 1 else parts[0][0]
-            digests = [digest for _, part in parts for digest in part]
-            yield batch, run(settings.preprocessing(loaded)), digests
+            yield run(batch, loaded, [digest for _, part in parts for digest in part])
             bar.advance(len(batch))
 
 

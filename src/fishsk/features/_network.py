@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from fishsk._utils.process import check_not_forked
 from fishsk.features._backbone import LAYERS, Preprocessing, Weights, load_backbone
+from fishsk.features._views import PLAIN, VIEW_SETS, Samples, View
 
 _VERSION = 1  # raised when the same settings come to give other numbers
 
@@ -22,18 +23,58 @@ class Settings:
     weights: Weights
     layers: tuple[str, ...]
     pooling: str | None
-    mirror: bool
     image_size: tuple[int, int]
     preprocessing: Preprocessing
+    views: tuple[View, ...] = (PLAIN,)
+    side_by_side: bool = False
 
     @functools.cached_property
     def columns(self) -> dict[str, int]:
-        """The number of features of each layer."""
+        """The number of features of each layer, of one view."""
         return {layer: self._count(layer) for layer in self.layers}
 
     @property
-    def n_features(self) -> int:
+    def n_view_features(self) -> int:
+        """Number of features of one view."""
         return sum(self.columns.values())
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of views that stand side by side in a row; their mean counts as one."""
+        return len(self.views) if self.side_by_side else 1
+
+    @property
+    def n_features(self) -> int:
+        """Number of features of an image."""
+        return self.n_blocks * self.n_view_features
+
+    def combine(self, rows: np.ndarray) -> np.ndarray:
+        """Return the features of images, (n_images, n_features), from (n_images, n_views, n_view_features)."""
+        if self.n_blocks == len(self.views):
+            return rows.reshape(len(rows), -1)
+        total = None
+        for number in range(len(self.views)):
+            total = self.add(total, rows[:, number])
+        return self.divide(total)
+
+    @staticmethod
+    def add(total: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
+        """Add the rows of one more view, in the views' order, on which the last bit of a mean depends."""
+        return rows.copy() if total is None else np.add(total, rows, out=total)
+
+    def divide(self, total: Any) -> np.ndarray:
+        """Return the mean of the views from their sum."""
+        return np.divide(total, np.float32(len(self.views)), out=total)
+
+    @property
+    def of_plain_image(self) -> Settings:
+        """The settings of the features of a single view, which know nothing of views."""
+        return replace(self, views=(PLAIN,), side_by_side=False)
+
+    @property
+    def are_mirrored_means(self) -> bool:
+        """Whether fishsk 0.1 had a row for the mean that these settings ask for."""
+        return self.views == VIEW_SETS["mirror"] and not self.side_by_side
 
     def _count(self, name: str) -> int:
         layer = LAYERS[name]
@@ -43,22 +84,30 @@ class Settings:
         height, length = (side >> layer.n_halvings for side in self.image_size)
         return width * height * length
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, *, mirrored: bool = False) -> dict[str, Any]:
+        """Return what the rows of single views are stored under, or those that 0.1 stored of mirrored ones."""
         preprocessing = self.preprocessing
         return {
             "version": _VERSION,
             "weights": self.weights.digest,
             "layers": list(self.layers),
             "pooling": self.pooling,
-            "mirror": self.mirror,
+            "mirror": mirrored,
             "image_size": list(self.image_size),
             "preprocessing": [list(preprocessing.mean), list(preprocessing.std), preprocessing.bgr],
         }
 
 
 @functools.lru_cache(maxsize=8)
-def load_network(settings: Settings) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the function from a preprocessed batch to its features, traced once for all batch lengths."""
+def load_network(settings: Settings) -> Callable[[np.ndarray, View], np.ndarray]:
+    """Return the function from a preprocessed batch and a view to its features.
+
+    Parameters
+    ----------
+    settings : Settings
+        Those `of_plain_image`. The two graphs, one of them for all views but the plain one, are traced once
+        for all batch lengths.
+    """
     backbone = load_backbone(settings.weights)
     import keras
     import tensorflow as tf
@@ -74,21 +123,37 @@ def load_network(settings: Settings) -> Callable[[np.ndarray], np.ndarray]:
         outputs = maps(batch, training=False)
         return tf.concat([pool(x) for x in tf.nest.flatten(outputs)], axis=1)
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *settings.image_size, 3), tf.float32)])
-    def network(batch: Any) -> Any:
-        if settings.mirror:
-            return (features(batch) + features(tf.reverse(batch, axis=[2]))) / 2
-        return features(batch)
+    def features_of_view(batch: Any, rows: Any, columns: Any) -> Any:
+        return features(_sample_axis(_sample_axis(batch, rows, 1), columns, 2))
 
-    concrete = network.get_concrete_function()  # calls trace nothing, so TensorFlow has nothing to warn of
+    images = tf.TensorSpec((None, *settings.image_size, 3), tf.float32)
+    axes = [
+        Samples(*(tf.TensorSpec((n_pixels,), kind) for kind in (tf.int32, tf.int32, tf.float32)))
+        for n_pixels in settings.image_size
+    ]
 
-    def run(batch: np.ndarray) -> np.ndarray:
+    @functools.cache
+    def trace(plain: bool) -> Any:  # calls of a concrete function trace nothing: TensorFlow does not warn
+        function, signature = (features, [images]) if plain else (features_of_view, [images, *axes])
+        return tf.function(function).get_concrete_function(*signature)
+
+    def run(batch: np.ndarray, view: View = PLAIN) -> np.ndarray:
         check_not_forked()
         if len(batch) == 1:  # oneDNN gives one image other last bits than the same one among others
-            return run(np.repeat(batch, 2, axis=0))[:1]
-        return concrete(tf.convert_to_tensor(batch)).numpy()
+            return run(np.repeat(batch, 2, axis=0), view)[:1]
+        samples = () if view == PLAIN else tf.nest.map_structure(tf.constant, view.samples(settings.image_size))
+        return trace(view == PLAIN)(tf.convert_to_tensor(batch), *samples).numpy()
 
     return run
+
+
+def _sample_axis(images: Any, samples: Samples, axis: int) -> Any:
+    """Return images whose rows (axis 1) or columns (axis 2) are mixed from those given."""
+    from keras import ops
+
+    low, high = (ops.take(images, indices, axis=axis) for indices in (samples.low, samples.high))
+    share = ops.reshape(samples.share, (-1, 1, 1) if axis == 1 else (-1, 1))
+    return low + (high - low) * share
 
 
 def add_to_keras(images: Any, settings: Settings, input_range: tuple[float, float] | None) -> Any:
@@ -129,7 +194,15 @@ def add_to_keras(images: Any, settings: Settings, input_range: tuple[float, floa
         pooled = [pool(output) for pool, output in zip(pools, outputs, strict=True)]
         return keras.ops.concatenate(pooled, axis=1)
 
-    return (extract(x) + extract(keras.ops.flip(x, axis=2))) / 2 if settings.mirror else extract(x)
+    def look(x: Any, view: View) -> Any:
+        for axis, samples in enumerate(view.samples(settings.image_size), 1):
+            x = _sample_axis(x, samples, axis)
+        return x
+
+    rows = [extract(x if view == PLAIN else look(x, view)) for view in settings.views]
+    if settings.side_by_side:
+        return keras.ops.concatenate(rows, axis=1)
+    return functools.reduce(keras.ops.add, rows) / len(rows)
 
 
 def _resize(x: Any, size: tuple[int, int]) -> Any:

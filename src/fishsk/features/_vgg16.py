@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +18,7 @@ from fishsk.features._counts import count_images
 from fishsk.features._extraction import read_or_extract
 from fishsk.features._images import check_images
 from fishsk.features._network import Settings, add_to_keras
+from fishsk.features._views import VIEW_SETS, resolve_views
 from fishsk.features._weights import resolve_weights
 
 
@@ -48,7 +49,18 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
         None is what the weights were trained with; ``"caffe"`` is ImageNet's (BGR minus the mean color);
         ``"unit"`` divides by 255.
     mirror : bool, default=False
-        Whether the features are the mean of those of the image and of its mirror image.
+        True is ``views="mirror"``.
+    views : {"mirror", "shifts", "shifts+zooms"}, list of dict or None, default=None
+        The copies of each image that are run through the network; None is the image alone. ``"mirror"``: the
+        image and its mirror image. ``"shifts"``: these two, and both shifted up, down, left and right by
+        3/32 of the sides, 10 views. ``"shifts+zooms"``: these, and the central 28/32 and 24/32 of both, 14
+        views. A list holds dicts such as ``{"shift": (0.1, 0), "zoom": 0.9, "mirror": True}``, each entry of
+        which may be left out: shares of the height (down) and width (right), rounded to whole pixels, with
+        the border reflected; the share of the sides that fills the view; whether left and right change
+        places.
+    combine_views : {"mean", "concatenate"}, default="mean"
+        ``"mean"`` gives the mean of the views' features. ``"concatenate"`` puts the views side by side: a
+        `KerasHeadClassifier` with `n_views` learns from each, and averages what it says of them.
     image_shape : tuple of int or None, default=None
         (height, width) or (height, width, channels) of the images of a 2-D `X`, as scikit-learn's own image
         data sets come. One entry may be -1.
@@ -108,6 +120,8 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
         "pooling": [StrOptions({"avg", "max"}), None],
         "preprocessing": [StrOptions(set(PREPROCESSINGS)), None],
         "mirror": ["boolean"],
+        "views": [StrOptions(set(VIEW_SETS)), list, tuple, None],
+        "combine_views": [StrOptions({"mean", "concatenate"})],
         "image_shape": [tuple, list, None],
         "input_range": [tuple, list, None],
         "batch_size": [Interval(Integral, 1, 2**31 - 1, closed="both"), None],
@@ -126,6 +140,8 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
         pooling: str | None = "avg",
         preprocessing: str | None = None,
         mirror: bool = False,
+        views: str | Sequence[Mapping[str, Any]] | None = None,
+        combine_views: str = "mean",
         image_shape: tuple[int, ...] | None = None,
         input_range: tuple[float, float] | None = (0, 255),
         batch_size: int | None = None,
@@ -138,6 +154,8 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
         self.pooling = pooling
         self.preprocessing = preprocessing
         self.mirror = mirror
+        self.views = views
+        self.combine_views = combine_views
         self.image_shape = image_shape
         self.input_range = input_range
         self.batch_size = batch_size
@@ -201,7 +219,7 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
         )
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the names of the features: layer, pooling and channel.
+        """Return the names of the features: view, layer, pooling and channel.
 
         Parameters
         ----------
@@ -211,7 +229,8 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
         Returns
         -------
         ndarray of str objects
-            ``"block5_pool_avg_0"``, ``"block5_pool_avg_1"``, ...
+            ``"block5_pool_avg_0"``, ``"block5_pool_avg_1"``, ...; of views side by side
+            ``"view0_block5_pool_avg_0"``, ...
 
         Raises
         ------
@@ -219,10 +238,13 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
             If `input_features` are not those of the `X` that was seen in `fit`.
         """
         check_feature_names_in(self, input_features, generate_names=False)
+        settings = self._settings()
+        prefixes = [f"view{view}_" for view in range(settings.n_blocks)] if settings.side_by_side else [""]
         return np.array(
             [
-                f"{layer}_{self.pooling or 'flat'}_{column}"
-                for layer, n_columns in self._settings().columns.items()
+                f"{prefix}{layer}_{self.pooling or 'flat'}_{column}"
+                for prefix in prefixes
+                for layer, n_columns in settings.columns.items()
                 for column in range(n_columns)
             ],
             dtype=object,
@@ -232,6 +254,11 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
     def n_features_out(self) -> int:
         """Number of features of an image."""
         return self._settings().n_features
+
+    @property
+    def n_views_out(self) -> int:
+        """Number of views that stand side by side in a row of features; 1 for their mean."""
+        return self._settings().n_blocks
 
     @property
     def weights_digest(self) -> str:
@@ -267,7 +294,16 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
         preprocessing = (
             weights.preprocessing if self.preprocessing is None else PREPROCESSINGS[self.preprocessing]
         )
-        return Settings(weights, tuple(layers), self.pooling, bool(self.mirror), size, preprocessing)
+        views = resolve_views(self.views, mirror=bool(self.mirror))
+        return Settings(
+            weights,
+            tuple(layers),
+            self.pooling,
+            size,
+            preprocessing,
+            views,
+            side_by_side=len(views) > 1 and self.combine_views == "concatenate",
+        )
 
     def _check_columns(self, X: Any, *, reset: bool) -> None:
         """Let scikit-learn check the number and names of the columns of flattened images."""

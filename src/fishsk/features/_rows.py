@@ -1,0 +1,99 @@
+"""The stored rows of images: one for each view, so that no view of an image is run through a network twice."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from fishsk.features._network import Settings
+from fishsk.features._views import PLAIN, View
+from fishsk.store import open_store
+
+
+class ViewRows:
+    """What is stored of images under some settings, whatever the views are combined to.
+
+    Parameters
+    ----------
+    folder : path-like
+        The cache folder.
+    settings : Settings
+        Sets of views share the rows of the views that they share.
+    """
+
+    def __init__(self, folder: str | os.PathLike, settings: Settings):
+        self._settings = settings
+        self._folder = folder
+        self._store = open_store(folder, settings.to_json(), settings.n_view_features)
+
+    def read(self, keys: Sequence[bytes], features: np.ndarray) -> np.ndarray:
+        """Set the features of the images all of whose views are stored; return which images these are.
+
+        Parameters
+        ----------
+        keys : sequence of bytes
+            Digests of the images.
+        features : ndarray of shape (n_images, n_features), float32
+            What is set; rows of other images are left with any numbers.
+        """
+        settings = self._settings
+        if len(settings.views) == 1 or settings.side_by_side:
+            blocks = features.reshape(len(keys), len(settings.views), -1)
+            found = self.read_views(keys, blocks).all(axis=1)
+        else:
+            found = np.ones(len(keys), dtype=bool)
+            total: np.ndarray | None = None
+            for view in settings.views:  # one at a time, since all of them may not fit into memory
+                rows, stored = self._store.read(_keys_of_view(keys, view))
+                found &= stored
+                total = settings.add(total, rows)
+            features[:] = settings.divide(total)
+        if settings.are_mirrored_means and not found.all():
+            self._read_means_of_old(keys, features, found)
+        return found
+
+    def read_views(self, keys: Sequence[bytes], rows: np.ndarray) -> np.ndarray:
+        """Set `rows`, (n_images, n_views, n_view_features); return which are stored, (n_images, n_views)."""
+        found = np.empty(rows.shape[:2], dtype=bool)
+        for number, view in enumerate(self._settings.views):
+            rows[:, number], found[:, number] = self._store.read(_keys_of_view(keys, view))
+        return found
+
+    def write(self, keys: Sequence[bytes], rows: np.ndarray, chosen: np.ndarray, *, at_once: bool) -> None:
+        """Store chosen rows.
+
+        Parameters
+        ----------
+        keys : sequence of bytes
+            Digests of the images.
+        rows : ndarray of shape (n_images, n_views, n_view_features), float32
+            Of all views.
+        chosen : ndarray of shape (n_images, n_views), bool
+            Which to store.
+        at_once : bool
+            False lets a few rows wait for others of a burst.
+        """
+        write = self._store.write if at_once else self._store.write_few
+        of_views = [_keys_of_view(keys, view) for view in self._settings.views]
+        images, views = np.nonzero(chosen)
+        if len(images):
+            write([of_views[view][image] for image, view in zip(images, views, strict=True)], rows[chosen])
+
+    def _read_means_of_old(self, keys: Sequence[bytes], features: np.ndarray, found: np.ndarray) -> None:
+        """Look for what fishsk 0.1 stored of ``mirror=True``: the means, under settings of their own."""
+        settings = self._settings
+        old = open_store(self._folder, settings.to_json(mirrored=True), settings.n_view_features)
+        missing = np.flatnonzero(~found)
+        rows, stored = old.read([keys[index] for index in missing])
+        features[missing[stored]] = rows[stored]
+        found[missing[stored]] = True
+
+
+def _keys_of_view(keys: Sequence[bytes], view: View) -> list[bytes]:
+    """Return the keys of the rows of one view; those of the plain image are the images' own."""
+    if view == PLAIN:
+        return list(keys)
+    tag = int.from_bytes(view.tag, "big")
+    return [(int.from_bytes(key, "big") ^ tag).to_bytes(32, "big") for key in keys]
