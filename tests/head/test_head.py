@@ -331,7 +331,7 @@ def test_training_is_that_of_keras(data):
 
 @pytest.mark.parametrize("hidden_units", [0, 5])
 def test_the_network_is_what_the_parameters_say(data, hidden_units):
-    model = make_head(hidden_units=hidden_units, dropout=0.25).fit(*data).model_
+    model = make_head(hidden_units=hidden_units, dropout=0.25, calibration=None).fit(*data).model_
     names = ["hidden", "dropout", "output"] if hidden_units else ["dropout", "output"]
     assert [layer.name for layer in model.layers] == names
     assert model.get_layer("dropout").rate == 0.25

@@ -106,7 +106,7 @@ def _fill(
     features: np.ndarray,
     rows: ViewRows | None,
 ) -> set[int]:
-    """Set rows of `features` and store those of their views; return those whose files changed since hashed."""
+    """Set and store rows; return the images whose files have changed since they were hashed."""
     start = time.perf_counter()
     unwritten: list[_Batch] = []
     n_done = 0
@@ -135,7 +135,7 @@ def _fill(
 
 
 class _Batch(NamedTuple):
-    """Some images: their features, the rows of their views and which of these were computed, their digests."""
+    """Some images: their features, the rows of their views and which of these are new, their digests."""
 
     indices: list[int]
     features: np.ndarray

@@ -49,7 +49,7 @@ class Settings:
         return self.n_blocks * self.n_view_features
 
     def combine(self, rows: np.ndarray) -> np.ndarray:
-        """Return the features of images, (n_images, n_features), from (n_images, n_views, n_view_features)."""
+        """Return the features of images, given (n_images, n_views, n_view_features) of their views."""
         if self.n_blocks == len(self.views):
             return rows.reshape(len(rows), -1)
         total = None
@@ -85,7 +85,7 @@ class Settings:
         return width * height * length
 
     def to_json(self, *, mirrored: bool = False) -> dict[str, Any]:
-        """Return what the rows of single views are stored under, or those that 0.1 stored of mirrored ones."""
+        """Return what the rows of single views are stored under, or those of 0.1's mirrored images."""
         preprocessing = self.preprocessing
         return {
             "version": _VERSION,
@@ -141,7 +141,9 @@ def load_network(settings: Settings) -> Callable[[np.ndarray, View], np.ndarray]
         check_not_forked()
         if len(batch) == 1:  # oneDNN gives one image other last bits than the same one among others
             return run(np.repeat(batch, 2, axis=0), view)[:1]
-        samples = () if view == PLAIN else tf.nest.map_structure(tf.constant, view.samples(settings.image_size))
+        samples = (
+            () if view == PLAIN else tf.nest.map_structure(tf.constant, view.samples(settings.image_size))
+        )
         return trace(view == PLAIN)(tf.convert_to_tensor(batch), *samples).numpy()
 
     return run

@@ -1,4 +1,4 @@
-"""The stored rows of images: one for each view, so that no view of an image is run through a network twice."""
+"""The stored rows of images: one for each view, so that no view of an image is run twice."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ViewRows:
         settings = self._settings
         if len(settings.views) == 1 or settings.side_by_side:
             blocks = features.reshape(len(keys), len(settings.views), -1)
-            found = self.read_views(keys, blocks).all(axis=1)
+            found = np.logical_and.reduce(self.read_views(keys, blocks), axis=1)
         else:
             found = np.ones(len(keys), dtype=bool)
             total: np.ndarray | None = None
@@ -86,7 +86,7 @@ class ViewRows:
         settings = self._settings
         old = open_store(self._folder, settings.to_json(mirrored=True), settings.n_view_features)
         missing = np.flatnonzero(~found)
-        rows, stored = old.read([keys[index] for index in missing])
+        rows, stored = old.read([keys[index] for index in missing.tolist()])
         features[missing[stored]] = rows[stored]
         found[missing[stored]] = True
 

@@ -1,4 +1,4 @@
-"""Views of an image: shifted, zoomed and mirrored copies. Named sets of them, and where their pixels come from."""
+"""Views of an image: its shifted, zoomed and mirrored copies, and the named sets of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,8 +108,8 @@ def _as_view(given: Any) -> View:
         valid = (
             isinstance(shift, Sequence)
             and len(shift) == 2
-            and all(isinstance(share, Real) and -0.5 <= share <= 0.5 for share in shift)
-            and isinstance(zoom, Real)
+            and all(isinstance(share, int | float) and -0.5 <= share <= 0.5 for share in shift)
+            and isinstance(zoom, int | float)
             and 0 < zoom <= 1
             and isinstance(mirror, bool | np.bool_)
         )

@@ -14,10 +14,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fishsk._utils.process import check_not_forked
 from fishsk._utils.stamp import StampedMixin
+from fishsk.head._architecture import Architecture
 from fishsk.head._callbacks import make_callbacks
 from fishsk.head._history import find_turn, join_histories
 from fishsk.head._state import pack_state, unpack_state
-from fishsk.head._training import Architecture, borrow_network
+from fishsk.head._training import borrow_network
 
 
 class _Start(NamedTuple):
@@ -37,6 +38,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
     """
 
     _model: keras.Model | None = None  # the model_ that was asked for, never pickled
+    _temperature = 1.0  # of heads without one, such as those that fishsk 0.1 pickled
 
     @property
     def model_(self) -> keras.Model:
@@ -44,10 +46,16 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         if self._model is None:
             check_not_forked()
-            model = self._architecture.build(self.learning_rate)
+            model = self._architecture.build(self.learning_rate, self._temperature)
             model.set_weights(self._weights)
             self._model = model
         return self._model
+
+    @property
+    def temperature_(self) -> float:
+        """What the logits are divided by, for probabilities that mean what they say; 1 for none."""
+        check_is_fitted(self)
+        return self._temperature
 
     def to_keras(self, features: Any) -> Any:
         """Add this head to a functional Keras model, in layers that load without fishsk.
@@ -112,23 +120,37 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         return {name: value for name, value in vars(self).items() if name.startswith("callbacks__")}
 
     def _start_afresh(self) -> Any:
+        if self.n_features_in_ % self.n_views:
+            raise ValueError(
+                f"X must hold n_views={self.n_views} views side by side, each of as many columns. Got "
+                f"{self.n_features_in_} columns. Pass as n_views what the transformer's n_views_out says."
+            )
         architecture = Architecture(
             n_features=self.n_features_in_,
             hidden_units=int(self.hidden_units),
             n_classes=len(self.classes_),
             dropout=float(self.dropout),
             l2=float(self.l2),
+            label_smoothing=float(self.label_smoothing),
+            n_networks=int(self.n_networks),
+            n_views=int(self.n_views),
         )
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         return _Start(architecture, architecture.initial_weights(np.random.default_rng((seed, 0))), seed)
 
     def _go_on(self, optimizer_state: Any = None) -> Any:
-        if self.hidden_units != self._architecture.hidden_units:
-            raise ValueError(
-                f"hidden_units must be {self._architecture.hidden_units}, as in the network to go on with. "
-                f"Got {self.hidden_units}. A fit with warm_start=False builds a new network."
-            )
-        architecture = replace(self._architecture, dropout=float(self.dropout), l2=float(self.l2))
+        for name in ("hidden_units", "n_networks", "n_views"):
+            if getattr(self, name) != (before := getattr(self._architecture, name)):
+                raise ValueError(
+                    f"{name} must be {before}, as in the network to go on with. "
+                    f"Got {getattr(self, name)}. A fit with warm_start=False builds a new network."
+                )
+        architecture = replace(
+            self._architecture,
+            dropout=float(self.dropout),
+            l2=float(self.l2),
+            label_smoothing=float(self.label_smoothing),
+        )
         return _Start(architecture, self._weights, self._seed, optimizer_state, self.history_)
 
     def _train(
@@ -197,19 +219,10 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         self._take_over(*state["learned"])
 
     def _logits(self, X: Any) -> np.ndarray:
-        """Return the network's logits, without TensorFlow."""
+        """Return the logits before they are calibrated, without TensorFlow."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, reset=False)
-        # In float64 no digit that matters depends on the other rows, as it does in a float32 matrix product.
-        *hidden, kernel, bias = (array.astype(np.float64) for array in self._weights)
-        logits = np.empty((len(X), len(self.classes_)))
-        step = max(1, 2**22 // X.shape[1])
-        for start in range(0, len(X), step):
-            rows = X[start : start + step].astype(np.float64)
-            if hidden:
-                rows = np.maximum(rows @ hidden[0] + hidden[1], 0)
-            logits[start : start + step] = rows @ kernel + bias
-        return logits
+        return self._architecture.logits(self._weights, X)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_weights")

@@ -23,6 +23,7 @@ from fishsk._compat.sklearn import (
     fit_context,
 )
 from fishsk.head._base import KerasHead
+from fishsk.head._calibration import fit_temperature
 from fishsk.head._callbacks import EpochTasks
 from fishsk.head._scikeras import ScikerasClassifier
 from fishsk.head._state import learns_as_a_whole
@@ -33,7 +34,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
 
     The network is Dense(`hidden_units`, relu), Dropout, Dense(n_classes, softmax), trained with Adam on the
     sparse categorical cross-entropy. The learning rate is lowered on plateaus of the validation loss; the
-    validation part is split off the training data.
+    validation part is split off the training data. It also calibrates the probabilities.
 
     Parameters
     ----------
@@ -62,6 +63,20 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         Epochs that early stopping waits for a better loss.
     l2 : float, default=0.0
         Strength of the penalty on the squared kernels, part of the losses in `history_`.
+    label_smoothing : float in [0, 1), default=0.0
+        Share of each row's label that is spread evenly over all classes in the losses [3]_. The network is
+        then less sure of itself.
+    n_networks : int, default=1
+        Number of networks, each with first weights and dropout of its own, whose logits are averaged. They
+        are trained in one go, as parts of one network.
+    n_views : int, default=1
+        Number of views of an image that stand side by side in each row of `X`, as `VGG16FeatureTransformer`
+        puts them with ``combine_views="concatenate"``. Each epoch trains on one view of each row, drawn anew;
+        in validation and prediction the logits of all views are averaged.
+    calibration : {"temperature"} or None, default="temperature"
+        ``"temperature"`` divides the logits by the number that gives the validation part, which has not
+        trained, its lowest log loss [4]_: probabilities then mean what they say, and what is predicted stays
+        as it is. Without a validation part nothing is calibrated.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's rows, as in scikit-learn.
     callbacks : keras.callbacks.Callback, its class or name, list, tuple, dict of them, or None, default=None
@@ -89,6 +104,8 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
     model_ : keras.Model
         A Keras model with the fitted weights, built when it is first asked for. It is this estimator's own:
         no later fit changes it, and training it further does not change the estimator.
+    temperature_ : float
+        What the logits are divided by; above 1, the network was too sure of itself. 1 without calibration.
     history_ : dict of list of float
         ``"loss"``, ``"accuracy"``, ``"val_loss"``, ``"val_accuracy"`` and ``"learning_rate"`` of each
         epoch. The two of validation are absent if there was no validation part.
@@ -119,6 +136,9 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
     .. [1] Kingma, Ba (2015), "Adam: A Method for Stochastic Optimization", https://arxiv.org/abs/1412.6980
     .. [2] Srivastava et al. (2014), "Dropout: A Simple Way to Prevent Neural Networks from Overfitting",
        https://jmlr.org/papers/v15/srivastava14a.html
+    .. [3] Szegedy et al. (2016), "Rethinking the Inception Architecture for Computer Vision",
+       https://arxiv.org/abs/1512.00567
+    .. [4] Guo et al. (2017), "On Calibration of Modern Neural Networks", https://arxiv.org/abs/1706.04599
 
     Examples
     --------
@@ -145,6 +165,10 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         "early_stopping": ["boolean"],
         "patience": [Interval(Integral, 1, None, closed="left")],
         "l2": [Interval(Real, 0, None, closed="left")],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "n_networks": [Interval(Integral, 1, None, closed="left")],
+        "n_views": [Interval(Integral, 1, None, closed="left")],
+        "calibration": [StrOptions({"temperature"}), None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "callbacks": [keras.callbacks.Callback, type, str, list, tuple, dict, None],
         "warm_start": ["boolean"],
@@ -166,6 +190,10 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         early_stopping: bool = False,
         patience: int = 5,
         l2: float = 0.0,
+        label_smoothing: float = 0.0,
+        n_networks: int = 1,
+        n_views: int = 1,
+        calibration: str | None = "temperature",
         class_weight: dict | str | None = None,
         callbacks: Any = None,
         warm_start: bool = False,
@@ -183,6 +211,10 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         self.early_stopping = early_stopping
         self.patience = patience
         self.l2 = l2
+        self.label_smoothing = label_smoothing
+        self.n_networks = n_networks
+        self.n_views = n_views
+        self.calibration = calibration
         self.class_weight = class_weight
         self.callbacks = callbacks
         self.warm_start = warm_start
@@ -249,6 +281,10 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         if hasattr(self, "_skl_callbacks"):
             callbacks.append(EpochTasks(context, task))
         self._train(start, (X, codes, weight), train, validation, self.epochs, callbacks)
+        self._temperature = 1.0
+        if self.calibration is not None and validation is not None:
+            logits = self._architecture.logits(self._weights, X[validation])
+            self._temperature = fit_temperature(logits, codes[validation], weight[validation])
         context.call_on_fit_task_end(**task, reconstruction_attributes={})
         return self
 
@@ -258,7 +294,8 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         """Train for one more epoch on the given rows, without a validation part.
 
         The learning rate stays at `learning_rate`; Adam's moments and the randomness go on where they were,
-        so that k calls with the same rows equal a fit of k epochs without validation.
+        so that k calls with the same rows equal a fit of k epochs without validation. `temperature_` stays
+        that of the last `fit`, or 1.
 
         Parameters
         ----------
@@ -308,6 +345,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         self.classes_ = np.unique(y)
         start = self._start_afresh()
         self._take_over(start.architecture, start.weights, start.seed)
+        self._temperature = 1.0
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -323,7 +361,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         proba : ndarray of shape (n_samples, n_classes)
             float64; the columns follow `classes_`.
         """
-        return softmax(self._logits(X), axis=1)
+        return softmax(self._logits(X) / self._temperature, axis=1)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of the probability of each class.
@@ -338,7 +376,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         log_proba : ndarray of shape (n_samples, n_classes)
             float64, finite also where a probability is too small for a float; columns follow `classes_`.
         """
-        return log_softmax(self._logits(X), axis=1)
+        return log_softmax(self._logits(X) / self._temperature, axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class.
@@ -353,8 +391,8 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         y : ndarray of shape (n_samples,)
             Class labels.
         """
-        proba = self.predict_proba(X)
-        return self.classes_[proba.argmax(axis=1)]
+        codes = self._logits(X).argmax(axis=1)
+        return self.classes_[codes]
 
     def _validate(self, X: Any, y: Any, *, reset: bool) -> Any:
         X, y = validate_data(self, X, y, dtype=np.float32, order="C", reset=reset)

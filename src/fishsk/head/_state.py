@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fishsk.head._training import Architecture
+from fishsk.head._architecture import Architecture
 
 
 def learns_as_a_whole(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,6 +48,7 @@ def pack_state(head: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             for name, values in head.history_.items()
         },
         "seed": head._seed,
+        "temperature": head._temperature,
     }
     arrays = dict(zip(head._architecture.shapes, head._weights, strict=True))
     for index, array in enumerate(head._optimizer_state or []):
@@ -74,6 +75,7 @@ def unpack_state(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[st
     described = {
         "classes_": np.array(meta["classes"], dtype=meta["classes_dtype"]),
         "n_features_in_": architecture.n_features,
+        "_temperature": meta.get("temperature", 1.0),
     }
     if meta["feature_names_in"]:
         described["feature_names_in_"] = np.array(meta["feature_names_in"], dtype=object)

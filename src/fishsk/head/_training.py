@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -14,85 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from fishsk._compat.keras import forget_model, take_initial_epoch
+from fishsk.head._architecture import Architecture
 from fishsk.head._callbacks import watch_test_batches, watch_train_batches
 
 _METRICS = ("loss", "accuracy")
 _TEST_BATCH = 1024
 _MAX_KEPT = 8  # networks of a process that wait for the next fit
 _MAX_KEPT_BYTES = 2**29
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """What a network is; how it is trained is given to `Network.fit`."""
-
-    n_features: int
-    hidden_units: int
-    n_classes: int
-    dropout: float
-    l2: float
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of each weight, in Keras's order."""
-        if not self.hidden_units:
-            return {"output_kernel": (self.n_features, self.n_classes), "output_bias": (self.n_classes,)}
-        return {
-            "hidden_kernel": (self.n_features, self.hidden_units),
-            "hidden_bias": (self.hidden_units,),
-            "output_kernel": (self.hidden_units, self.n_classes),
-            "output_bias": (self.n_classes,),
-        }
-
-    @property
-    def graph(self) -> Architecture:
-        """What the graph depends on: whether there are dropout and a penalty, but not how much."""
-        return replace(self, dropout=float(self.dropout > 0), l2=float(self.l2 > 0))
-
-    @property
-    def n_bytes(self) -> int:
-        """Size of the weights and of Adam's two moments of each."""
-        return 3 * 4 * sum(math.prod(shape) for shape in self.shapes.values())
-
-    def initial_weights(self, rng: np.random.Generator) -> list[np.ndarray]:
-        """Draw Glorot-uniform kernels and zero biases, as Keras's Dense does, from `rng` alone."""
-        weights = []
-        for shape in self.shapes.values():
-            if len(shape) == 1:
-                weights.append(np.zeros(shape, np.float32))
-            else:
-                limit = np.float32(np.sqrt(6 / sum(shape)))
-                weights.append((2 * rng.random(shape, dtype=np.float32) - 1) * limit)
-        return weights
-
-    def build(self, learning_rate: float = 1e-3) -> keras.Model:
-        """Return a compiled Keras model of standard parts, whatever Keras's global policy is."""
-
-        def dense(units: Any, activation: Any, name: Any) -> Any:
-            return keras.layers.Dense(
-                units,
-                activation=activation,
-                # An unseeded initializer would draw its seed from Python's global `random`.
-                kernel_initializer=keras.initializers.GlorotUniform(seed=0),
-                kernel_regularizer=keras.regularizers.L2(self.l2) if self.l2 else None,
-                dtype="float32",
-                name=name,
-            )
-
-        layers = [keras.Input((self.n_features,), dtype="float32", name="features")]
-        if self.hidden_units:
-            layers.append(dense(self.hidden_units, "relu", "hidden"))
-        layers.append(keras.layers.Dropout(self.dropout, seed=0, dtype="float32", name="dropout"))
-        layers.append(dense(self.n_classes, "softmax", "output"))
-        model = keras.Sequential(layers, name="head")
-        model.compile(
-            optimizer=keras.optimizers.Adam(learning_rate),
-            loss="sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-            jit_compile=False,
-            auto_scale_loss=False,  # of the float16 policy, whose layers these are not
-        )
-        return model
 
 
 class Network:
@@ -121,6 +47,7 @@ class Network:
         self._iterations, self._moments = iterations, list(zip(moments[::2], moments[1::2], strict=True))
         self._dropout = tf.Variable(0.0, trainable=False)
         self._l2 = tf.Variable(0.0, trainable=False)
+        self._smoothing = tf.Variable(0.0, trainable=False)
         self._seed = tf.Variable([0, 0], trainable=False, dtype=tf.int32)
         self._train = self._over_rows(self._train_step)
         self._test = self._over_rows(self._test_step)
@@ -150,10 +77,11 @@ class Network:
         """Make the network equal to a new one of an architecture with this graph, with these weights."""
         self._dropout.assign(architecture.dropout)
         self._l2.assign(architecture.l2)
+        self._smoothing.assign(architecture.label_smoothing)
         for layer in self.model.layers:  # what callbacks that save the model write
             if isinstance(layer, keras.layers.Dropout):
                 layer.rate = architecture.dropout
-            elif layer.kernel_regularizer is not None:
+            elif getattr(layer, "kernel_regularizer", None) is not None:
                 layer.kernel_regularizer.l2 = architecture.l2
         self.model.set_weights(weights)
         for index, variable in enumerate(self._optimizer.variables):
@@ -179,7 +107,8 @@ class Network:
     ) -> dict[str, list[float]]:
         """Train on the rows `train` of `data` (X, y, weight) and return the history.
 
-        The randomness of an epoch (order of rows, dropout) follows from `seed` and the epoch's number alone.
+        The randomness of an epoch (order of rows, views, dropout) follows from `seed` and the epoch's number
+        alone. An epoch trains on one view of each row.
         """
         tensors = [tf.constant(part) for part in data]
         model = self.model
@@ -201,6 +130,8 @@ class Network:
                 rng = np.random.default_rng((seed, 1 + epoch))
                 self._seed.assign([int(rng.integers(2**31)), 0])
                 order = train[rng.permutation(len(train))]
+                if (n_views := self.architecture.n_views) > 1:
+                    order = order * n_views + rng.integers(n_views, size=len(order))
                 logs = self._run_epoch(tensors, order, batch_size, hooks)
                 if validation is not None:
                     logs |= {
@@ -251,7 +182,7 @@ class Network:
         return logs
 
     def _over_rows(self, step: Any) -> Any:
-        """Return the graph that takes `step` with each batch, and sums what the steps return."""
+        """Return the graph that takes `step` with each batch of rows, and sums what the steps return."""
         step = tf.autograph.experimental.do_not_convert(step)
 
         # Sizes are left open in the signature, so that it fits all data and every batch size.
@@ -267,15 +198,18 @@ class Network:
         def run(X: Any, y: Any, weight: Any, rows: Any, batch_size: int | None) -> Any:
             sums = tf.zeros(3, tf.float64)
             for start in tf.range(0, tf.size(rows, out_type=tf.int64), batch_size):
-                batch = rows[start : start + batch_size]
-                sums += step(tf.gather(X, batch), tf.gather(y, batch), tf.gather(weight, batch))
+                sums += step(X, y, weight, rows[start : start + batch_size])
             return sums
 
         return run.get_concrete_function()  # calls trace nothing, so TensorFlow has nothing to warn of
 
-    def _train_step(self, X: tf.Tensor, y: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    def _train_step(self, X: tf.Tensor, y: tf.Tensor, weight: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+        """Take a step with a batch of single views, which are numbered row by row."""
+        n_views = self.architecture.n_views
+        views, rows = tf.reshape(X, (-1, self.architecture.n_view_features)), batch // n_views
         with tf.GradientTape() as tape:
-            loss, sums = self._measure(X, y, weight, training=True)
+            logits = self._logits(tf.gather(views, batch), training=True)
+            loss, sums = self._measure(logits, tf.gather(y, rows), tf.gather(weight, rows))
         gradients = tape.gradient(loss, self._weights)
         optimizer, step = self._optimizer, tf.cast(self._iterations + 1, tf.float32)
         for weights, gradient, (momentum, velocity) in zip(
@@ -296,28 +230,61 @@ class Network:
         self._iterations.assign_add(1)
         return sums
 
-    def _test_step(self, X: tf.Tensor, y: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-        return self._measure(X, y, weight, training=False)[1]
+    def _test_step(self, X: tf.Tensor, y: tf.Tensor, weight: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Measure what is predicted of a batch of rows, all views and networks together."""
+        views = tf.reshape(tf.gather(X, rows), (-1, self.architecture.n_view_features))
+        logits = self._logits(views, training=False)
+        if self.architecture.n_members > 1:
+            members = tf.reshape(logits, (-1, self.architecture.n_members, self.architecture.n_classes))
+            logits = tf.reduce_mean(members, axis=1)
+        return self._measure(logits, tf.gather(y, rows), tf.gather(weight, rows))[1]
 
-    def _measure(
-        self, X: tf.Tensor, y: tf.Tensor, weight: tf.Tensor, *, training: bool
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the loss of a batch, and what is summed over batches: see `_to_logs`."""
+    def _logits(self, X: tf.Tensor, *, training: bool) -> tf.Tensor:
+        """Return the logits of single views: (n_rows, n_classes), or (n_rows, n_networks, n_classes)."""
+        architecture = self.architecture
         *hidden, kernel, bias = self._weights
         if hidden:
             X = tf.nn.relu(tf.nn.bias_add(tf.matmul(X, hidden[0]), hidden[1]))
-        if training and self.architecture.dropout:
+        if training and architecture.dropout:
             X = tf.nn.experimental.stateless_dropout(X, self._dropout.read_value(), self._seed.read_value())
             self._seed.assign_add([0, 1])
-        logits = tf.nn.bias_add(tf.matmul(X, kernel), bias)
+        if architecture.n_networks == 1:
+            return tf.nn.bias_add(tf.matmul(X, kernel), bias)
+        if hidden:
+            X = tf.reshape(X, (-1, architecture.n_networks, architecture.hidden_units))
+            return tf.einsum("bmh,mhc->bmc", X, kernel) + bias
+        return tf.einsum("bd,mdc->bmc", X, kernel) + bias
+
+    def _measure(self, logits: tf.Tensor, y: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the loss of a batch, and what is summed over batches: see `_to_logs`.
+
+        The loss of several networks is the sum of theirs, so that each trains as it would alone; what is
+        summed is their mean.
+        """
+        n_networks = 1
+        if len(logits.shape) == 3:
+            n_networks = self.architecture.n_networks
+            y, weight = tf.repeat(y, n_networks), tf.repeat(weight, n_networks)
+            logits = tf.reshape(logits, (-1, self.architecture.n_classes))
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
-        loss = tf.reduce_mean(losses * weight)
+        if self.architecture.label_smoothing:
+            evenly = tf.reduce_logsumexp(logits, axis=1) - tf.reduce_mean(logits, axis=1)
+            losses += self._smoothing * (evenly - losses)
+        loss = (
+            n_networks * tf.reduce_mean(losses * weight)
+            if n_networks > 1
+            else tf.reduce_mean(losses * weight)
+        )
         if self.architecture.l2:
+            *hidden, kernel, _ = self._weights
             kernels = (hidden[0], kernel) if hidden else (kernel,)
-            loss += self._l2 * tf.add_n([tf.reduce_sum(tf.square(each)) for each in kernels])
-        n_rows = tf.cast(tf.size(y), tf.float64)
+            penalty = self._l2 * tf.add_n([tf.reduce_sum(tf.square(each)) for each in kernels])
+            of_mean = self.architecture.n_networks // n_networks  # the loss may be of the networks' mean
+            loss += penalty / of_mean if of_mean > 1 else penalty
+        n_rows = tf.cast(tf.size(y), tf.float64) / n_networks
         right = tf.cast(tf.argmax(logits, axis=1) == y, tf.float64)
-        return loss, tf.stack([n_rows * tf.cast(loss, tf.float64), tf.reduce_sum(right), n_rows])
+        mean = tf.cast(loss, tf.float64) / n_networks
+        return loss, tf.stack([n_rows * mean, tf.reduce_sum(right) / n_networks, n_rows])
 
 
 def _to_logs(sums: np.ndarray) -> dict[str, float]:

@@ -7,7 +7,6 @@ import math
 import os
 import re
 import reprlib
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fishsk._compat.sklearn import validate_parameters, validate_steps
 from fishsk.features import VGG16FeatureTransformer
-from fishsk.head import KerasHeadClassifier
+from fishsk.head import Architecture, KerasHeadClassifier
 from fishsk.persistence._archive import take
 from fishsk.persistence._configuration import get_configuration, set_configuration, take_configuration
 
@@ -286,8 +285,8 @@ def _is_consistent(scaler: StandardScaler) -> bool:
 
 def _check_head_state(state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """Check what `KerasHeadClassifier._set_fitted_state` takes for granted."""
-    architecture, classes, dtype, names, history, seed = take(
-        state,
+    described, classes, dtype, names, history, seed, temperature = take(
+        {"temperature": 1.0} | state,  # fishsk 0.1 wrote none
         "the head's state",
         architecture=dict,
         classes=list,
@@ -295,35 +294,51 @@ def _check_head_state(state: dict[str, Any], arrays: dict[str, np.ndarray]) -> N
         feature_names_in=list,
         history=dict,
         seed=int,
+        temperature=float,
     )
-    n_features, hidden_units, n_classes, dropout, l2 = take(
-        architecture,
-        "the head's architecture",
-        n_features=int,
-        hidden_units=int,
-        n_classes=int,
-        dropout=float,
-        l2=float,
-    )
-    if n_features < 1 or hidden_units < 0 or n_classes < 2 or not 0 <= dropout < 1 or l2 < 0:
-        raise ValueError(f"no head has the architecture {architecture}")
-    _check_classes(classes, dtype, n_classes)
+    architecture = _take_architecture(described)
+    n_features = architecture.n_features
+    _check_classes(classes, dtype, architecture.n_classes)
     if len(names) not in (0, n_features) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"the head must have {n_features} feature names, or none. Got {reprlib.repr(names)}")
     if not 0 <= seed < 2**32:
         raise ValueError(f"the head's seed must be in 0 to 2**32 - 1. Got {seed}")
+    if temperature <= 0:
+        raise ValueError(f"the head's temperature must be above 0. Got {temperature}")
     for name, values in history.items():
         if not isinstance(values, list) or not values or len(values) != len(history.get("loss", [])):
             raise ValueError(f"the head's history {name!r} must be as long as its 'loss'")
         if not all(value is None or isinstance(value, float) for value in values):
             raise ValueError(f"the head's history {name!r} must hold floats. Got {reprlib.repr(values)}")
-    units = [n_features, hidden_units, n_classes] if hidden_units else [n_features, n_classes]
-    shapes = [shape for n_in, n_out in pairwise(units) for shape in ((n_in, n_out), (n_out,))]
+    shapes = list(architecture.shapes.values())
     # Adam's iterations, its learning rate, and two moments of each weight.
     adam = {f"optimizer_{i}": s for i, s in enumerate([(), (), *(s for s in shapes for _ in range(2))])}
     found = {key: array.shape for key, array in arrays.items() if key.startswith("optimizer_")}
     if found not in ({}, adam) or len(arrays) != len(shapes) + len(found):
-        raise ValueError(f"a head of the architecture {architecture} cannot have the arrays {sorted(arrays)}")
+        raise ValueError(f"a head of the architecture {described} cannot have the arrays {sorted(arrays)}")
+
+
+def _take_architecture(described: dict[str, Any]) -> Architecture:
+    """Return the architecture that a file describes, if there can be such a head."""
+    later = {"label_smoothing": 0.0, "n_networks": 1, "n_views": 1}  # fishsk 0.1 had none of them
+    names = {"n_features": int, "hidden_units": int, "n_classes": int, "dropout": float, "l2": float}
+    names |= {name: type(default) for name, default in later.items()}
+    architecture = Architecture(*take(later | described, "the head's architecture", **names))
+    counts = (
+        architecture.n_features,
+        architecture.n_classes - 1,
+        architecture.n_networks,
+        architecture.n_views,
+    )
+    if (
+        min(counts) < 1
+        or architecture.hidden_units < 0
+        or architecture.n_features % architecture.n_views
+        or not (0 <= architecture.dropout < 1 and 0 <= architecture.label_smoothing < 1)
+        or architecture.l2 < 0
+    ):
+        raise ValueError(f"no head has the architecture {described}")
+    return architecture
 
 
 def _check_classes(classes: list, dtype: str, n_classes: int) -> None:
