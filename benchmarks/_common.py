@@ -38,6 +38,8 @@ class Benchmark:
         The program's docstring, whose first line says what is compared.
     repeats : int
         How often each side runs, where ``--repeats`` does not say.
+    add_arguments : callable or None, default=None
+        Adds options of the program's own to an `ArgumentParser`.
 
     Attributes
     ----------
@@ -45,15 +47,19 @@ class Benchmark:
         Whether tiny sizes are wanted, which show that the program works and measure nothing.
     repeats : int
         How often each side runs.
+    options : argparse.Namespace
+        All options, the program's own among them.
     """
 
-    def __init__(self, file, doc, *, repeats):
+    def __init__(self, file, doc, *, repeats, add_arguments=None):
         title = doc.partition("\n")[0]
         parser = argparse.ArgumentParser(description=title)
         parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it works, no more")
         parser.add_argument("--repeats", type=int, help=f"runs of each side (default {repeats}; quick: 2)")
         parser.add_argument("--output", type=Path, help="the JSON file (default: benchmarks/results/)")
-        arguments = parser.parse_args()
+        if add_arguments is not None:
+            add_arguments(parser)
+        self.options = arguments = parser.parse_args()
         self.quick = arguments.quick
         self.repeats = arguments.repeats or (2 if self.quick else repeats)
         name = Path(file).stem

@@ -80,6 +80,11 @@ def make_fish_pipeline(
 
     Notes
     -----
+    Where the features are several views of an image side by side, the head must know how many:
+    ``features__views``, ``features__combine_views`` and ``head__n_views`` belong together. What is given of
+    them here is kept in step, what `set_params` or a search changes later is not. A head that knows no views
+    gets their mean.
+
     scikit-learn 1.9 does not see a classifier in plain ``scikeras.wrappers.KerasClassifier``, so that
     cross-validation does not stratify: pass ``cv=StratifiedKFold()``.
 
@@ -101,7 +106,7 @@ def make_fish_pipeline(
     """
     of_weights = resolve_weights(weights).recipe
     is_report = recipe == "report"
-    features = _REPORT_FEATURES if is_report else of_weights.features
+    features = dict(_REPORT_FEATURES if is_report else of_weights.features)
     if head is None:
         learned = _REPORT_HEAD if is_report else of_weights.head
         head = KerasHeadClassifier(random_state=random_state, verbose=verbose, **learned)
@@ -109,6 +114,11 @@ def make_fish_pipeline(
         head = clone(head)
         if head.get_params(deep=False).get("random_state", 0) is None:
             head.set_params(random_state=random_state)
+    knows_views = "n_views" in head.get_params(deep=False)
+    if not knows_views:
+        features.pop("combine_views", None)
+    if "features__mirror" in params:  # which is a set of views, too
+        features.pop("views", None)
     pipeline = Pipeline(
         [
             ("features", VGG16FeatureTransformer(weights=weights, verbose=verbose, **features)),
@@ -116,4 +126,7 @@ def make_fish_pipeline(
             ("head", head),
         ]
     )
-    return pipeline.set_params(**params)
+    pipeline.set_params(**params)
+    if knows_views and "head__n_views" not in params and hasattr(pipeline["features"], "n_views_out"):
+        pipeline.set_params(head__n_views=pipeline["features"].n_views_out)
+    return pipeline

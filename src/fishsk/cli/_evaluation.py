@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from rich.text import Text
 from sklearn.metrics import classification_report
 
 from fishsk.cli._screen import Screen, make_table
-from fishsk.inspection import Evaluation
+from fishsk.inspection import Evaluation, score_probabilities
 
 
 def show_evaluation(
@@ -40,6 +41,13 @@ def show_evaluation(
         classes=evaluation.classes,
         confusion_matrix=evaluation.confusion,
     )
+    if scores := score_probabilities(evaluation):
+        screen.fact(
+            "Probabilities",
+            f"calibration error {scores.calibration_error:.3f}, log loss {scores.log_loss:.3f}, Brier score "
+            f"{scores.brier_score:.3f}; {scores.n_sure_and_wrong} wrong above 0.99",
+            probabilities=asdict(scores),
+        )
     names = [str(label) for label in evaluation.classes]
     screen.say("\nClassification report\n")
     screen.say(

@@ -36,9 +36,17 @@ _SMALL_IMAGES = Recipe(
     features={
         "layers": ["block3_pool", "block4_pool", "block5_pool"],
         "pooling": None,
-        "mirror": True,
+        "views": "shifts",
+        "combine_views": "concatenate",
     },
-    head={"l2": 1e-3},
+    head={
+        "hidden_units": 256,
+        "n_networks": 4,
+        "epochs": 40,
+        "batch_size": 128,
+        "l2": 1e-3,
+        "label_smoothing": 0.1,
+    },
 )
 _UNTRAINED = Recipe(features={"layers": ["block1_pool", "block2_pool", "block3_pool"]})
 

@@ -3,12 +3,14 @@
 from fishsk.inspection._duplicates import find_near_duplicates
 from fishsk.inspection._evaluation import Evaluation, accuracy_interval, evaluate
 from fishsk.inspection._prediction_grid import PredictionGridDisplay
+from fishsk.inspection._probabilities import ProbabilityScores, score_probabilities
 from fishsk.inspection._settings import find_fitted, find_pixels, fitted_head, name_classes
 from fishsk.inspection._training_curve import TrainingCurveDisplay
 
 __all__ = [
     "Evaluation",
     "PredictionGridDisplay",
+    "ProbabilityScores",
     "TrainingCurveDisplay",
     "accuracy_interval",
     "evaluate",
@@ -17,4 +19,5 @@ __all__ = [
     "find_pixels",
     "fitted_head",
     "name_classes",
+    "score_probabilities",
 ]

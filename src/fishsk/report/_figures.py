@@ -14,7 +14,7 @@ from sklearn.utils import estimator_html_repr
 
 from fishsk._utils.axes import palette
 from fishsk.features import resize_image
-from fishsk.inspection import Evaluation, TrainingCurveDisplay, fitted_head
+from fishsk.inspection import Evaluation, TrainingCurveDisplay, fitted_head, score_probabilities
 
 _LONGEST_SIDE = 128  # pixels of an image in the file
 _LOSSLESS_SIDE = 64  # pixels, up to which PNG is about as small as a clean JPEG
@@ -76,7 +76,8 @@ def draw_calibration(evaluation: Evaluation) -> dict[str, Any] | None:
         return axes.figure
 
     bins = [{"mean": float(mean), "share": float(share)} for mean, share in zip(means, shares, strict=True)]
-    return _draw(draw) | {"bins": bins, "mean": float(confidence.mean()), "verdict": _judge(evaluation)}
+    facts = {"bins": bins, "mean": float(confidence.mean()), "verdict": _judge(evaluation)}
+    return _draw(draw) | facts | {"scores": score_probabilities(evaluation)}
 
 
 def _judge(evaluation: Evaluation) -> str:

@@ -1,0 +1,75 @@
+"""How honest probabilities are: proper scores, and how far they are from the share of right answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import brier_score_loss, log_loss
+
+from fishsk.inspection._evaluation import Evaluation
+
+_N_BINS = 15  # as in Guo et al.
+SURE = 0.99
+
+
+@dataclass(frozen=True)
+class ProbabilityScores:
+    """What is to be thought of probabilities; lower is better in each.
+
+    Attributes
+    ----------
+    log_loss : float
+        Mean negative logarithm of the true class's probability, in nats.
+    brier_score : float
+        Mean squared distance of the probabilities from the truth, 0 to 2, summed over classes.
+    calibration_error : float
+        Expected calibration error [1]_: the mean distance between probability and share of right answers
+        over 15 bins of equal width, weighed by their sizes; 0 to 1.
+    n_sure_and_wrong : int
+        Wrong answers that were given with a probability above 0.99.
+
+    References
+    ----------
+    .. [1] Guo et al. (2017), "On Calibration of Modern Neural Networks", https://arxiv.org/abs/1706.04599
+    """
+
+    log_loss: float
+    brier_score: float
+    calibration_error: float
+    n_sure_and_wrong: int
+
+
+def score_probabilities(evaluation: Evaluation) -> ProbabilityScores | None:
+    """Return the scores of an evaluation's probabilities; None where the classifier gives none.
+
+    Images of a class that the classifier does not know have no probability of being right, and are left out
+    of log loss and Brier score.
+    """
+    if np.isnan(evaluation.proba).any():
+        return None
+    y_true, classes = evaluation.y_true, evaluation.known_classes
+    known = np.isin(y_true, classes)
+    proper = float("nan"), float("nan")
+    if known.any():
+        proba = evaluation.proba[known] / evaluation.proba[known].sum(axis=1, keepdims=True)
+        proper = (
+            log_loss(y_true[known], proba, labels=classes),
+            brier_score_loss(y_true[known], proba, labels=classes, scale_by_half=False),
+        )
+    right = y_true == evaluation.y_pred
+    return ProbabilityScores(
+        log_loss=float(proper[0]),
+        brier_score=float(proper[1]),
+        calibration_error=calibration_error(evaluation.confidence, right),
+        n_sure_and_wrong=int(np.sum(~right & (evaluation.confidence > SURE))),
+    )
+
+
+def calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
+    """Return the expected calibration error of predicted classes: see `ProbabilityScores`."""
+    bins = np.minimum((np.asarray(confidence) * _N_BINS).astype(int), _N_BINS - 1)
+    distances = np.bincount(
+        bins, weights=confidence - right
+    )  # of the sums, so that sizes weigh by themselves
+    return float(np.abs(distances).sum() / len(right))
