@@ -56,6 +56,28 @@ def test_parameters_win_over_the_recipe():
     assert make_fish_pipeline(recipe="report", head__epochs=3)["head"].epochs == 3
 
 
+@pytest.mark.parametrize(
+    ("params", "n_views"),
+    [
+        ({}, 10),
+        ({"features__views": "shifts+zooms"}, 14),
+        ({"features__combine_views": "mean"}, 1),
+        ({"features__mirror": True, "features__combine_views": "mean"}, 1),
+        ({"features__mirror": True}, 2),
+        ({"head__n_views": 5}, 5),
+        ({"weights": None}, 1),
+    ],
+)
+def test_the_head_is_told_how_many_views_stand_side_by_side(params, n_views):
+    assert make_fish_pipeline(**{"weights": "cifar95"} | params)["head"].n_views == n_views
+
+
+def test_a_head_that_knows_no_views_gets_their_mean(fish):
+    features = make_fish_pipeline(weights="cifar95", head=SVC(), features__cache=None)["features"]
+    assert features.n_views_out == 1
+    assert features.transform(fish[0][:2]).shape == (2, 1920)
+
+
 @pytest.mark.parametrize(("params", "match"), [({"recipe": "best"}, "recipe"), ({"head__depth": 3}, "depth")])
 def test_wrong_parameters_are_named(params, match):
     with pytest.raises(ValueError, match=match):

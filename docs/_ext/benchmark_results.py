@@ -16,6 +16,7 @@ HEADINGS = {
     "bench_files": "Photographs from disk",
     "bench_head": "Training a head",
     "bench_peers": "torch and embetter",
+    "bench_recipe": "The default recipe, step by step",
     "bench_report": "The report's program",
     "bench_search": "A grid search",
     "bench_service": "A service, image by image",

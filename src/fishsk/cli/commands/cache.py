@@ -41,12 +41,13 @@ def _show_info(screen: Screen, folder: Any) -> int:
     info = cache_info(folder)
     screen.facts |= info
     limit = info["max_bytes"]
-    screen.fact("Kept", f"the features of {info['n_rows']:,} images in {info['n_shards']:,} files")
+    rows = f"{info['n_rows']:,} rows of features, one for each view of an image"
+    screen.fact("Kept", f"{rows}, in {info['n_shards']:,} files")
     screen.fact("Size", f"{_mebibytes(info['n_bytes'])} of {_mebibytes(limit)}")
     if info["stores"]:
         screen.table(
             [_describe_store(store) for store in info["stores"]],
-            header=("images", "features", "size", "files", "image size", "weights", "layers"),
+            header=("rows", "features", "size", "files", "image size", "weights", "layers"),
             right=[0, 1, 2, 3, 4],
         )
     return 0
