@@ -23,6 +23,7 @@ from fishsk.inspection._evaluation import evaluate_predictions
 FIRST = {
     "features__views": "mirror",
     "features__combine_views": "mean",
+    "features__power": 1.0,
     "head__hidden_units": 512,
     "head__epochs": 20,
     "head__batch_size": 32,
@@ -35,6 +36,7 @@ STEPS = {
     "the mean of image and mirror image": {},
     "temperature": {"head__calibration": "temperature"},
     "ten views side by side": {"features__views": "shifts", "features__combine_views": "concatenate"},
+    "roots of the features": {"features__power": 0.5},
     "more epochs, larger batches": {
         "head__epochs": NEW["epochs"],
         "head__batch_size": NEW["batch_size"],

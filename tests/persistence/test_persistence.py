@@ -65,6 +65,8 @@ def make_pipeline(weights, **params):
         features__layers=["block1_pool", "block2_pool"],
         features__pooling="avg",
         features__mirror=False,
+        features__power=1.0,
+        head__n_networks=1,
         features__cache=None,
         head__hidden_units=3,
         head__l2=0.0,
@@ -695,7 +697,17 @@ EXPORTED = {
         "head__learning_rate": 0.05,
     },
     "mirrored": {"features__mirror": True, "features__pooling": "max", "head__hidden_units": 0},
-    "views": {"features__views": "shifts+zooms", "features__image_size": (40, 32)},
+    "views": {
+        "features__views": "shifts+zooms",
+        "features__image_size": (40, 32),
+        "features__power": 0.5,
+    },
+    "concatenated": {
+        "features__views": "mirror",
+        "features__combine_views": "concatenate",
+        "head__n_views": 2,
+        "head__n_networks": 2,
+    },
     "caffe": {"features__preprocessing": "caffe", "features__input_range": (0, 1)},
 }
 SIZES = [(32, 32), (20, 24), (64, 96), (20, 77), (133, 211)]

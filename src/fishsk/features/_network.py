@@ -207,6 +207,13 @@ def add_to_keras(images: Any, settings: Settings, input_range: tuple[float, floa
     return functools.reduce(keras.ops.add, rows) / len(rows)
 
 
+def raise_to(features: Any, power: float) -> Any:
+    """Return the Keras tensor of features that are raised to a power, whose gradient is finite at 0."""
+    from keras import ops
+
+    return features if power == 1 else ops.power(ops.maximum(features, 1e-20), power)
+
+
 def _resize(x: Any, size: tuple[int, int]) -> Any:
     """Resize a batch of images as `resize_image` does, by a matrix for the rows and one for the columns.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -17,7 +18,7 @@ from fishsk.features._backbone import LAYERS, PREPROCESSINGS
 from fishsk.features._counts import count_images
 from fishsk.features._extraction import read_or_extract
 from fishsk.features._images import check_images
-from fishsk.features._network import Settings, add_to_keras
+from fishsk.features._network import Settings, add_to_keras, raise_to
 from fishsk.features._views import VIEW_SETS, resolve_views
 from fishsk.features._weights import resolve_weights
 
@@ -45,6 +46,9 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
         ``"block5_pool"``. Layers behind the last of them are never computed.
     pooling : {"avg", "max"} or None, default="avg"
         How a layer's map becomes one number a channel; None flattens the maps.
+    power : float in (0, 1], default=1.0
+        Power that the features, none of which is negative, are raised to [2]_. Below 1, as 0.5, large
+        activations stand out less.
     preprocessing : {"caffe", "unit"} or None, default=None
         None is what the weights were trained with; ``"caffe"`` is ImageNet's (BGR minus the mean color);
         ``"unit"`` divides by 255.
@@ -100,6 +104,8 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
     ----------
     .. [1] K. Simonyan and A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition",
        ICLR 2015, https://arxiv.org/abs/1409.1556
+    .. [2] F. Perronnin, J. Sánchez and T. Mensink, "Improving the Fisher Kernel for Large-Scale Image
+       Classification", ECCV 2010, https://doi.org/10.1007/978-3-642-15561-1_11 (power normalization)
 
     Examples
     --------
@@ -118,6 +124,7 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
         "image_size": [Interval(Integral, 32, None, closed="left"), tuple, list, None],
         "layers": [StrOptions(set(LAYERS)), "array-like", None],
         "pooling": [StrOptions({"avg", "max"}), None],
+        "power": [Interval(Real, 0, 1, closed="right")],
         "preprocessing": [StrOptions(set(PREPROCESSINGS)), None],
         "mirror": ["boolean"],
         "views": [StrOptions(set(VIEW_SETS)), list, tuple, None],
@@ -138,6 +145,7 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
         image_size: int | tuple[int, int] | None = None,
         layers: str | Sequence[str] | None = None,
         pooling: str | None = "avg",
+        power: float = 1.0,
         preprocessing: str | None = None,
         mirror: bool = False,
         views: str | Sequence[Mapping[str, Any]] | None = None,
@@ -152,6 +160,7 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
         self.image_size = image_size
         self.layers = layers
         self.pooling = pooling
+        self.power = power
         self.preprocessing = preprocessing
         self.mirror = mirror
         self.views = views
@@ -214,9 +223,11 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
         self._check_columns(X, reset=False)
         images = check_images(X, image_shape=self.image_shape, input_range=self.input_range)
         _check_memory(len(images), settings.n_features, self.pooling)
-        return read_or_extract(
+        features = read_or_extract(
             images, settings, cache=self.cache, batch_size=self.batch_size, shown=bool(self.verbose)
         )
+        features **= self.power
+        return features
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the features: view, layer, pooling and channel.
@@ -278,7 +289,7 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
         keras.KerasTensor of shape (None, `n_features_out`), float32
             The features of the images.
         """
-        return add_to_keras(images, self._settings(), self.input_range)
+        return raise_to(add_to_keras(images, self._settings(), self.input_range), self.power)
 
     def _settings(self) -> Settings:
         """Check the parameters that depend on each other, and resolve those that are None."""

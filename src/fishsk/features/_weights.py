@@ -36,12 +36,13 @@ _SMALL_IMAGES = Recipe(
     features={
         "layers": ["block3_pool", "block4_pool", "block5_pool"],
         "pooling": None,
+        "power": 0.5,
         "views": "shifts",
         "combine_views": "concatenate",
     },
     head={
         "hidden_units": 256,
-        "n_networks": 4,
+        "n_networks": 2,
         "epochs": 40,
         "batch_size": 128,
         "l2": 1e-3,

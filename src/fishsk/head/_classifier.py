@@ -62,7 +62,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
     patience : int, default=5
         Epochs that early stopping waits for a better loss.
     l2 : float, default=0.0
-        Strength of the penalty on the squared kernels, part of the losses in `history_`.
+        Strength of the penalty on the squared kernels.
     label_smoothing : float in [0, 1), default=0.0
         Share of each row's label that is spread evenly over all classes in the losses [3]_. The network is
         then less sure of itself.
@@ -108,7 +108,8 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         What the logits are divided by; above 1, the network was too sure of itself. 1 without calibration.
     history_ : dict of list of float
         ``"loss"``, ``"accuracy"``, ``"val_loss"``, ``"val_accuracy"`` and ``"learning_rate"`` of each
-        epoch. The two of validation are absent if there was no validation part.
+        epoch. The losses are cross-entropies, without `l2` and `label_smoothing`. The two of validation are
+        absent if there was no validation part.
     n_iter_ : int
         Number of epochs trained.
     best_epoch_ : int

@@ -258,8 +258,8 @@ class Network:
     def _measure(self, logits: tf.Tensor, y: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the loss of a batch, and what is summed over batches: see `_to_logs`.
 
-        The loss of several networks is the sum of theirs, so that each trains as it would alone; what is
-        summed is their mean.
+        The loss of several networks is the sum of theirs, so that each trains as it would alone. What is
+        summed is their mean, of the cross-entropy without smoothing and penalty: the log loss.
         """
         n_networks = 1
         if len(logits.shape) == 3:
@@ -267,24 +267,20 @@ class Network:
             y, weight = tf.repeat(y, n_networks), tf.repeat(weight, n_networks)
             logits = tf.reshape(logits, (-1, self.architecture.n_classes))
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
+        log_loss = loss = tf.reduce_mean(losses * weight)
         if self.architecture.label_smoothing:
             evenly = tf.reduce_logsumexp(logits, axis=1) - tf.reduce_mean(logits, axis=1)
-            losses += self._smoothing * (evenly - losses)
-        loss = (
-            n_networks * tf.reduce_mean(losses * weight)
-            if n_networks > 1
-            else tf.reduce_mean(losses * weight)
-        )
+            loss = tf.reduce_mean((losses + self._smoothing * (evenly - losses)) * weight)
+        if n_networks > 1:
+            loss *= n_networks
         if self.architecture.l2:
             *hidden, kernel, _ = self._weights
             kernels = (hidden[0], kernel) if hidden else (kernel,)
-            penalty = self._l2 * tf.add_n([tf.reduce_sum(tf.square(each)) for each in kernels])
-            of_mean = self.architecture.n_networks // n_networks  # the loss may be of the networks' mean
-            loss += penalty / of_mean if of_mean > 1 else penalty
+            loss += self._l2 * tf.add_n([tf.reduce_sum(tf.square(each)) for each in kernels])
         n_rows = tf.cast(tf.size(y), tf.float64) / n_networks
         right = tf.cast(tf.argmax(logits, axis=1) == y, tf.float64)
-        mean = tf.cast(loss, tf.float64) / n_networks
-        return loss, tf.stack([n_rows * mean, tf.reduce_sum(right) / n_networks, n_rows])
+        sums = [n_rows * tf.cast(log_loss, tf.float64), tf.reduce_sum(right) / n_networks, n_rows]
+        return loss, tf.stack(sums)
 
 
 def _to_logs(sums: np.ndarray) -> dict[str, float]:

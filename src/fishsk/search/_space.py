@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 _MAX_LISTED = 10_000  # candidates of a finite space
+_MAX_UNITS = 2048  # of all networks of a head together: beyond, a trial takes long and gains nothing
 
 
 class Dimension(NamedTuple):
@@ -301,20 +302,25 @@ def default_search_space(pipeline: Any) -> dict[str, Any]:
     from fishsk.head import KerasHeadClassifier
 
     parts = pipeline.get_params() if hasattr(pipeline, "get_params") else {}
-    prefixes = [f"{name}__" for name, part in parts.items() if isinstance(part, KerasHeadClassifier)]
+    heads = {f"{name}__": part for name, part in parts.items() if isinstance(part, KerasHeadClassifier)}
     if isinstance(pipeline, KerasHeadClassifier):
-        prefixes = [""]
-    if not prefixes:
+        heads = {"": pipeline}
+    if not heads:
         raise ValueError(
             f"pipeline must be a KerasHeadClassifier or hold one. Got {pipeline!r}. "
             "Write param_distributions for it yourself."
         )
+    prefix = min(heads, key=len)
+    units = [
+        units for units in (0, 64, 128, 256, 512, 1024) if units * heads[prefix].n_networks <= _MAX_UNITS
+    ]
     space = {
-        "hidden_units": CategoricalDistribution([0, 64, 128, 256, 512, 1024]),
+        "hidden_units": CategoricalDistribution(units),
         "dropout": FloatDistribution(0.0, 0.7),
         "learning_rate": FloatDistribution(1e-4, 1e-2, log=True),
         "l2": FloatDistribution(1e-7, 1e-2, log=True),
+        "label_smoothing": FloatDistribution(0.0, 0.2),
         "batch_size": CategoricalDistribution([16, 32, 64, 128]),
         "epochs": IntDistribution(5, 50),
     }
-    return {min(prefixes, key=len) + name: distribution for name, distribution in space.items()}
+    return {prefix + name: distribution for name, distribution in space.items()}
