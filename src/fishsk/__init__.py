@@ -14,6 +14,7 @@ from fishsk._version import __version__ as __version__
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _MODULES = {
+    "ExplanationDisplay": "inspection",
     "KerasHeadClassifier": "head",
     "OptunaSearchCV": "search",
     "PredictionGridDisplay": "inspection",
