@@ -16,6 +16,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 _MODULES = {
     "AccuracyCoverageDisplay": "inspection",
     "ExplanationDisplay": "inspection",
+    "FeatureMapDisplay": "inspection",
     "KerasHeadClassifier": "head",
     "OptunaSearchCV": "search",
     "PredictionGridDisplay": "inspection",

@@ -5,7 +5,9 @@ from fishsk.inspection._duplicates import find_near_duplicates
 from fishsk.inspection._evaluation import Evaluation, accuracy_interval, evaluate, find_confidence
 from fishsk.inspection._explanation import Explanation, explain_images
 from fishsk.inspection._explanation_display import ExplanationDisplay
+from fishsk.inspection._feature_map import FeatureMapDisplay, style_of_class
 from fishsk.inspection._features import find_features
+from fishsk.inspection._layout import lay_out
 from fishsk.inspection._pixels import lay_over
 from fishsk.inspection._prediction_grid import PredictionGridDisplay
 from fishsk.inspection._settings import find_fitted, find_pixels, fitted_head, name_classes
@@ -18,6 +20,7 @@ __all__ = [
     "Evaluation",
     "Explanation",
     "ExplanationDisplay",
+    "FeatureMapDisplay",
     "PredictionGridDisplay",
     "TrainingCurveDisplay",
     "UnfamiliarImages",
@@ -33,6 +36,8 @@ __all__ = [
     "find_unfamiliar",
     "fitted_head",
     "gather_coverage",
+    "lay_out",
     "lay_over",
     "name_classes",
+    "style_of_class",
 ]

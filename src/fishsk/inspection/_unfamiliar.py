@@ -158,6 +158,7 @@ def _find_threshold(
     chosen = np.random.default_rng(0).permutation(len(train))[:n_drawn]
     distances, indices = neighbors.kneighbors(train[chosen], n_neighbors=neighbors.n_neighbors + 1)
     own = indices == chosen[:, np.newaxis]
+    own[~own.any(axis=1), -1] = True  # pushed out by images that are almost equal
     distance = np.sort(distances[~own].reshape(len(chosen), -1).mean(axis=1))
     # As in split conformal prediction: one more image is as likely in each gap between the sorted distances.
     rank = math.ceil(round((1 - false_alarms) * (len(distance) + 1), 9))
