@@ -10,7 +10,7 @@ from fishsk.inspection._features import find_features
 from fishsk.inspection._layout import lay_out
 from fishsk.inspection._pixels import lay_over
 from fishsk.inspection._prediction_grid import PredictionGridDisplay
-from fishsk.inspection._settings import find_fitted, find_pixels, fitted_head, name_classes
+from fishsk.inspection._settings import find_fitted, find_pixels, find_setting, fitted_head, name_classes
 from fishsk.inspection._training_curve import TrainingCurveDisplay
 from fishsk.inspection._unfamiliar import UnfamiliarImages, find_unfamiliar
 
@@ -33,6 +33,7 @@ __all__ = [
     "find_fitted",
     "find_near_duplicates",
     "find_pixels",
+    "find_setting",
     "find_unfamiliar",
     "fitted_head",
     "gather_coverage",
