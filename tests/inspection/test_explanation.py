@@ -20,6 +20,7 @@ from sklearn.svm import SVC
 import fishsk.datasets._synthetic as synthetic
 from fishsk import ExplanationDisplay, make_fish_pipeline
 from fishsk.datasets import FISH_NAMES, make_fish_images
+from fishsk.features import read_image
 from fishsk.inspection import explain_images, lay_over
 from fishsk.inspection._gradients import find_keras_steps, load_gradient
 
@@ -170,15 +171,16 @@ def test_binary_decisions_have_two_sides(rng):
         assert sign * heat[1, 1] > 0
 
 
-def test_files_of_any_size_are_explained_at_256_pixels(pipeline, with_svc, tmp_path):
+def test_images_of_any_size_are_explained_at_256_pixels(pipeline, with_svc, tmp_path):
     paths = [str(tmp_path / f"{index}.png") for index in range(2)]
     for index, path in enumerate(paths):
         image = make_fish_images(1, random_state=index)[0][0]
         Image.fromarray(cv2.resize(image, (600, 300))).save(path)
     for estimator in (pipeline, with_svc):
-        found = explain_images(estimator, paths)
-        assert {heat.shape for heat in found.maps} == {(128, 256)}
-        assert {image.shape for image in found.images} == {(128, 256, 3)}
+        for X in (paths, np.stack([read_image(path) for path in paths])):
+            found = explain_images(estimator, X)
+            assert {heat.shape for heat in found.maps} == {(128, 256)}
+            assert {image.shape for image in found.images} == {(128, 256, 3)}
 
 
 def test_floats_are_explained_as_their_bytes_are(fish, pipeline):
