@@ -12,6 +12,7 @@ from _table import format_value
 HEADINGS = {
     "bench_cures": "The report's recipe, cured",
     "bench_dask": "Dask workers",
+    "bench_explanations": "Heat maps",
     "bench_features": "Features",
     "bench_files": "Photographs from disk",
     "bench_head": "Training a head",
@@ -21,6 +22,7 @@ HEADINGS = {
     "bench_search": "A grid search",
     "bench_service": "A service, image by image",
     "bench_threads": "Heads in threads",
+    "bench_trust": "When not to trust an answer",
     "bench_tuning": "Tuning with Optuna",
 }
 

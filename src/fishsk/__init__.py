@@ -14,6 +14,9 @@ from fishsk._version import __version__ as __version__
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _MODULES = {
+    "AccuracyCoverageDisplay": "inspection",
+    "ExplanationDisplay": "inspection",
+    "FeatureMapDisplay": "inspection",
     "KerasHeadClassifier": "head",
     "OptunaSearchCV": "search",
     "PredictionGridDisplay": "inspection",
@@ -21,6 +24,7 @@ _MODULES = {
     "VGG16FeatureTransformer": "features",
     "default_search_space": "search",
     "export_keras": "persistence",
+    "find_unfamiliar": "inspection",
     "load_pipeline": "persistence",
     "make_fish_pipeline": "_pipeline",
     "save_pipeline": "persistence",

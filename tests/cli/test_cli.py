@@ -138,6 +138,9 @@ def test_a_report_is_written_for_a_saved_model(model, photos, capsys, tmp_path):
     assert main(["report", str(model), str(photos), "--train", str(photos), "--output", str(page)]) == 0
     assert "open it in a browser" in capsys.readouterr().out
     assert "aquarium_fish" in page.read_text(encoding="utf-8")
+    assert "Heat map of" in page.read_text(encoding="utf-8")
+    assert main(["report", str(model), str(photos), "--no-maps", "--output", str(page)]) == 0
+    assert "Heat map of" not in page.read_text(encoding="utf-8")
 
 
 def test_fault_26_predict_follows_no_link(model, photos, tmp_path):

@@ -82,3 +82,45 @@ def test_predict_can_leave_out_bad_files(model, photos, tmp_path, capsys):
         assert main([*command, "--skip-bad"]) == 0
     rows = list(csv.DictReader(target.read_text(encoding="utf-8").splitlines()))
     assert [row["path"] for row in rows] == [str(image)]
+
+
+def read(target):
+    return list(csv.DictReader(target.read_text(encoding="utf-8").splitlines()))
+
+
+def test_below_a_probability_predict_is_unsure(model, photos, tmp_path, capsys):
+    target = tmp_path / "answers.csv"
+    command = ["predict", str(model), str(photos), "--output", str(target), "--json"]
+    assert main([*command, "--min-probability", "0.5"]) == 0
+    counts = json.loads(capsys.readouterr().out)["counts"]
+    rows = read(target)
+    unsure = [row for row in rows if row["predicted"] == "unsure"]
+    assert 0 < len(unsure) == counts["unsure"] < len(rows) == sum(counts.values())
+    assert all((float(row["probability"]) < 0.5) == (row["predicted"] == "unsure") for row in rows)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.csv"]
+
+
+def test_what_cannot_be_unsure_is_one_line(model, photos, tmp_path, capsys):
+    target = tmp_path / "answers.csv"
+    assert main(["predict", str(model), str(photos), "--output", str(target), "--min-probability", "80"]) == 1
+    assert "--min-probability must be in 0 to 1. Got 80" in capsys.readouterr().err
+    silent = make_pipeline(VGG16FeatureTransformer(weights="cifar95"), KerasHeadClassifier(epochs=1))
+    images, target = load_image_folder(photos, return_X_y=True)
+    names = np.array(["unsure", "b", "c", "d", "e"])[target]
+    save_pipeline(silent.fit(images, names), tmp_path / "a.fishsk")
+    assert main(["predict", str(tmp_path / "a.fishsk"), str(photos), "--min-probability", "0.5"]) == 1
+    assert "which is a class of this model" in capsys.readouterr().err
+
+
+def test_predict_flags_what_is_unlike_the_training_images(model, photos, tmp_path, rng, capsys):
+    from PIL import Image
+
+    noise = tmp_path / "noise.png"
+    Image.fromarray(rng.integers(256, size=(32, 32, 3), dtype=np.uint8)).save(noise)
+    image, target = next(photos.rglob("*.png")), tmp_path / "answers.csv"
+    command = ["predict", str(model), str(noise), str(image), "--output", str(target), "--train", str(photos)]
+    assert main(command) == 0
+    assert [row["unfamiliar"] for row in read(target)] == ["True", "False"]
+    assert "1 of 2 images are unlike all of" in capsys.readouterr().out
+    assert main([*command, "--false-alarms", "0.001", "--json"]) == 1
+    assert "at least 999 different images" in capsys.readouterr().err

@@ -7,9 +7,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_sample_images
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -25,7 +26,17 @@ HOSTILE = (  # in sorted order, as NAMES are
     "</script><script>window.pwned = 1</script>",
     "<img src=x onerror=\"window.pwned = 1\"> ' onclick='window.pwned = 1",
 )
-SECTIONS = ["scores", "confusion", "mistakes", "data", "training", "calibration", "duplicates"]
+SECTIONS = [
+    "scores",
+    "confusion",
+    "mistakes",
+    "map",
+    "data",
+    "training",
+    "calibration",
+    "trust",
+    "duplicates",
+]
 
 
 class HeadWithHistory(LogisticRegression):
@@ -102,8 +113,13 @@ def hostile_page(tmp_path_factory):
 
 @pytest.fixture
 def no_figures(monkeypatch):
-    """Save the second that figures take, where they are not looked at."""
-    monkeypatch.setattr("fishsk.report._figures._draw", lambda _: {"light": "data:,", "dark": "data:,"})
+    """Save the seconds that figures and the map take, where they are not looked at."""
+    draw = np.random.default_rng(0).random
+    monkeypatch.setattr("fishsk.report._understand.lay_out", lambda rows, **_: draw((len(rows), 2)))
+    monkeypatch.setattr(
+        "fishsk.report._understand.draw_figure", lambda _: {"light": "data:,", "dark": "data:,"}
+    )
+    monkeypatch.setattr("fishsk.report._figures.draw_figure", lambda _: {"light": "data:,", "dark": "data:,"})
 
 
 def test_every_section_is_there(page):
@@ -182,8 +198,8 @@ def test_every_picture_has_words_for_those_who_do_not_see_it(page):
 
 def test_figures_are_drawn_for_light_and_for_dark_grounds(page):
     light, dark = (page.find("img", **{"class": ground}) for ground in ("on-light", "on-dark"))
-    assert len(light) == len(dark) == 2
-    assert len({found["src"] for found in light + dark}) == 4
+    assert len(light) == len(dark) == 3
+    assert len({found["src"] for found in light + dark}) == 6
     assert all(found["src"].startswith("data:image/svg+xml;base64,") for found in light + dark)
 
 
@@ -334,6 +350,7 @@ def test_plain_images_are_no_near_duplicates_of_anything(rng):
     assert not len(find([photograph(rng), *plain], [photograph(rng), *plain, photograph(rng)]).test)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_of_a_search_the_best_estimator_is_recorded(tmp_path):
     X, y = make_fish_images(40, random_state=0)
     pipeline = make_fish_pipeline(
@@ -347,6 +364,7 @@ def test_of_a_search_the_best_estimator_is_recorded(tmp_path):
 
 
 @pytest.mark.filterwarnings("error:The images are floats of at most 1")
+@pytest.mark.usefixtures("no_figures")
 def test_values_as_they_are_stay_so(tmp_path):
     X, y = make_fish_images(40, random_state=0)
     shares = X / 255.0 - 1
@@ -357,6 +375,7 @@ def test_values_as_they_are_stay_so(tmp_path):
     PredictionGridDisplay.from_estimator(pipeline, shares, y, n_rows=1)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_the_weights_of_every_transformer_are_recorded(tmp_path):
     X, y = make_fish_images(40, random_state=0)
     parts = [
@@ -382,3 +401,83 @@ def test_a_grid_of_a_search_reads_images_as_the_best_estimator_does():
     search = GridSearchCV(pipeline, {"features__input_range": [(0, 1)]}, cv=2).fit(X / 255.0, y)
     display = PredictionGridDisplay.from_estimator(search, X / 255.0, y, n_rows=1)
     assert max(image.max() for image in display.images) > 1
+
+
+def test_each_confident_mistake_stands_beside_its_heat_map(page):
+    part = page.cut('<section id="mistakes"', "</section>")
+    photos, maps = (re.findall(rf'href="#{kind}-(\d+)"', part) for kind in ("test", "heat"))
+    assert photos == maps != []
+    assert "(occlusion)" in part
+    assert len(re.findall(r"Heat map of image \d+: what spoke for \w+ and for \w+", part)) == len(maps)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_maps_can_be_left_out_and_are_where_covered_images_cannot_be_given(tmp_path, rng):
+    assert "Heat map" not in Page(write(tmp_path, explain=False)).source
+    X, y = make_images(rng, 30)
+    paths = [str(tmp_path / f"{index}.png") for index in range(30)]
+    for image, path in zip(X, paths, strict=True):
+        Image.fromarray(image).save(path)
+    read = FunctionTransformer(lambda paths: flatten(X[[paths.index(path) for path in paths]]))
+    estimator = make_pipeline(read, GaussianNB()).fit(paths, y)
+    assert "Heat map" not in Page(write_report(estimator, paths, (y + 1) % 3, tmp_path / "r.html")).source
+
+
+def test_the_map_has_a_point_for_each_image_and_words_for_each_mistake(page):
+    part = page.cut('<section id="map"', "</section>")
+    n_mistakes = int(page.cut("images</dt>", " mistakes").rpartition(">")[2])
+    assert part.count('class="point"') == 90
+    assert part.count('tabindex="0" role="img"') == part.count('class="ring" cx') == n_mistakes
+    places = np.array(re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="9"', part), dtype=float)
+    assert places.shape == (90, 2)
+    assert (places > 0).all()
+    assert (places < (700, 500)).all()
+
+
+def test_images_at_points_stay_inside_the_map(page):
+    boxes = re.findall(
+        r'translate\(([\d.-]+) ([\d.-]+)\) scale\(([\d.]+)\)"><rect width="(\d+)" height="(\d+)"', page.source
+    )
+    x, y, scale, width, height = np.array(boxes, dtype=float).T
+    assert len(x) == 90
+    assert min(x.min(), y.min()) >= 0
+    assert (x + scale * width).max() <= 700.1
+    assert (y + scale * height).max() <= 500.1
+
+
+def test_answers_above_a_probability_are_counted(page):
+    part = page.cut('<section id="trust"', "Images unlike")
+    rows = re.findall(r'number">([\d.]+)</td><td class="number">([\d.]+)\xa0%</td>', part)
+    assert [float(least) for least, _ in rows] == [0.5, 0.6, 0.7, 0.8, 0.9, 0.95][: len(rows)]
+    shares = [float(share) for _, share in rows]
+    assert shares == sorted(shares, reverse=True)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_what_is_unlike_the_training_images_is_shown(tmp_path):
+    rng = np.random.default_rng(0)
+    X, y = make_images(rng, 200)
+    estimator = make_pipeline(FunctionTransformer(flatten), LogisticRegression(C=0.01)).fit(X[:150], y[:150])
+    X[150:153] = 255 - X[150:153]
+    page = Page(
+        write_report(estimator, X[150:], y[150:], tmp_path / "r.html", X_train=X[:150], y_train=y[:150])
+    )
+    part = page.cut("Images unlike anything", "</section>")
+    shown = re.findall(r"image (\d+), distance", part)
+    assert set(shown[:3]) == {"0", "1", "2"}
+    few = Page(write_report(estimator, X[150:], y[150:], tmp_path / "r.html", X_train=X[:9], y_train=y[:9]))
+    assert "X_train must hold at least 19 different images" in few.text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_500_photographs_make_a_page_of_less_than_3_megabytes(tmp_path, rng):
+    photographs = load_sample_images().images
+    X = np.empty((500, 160, 160, 3), dtype=np.uint8)
+    for index, image in enumerate(X):
+        row, column = rng.integers(0, 250), rng.integers(0, 450)
+        image[:] = photographs[index % 2][row : row + 160, column : column + 160]
+    small = FunctionTransformer(lambda X: X[:, ::20, ::20].reshape(len(X), -1) / 255)
+    estimator = make_pipeline(small, GaussianNB()).fit(X, rng.integers(0, 5, 500))
+    path = write_report(estimator, X, rng.integers(0, 5, 500), tmp_path / "r.html", max_images=100)
+    assert len(Page(path).find("image", height="128")) >= 500
+    assert path.stat().st_size < 2_500_000  # and three figures of 60 KB, each on two grounds

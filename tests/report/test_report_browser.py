@@ -141,3 +141,38 @@ def test_paper_shows_the_mistakes_of_every_cell_and_no_buttons(open_page, report
     assert not page.get_by_role("button", name="Close").first.is_visible()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.locator("#calibration .on-light").is_visible()
+
+
+@pytest.mark.parametrize("names", ["report", "hostile_report"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(open_page, names, scheme, request):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
+    page = open_page(request.getfixturevalue(names), color_scheme=scheme, bypass_csp=True)
+    page.locator(".matrix .wrong button").first.click()
+    found = axe.Axe().run(page).response["violations"]
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
+
+
+def test_a_point_of_the_map_shows_its_image(open_page, report):
+    page = open_page(report)
+    point = page.locator(".point").last  # which no other covers
+    peek = point.locator(".peek")
+    assert not peek.is_visible()
+    point.locator("circle").hover(force=True)
+    assert peek.is_visible()
+    assert peek.bounding_box()["width"] > 80
+
+
+def test_the_tab_key_goes_from_mistake_to_mistake_or_skips_the_map(open_page, report):
+    page = open_page(report)
+    page.locator(".skip.here").focus()
+    page.keyboard.press("Tab")
+    first = page.locator(".point[tabindex]").first
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == first.get_attribute(
+        "aria-label"
+    )
+    assert first.locator(".peek").is_visible()
+    page.locator(".skip.here").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert "t-SNE" in page.evaluate("document.activeElement.innerText")

@@ -1,23 +1,47 @@
 """What a fitted classifier does, and on what: evaluation, near-duplicates, displays."""
 
+from fishsk.inspection._coverage import AccuracyCoverageDisplay, Answers, answer_above, gather_coverage
 from fishsk.inspection._duplicates import find_near_duplicates
-from fishsk.inspection._evaluation import Evaluation, accuracy_interval, evaluate
+from fishsk.inspection._evaluation import Evaluation, accuracy_interval, evaluate, find_confidence
+from fishsk.inspection._explanation import Explanation, explain_images
+from fishsk.inspection._explanation_display import ExplanationDisplay
+from fishsk.inspection._feature_map import FeatureMapDisplay, style_of_class
+from fishsk.inspection._features import find_features
+from fishsk.inspection._layout import lay_out
+from fishsk.inspection._pixels import lay_over
 from fishsk.inspection._prediction_grid import PredictionGridDisplay
 from fishsk.inspection._probabilities import ProbabilityScores, score_probabilities
-from fishsk.inspection._settings import find_fitted, find_pixels, fitted_head, name_classes
+from fishsk.inspection._settings import find_fitted, find_pixels, find_setting, fitted_head, name_classes
 from fishsk.inspection._training_curve import TrainingCurveDisplay
+from fishsk.inspection._unfamiliar import UnfamiliarImages, find_unfamiliar
 
 __all__ = [
+    "AccuracyCoverageDisplay",
+    "Answers",
     "Evaluation",
+    "Explanation",
+    "ExplanationDisplay",
+    "FeatureMapDisplay",
     "PredictionGridDisplay",
     "ProbabilityScores",
     "TrainingCurveDisplay",
+    "UnfamiliarImages",
     "accuracy_interval",
+    "answer_above",
     "evaluate",
+    "explain_images",
+    "find_confidence",
+    "find_features",
     "find_fitted",
     "find_near_duplicates",
     "find_pixels",
+    "find_setting",
+    "find_unfamiliar",
     "fitted_head",
+    "gather_coverage",
+    "lay_out",
+    "lay_over",
     "name_classes",
     "score_probabilities",
+    "style_of_class",
 ]

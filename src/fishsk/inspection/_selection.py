@@ -9,11 +9,11 @@ import numpy as np
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 
 from fishsk._compat.sklearn import safe_indexing
-from fishsk.features import check_images, resize_image
+from fishsk.features import check_images
+from fishsk.inspection._pixels import make_thumbnail
 from fishsk.inspection._settings import name_classes
 
 _SELECTIONS = ("random", "first", "confident_mistakes", "least_certain")
-_LONGEST_SIDE = 256  # pixels: more than a cell of the grid shows, and a photograph takes 30 MB
 
 
 def gather_predictions(
@@ -40,7 +40,7 @@ def gather_predictions(
     y = column_or_1d(y)
     check_consistent_length(X, y)
     names = name_classes(classes, display_labels)
-    found = None if label is None else _find_label(label, names)
+    found = None if label is None else find_label(label, names)
     rows = np.arange(len(y)) if label is None else np.flatnonzero(y == found)
     n_candidates = len(rows)
     if not n_candidates:
@@ -76,7 +76,7 @@ def gather_predictions(
     if not len(chosen):
         title = f"No mistakes in {pool}"
     return {
-        "images": [_thumbnail(image) for image in images],
+        "images": [make_thumbnail(image) for image in images],
         "y_true": y[chosen],
         "y_pred": y_pred,
         "confidence": None if confidence is None else confidence[order[:n_images]],
@@ -86,7 +86,7 @@ def gather_predictions(
     }
 
 
-def _find_label(label: Any, names: Mapping[Any, str]) -> Any:
+def find_label(label: Any, names: Mapping[Any, str]) -> Any:
     """Return the label that `label` is, or whose name it is."""
     if label in names:
         return label
@@ -96,12 +96,3 @@ def _find_label(label: Any, names: Mapping[Any, str]) -> Any:
     raise ValueError(
         f"label must be one of {list(names)!r} or of their names {list(names.values())!r}. Got {label!r}."
     )
-
-
-def _thumbnail(image: np.ndarray) -> np.ndarray:
-    """Return an image as uint8, and not larger than a grid can show."""
-    height, width = image.shape[:2]
-    scale = _LONGEST_SIDE / max(height, width)
-    if scale < 1:
-        image = resize_image(image, (max(1, round(scale * height)), max(1, round(scale * width))))
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)

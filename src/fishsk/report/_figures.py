@@ -17,7 +17,9 @@ from fishsk.features import resize_image
 from fishsk.inspection import Evaluation, TrainingCurveDisplay, fitted_head, score_probabilities
 
 _LONGEST_SIDE = 128  # pixels of an image in the file
-_LOSSLESS_SIDE = 64  # pixels, up to which PNG is about as small as a clean JPEG
+_LOSSLESS_SIDE = 64  # pixels, up to which lossless WebP takes no more than 2 KB
+_QUALITY = 75  # of larger ones, which then take 3 KB
+_LOSSLESS = 101  # OpenCV's word for it
 _N_BINS = 10
 _PER_BIN = 20  # images, or else fewer bins
 _GROUNDS = {"light": ("default", "#ffffff"), "dark": ("dark_background", "#11171d")}  # as in report.css
@@ -29,11 +31,10 @@ def encode_image(image: np.ndarray) -> dict[str, Any]:
     scale = min(1, _LONGEST_SIDE / max(height, width))
     height, width = max(1, round(scale * height)), max(1, round(scale * width))
     pixels = np.clip(np.rint(resize_image(image, (height, width))), 0, 255).astype(np.uint8)
-    kind = "png" if max(height, width) <= _LOSSLESS_SIDE else "jpeg"
-    quality = [cv2.IMWRITE_JPEG_QUALITY, 88] if kind == "jpeg" else [cv2.IMWRITE_PNG_COMPRESSION, 9]
-    content = cv2.imencode(f".{kind}", pixels[..., ::-1], quality)[1].tobytes()
+    quality = _LOSSLESS if max(height, width) <= _LOSSLESS_SIDE else _QUALITY
+    content = cv2.imencode(".webp", pixels[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])[1].tobytes()
     return {
-        "uri": f"data:image/{kind};base64,{base64.b64encode(content).decode()}",
+        "uri": f"data:image/webp;base64,{base64.b64encode(content).decode()}",
         "width": width,
         "height": height,
     }
@@ -47,7 +48,7 @@ def draw_training(estimator: Any) -> dict[str, Any] | None:
         return None
     if not isinstance(head.history_, dict) or "loss" not in head.history_:  # that of another library
         return None
-    figures = _draw(lambda: TrainingCurveDisplay.from_estimator(head).figure_)
+    figures = draw_figure(lambda: TrainingCurveDisplay.from_estimator(head).figure_)
     epochs = {"best": getattr(head, "best_epoch_", None), "overfit": getattr(head, "overfit_epoch_", None)}
     counted = {name: None if epoch is None else epoch + 1 for name, epoch in epochs.items()}
     return figures | counted | {"n_epochs": len(head.history_["loss"])}
@@ -77,7 +78,7 @@ def draw_calibration(evaluation: Evaluation) -> dict[str, Any] | None:
 
     bins = [{"mean": float(mean), "share": float(share)} for mean, share in zip(means, shares, strict=True)]
     facts = {"bins": bins, "mean": float(confidence.mean()), "verdict": _judge(evaluation)}
-    return _draw(draw) | facts | {"scores": score_probabilities(evaluation)}
+    return draw_figure(draw) | facts | {"scores": score_probabilities(evaluation)}
 
 
 def _judge(evaluation: Evaluation) -> str:
@@ -97,7 +98,7 @@ def draw_diagram(estimator: Any) -> str:
     return re.sub(r"<(script|button)\b.*?</\1>", "", estimator_html_repr(estimator), flags=re.DOTALL)
 
 
-def _draw(make_figure: Callable[[], Any]) -> dict[str, Any]:
+def draw_figure(make_figure: Callable[[], Any]) -> dict[str, Any]:
     """Return a figure as SVG in two data URIs, on a light and on a dark ground."""
     import matplotlib.pyplot as plt
 

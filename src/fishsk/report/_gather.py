@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
-import os
 import platform
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,14 @@ from sklearn.pipeline import Pipeline
 from fishsk._utils.versions import find_version
 from fishsk.features import Images
 from fishsk.inspection import Evaluation, accuracy_interval, evaluate, find_fitted, find_near_duplicates
-from fishsk.report._figures import draw_calibration, draw_diagram, draw_training, encode_image
+from fishsk.report._album import Album
+from fishsk.report._figures import draw_calibration, draw_diagram, draw_training
+from fishsk.report._understand import (
+    add_explanations,
+    gather_coverage_section,
+    gather_map,
+    gather_unfamiliar,
+)
 
 _N_IMAGES = 1000  # shown in the confusion matrix's cells together, as far as each shows one
 _N_SAMPLES = 8  # of each class
@@ -33,18 +39,21 @@ def gather_report(
     names: dict[Any, str],
     image_names: Sequence[str] | None = None,
     max_images: int = 24,
+    explain: bool = True,
+    pixels: dict[str, Any],
 ) -> dict[str, Any]:
     """Return everything that the page shows, as plain numbers, text, lists and dicts.
 
     `test` and `train` hold images as the user gave them, the same images checked, and labels; `names` maps
-    labels to what is written for them. `write_report` describes the other parameters.
+    labels to what is written for them, and `pixels` holds `image_shape` and `input_range`.
+    `write_report` describes the other parameters.
     """
     timings = _Timings()
     X, images, y = test
     with timings("Predict the test images"):
         evaluation = evaluate(estimator, X, y)
     names = {label: names.get(label, str(label)) for label in evaluation.classes.tolist()}
-    album = _Album(images, evaluation, names, image_names)
+    album = Album(images, evaluation, names, image_names)
     with timings("Gather scores and images"):
         report: dict[str, Any] = {
             "summary": _summarize(evaluation, names),
@@ -53,6 +62,18 @@ def gather_report(
             "mistakes": [album.show(index) for index in evaluation.mistakes[:_N_MISTAKES]],
             "n_train": None if train is None else len(train[1]),
         }
+    worst = evaluation.mistakes[:_N_MISTAKES]
+    with timings("Explain mistakes"):
+        report["explained"] = None
+        if explain:
+            report["explained"] = add_explanations(report["mistakes"], estimator, X, worst, album, pixels)
+    with timings("Look for unfamiliar images"):
+        report["coverage"] = gather_coverage_section(album)
+        report["unfamiliar"] = (
+            None if train is None else gather_unfamiliar(estimator, X, train, album, pixels)
+        )
+    with timings("Lay images out"):
+        report["map"] = gather_map(estimator, X, album, pixels)
     with timings("Look for near-duplicates"):
         report["duplicates"] = None if train is None else _gather_duplicates(estimator, test, train, album)
     with timings("Draw figures"):
@@ -88,57 +109,6 @@ class _Timings:
         self.seconds[name] = time.perf_counter() - start
 
 
-class _Album:
-    """Images for the page, each kept once however often it is shown.
-
-    Attributes
-    ----------
-    images : dict of str to dict
-        Each image's data URI, width and height, by its id in the page.
-    """
-
-    def __init__(
-        self,
-        images: Images,
-        evaluation: Evaluation,
-        names: dict[Any, str],
-        image_names: Sequence[str] | None,
-    ):
-        self.images: dict[str, dict[str, Any]] = {}
-        self.names = names
-        self.test_images = images
-        self.evaluation = evaluation
-        self.image_names = image_names
-
-    def show(self, index: int) -> dict[str, Any]:
-        """Return a test image with what is known of it."""
-        evaluation = self.evaluation
-        true, predicted = (labels[[index]].tolist()[0] for labels in (evaluation.y_true, evaluation.y_pred))
-        confidence = float(evaluation.confidence[index])
-        return {
-            "image": self.add("test", self.test_images, index),
-            "name": _name_image(self.test_images, index, self.image_names),
-            "true": self.names[true],
-            "predicted": self.names[predicted],
-            "right": bool(true == predicted),
-            "confidence": None if np.isnan(confidence) else f"{confidence:.2f}",
-        }
-
-    def add(self, kind: str, images: Images, index: int) -> dict[str, Any]:
-        """Return the id, width and height of an image in the page."""
-        key = f"{kind}-{index}"
-        if key not in self.images:
-            self.images[key] = encode_image(images[index])
-        return {"id": key} | self.images[key]
-
-
-def _name_image(images: Images, index: int, image_names: Sequence[str] | None = None) -> str:
-    if image_names is not None:
-        return str(image_names[index])
-    item = images.items[index]
-    return f"image {index}" if isinstance(item, np.ndarray) else os.fspath(item)
-
-
 def _summarize(evaluation: Evaluation, names: dict[Any, str]) -> dict[str, Any]:
     """Return the numbers of the first screen."""
     n_samples = len(evaluation.y_true)
@@ -165,9 +135,7 @@ def _summarize(evaluation: Evaluation, names: dict[Any, str]) -> dict[str, Any]:
     }
 
 
-def _gather_classes(
-    evaluation: Evaluation, album: _Album, y_train: np.ndarray | None
-) -> list[dict[str, Any]]:
+def _gather_classes(evaluation: Evaluation, album: Album, y_train: np.ndarray | None) -> list[dict[str, Any]]:
     """Return a row of the classification table, and a sample of images, for each class."""
     counts = evaluation.confusion
     hits, n_true, n_predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
@@ -192,7 +160,7 @@ def _gather_classes(
     return rows
 
 
-def _gather_confusion(evaluation: Evaluation, album: _Album, max_images: int) -> list[dict[str, Any]]:
+def _gather_confusion(evaluation: Evaluation, album: Album, max_images: int) -> list[dict[str, Any]]:
     """Return the rows of the confusion matrix; each cell has its count, its share of the row and images.
 
     A cell shows the most confident of mistakes, and the least certain of right predictions.
@@ -227,7 +195,7 @@ def _gather_duplicates(
     estimator: Any,
     test: tuple[Any, Images, np.ndarray],
     train: tuple[Any, Images, np.ndarray | None],
-    album: _Album,
+    album: Album,
 ) -> dict[str, Any]:
     """Return pairs of test and training images that are nearly the same, and scores without them."""
     found = find_near_duplicates(
@@ -248,7 +216,7 @@ def _gather_duplicates(
             album.show(index)
             | {
                 "partner": album.add("train", train[1], partner),
-                "partner_name": _name_image(train[1], partner),
+                "partner_name": album.name_of(train[1], partner),
                 "partner_class": None if label is None else album.names.get(label, str(label)),
                 "similarity": f"{similarity:.3f}",
             }

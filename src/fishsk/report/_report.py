@@ -32,15 +32,18 @@ def write_report(
     image_shape: tuple[int, ...] | None = None,
     input_range: Any = "auto",
     max_images: int = 24,
+    explain: bool = True,
     reproduce: str | None = None,
 ) -> Path:
     """Write how well a fitted classifier of images does as one self-contained HTML file.
 
     The page holds scores with 95 % intervals, a classification table, the confusion matrix, whose cells open
-    the images that fell into them, the most confident mistakes, a sample of each class, training curves,
-    calibration, near-duplicates between training and test images, the pipeline, versions, timings, and how to
-    reproduce it. It has no script, and loads nothing: it works from an e-mail and in an archive, by keyboard,
-    with a screen reader, on a phone, in the dark and on paper.
+    the images that fell into them, the most confident mistakes with heat maps of what misled the classifier,
+    a map of the images by their features, a sample of each class, training curves, calibration, accuracy if
+    only probable answers are given, test images unlike all of training, near-duplicates between training and
+    test images, the pipeline, versions, timings, and how to reproduce it. It has no script, and loads
+    nothing: it works from an e-mail and in an archive, by keyboard, with a screen reader, on a phone, in the
+    dark and on paper.
 
     Parameters
     ----------
@@ -55,7 +58,8 @@ def write_report(
     path : path-like
         The file to write. It appears whole or not at all.
     X_train : array-like or sequence, default=None
-        The images that the estimator was trained on, to look for near-duplicates of test images.
+        The images that the estimator was trained on, to look for near-duplicates of test images, and for test
+        images that are unlike all of them.
     y_train : array-like of shape (n_train_samples,), default=None
         Their labels, to be counted and compared with those of near-duplicates.
     title : str, default=None
@@ -72,7 +76,10 @@ def write_report(
         estimator's transformer was given, or else (0, 255).
     max_images : int, default=24
         The number of images that each cell of the confusion matrix shows at most; fewer if there are many
-        classes. The file takes about 3 KB an image.
+        classes. The file takes 2 to 4 KB an image.
+    explain : bool, default=True
+        Whether there are heat maps beside the most confident mistakes, as `ExplanationDisplay` draws them.
+        Each of these takes the network about as long as 40 new images.
     reproduce : str, default=None
         Lines of Python or commands that make this report again; by default, lines are composed from the
         estimator's parameters.
@@ -138,6 +145,8 @@ def write_report(
         names=name_classes(estimator.classes_, display_labels),
         image_names=image_names,
         max_images=max_images,
+        explain=explain,
+        pixels={"image_shape": image_shape, "input_range": input_range},
     )
     report["title"] = f"Classification of {len(y):,} test images" if title is None else title
     if reproduce is None:

@@ -7,6 +7,7 @@ import csv
 import io
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,10 @@ examples:
   python -m fishsk predict fish.fishsk unknown/ --output answers.csv
   python -m fishsk predict fish.fishsk a.jpg b.png --output -
   python -m fishsk predict fish.fishsk a.jpg --output - --json      one JSON object instead of CSV
+  python -m fishsk predict fish.fishsk unknown/ --min-probability 0.8    "unsure" below it
+  python -m fishsk predict fish.fishsk unknown/ --train photos/     also flag what is unlike all of photos/
 """
+UNSURE = "unsure"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +38,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="predictions.csv",
         metavar="FILE",
         help="a CSV file; - is standard output (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--min-probability",
+        type=float,
+        metavar="P",
+        help='write "unsure" instead of a class that is less probable (default: always write the class)',
+    )
+    parser.add_argument(
+        "--train",
+        metavar="FOLDER",
+        help="the images that the model was trained on: flag those that are unlike all of them "
+        "(default: flag none)",
+    )
+    parser.add_argument(
+        "--false-alarms",
+        type=float,
+        default=0.05,
+        metavar="SHARE",
+        help="share of images like those of --train that may be flagged (default: %(default)s)",
     )
     add_skip_bad(parser)
 
@@ -51,29 +74,68 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
 
     from fishsk._utils.files import write_atomically
     from fishsk.cli._features import extract_features
+    from fishsk.inspection import find_confidence, find_unfamiliar
     from fishsk.persistence import load_pipeline
 
     pipeline = load_pipeline(arguments.model)
-    extract_features(screen, pipeline, paths)
+    has_proba = hasattr(pipeline, "predict_proba")
+    _check_probability(arguments.min_probability, pipeline.classes_ if has_proba else None)
+    known = None
+    if arguments.train is not None:
+        known = _list_images([arguments.train], skip_bad=arguments.skip_bad)
+    extract_features(screen, pipeline, paths, *([] if known is None else [known]))
     predicted = pipeline.predict(paths)
-    proba = pipeline.predict_proba(paths) if hasattr(pipeline, "predict_proba") else None
+    columns: dict[str, Any] = {"path": paths, "predicted": predicted.tolist()}
+    if has_proba:
+        proba = pipeline.predict_proba(paths)
+        probability = find_confidence(predicted, proba, pipeline.classes_)
+        if arguments.min_probability is not None:
+            unsure = probability < arguments.min_probability
+            columns["predicted"] = np.where(unsure, UNSURE, predicted.astype(object)).tolist()
+        columns["probability"] = probability.tolist()
+        columns |= {f"p_{label}": proba[:, at].tolist() for at, label in enumerate(pipeline.classes_)}
+    if known is not None:
+        found = find_unfamiliar(pipeline, paths, known, false_alarms=arguments.false_alarms)
+        columns |= {"distance": found.distance.tolist(), "unfamiliar": found.is_unfamiliar.tolist()}
     if target is None and not screen.as_json:
-        sys.stdout.write(_to_csv(paths, predicted, proba, pipeline.classes_))
+        sys.stdout.write(_to_csv(columns))
         return
-    labels, numbers = np.unique(predicted, return_counts=True)
-    found = dict(zip(labels, numbers, strict=True))
-    counts = {str(label): found.get(label, 0) for label in pipeline.classes_}
-    screen.fact("Images", f"{len(paths)}", n_images=len(paths), counts=counts)
-    screen.fact("Classes", ", ".join(f"{name} {count}" for name, count in counts.items()))
+    counts = Counter(map(str, columns["predicted"]))
+    names = [*map(str, pipeline.classes_), *([] if arguments.min_probability is None else [UNSURE])]
+    screen.fact("Images", f"{len(paths)}", n_images=len(paths), counts={name: counts[name] for name in names})
+    screen.fact("Classes", ", ".join(f"{name} {counts[name]}" for name in names))
+    if known is not None:
+        n_unfamiliar = sum(columns["unfamiliar"])
+        screen.fact(
+            "Unfamiliar",
+            f"{n_unfamiliar} of {len(paths)} images are unlike all of {arguments.train} "
+            f"(of images like these, {arguments.false_alarms:.1%} would be)",
+            n_unfamiliar=n_unfamiliar,
+            threshold=found.threshold,
+            false_alarms=found.false_alarms,
+        )
     if target is None:
         screen.facts["predictions"] = [
-            dict(zip(_header(pipeline.classes_, proba), row, strict=True))
-            for row in _rows(paths, predicted, proba, pipeline.classes_)
+            dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
         ]
         return
-    content = _to_csv(paths, predicted, proba, pipeline.classes_).encode("utf-8", "surrogateescape")
+    content = _to_csv(columns).encode("utf-8", "surrogateescape")
     write_or_keep(target, lambda path: write_atomically(path, [content]))
     screen.fact("Predictions", str(target), predictions=target)
+
+
+def _check_probability(least: float | None, classes: Any) -> None:
+    """Check that answers can be withheld below a probability."""
+    if least is None:
+        return
+    if not 0 <= least <= 1:
+        raise ValueError(f"--min-probability must be in 0 to 1. Got {least:g}.")
+    if classes is None:
+        raise ValueError("--min-probability needs a model that gives probabilities. This one gives none.")
+    if UNSURE in map(str, classes):
+        raise ValueError(
+            f"--min-probability writes {UNSURE!r}, which is a class of this model. Rename that class."
+        )
 
 
 def _list_images(names: Sequence[str], *, skip_bad: bool) -> list[str]:
@@ -102,26 +164,10 @@ def _list_images(names: Sequence[str], *, skip_bad: bool) -> list[str]:
     return [path for path, error in zip(found, errors, strict=True) if error is None]
 
 
-def _header(classes: Any, proba: Any) -> list[str]:
-    if proba is None:
-        return ["path", "predicted"]
-    return ["path", "predicted", "probability", *(f"p_{label}" for label in classes)]
-
-
-def _rows(paths: Sequence[str], predicted: Any, proba: Any, classes: Any) -> list[list[Any]]:
-    if proba is None:
-        return [[path, label] for path, label in zip(paths, predicted, strict=True)]
-    columns = {label: column for column, label in enumerate(classes)}
-    return [
-        [path, label, row[columns[label]], *row]
-        for path, label, row in zip(paths, predicted, proba, strict=True)
-    ]
-
-
-def _to_csv(paths: Sequence[str], predicted: Any, proba: Any, classes: Any) -> str:
+def _to_csv(columns: dict[str, Any]) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(_header(classes, proba))
-    for path, label, *numbers in _rows(paths, predicted, proba, classes):
-        writer.writerow([path, label, *(f"{number:.6f}" for number in numbers)])
+    writer.writerow(columns)
+    for row in zip(*columns.values(), strict=True):
+        writer.writerow([f"{value:.6f}" if isinstance(value, float) else value for value in row])
     return text.getvalue()

@@ -16,7 +16,8 @@ SUMMARY = "write one HTML file on how a saved model does"
 EXAMPLES = """\
 examples:
   python -m fishsk report fish.fishsk new_photos/ --output report.html
-  python -m fishsk report fish.fishsk new_photos/ --train photos/      also look for near-duplicates
+  python -m fishsk report fish.fishsk new_photos/ --train photos/      also look for near-duplicates, and
+                                                                       for images unlike all of photos/
 """
 
 
@@ -27,10 +28,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--train",
         metavar="FOLDER",
-        help="training images, to look for near-duplicates in (default: do not look)",
+        help="training images, to look for near-duplicates in, and for what is unlike all of them "
+        "(default: do not look)",
     )
     parser.add_argument(
         "--output", default="report.html", metavar="FILE", help="the file to write (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--no-maps",
+        action="store_true",
+        help="leave out the heat maps of mistakes, each of which takes as long as 40 new images",
     )
     parser.add_argument("--title", help="what stands above it (default: the report's own)")
     add_skip_bad(parser)
@@ -65,6 +72,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
             X_train=X_train,
             y_train=y_train,
             title=arguments.title,
+            explain=not arguments.no_maps,
             reproduce=arguments.command_line,
         )
 

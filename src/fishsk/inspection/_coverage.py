@@ -1,0 +1,285 @@
+"""AccuracyCoverageDisplay: how accurate a classifier is if it answers only above a probability."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.utils.validation import check_is_fitted
+
+from fishsk._utils.axes import palette
+from fishsk.inspection._evaluation import Evaluation, accuracy_interval, evaluate, evaluate_predictions
+
+_N_POINTS = 200  # of a curve: more cannot be seen
+PROBABILITIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What becomes of the predictions if only those above a probability are answers.
+
+    Attributes
+    ----------
+    probability : float
+        The least probability of an answer.
+    coverage : float
+        The share of images that get an answer.
+    accuracy : float
+        The share of right ones among the answers; NaN if there are none.
+    interval : (float, float)
+        Its 95 % interval (Wilson's).
+    n_mistakes : int
+        The number of wrong answers that remain.
+    """
+
+    probability: float
+    coverage: float
+    accuracy: float
+    interval: tuple[float, float]
+    n_mistakes: int
+
+
+def answer_above(evaluation: Evaluation, probability: float) -> Answers:
+    """Return what becomes of predictions if only those of at least a probability are answers."""
+    right = (evaluation.y_true == evaluation.y_pred)[evaluation.confidence >= probability]
+    return Answers(
+        probability=float(probability),
+        coverage=len(right) / len(evaluation.y_true),
+        accuracy=float(right.mean()) if len(right) else float("nan"),
+        interval=accuracy_interval(right),
+        n_mistakes=int((~right).sum()),
+    )
+
+
+def gather_coverage(evaluation: Evaluation, probabilities: Sequence[float] = PROBABILITIES) -> dict[str, Any]:
+    """Return the numbers of an `AccuracyCoverageDisplay`, by the names of its parameters.
+
+    Raises
+    ------
+    ValueError
+        If the classifier gave no probabilities.
+    """
+    confidence = evaluation.confidence
+    if np.isnan(confidence).any():
+        raise ValueError("Probabilities must be given for each class. Got none: choose another classifier.")
+    steps = np.unique(confidence)[::-1]
+    if len(steps) > _N_POINTS:
+        steps = steps[np.linspace(0, len(steps) - 1, _N_POINTS).astype(int)]
+    curve = [answer_above(evaluation, step) for step in steps]
+    return {
+        "probability": steps,
+        "coverage": np.array([each.coverage for each in curve]),
+        "accuracy": np.array([each.accuracy for each in curve]),
+        "interval": np.array([each.interval for each in curve]),
+        "marks": [each for each in (answer_above(evaluation, p) for p in probabilities) if each.coverage > 0],
+    }
+
+
+class AccuracyCoverageDisplay:
+    """Accuracy of a classifier that answers only above a probability, against the share that it answers.
+
+    Use `from_estimator` or `from_predictions` to create one. At the right end, all images get an answer; to
+    the left, those remain whose predicted class is the more probable [1]_. A classifier whose probabilities
+    tell right from wrong has a curve that rises to the left.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n_points,)
+        The least probability of an answer, the highest first.
+    coverage, accuracy : ndarray of shape (n_points,)
+        The share of images that get an answer, and the share of these that is right.
+    interval : ndarray of shape (n_points, 2)
+        The 95 % interval of the accuracy (Wilson's).
+    marks : list of Answers
+        Points that are marked with their probability.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes of the curve.
+    figure_ : matplotlib Figure
+        The figure of the curve.
+    line_ : matplotlib Line2D
+        The curve.
+    band_ : matplotlib PolyCollection
+        The interval of the accuracy.
+
+    See Also
+    --------
+    find_unfamiliar : Images that no probability warns of.
+    sklearn.calibration.CalibrationDisplay : Whether probabilities are what they say.
+
+    References
+    ----------
+    .. [1] Y. Geifman and R. El-Yaniv, "Selective Classification for Deep Neural Networks", NeurIPS 2017,
+       https://arxiv.org/abs/1705.08500
+
+    Examples
+    --------
+    >>> from fishsk import AccuracyCoverageDisplay
+    >>> y_proba = [[0.9, 0.1], [0.2, 0.8], [0.55, 0.45], [0.6, 0.4]]
+    >>> display = AccuracyCoverageDisplay.from_predictions(["ray", "trout", "trout", "ray"], y_proba)
+    >>> display.accuracy
+    array([1.  , 1.  , 1.  , 0.75])
+    """
+
+    def __init__(
+        self,
+        *,
+        probability: np.ndarray,
+        coverage: np.ndarray,
+        accuracy: np.ndarray,
+        interval: np.ndarray,
+        marks: Sequence[Answers] = (),
+    ) -> None:
+        self.probability = probability
+        self.coverage = coverage
+        self.accuracy = accuracy
+        self.interval = interval
+        self.marks = marks
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        probabilities: Sequence[float] = PROBABILITIES,
+        ax: Any = None,
+        line_kw: dict[str, Any] | None = None,
+        fill_between_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Let a fitted classifier predict, and draw the curve.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted classifier with ``predict_proba``.
+        X : array-like or sequence
+            What it predicts, such as images. None of it should have been trained on.
+        y : array-like of shape (n_samples,)
+            The true labels.
+        probabilities : sequence of float, default=(0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+            Which points of the curve to mark.
+        ax : matplotlib Axes, default=None
+            As for `plot`.
+        line_kw, fill_between_kw : dict, default=None
+            As for `plot`.
+
+        Returns
+        -------
+        AccuracyCoverageDisplay
+            The display, plotted.
+
+        Raises
+        ------
+        ValueError
+            If the estimator is no classifier, or gives no probabilities.
+        """
+        check_is_fitted(estimator)
+        if not is_classifier(estimator) or not hasattr(estimator, "predict_proba"):
+            raise ValueError(f"estimator must be a classifier with predict_proba. Got {estimator!r}.")
+        display = cls(**gather_coverage(evaluate(estimator, X, y), probabilities))
+        return display.plot(ax=ax, line_kw=line_kw, fill_between_kw=fill_between_kw)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true: Any,
+        y_proba: Any,
+        *,
+        classes: Any = None,
+        probabilities: Sequence[float] = PROBABILITIES,
+        ax: Any = None,
+        line_kw: dict[str, Any] | None = None,
+        fill_between_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw the curve of given predictions.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_samples,)
+            The true labels.
+        y_proba : array-like of shape (n_samples, n_classes)
+            Predicted probabilities, the columns in the order of `classes`.
+        classes : array-like of shape (n_classes,), default=None
+            The labels; by default those of `y_true`, sorted.
+        probabilities : sequence of float, default=(0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+            Which points of the curve to mark.
+        ax : matplotlib Axes, default=None
+            As for `plot`.
+        line_kw, fill_between_kw : dict, default=None
+            As for `plot`.
+
+        Returns
+        -------
+        AccuracyCoverageDisplay
+            The display, plotted.
+        """
+        y_proba = np.asarray(y_proba, dtype=float)
+        classes = np.unique(y_true) if classes is None else np.asarray(classes)
+        if y_proba.ndim != 2 or y_proba.shape[1] != len(classes):
+            raise ValueError(
+                f"y_proba must have one column for each of the classes {classes.tolist()!r}. Got shape "
+                f"{y_proba.shape}. Pass classes, in the order of the columns."
+            )
+        display = cls(**gather_coverage(evaluate_predictions(y_true, y_proba, classes), probabilities))
+        return display.plot(ax=ax, line_kw=line_kw, fill_between_kw=fill_between_kw)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        line_kw: dict[str, Any] | None = None,
+        fill_between_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw the curve, its interval and its marks.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; by default a new figure is made.
+        line_kw : dict, default=None
+            Keyword arguments for the line.
+        fill_between_kw : dict, default=None
+            Keyword arguments for the band.
+
+        Returns
+        -------
+        AccuracyCoverageDisplay
+            This display.
+        """
+        import matplotlib.pyplot as plt
+        from matplotlib.cbook import normalize_kwargs
+        from matplotlib.collections import PolyCollection
+        from matplotlib.lines import Line2D
+        from matplotlib.ticker import PercentFormatter
+
+        if ax is None:
+            ax = plt.figure(figsize=(6.4, 4.4), layout="constrained").add_subplot()
+        self.ax_, self.figure_ = ax, ax.figure
+        color = palette(ax)[0]
+        style = {"color": color, "linewidth": 1.8} | normalize_kwargs(line_kw or {}, Line2D)
+        (self.line_,) = ax.plot(self.coverage, self.accuracy, **style)
+        band = {"color": style["color"], "alpha": 0.2, "linewidth": 0}
+        band |= normalize_kwargs(fill_between_kw or {}, PolyCollection)
+        self.band_ = ax.fill_between(self.coverage, *self.interval.T, **band)
+        for mark in self.marks:
+            ax.plot(mark.coverage, mark.accuracy, "o", color=style["color"])
+            ax.annotate(
+                f"{mark.probability:g}",
+                (mark.coverage, mark.accuracy),
+                xytext=(0, -14),
+                textcoords="offset points",
+                ha="center",
+                fontsize="small",
+            )
+        ax.set(xlabel="Share of images that get an answer", ylabel="Accuracy of the answers", xlim=(0, 1.03))
+        ax.set_ylim(min(0.5, self.accuracy.min() - 0.05), 1.01)
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_formatter(PercentFormatter(1, decimals=0))
+        return self

@@ -1,0 +1,265 @@
+"""ExplanationDisplay: images beside heat maps of what in them carried their class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.utils.validation import check_is_fitted
+
+from fishsk._utils.axes import make_axes
+from fishsk.inspection._explanation import explain_images
+from fishsk.inspection._pixels import lay_over
+from fishsk.inspection._selection import find_label
+from fishsk.inspection._settings import name_classes
+
+_METHODS = {"integrated_gradients": "integrated gradients", "occlusion": "occlusion"}
+
+
+class ExplanationDisplay:
+    """Images beside heat maps of what in them carried their class.
+
+    Use `from_estimator` to create one. In a map, the image is gray, what speaks for the class is orange, and
+    what speaks against it, or for the class that it is compared with, is blue. The colors of each map are
+    relative to its own strongest place.
+
+    Parameters
+    ----------
+    images : list of ndarray of shape (height, width, 3), uint8
+        The images, RGB in 0 to 255.
+    maps : list of ndarray of shape (height, width)
+        How much each pixel speaks for the class of `targets`; below 0 where it speaks against it.
+    targets : ndarray of shape (n_images,)
+        The classes that are explained.
+    against : ndarray of shape (n_images,), default=None
+        The classes that they are compared with; None where it is all others.
+    method : {"integrated_gradients", "occlusion"}, default="integrated_gradients"
+        How the maps were made.
+    names : dict of label to str, default=None
+        What to write for a label; by default the label itself.
+    n_cols : int, default=4
+        Number of images in a row, each with its map.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes of shape (n_rows, 2 * n_cols)
+        Two for each image, switched off where there is none; the array that `plot` was given, if any.
+    bounding_ax_ : matplotlib Axes or None
+        The axes that `plot` was given to divide.
+    figure_ : matplotlib Figure
+        The figure of the grid.
+
+    See Also
+    --------
+    PredictionGridDisplay : Images with their true and predicted labels.
+    sklearn.inspection.PartialDependenceDisplay : What single features do to a prediction.
+
+    Notes
+    -----
+    *Integrated gradients* [1]_ add up the gradient of the log-odds of a class on the way from a plain image
+    of the same mean color, so that a map's sum is about what the image changed in them. They need one pass
+    there and one back for each of 16 steps. *Occlusion* [2]_ covers 36 parts of the image, one at a time,
+    and looks how much the class loses. It needs 37 predictions, and nothing of the classifier but these.
+
+    A map tells where the evidence is, not whether it is sound, and one that looks plausible may owe this to
+    the image alone [3]_. ``benchmarks/bench_explanations.py`` measures how much of the maps' weight lies on
+    drawn fish whose place is known, and how little of a map remains when the head's weights are shuffled.
+
+    Images are explained at up to 256 pixels a side.
+
+    References
+    ----------
+    .. [1] M. Sundararajan, A. Taly and Q. Yan, "Axiomatic Attribution for Deep Networks", ICML 2017,
+       https://arxiv.org/abs/1703.01365
+    .. [2] M. D. Zeiler and R. Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014,
+       https://arxiv.org/abs/1311.2901
+    .. [3] J. Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018,
+       https://arxiv.org/abs/1810.03292
+
+    Examples
+    --------
+    >>> from sklearn.svm import SVC
+    >>> from fishsk import ExplanationDisplay, make_fish_pipeline
+    >>> from fishsk.datasets import make_fish_images
+    >>> X, y = make_fish_images(100, random_state=0)
+    >>> pipeline = make_fish_pipeline(head=SVC(), weights="cifar95").fit(X, y)
+    >>> display = ExplanationDisplay.from_estimator(pipeline, X[:3], target=4, against=3)
+    >>> display.method
+    'occlusion'
+    >>> display.maps[0].shape
+    (32, 32)
+    """
+
+    def __init__(
+        self,
+        *,
+        images: list[np.ndarray],
+        maps: list[np.ndarray],
+        targets: np.ndarray,
+        against: np.ndarray | None = None,
+        method: str = "integrated_gradients",
+        names: Mapping[Any, str] | None = None,
+        n_cols: int = 4,
+    ) -> None:
+        self.images = images
+        self.maps = maps
+        self.targets = targets
+        self.against = against
+        self.method = method
+        self.names = names
+        self.n_cols = n_cols
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        target: Any = None,
+        against: Any = None,
+        method: str = "auto",
+        n_cols: int = 4,
+        display_labels: Any = None,
+        image_shape: tuple[int, ...] | None = None,
+        input_range: Any = "auto",
+        ax: Any = None,
+        im_kw: dict[str, Any] | None = None,
+        text_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Explain what a fitted classifier says of images.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted classifier of images, such as `make_fish_pipeline` makes, or a search over one.
+        X : array-like or sequence
+            Images, as `VGG16FeatureTransformer` describes them. Each gets a map, so pass a few.
+        target : label, str or array-like of shape (n_images,), default=None
+            The class to explain, or one for each image; a name in `display_labels` serves as well. By default
+            the one that is predicted.
+        against : label, str or array-like of shape (n_images,), default=None
+            The class to compare with, or one for each image: why `target` and not this one. By default all
+            others.
+        method : {"auto", "integrated_gradients", "occlusion"}, default="auto"
+            Integrated gradients need a pipeline of a `VGG16FeatureTransformer`, optionally a
+            ``StandardScaler``, and a `KerasHeadClassifier`. Occlusion takes any classifier, and covered
+            images are not kept on disk. "auto" is the first where it is possible.
+        n_cols : int, default=4
+            Number of images in a row, each with its map.
+        display_labels : array-like of shape (n_classes,), default=None
+            What to write for each of ``estimator.classes_``; by default the label itself.
+        image_shape : tuple of int, default=None
+            (height, width) or (height, width, channels) of the images of a 2-D `X`; by default what the
+            estimator's transformer was given.
+        input_range : {"auto"}, tuple of (low, high) or None, default="auto"
+            What black and white are in `X` that is not uint8; None takes values as they are. "auto" is what
+            the estimator's transformer was given, or else (0, 255).
+        ax : matplotlib Axes or array-like of Axes, default=None
+            As for `plot`.
+        im_kw, text_kw : dict, default=None
+            As for `plot`.
+
+        Returns
+        -------
+        ExplanationDisplay
+            The display, plotted.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If it is no classifier, a class is not among its classes, an image's class is compared with
+            itself, or the method is not possible.
+        """
+        check_is_fitted(estimator)
+        if not is_classifier(estimator):
+            raise ValueError(f"estimator must be a classifier. Got {estimator!r}.")
+        names = name_classes(estimator.classes_, display_labels)
+        found = explain_images(
+            estimator,
+            X,
+            target=_find_labels(target, names),
+            against=_find_labels(against, names),
+            method=method,
+            image_shape=image_shape,
+            input_range=input_range,
+        )
+        display = cls(
+            images=found.images,
+            maps=found.maps,
+            targets=found.targets,
+            against=found.against,
+            method=found.method,
+            names=names,
+            n_cols=n_cols,
+        )
+        return display.plot(ax=ax, im_kw=im_kw, text_kw=text_kw)
+
+    def plot(
+        self, ax: Any = None, *, im_kw: dict[str, Any] | None = None, text_kw: dict[str, Any] | None = None
+    ) -> Self:
+        """Draw the images and their maps.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or array-like of Axes, default=None
+            Axes of `matplotlib.pyplot.subplots` to divide into a grid, or at least two axes for each image.
+            By default a new figure is made.
+        im_kw : dict, default=None
+            Keyword arguments for `matplotlib.axes.Axes.imshow`.
+        text_kw : dict, default=None
+            Keyword arguments for the text above the images.
+
+        Returns
+        -------
+        ExplanationDisplay
+            This display.
+        """
+        from matplotlib.cbook import normalize_kwargs
+        from matplotlib.text import Text
+
+        n_images = len(self.images)
+        n_cols = max(1, min(self.n_cols, n_images))
+        n_rows = max(1, -(-n_images // n_cols))
+        self.figure_, self.bounding_ax_, self.axes_ = make_axes(
+            ax,
+            (n_rows, 2 * n_cols),
+            2 * n_images,
+            figsize=(max(2.6 * n_cols, 5), 1.6 * n_rows + 0.4),
+            hspace=0.4,
+        )
+        style = {"loc": "left", "fontsize": 9, "pad": 4, "parse_math": False}
+        style |= normalize_kwargs(text_kw or {}, Text)
+        cells = list(self.axes_.flat)
+        for index, (image, heat) in enumerate(zip(self.images, self.maps, strict=True)):
+            left, right = cells[2 * index : 2 * index + 2]
+            left.imshow(image, **(im_kw or {}))
+            right.imshow(lay_over(image, heat), **(im_kw or {}))
+            left.set_title(self._describe(index), **style)
+            for axes in (left, right):
+                axes.set(xticks=[], yticks=[])
+        if ax is None:
+            other = "against it" if self.against is None else "for the other class"
+            title = f"Orange speaks for the class, blue {other} ({_METHODS.get(self.method, self.method)})"
+            self.figure_.suptitle(title, size="medium")
+        return self
+
+    def _describe(self, index: int) -> str:
+        """Return what is written above an image."""
+        names = self.names or {}
+        target = names.get(self.targets[index], str(self.targets[index]))
+        if self.against is None:
+            return target
+        return f"{target}, not {names.get(self.against[index], str(self.against[index]))}"
+
+
+def _find_labels(labels: Any, names: Mapping[Any, str]) -> Any:
+    """Return labels, where they were given by name; those that are neither are left to be refused."""
+    if labels is None or not names:
+        return labels
+    if np.ndim(labels) == 0:
+        return find_label(labels, names)
+    return [find_label(label, names) for label in np.asarray(labels).tolist()]

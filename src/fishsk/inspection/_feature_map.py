@@ -1,0 +1,258 @@
+"""FeatureMapDisplay: images as points, where those that a network sees alike are neighbors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils.validation import check_is_fitted
+
+from fishsk._compat.sklearn import safe_indexing
+from fishsk.features import check_images
+from fishsk.inspection._evaluation import as_labels
+from fishsk.inspection._features import find_features
+from fishsk.inspection._layout import lay_out
+from fishsk.inspection._pixels import make_thumbnail
+from fishsk.inspection._settings import find_pixels, name_classes
+
+# Wong's colors, some darker: told apart by color-blind people, at least 3 to 1 on white and on dark ground.
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#C46C9C", "#8C7A00", "#4C96C4", "#808080")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_THUMBNAIL = 0.45  # inches
+
+
+class FeatureMapDisplay:
+    """Images as points in a plane, where those of like features are neighbors.
+
+    Use `from_estimator` to create one. The color and shape of a point are its true class. A ring is around
+    those that the classifier took for another class: inside another class's cluster, an image that looks like
+    that class, or that is labeled wrong; between clusters, one that is like both.
+
+    Parameters
+    ----------
+    places : ndarray of shape (n_images, 2)
+        Horizontal and vertical places, 0 to 1. Distances have no unit, and far ones no meaning.
+    y_true, y_pred : ndarray of shape (n_images,)
+        True and predicted labels.
+    indices : ndarray of shape (n_images,), default=None
+        Where the images stand in the data they were chosen from.
+    images : list of ndarray of shape (height, width, 3), uint8, default=None
+        The images that `plot` may show at their points.
+    names : dict of label to str, default=None
+        What to write for a label; by default the label itself.
+    method : {"tsne", "umap"}, default="tsne"
+        How the places were found.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes of the map.
+    figure_ : matplotlib Figure
+        The figure of the map.
+    points_ : dict of label to matplotlib PathCollection
+        The points of each class.
+    rings_ : matplotlib PathCollection
+        The rings around mistakes.
+
+    See Also
+    --------
+    PredictionGridDisplay : The mistakes as images.
+    sklearn.manifold.TSNE : What lays them out.
+
+    References
+    ----------
+    .. [1] L. van der Maaten and G. Hinton, "Visualizing Data using t-SNE", Journal of Machine Learning
+       Research 9 (2008), https://jmlr.org/papers/v9/vandermaaten08a.html
+    .. [2] M. Wattenberg, F. Viégas and I. Johnson, "How to Use t-SNE Effectively", Distill (2016),
+       https://doi.org/10.23915/distill.00002
+
+    Examples
+    --------
+    >>> from sklearn.svm import SVC
+    >>> from fishsk import FeatureMapDisplay, make_fish_pipeline
+    >>> from fishsk.datasets import make_fish_images
+    >>> X, y = make_fish_images(60, random_state=0)
+    >>> pipeline = make_fish_pipeline(head=SVC(), weights="cifar95").fit(X, y)
+    >>> display = FeatureMapDisplay.from_estimator(pipeline, X, y, n_thumbnails=10, random_state=0)
+    >>> display.places.shape
+    (60, 2)
+    """
+
+    def __init__(
+        self,
+        *,
+        places: np.ndarray,
+        y_true: np.ndarray,
+        y_pred: np.ndarray,
+        indices: np.ndarray | None = None,
+        images: list[np.ndarray] | None = None,
+        names: Mapping[Any, str] | None = None,
+        method: str = "tsne",
+    ) -> None:
+        self.places = places
+        self.y_true = y_true
+        self.y_pred = y_pred
+        self.indices = indices
+        self.images = images
+        self.names = names
+        self.method = method
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        method: str = "tsne",
+        n_images: int = 1000,
+        n_thumbnails: int = 0,
+        display_labels: Any = None,
+        image_shape: tuple[int, ...] | None = None,
+        input_range: Any = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        ax: Any = None,
+        scatter_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Lay images out by the features that a fitted classifier sees of them.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted classifier of images, such as `make_fish_pipeline` makes, or a search over one. Its
+            features are used as they are, before they are scaled; of one that has none, small copies of the
+            images.
+        X : array-like or sequence
+            Images, as `VGG16FeatureTransformer` describes them.
+        y : array-like of shape (n_samples,)
+            Their true labels.
+        method : {"tsne", "umap"}, default="tsne"
+            t-SNE [1]_ of scikit-learn; or UMAP, where ``umap-learn`` is installed.
+        n_images : int, default=1000
+            The most points; of more images, as many are drawn at random.
+        n_thumbnails : int, default=0
+            At how many points, of those that are far from each other, the image itself is shown.
+        display_labels : array-like of shape (n_classes,), default=None
+            What to write for each of ``estimator.classes_``; by default the label itself.
+        image_shape, input_range
+            As in `PredictionGridDisplay.from_estimator`.
+        random_state : int, RandomState instance or None, default=None
+            Seeds what is drawn, and the layout.
+        ax : matplotlib Axes, default=None
+            As for `plot`.
+        scatter_kw : dict, default=None
+            As for `plot`.
+
+        Returns
+        -------
+        FeatureMapDisplay
+            The display, plotted.
+        """
+        check_is_fitted(estimator)
+        if not is_classifier(estimator):
+            raise ValueError(f"estimator must be a classifier. Got {estimator!r}.")
+        y = column_or_1d(y)
+        check_consistent_length(X, y)
+        names = name_classes(estimator.classes_, display_labels)
+        drawn = check_random_state(random_state)
+        chosen = np.sort(drawn.permutation(len(y))[:n_images])
+        X = safe_indexing(X, chosen)
+        pixels = find_pixels(estimator, image_shape, input_range)
+        places = lay_out(
+            find_features(estimator, X, image_shape=image_shape, input_range=input_range),
+            method=method,
+            random_state=drawn,
+        )
+        images = [make_thumbnail(image) for image in check_images(X, **pixels)] if n_thumbnails else None
+        display = cls(
+            places=places,
+            y_true=as_labels(y[chosen]),
+            y_pred=as_labels(estimator.predict(X)),
+            indices=chosen,
+            images=images,
+            names=names,
+            method=method,
+        )
+        return display.plot(ax=ax, n_thumbnails=n_thumbnails, scatter_kw=scatter_kw)
+
+    def plot(
+        self, ax: Any = None, *, n_thumbnails: int = 0, scatter_kw: dict[str, Any] | None = None
+    ) -> Self:
+        """Draw the map.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; by default a new figure is made.
+        n_thumbnails : int, default=0
+            At how many points, of those that are far from each other, the image itself is shown.
+        scatter_kw : dict, default=None
+            Keyword arguments for `matplotlib.axes.Axes.scatter`.
+
+        Returns
+        -------
+        FeatureMapDisplay
+            This display.
+        """
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            ax = plt.figure(figsize=(8, 6.4), layout="constrained").add_subplot()
+        self.ax_, self.figure_ = ax, ax.figure
+        names = self.names or {}
+        self.points_ = {}
+        for number, label in enumerate(np.unique(self.y_true).tolist()):
+            color, marker = style_of_class(number)
+            style = {
+                "s": 26,
+                "color": color,
+                "marker": marker,
+                "linewidths": 0,
+                "label": names.get(label, label),
+            }
+            places = self.places[self.y_true == label]
+            self.points_[label] = ax.scatter(*places.T, **(style | (scatter_kw or {})))
+        wrong = self.y_true != self.y_pred
+        ring = {"s": 70, "facecolors": "none", "edgecolors": plt.rcParams["text.color"], "linewidths": 1.1}
+        self.rings_ = ax.scatter(*self.places[wrong].T, **ring, label=f"{wrong.sum()} mistaken")
+        for index in spread_out(self.places, 0 if self.images is None else n_thumbnails):
+            ax.add_artist(self._frame(index))
+        ax.set(xticks=[], yticks=[])
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize="small")
+        return self
+
+    def _frame(self, index: int) -> Any:
+        """Return an image to stand above its point."""
+        from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+        image = (self.images or [])[index]
+        number = int(np.searchsorted(np.unique(self.y_true), self.y_true[index]))
+        return AnnotationBbox(
+            OffsetImage(image, zoom=_THUMBNAIL * 72 / max(image.shape[:2])),
+            self.places[index],
+            xybox=(0, 22),
+            boxcoords="offset points",
+            pad=0.1,
+            bboxprops={"edgecolor": style_of_class(number)[0]},
+        )
+
+
+def style_of_class(number: int) -> tuple[str, str]:
+    """Return the color and the marker of a class by its number: no two of 49 share both."""
+    n_colors = len(_COLORS)
+    return _COLORS[number % n_colors], _MARKERS[(number // n_colors + number) % len(_MARKERS)]
+
+
+def spread_out(places: np.ndarray, n_places: int) -> Sequence[int]:
+    """Return the indices of places that are far from each other, each the farthest from those before."""
+    if not len(places):
+        return []
+    chosen = [int(np.linalg.norm(places - places.mean(axis=0), axis=1).argmin())]
+    distance = np.linalg.norm(places - places[chosen[0]], axis=1)
+    while len(chosen) < min(n_places, len(places)):
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.linalg.norm(places - places[chosen[-1]], axis=1))
+    return chosen[:n_places]

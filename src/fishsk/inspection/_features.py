@@ -1,0 +1,47 @@
+"""The features that a fitted pipeline makes of images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from fishsk.features import check_images
+from fishsk.inspection._settings import find_fitted, find_pixels
+
+_SMALL = (32, 32)  # what stands for features where there are none
+
+
+def find_features(
+    estimator: Any, X: Any, *, image_shape: tuple[int, ...] | None = None, input_range: Any = "auto"
+) -> np.ndarray:
+    """Return the first rows of numbers that a fitted pipeline makes of images.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted classifier of images, or a search over one.
+    X : array-like or sequence
+        Images, as `VGG16FeatureTransformer` describes them.
+    image_shape, input_range
+        As in `PredictionGridDisplay.from_estimator`.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features)
+        What the first steps give, as soon as it is two-dimensional: the features of a
+        `VGG16FeatureTransformer` as they are, before they are scaled. Small copies of the images, where no
+        step before the classifier gives such rows.
+    """
+    fitted = find_fitted(estimator)
+    values = X
+    for step in [step for _, step in fitted.steps[:-1]] if isinstance(fitted, Pipeline) else []:
+        if step in (None, "passthrough"):
+            continue
+        values = step.transform(values)
+        rows = np.asarray(values.toarray() if hasattr(values, "toarray") else values)
+        if rows.ndim == 2 and rows.dtype.kind in "buif":
+            return rows
+    images = check_images(X, **find_pixels(estimator, image_shape, input_range))
+    return images.load(range(len(images)), _SMALL).reshape(len(images), -1)

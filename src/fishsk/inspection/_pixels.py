@@ -1,0 +1,55 @@
+"""Images as displays show them: small copies, and copies with a map laid over them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from fishsk.features import resize_image
+
+LONGEST_SIDE = 256  # pixels: more than a cell of a grid shows, and a photograph takes 30 MB
+_FOR, _AGAINST = (213, 94, 0), (0, 114, 178)  # Wong's orange and blue, as in `fishsk._utils.axes`
+_OPACITY = 0.85
+_GRAY = 0.6  # contrast of what lies below
+
+
+def shrink_image(image: np.ndarray) -> np.ndarray:
+    """Return an image, made smaller if a side has more than 256 pixels."""
+    height, width = image.shape[:2]
+    scale = LONGEST_SIDE / max(height, width)
+    if scale >= 1:
+        return image
+    return resize_image(image, (max(1, round(scale * height)), max(1, round(scale * width))))
+
+
+def to_uint8(image: np.ndarray) -> np.ndarray:
+    """Return values in 0 to 255 as uint8."""
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+
+
+def make_thumbnail(image: np.ndarray) -> np.ndarray:
+    """Return an image as uint8, and not larger than a grid can show."""
+    return to_uint8(shrink_image(image))
+
+
+def lay_over(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Return an image in gray, with what speaks for a class in orange and what speaks against it in blue.
+
+    Parameters
+    ----------
+    image : ndarray of shape (height, width, 3), uint8
+        The image.
+    heat : ndarray of shape (height, width)
+        The map; the color is the stronger, the larger a value is beside the map's largest.
+
+    Returns
+    -------
+    ndarray of shape (height, width, 3), uint8
+        The picture.
+    """
+    largest = np.abs(heat).max()
+    strength = heat / largest if largest > 0 else np.zeros_like(heat)
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., np.newaxis] * _GRAY + 255 * (1 - _GRAY) / 2
+    color = np.where(strength[..., np.newaxis] > 0, _FOR, _AGAINST)
+    opacity = _OPACITY * np.abs(strength)[..., np.newaxis]
+    return to_uint8(gray * (1 - opacity) + color * opacity)

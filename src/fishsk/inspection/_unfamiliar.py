@@ -1,0 +1,165 @@
+"""find_unfamiliar: images that are unlike anything a classifier was trained on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import normalize
+from sklearn.utils.validation import check_is_fitted
+
+from fishsk._compat.sklearn import Interval, validate_params
+from fishsk.inspection._features import find_features
+
+_N_CALIBRATION = 5000  # training images at most that the threshold is taken from
+
+
+@dataclass(frozen=True)
+class UnfamiliarImages:
+    """How far images are from those of training, and which are too far.
+
+    Attributes
+    ----------
+    distance : ndarray of shape (n_samples,)
+        The mean distance to the nearest training images: 0 of the same features, at most 2.
+    nearest : ndarray of int of shape (n_samples,)
+        The index of the nearest training image.
+    threshold : float
+        The distance above which an image is unfamiliar.
+    is_unfamiliar : ndarray of bool of shape (n_samples,)
+        Whether it is.
+    false_alarms : float
+        The share of images like those of training that are taken for unfamiliar.
+    """
+
+    distance: np.ndarray
+    nearest: np.ndarray
+    threshold: float
+    is_unfamiliar: np.ndarray
+    false_alarms: float
+
+
+@validate_params(
+    {
+        "false_alarms": [Interval(Real, 0, 1, closed="neither")],
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+    },
+    prefer_skip_nested_validation=True,
+)
+def find_unfamiliar(
+    estimator: Any,
+    X: Any,
+    X_train: Any,
+    *,
+    false_alarms: float = 0.05,
+    n_neighbors: int = 5,
+    image_shape: tuple[int, ...] | None = None,
+    input_range: Any = "auto",
+) -> UnfamiliarImages:
+    """Return which images are unlike anything that a classifier was trained on.
+
+    A classifier must answer one of its classes, whatever it is shown, and its probability does not tell what
+    is no fish at all. The distance to the nearest training images does, in the features of the frozen
+    network [1]_.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted classifier of images, such as `make_fish_pipeline` makes, or a search over one. Its features
+        are used, before they are scaled; its answers are not.
+    X : array-like or sequence
+        Images, as `VGG16FeatureTransformer` describes them.
+    X_train : array-like or sequence
+        The images that it was trained on, or others that are familiar. Those of the two that were seen before
+        are not run through the network again.
+    false_alarms : float, default=0.05
+        The share of familiar images that may be taken for unfamiliar.
+    n_neighbors : int, default=5
+        Over how many training images the distance is averaged.
+    image_shape, input_range
+        As in `PredictionGridDisplay.from_estimator`.
+
+    Returns
+    -------
+    UnfamiliarImages
+        With `distance`, the index of the `nearest` training image, `is_unfamiliar`, and the `threshold` of
+        the distance.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted.
+    ValueError
+        If there are too few training images for so small a share of false alarms.
+
+    See Also
+    --------
+    AccuracyCoverageDisplay : What it gains to answer only above a probability.
+
+    Notes
+    -----
+    The distance is Euclidean, of features of length 1. The threshold is the quantile of the distances of
+    training images, of which at most 5,000 are drawn, to the *other* training images. So the share of false
+    alarms holds for images from where the training images come from. Equal training images count once; those
+    that are almost equal make the threshold too low: of a video's frames, pass one for each scene.
+
+    ``benchmarks/bench_trust.py`` measures the share of false alarms on test fish, and the share that is found
+    of the classes of CIFAR-100 that are no fish.
+
+    References
+    ----------
+    .. [1] Y. Sun, Y. Ming, X. Zhu and Y. Li, "Out-of-Distribution Detection with Deep Nearest Neighbors",
+       ICML 2022, https://arxiv.org/abs/2204.06507
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fishsk import find_unfamiliar, make_fish_pipeline
+    >>> from fishsk.datasets import make_fish_images
+    >>> X, y = make_fish_images(200, random_state=0)
+    >>> pipeline = make_fish_pipeline(weights="cifar95", head__epochs=2, random_state=0).fit(X, y)
+    >>> noise = np.random.default_rng(0).integers(256, size=(3, 32, 32, 3), dtype=np.uint8)
+    >>> find_unfamiliar(pipeline, noise, X).is_unfamiliar
+    array([ True,  True,  True])
+    """
+    check_is_fitted(estimator)
+    pixels = {"image_shape": image_shape, "input_range": input_range}
+    train, rows = (normalize(find_features(estimator, each, **pixels)) for each in (X_train, X))
+    # Of equal images the first: a copy of each would make every distance to the others 0.
+    firsts = list({row.tobytes(): index for index, row in reversed(list(enumerate(train)))}.values())[::-1]
+    train = train[firsts]
+    n_needed = max(n_neighbors + 1, math.ceil(round(1 / false_alarms, 9)) - 1)
+    if len(train) < n_needed:
+        raise ValueError(
+            f"X_train must hold at least {n_needed} different images for false_alarms={false_alarms:g} and "
+            f"n_neighbors={n_neighbors}. Got {len(train)}. Pass more images, or a larger share."
+        )
+    neighbors = NearestNeighbors(n_neighbors=n_neighbors).fit(train)
+    distances, nearest = neighbors.kneighbors(rows)
+    threshold = _find_threshold(neighbors, train, false_alarms, max(n_needed, _N_CALIBRATION))
+    distance = distances.mean(axis=1)
+    return UnfamiliarImages(
+        distance=distance,
+        nearest=np.array(firsts)[nearest[:, 0]],
+        threshold=threshold,
+        is_unfamiliar=distance > threshold,
+        false_alarms=false_alarms,
+    )
+
+
+def _find_threshold(
+    neighbors: NearestNeighbors, train: np.ndarray, false_alarms: float, n_drawn: int
+) -> float:
+    """Return the distance that a share of the training images exceeds, each measured to the others."""
+    chosen = np.random.default_rng(0).permutation(len(train))[:n_drawn]
+    distances, indices = neighbors.kneighbors(train[chosen], n_neighbors=neighbors.n_neighbors + 1)
+    own = indices == chosen[:, np.newaxis]
+    own[~own.any(axis=1), -1] = True  # pushed out by images that are almost equal
+    distance = np.sort(distances[~own].reshape(len(chosen), -1).mean(axis=1))
+    # As in split conformal prediction: one more image is as likely in each gap between the sorted distances.
+    rank = math.ceil(round((1 - false_alarms) * (len(distance) + 1), 9))
+    return float(distance[rank - 1])
