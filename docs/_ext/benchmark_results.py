@@ -15,6 +15,7 @@ HEADINGS = {
     "bench_features": "Features",
     "bench_files": "Photographs from disk",
     "bench_head": "Training a head",
+    "bench_labels": "Wrong labels found",
     "bench_peers": "torch and embetter",
     "bench_report": "The report's program",
     "bench_search": "A grid search",

@@ -19,11 +19,14 @@ _MODULES = {
     "PredictionGridDisplay": "inspection",
     "TrainingCurveDisplay": "inspection",
     "VGG16FeatureTransformer": "features",
+    "compare_pipelines": "inspection",
     "default_search_space": "search",
     "export_keras": "persistence",
+    "find_label_issues": "inspection",
     "load_pipeline": "persistence",
     "make_fish_pipeline": "_pipeline",
     "save_pipeline": "persistence",
+    "write_comparison": "report",
     "write_report": "report",
 }
 __all__ = sorted([*_MODULES, "datasets"])

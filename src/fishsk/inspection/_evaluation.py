@@ -92,8 +92,8 @@ def evaluate_predictions(
     Evaluation
         See there.
     """
-    y_true, classes = _as_labels(y_true), _as_labels(classes)
-    y_pred = classes[proba.argmax(axis=1)] if y_pred is None else _as_labels(y_pred)
+    y_true, classes = as_labels(y_true), as_labels(classes)
+    y_pred = classes[proba.argmax(axis=1)] if y_pred is None else as_labels(y_pred)
     confidence = find_confidence(y_pred, proba, classes)
     labels = np.union1d(classes, y_true)
     right = y_true == y_pred
@@ -117,7 +117,7 @@ def evaluate_predictions(
     )
 
 
-def _as_labels(labels: Any) -> np.ndarray:
+def as_labels(labels: Any) -> np.ndarray:
     """Return labels with a dtype of their own: scikit-learn cannot compare numbers among objects."""
     labels = np.asarray(labels)
     own = np.array(labels.tolist())

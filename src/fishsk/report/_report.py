@@ -16,6 +16,7 @@ from fishsk._utils.files import write_atomically
 from fishsk.features import check_images
 from fishsk.inspection import find_fitted, find_pixels, name_classes
 from fishsk.report._gather import gather_report
+from fishsk.report._render import render_page
 
 
 def write_report(
@@ -149,20 +150,11 @@ def write_report(
 
 def render_report(report: dict[str, Any]) -> str:
     """Return the page of what `gather_report` gathered."""
-    import jinja2
     import markupsafe
 
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("fishsk.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = lambda share: f"{100 * share:.1f}\u00a0%"
     # scikit-learn has escaped what users put into its diagram.
     diagram = markupsafe.Markup(report["diagram"])
-    return environment.get_template("report.html").render(report, diagram=diagram)
+    return render_page("report.html", **report | {"diagram": diagram})
 
 
 def _compose_lines(estimator: Any, file_name: str, has_train: bool) -> str:
