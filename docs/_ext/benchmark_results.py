@@ -14,6 +14,7 @@ HEADINGS = {
     "bench_dask": "Dask workers",
     "bench_features": "Features",
     "bench_files": "Photographs from disk",
+    "bench_forecast": "More images, predicted",
     "bench_head": "Training a head",
     "bench_labels": "Wrong labels found",
     "bench_peers": "torch and embetter",

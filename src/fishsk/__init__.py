@@ -15,6 +15,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _MODULES = {
     "KerasHeadClassifier": "head",
+    "LearningForecastDisplay": "inspection",
     "OptunaSearchCV": "search",
     "PredictionGridDisplay": "inspection",
     "TrainingCurveDisplay": "inspection",

@@ -4,6 +4,7 @@ from fishsk.inspection._comparison import Comparison, compare_pipelines
 from fishsk.inspection._duplicates import find_near_duplicates
 from fishsk.inspection._evaluation import Evaluation, accuracy_interval, evaluate
 from fishsk.inspection._label_issues import LabelIssues, find_label_issues, name_images, rank_label_issues
+from fishsk.inspection._learning_forecast import LearningForecastDisplay, measure_learning
 from fishsk.inspection._prediction_grid import PredictionGridDisplay
 from fishsk.inspection._settings import find_fitted, find_pixels, fitted_head, name_classes
 from fishsk.inspection._training_curve import TrainingCurveDisplay
@@ -12,6 +13,7 @@ __all__ = [
     "Comparison",
     "Evaluation",
     "LabelIssues",
+    "LearningForecastDisplay",
     "PredictionGridDisplay",
     "TrainingCurveDisplay",
     "accuracy_interval",
@@ -22,6 +24,7 @@ __all__ = [
     "find_near_duplicates",
     "find_pixels",
     "fitted_head",
+    "measure_learning",
     "name_classes",
     "name_images",
     "rank_label_issues",

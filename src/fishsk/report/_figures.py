@@ -47,7 +47,7 @@ def draw_training(estimator: Any) -> dict[str, Any] | None:
         return None
     if not isinstance(head.history_, dict) or "loss" not in head.history_:  # that of another library
         return None
-    figures = _draw(lambda: TrainingCurveDisplay.from_estimator(head).figure_)
+    figures = draw_twice(lambda: TrainingCurveDisplay.from_estimator(head).figure_)
     epochs = {"best": getattr(head, "best_epoch_", None), "overfit": getattr(head, "overfit_epoch_", None)}
     counted = {name: None if epoch is None else epoch + 1 for name, epoch in epochs.items()}
     return figures | counted | {"n_epochs": len(head.history_["loss"])}
@@ -76,7 +76,7 @@ def draw_calibration(evaluation: Evaluation) -> dict[str, Any] | None:
         return axes.figure
 
     bins = [{"mean": float(mean), "share": float(share)} for mean, share in zip(means, shares, strict=True)]
-    return _draw(draw) | {"bins": bins, "mean": float(confidence.mean()), "verdict": _judge(evaluation)}
+    return draw_twice(draw) | {"bins": bins, "mean": float(confidence.mean()), "verdict": _judge(evaluation)}
 
 
 def _judge(evaluation: Evaluation) -> str:
@@ -96,7 +96,7 @@ def draw_diagram(estimator: Any) -> str:
     return re.sub(r"<(script|button)\b.*?</\1>", "", estimator_html_repr(estimator), flags=re.DOTALL)
 
 
-def _draw(make_figure: Callable[[], Any]) -> dict[str, Any]:
+def draw_twice(make_figure: Callable[[], Any]) -> dict[str, Any]:
     """Return a figure as SVG in two data URIs, on a light and on a dark ground."""
     import matplotlib.pyplot as plt
 

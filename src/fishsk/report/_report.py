@@ -33,6 +33,7 @@ def write_report(
     image_shape: tuple[int, ...] | None = None,
     input_range: Any = "auto",
     max_images: int = 24,
+    cv: Any = None,
     reproduce: str | None = None,
 ) -> Path:
     """Write how well a fitted classifier of images does as one self-contained HTML file.
@@ -74,6 +75,10 @@ def write_report(
     max_images : int, default=24
         The number of images that each cell of the confusion matrix shows at most; fewer if there are many
         classes. The file takes about 3 KB an image.
+    cv : int, cross-validation generator or iterable, default=None
+        With it, and with `X_train` and `y_train`, clones are trained in these folds to tell whether more
+        images would help (`LearningForecastDisplay`) and which training labels are likely wrong
+        (`find_label_issues`). With 5 this takes some fifteen times as long as training. None leaves it out.
     reproduce : str, default=None
         Lines of Python or commands that make this report again; by default, lines are composed from the
         estimator's parameters.
@@ -123,6 +128,10 @@ def write_report(
     check_is_fitted(estimator)
     if not is_classifier(estimator):
         raise ValueError(f"estimator must be a classifier. Got {estimator!r}.")
+    if cv is not None and y_train is None:
+        raise ValueError(
+            "cv trains on training images: pass X_train and y_train with it. Got cv without y_train."
+        )
     path = Path(path)
     pixels = find_pixels(estimator, image_shape, input_range)
     y = column_or_1d(y)
@@ -139,10 +148,11 @@ def write_report(
         names=name_classes(estimator.classes_, display_labels),
         image_names=image_names,
         max_images=max_images,
+        cv=cv,
     )
     report["title"] = f"Classification of {len(y):,} test images" if title is None else title
     if reproduce is None:
-        reproduce = _compose_lines(find_fitted(estimator), path.name, train is not None)
+        reproduce = _compose_lines(find_fitted(estimator), path.name, train is not None, cv)
     report["lines"] = reproduce
     write_atomically(path, [render_report(report).encode()])
     return path
@@ -157,7 +167,7 @@ def render_report(report: dict[str, Any]) -> str:
     return render_page("report.html", **report | {"diagram": diagram})
 
 
-def _compose_lines(estimator: Any, file_name: str, has_train: bool) -> str:
+def _compose_lines(estimator: Any, file_name: str, has_train: bool, cv: Any) -> str:
     """Return the lines of Python that make an estimator and its report."""
     estimators = [
         each for each in (estimator, *estimator.get_params().values()) if isinstance(each, BaseEstimator)
@@ -169,6 +179,7 @@ def _compose_lines(estimator: Any, file_name: str, has_train: bool) -> str:
         names.setdefault(module, set()).add(type(each).__name__)
     imports = [f"from {module} import {', '.join(sorted(names[module]))}" for module in sorted(names)]
     train = ", X_train=X_train, y_train=y_train" if has_train else ""
+    train += "" if cv is None else f", cv={cv!r}"
     return "\n".join(
         [
             *imports,

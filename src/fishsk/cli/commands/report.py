@@ -17,6 +17,7 @@ EXAMPLES = """\
 examples:
   python -m fishsk report fish.fishsk new_photos/ --output report.html
   python -m fishsk report fish.fishsk new_photos/ --train photos/      also look for near-duplicates
+  python -m fishsk report fish.fishsk new_photos/ --train photos/ --cv 5     and for wrong labels, in minutes
 """
 
 
@@ -32,6 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", default="report.html", metavar="FILE", help="the file to write (default: %(default)s)"
     )
+    parser.add_argument(
+        "--cv",
+        type=int,
+        metavar="FOLDS",
+        help="with --train, also train in folds: would more images help, which labels are likely wrong "
+        "(default: do not train)",
+    )
     parser.add_argument("--title", help="what stands above it (default: the report's own)")
     add_skip_bad(parser)
 
@@ -41,6 +49,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     from fishsk.cli._targets import prepare_file, write_or_keep
     from fishsk.cli._tensorflow import load_tensorflow
 
+    if arguments.cv is not None and arguments.train is None:
+        raise ValueError("--cv trains on training images: pass --train FOLDER with it.")
     target = prepare_file(arguments.output)
     load_tensorflow(screen)
 
@@ -64,6 +74,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
             path,
             X_train=X_train,
             y_train=y_train,
+            cv=arguments.cv,
             title=arguments.title,
             reproduce=arguments.command_line,
         )
