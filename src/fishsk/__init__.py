@@ -23,11 +23,13 @@ _MODULES = {
     "compare_pipelines": "inspection",
     "default_search_space": "search",
     "export_keras": "persistence",
+    "find_data_issues": "inspection",
     "find_label_issues": "inspection",
     "load_pipeline": "persistence",
     "make_fish_pipeline": "_pipeline",
     "save_pipeline": "persistence",
     "write_comparison": "report",
+    "write_data_issues": "report",
     "write_report": "report",
 }
 __all__ = sorted([*_MODULES, "datasets"])

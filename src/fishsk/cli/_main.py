@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from fishsk.cli._errors import is_for_users
 
 # In the order of the help; each is a module of `commands`.
-COMMANDS = ("demo", "fit", "evaluate", "predict", "tune", "report", "compare", "curve", "cache")
+COMMANDS = ("demo", "fit", "evaluate", "predict", "tune", "report", "compare", "curve", "check", "cache")
 
 _EXAMPLES = """\
 examples:

@@ -1,6 +1,7 @@
 """What a fitted classifier does, and on what: evaluation, near-duplicates, displays."""
 
 from fishsk.inspection._comparison import Comparison, compare_pipelines
+from fishsk.inspection._data_issues import DataIssue, DataIssues, find_data_issues
 from fishsk.inspection._duplicates import find_near_duplicates
 from fishsk.inspection._evaluation import Evaluation, accuracy_interval, evaluate
 from fishsk.inspection._label_issues import LabelIssues, find_label_issues, name_images, rank_label_issues
@@ -11,6 +12,8 @@ from fishsk.inspection._training_curve import TrainingCurveDisplay
 
 __all__ = [
     "Comparison",
+    "DataIssue",
+    "DataIssues",
     "Evaluation",
     "LabelIssues",
     "LearningForecastDisplay",
@@ -19,6 +22,7 @@ __all__ = [
     "accuracy_interval",
     "compare_pipelines",
     "evaluate",
+    "find_data_issues",
     "find_fitted",
     "find_label_issues",
     "find_near_duplicates",

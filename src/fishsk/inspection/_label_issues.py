@@ -32,6 +32,9 @@ class LabelIssues:
         That of the likely label.
     n_samples : int
         The number of images searched.
+    agreement : float
+        The share of them whose given label is the most probable one: where it is low, most of what is found
+        are the classifier's own mistakes.
     """
 
     rows: np.ndarray
@@ -40,6 +43,7 @@ class LabelIssues:
     score: np.ndarray
     likely_score: np.ndarray
     n_samples: int
+    agreement: float
 
 
 def find_label_issues(pipeline: Any, X: Any, y: Any, *, cv: Any = 5, n_jobs: int | None = None) -> Any:
@@ -154,7 +158,13 @@ def rank_label_issues(
     rows = np.flatnonzero(likely != codes)
     rows = rows[np.argsort(score[rows], kind="stable")]
     return LabelIssues(
-        rows, y[rows], classes[likely[rows]], score[rows], proba[rows, likely[rows]], len(samples)
+        rows=rows,
+        given=y[rows],
+        likely=classes[likely[rows]],
+        score=score[rows],
+        likely_score=proba[rows, likely[rows]],
+        n_samples=len(samples),
+        agreement=float(np.mean(proba.argmax(axis=1) == codes)),
     )
 
 

@@ -1,6 +1,7 @@
-"""HTML files that say what inspection found: a report of one classifier, a comparison of two."""
+"""HTML files that say what inspection found: of a classifier, of two, of a data set."""
 
 from fishsk.report._comparison import write_comparison
+from fishsk.report._data_issues import write_data_issues
 from fishsk.report._report import write_report
 
-__all__ = ["write_comparison", "write_report"]
+__all__ = ["write_comparison", "write_data_issues", "write_report"]
