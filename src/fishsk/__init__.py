@@ -18,6 +18,7 @@ _MODULES = {
     "LearningForecastDisplay": "inspection",
     "OptunaSearchCV": "search",
     "PredictionGridDisplay": "inspection",
+    "SimilarImagesDisplay": "inspection",
     "TrainingCurveDisplay": "inspection",
     "VGG16FeatureTransformer": "features",
     "compare_pipelines": "inspection",

@@ -141,11 +141,12 @@ def test_errors_come_first_and_name_the_level(fish):
     assert data.level == "error"
 
 
-def test_each_image_is_read_once_and_told(fish, tmp_path):
+def test_reading_is_shown_where_it_is_asked_for(fish, capsys):
     X, y, X_test, y_test = fish
-    told = []
-    find_data_issues(X, y, X_test=X_test, y_test=y_test, advance=told.append)
-    assert sum(told) == 200
+    find_data_issues(X, y, X_test=X_test, y_test=y_test)
+    assert capsys.readouterr().err == ""
+    find_data_issues(X, y, X_test=X_test, y_test=y_test, verbose=1)
+    assert "200 of 200 images" in capsys.readouterr().err
 
 
 def test_sharpness_does_not_depend_on_contrast_or_size(fish):

@@ -8,6 +8,7 @@ from fishsk.inspection._label_issues import LabelIssues, find_label_issues, name
 from fishsk.inspection._learning_forecast import LearningForecastDisplay, measure_learning
 from fishsk.inspection._prediction_grid import PredictionGridDisplay
 from fishsk.inspection._settings import find_fitted, find_pixels, fitted_head, name_classes
+from fishsk.inspection._similar_images import SimilarImagesDisplay
 from fishsk.inspection._training_curve import TrainingCurveDisplay
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "LabelIssues",
     "LearningForecastDisplay",
     "PredictionGridDisplay",
+    "SimilarImagesDisplay",
     "TrainingCurveDisplay",
     "accuracy_interval",
     "compare_pipelines",

@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from fishsk._compat.sklearn import safe_indexing
+from fishsk._utils.progress import ProgressBar
 from fishsk.features import check_images
 from fishsk.inspection._duplicates import find_near_pairs
 from fishsk.inspection._frozen import run_frozen_steps
@@ -107,7 +108,7 @@ def find_data_issues(
     cv: Any = 5,
     classes: Sequence | None = None,
     min_images: int = 20,
-    advance: Callable[[int], None] = lambda done: None,
+    verbose: int = 0,
 ) -> DataIssues:
     """Look for what spoils training and its test: broken files, duplicates, wrong labels, odd images.
 
@@ -131,8 +132,8 @@ def find_data_issues(
         All labels there should be, so that those without images are found.
     min_images : int, default=20
         Classes with fewer training images are found.
-    advance : callable, default=None
-        Told the number of images measured since the last call, for a progress bar.
+    verbose : int, default=0
+        1 shows a progress bar while images are read.
 
     Returns
     -------
@@ -193,8 +194,10 @@ def find_data_issues(
     for images, given in sets:
         labels.append(column_or_1d(given))
         check_consistent_length(images, labels[-1])
-        facts.append(measure_images(check_images(images, **pixels), advance))
         names += name_images(images, np.arange(len(labels[-1])))
+    with ProgressBar("Read", len(names), unit="images", shown=bool(verbose)) as bar:
+        for images, _ in sets:
+            facts.append(measure_images(check_images(images, **pixels), bar.advance))
     is_test = np.repeat([False, True][: len(sets)], [len(each) for each in labels])
     known = list(np.unique(labels[0])) if classes is None else list(classes)
     data = DataIssues((), names, np.concatenate(labels), is_test, concatenate_facts(*facts))

@@ -76,7 +76,7 @@ def gather_predictions(
     if not len(chosen):
         title = f"No mistakes in {pool}"
     return {
-        "images": [_thumbnail(image) for image in images],
+        "images": [make_thumbnail(image) for image in images],
         "y_true": y[chosen],
         "y_pred": y_pred,
         "confidence": None if confidence is None else confidence[order[:n_images]],
@@ -98,7 +98,7 @@ def _find_label(label: Any, names: Mapping[Any, str]) -> Any:
     )
 
 
-def _thumbnail(image: np.ndarray) -> np.ndarray:
+def make_thumbnail(image: np.ndarray) -> np.ndarray:
     """Return an image as uint8, and not larger than a grid can show."""
     height, width = image.shape[:2]
     scale = _LONGEST_SIDE / max(height, width)

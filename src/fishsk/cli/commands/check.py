@@ -67,7 +67,6 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     load_tensorflow(screen)
 
     from fishsk._pipeline import make_fish_pipeline
-    from fishsk._utils.progress import ProgressBar
     from fishsk.inspection import find_data_issues
     from fishsk.report import write_data_issues
 
@@ -83,7 +82,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
         n_test=n_test,
     )
     pipeline["features"].set_params(verbose=1)
-    with screen.measured("check"), ProgressBar("Read", len(train[0]) + n_test, unit="images") as bar:
+    with screen.measured("check"):
         data = find_data_issues(
             train[0],
             train[1],
@@ -93,7 +92,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
             cv=arguments.cv or None,
             classes=train[2],
             min_images=arguments.min_images,
-            advance=bar.advance,
+            verbose=1,
         )
     _show(screen, data)
     with screen.stage("page"):
