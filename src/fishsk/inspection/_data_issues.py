@@ -152,24 +152,24 @@ def find_data_issues(
 
     Notes
     -----
-    =======================  =======  ========================================================================
-    Kind                     Level    What is found
-    =======================  =======  ========================================================================
-    unreadable               error    files that are empty, corrupt, truncated or too large
-    leak                     error    the same picture, or nearly the same, in training and test
-    conflict                 error    the same picture, or nearly the same, with different labels
-    unknown_class            error    test images of a class that has no training images
-    few                      warning  classes with fewer than `min_images` training images
-    imbalance                warning  the largest class is more than 5 times as large as the smallest
-    label                    warning  labels whose out-of-fold probability is at most 0.1, by confident
-    learning duplicate                warning  the same picture, or nearly the same, several times in a class
-    plain                    warning  hardly any contrast: the standard deviation of gray values is below 6
-    dark, bright             warning  a mean gray value below 20, or above 235, of 255 blurred
-    warning  far less sharp than the others, relative to its contrast size                     warning  4
-    times as large or as small as the median image, in each direction aspect                   warning  2
-    times as wide or as tall as the median image rotated                  note     files that are turned by
-    their EXIF tag: fishsk obeys it, others may not =======================  =======
-    ========================================================================
+    =============  =======  ==================================================================
+    Kind           Level    What is found
+    =============  =======  ==================================================================
+    unreadable     error    files that are empty, corrupt, truncated or too large
+    leak           error    the same picture, or nearly the same, in training and test
+    conflict       error    the same picture, or nearly the same, with different labels
+    unknown_class  error    test images of a class that has no training images
+    few            warning  classes with fewer than `min_images` training images
+    imbalance      warning  the largest class is more than 5 times as large as the smallest
+    label          warning  an out-of-fold probability of at most 0.1, by confident learning
+    duplicate      warning  the same picture, or nearly the same, several times in a class
+    plain          warning  hardly any contrast: gray values of a standard deviation below 6
+    dark, bright   warning  a mean gray value below 20, or above 235, of 255
+    blurred        warning  far less sharp than the others, relative to its contrast
+    size           warning  sides of 4 times, or a quarter of, the median image's
+    aspect         warning  twice as wide or as tall, for its size, as the median image
+    rotated        note     turned by the file's EXIF tag: fishsk obeys it, others may not
+    =============  =======  ==================================================================
 
     Near-duplicates are found as in the report, by features and then by the correlation of pixels, at 0.95 or
     more.

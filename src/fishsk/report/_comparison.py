@@ -126,7 +126,7 @@ def write_comparison(
         n_right_a=round(comparison.accuracy_a * n_samples),
         n_right_b=round(comparison.accuracy_b * n_samples),
         verdict=_judge(comparison),
-        p_value="< 0.001" if comparison.p_value < 0.001 else f"{comparison.p_value:.3f}",
+        p_value="<\u00a00.001" if comparison.p_value < 0.001 else f"{comparison.p_value:.3f}",
         has_probabilities=not np.isnan(comparison.confidence_b).any(),
         classes=[{"name": str(label)} | vars(found) for label, found in comparison.per_class.items()],
         groups=groups,
