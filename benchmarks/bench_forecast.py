@@ -13,7 +13,7 @@ from sklearn.model_selection import cross_val_score, train_test_split
 from sklearn.svm import SVC
 
 from fishsk import LearningForecastDisplay, make_fish_pipeline
-from fishsk.inspection._learning_forecast import measure_learning
+from fishsk.inspection import measure_learning
 
 N_FOLDS = 5
 HEADS = {

@@ -78,7 +78,7 @@ class LearningForecastDisplay:
     >>> X, y = load_digits(return_X_y=True)
     >>> display = LearningForecastDisplay.from_estimator(GaussianNB(), X[:600], y[:600], random_state=0)
     >>> display.train_sizes.tolist()
-    [50, 79, 124, 194, 305, 480]
+    [100, 137, 187, 256, 351, 480]
     >>> accuracy, low, high = display.predict(1200)
     >>> bool(low < accuracy < high)
     True
