@@ -9,6 +9,8 @@ _STORIES = (
     "plot_layers_and_pooling",
     "plot_classifiers",
     "plot_own_head",
+    "plot_wrong_labels",
+    "plot_more_images",
     "plot_image_search",
     "plot_near_duplicates",
     "plot_explanations",

@@ -11,6 +11,7 @@ from PIL import Image
 
 import fishsk.cli._fish
 from fishsk.cli import main
+from fishsk.cli._main import COMMANDS
 from fishsk.datasets import FISH_NAMES
 
 
@@ -21,7 +22,7 @@ def test_help_teaches_by_example(capsys):
     assert "python -m fishsk demo" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["demo", "fit", "evaluate", "predict", "tune", "report", "cache"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_examples(command, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])

@@ -61,10 +61,10 @@ def make_images(rng, n_samples):
     return X, y
 
 
-def write(folder, names=NAMES, **options):
+def write(folder, names=NAMES, n_train=60, **options):
     """Train on a few images and write a report on others, one of them a training image's mirror image."""
     rng = np.random.default_rng(0)
-    (X_train, y_train), (X, y) = make_images(rng, 60), make_images(rng, 90)
+    (X_train, y_train), (X, y) = make_images(rng, n_train), make_images(rng, 90)
     X[7], y[7] = X_train[5][:, ::-1], y_train[5]
     names = np.asarray(names)
     estimator = make_pipeline(FunctionTransformer(flatten), StandardScaler(), HeadWithHistory(C=0.001))
@@ -481,3 +481,41 @@ def test_500_photographs_make_a_page_of_less_than_3_megabytes(tmp_path, rng):
     path = write_report(estimator, X, rng.integers(0, 5, 500), tmp_path / "r.html", max_images=100)
     assert len(Page(path).find("image", height="128")) >= 500
     assert path.stat().st_size < 2_500_000  # and three figures of 60 KB, each on two grounds
+
+
+# What is learned by training in folds
+
+
+def test_with_cv_more_images_and_wrong_labels_are_sections(tmp_path):
+    page = Page(write(tmp_path, n_train=120, cv=3))
+    ids = [found.get("id") for found in page.find("section")]
+    assert ids == [*SECTIONS, "forecast", "labels", "pipeline", "reproduce"]
+    assert page.find("a", href="#forecast")
+    assert page.find("a", href="#labels")
+    assert "y_train=y_train, cv=3)" in page.text
+    forecast = page.cut('<section id="forecast"', "</section>")
+    assert len(re.findall(r"<tr><td", forecast)) == 3
+    assert "in 3 folds" in page.text
+
+
+def test_a_swapped_training_label_is_shown(tmp_path, rng):
+    X, y = make_images(rng, 150)
+    y[11] = (y[11] + 1) % 3
+    names = np.asarray(NAMES)[y]
+    estimator = make_pipeline(FunctionTransformer(flatten), StandardScaler(), LogisticRegression(C=0.001))
+    path = write_report(
+        estimator.fit(X, names), X, names, tmp_path / "r.html", X_train=X, y_train=names, cv=5
+    )
+    labels = Page(path).cut('<section id="labels"', "</section>")
+    assert f"image 11: labeled {names[11]}, likely" in labels
+
+
+def test_fault_40_markup_in_names_stays_text_where_clones_were_trained(tmp_path):
+    page = Page(write(tmp_path, HOSTILE, n_train=120, cv=3))
+    assert not page.find("script")
+    assert not page.find("img", src="x")
+
+
+def test_cv_without_training_labels_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="pass X_train and y_train"):
+        write(tmp_path, cv=3, y_train=None)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -72,3 +75,29 @@ def load_folder(folder: str, *, skip_bad: bool, classes: Any = None) -> tuple[An
             )
         names = np.asarray([labels[name] for name in data.target_names])
     return data.images, names[data.target]
+
+
+def list_images(names: Sequence[str], *, skip_bad: bool) -> list[str]:
+    """Return files as they are, and the images of folders in sorted order."""
+    from fishsk.datasets import find_errors, find_images, warn_of_links
+    from fishsk.features import IMAGE_SUFFIXES
+
+    found: list[str] = []
+    links: list[str] = []
+    for name in names:
+        if not Path(name).is_dir():
+            found.append(name)
+            continue
+        inside = list(find_images(name, links))
+        if not inside:
+            raise ValueError(f"{name!r} must hold images ({', '.join(IMAGE_SUFFIXES)}). It holds none.")
+        found += inside
+    warn_of_links(links)
+    errors = find_errors(found)
+    bad = [error for error in errors if error is not None]
+    report = "\n".join([f"{len(bad)} of {len(found)} images cannot be read:", *bad])
+    if bad and (not skip_bad or len(bad) == len(found)):
+        raise ValueError(f"{report}\nMend or remove them, or pass --skip-bad to go on without them.")
+    if bad:
+        warnings.warn(f"{report}\nThey are left out.", stacklevel=2)
+    return [path for path, error in zip(found, errors, strict=True) if error is None]

@@ -14,7 +14,19 @@ from collections.abc import Sequence
 from fishsk.cli._errors import is_for_users
 
 # In the order of the help; each is a module of `commands`.
-COMMANDS = ("demo", "fit", "evaluate", "predict", "tune", "report", "cache")
+COMMANDS = (
+    "demo",
+    "fit",
+    "evaluate",
+    "predict",
+    "tune",
+    "report",
+    "compare",
+    "curve",
+    "check",
+    "similar",
+    "cache",
+)
 
 _EXAMPLES = """\
 examples:

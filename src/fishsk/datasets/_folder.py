@@ -105,17 +105,7 @@ def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", retur
     if on_error not in ("raise", "skip"):
         raise ValueError(f'on_error must be "raise" or "skip". Got {on_error!r}.')
     root = Path(path).expanduser()
-    if not root.is_dir():
-        raise NotADirectoryError(
-            f"path must be an existing folder with one sub-folder per class. Got {str(path)!r}."
-        )
-    target_names, links = _list_classes(root)
-    paths: list[str] = []
-    labels: list[int] = []
-    for label, name in enumerate(target_names):
-        found = list(find_images(root / name, links))
-        paths += found
-        labels += [label] * len(found)
+    paths, labels, target_names, links = list_image_folder(path)
     warn_of_links(links, stacklevel=3)
 
     errors = find_errors(paths)
@@ -147,6 +137,31 @@ def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", retur
         filenames=images,
         DESCR=f"Images from the folder {str(root)!r}, one sub-folder per class.\n\n{described}\n",
     )
+
+
+def list_image_folder(path: str | os.PathLike) -> tuple[list[str], list[int], list[str], list[str]]:
+    """Return the paths of images in class folders, their labels, the classes' names, and links; open none.
+
+    Raises
+    ------
+    OSError
+        If there is no such folder, or one in it cannot be listed.
+    ValueError
+        If it has no class folders.
+    """
+    root = Path(path).expanduser()
+    if not root.is_dir():
+        raise NotADirectoryError(
+            f"path must be an existing folder with one sub-folder per class. Got {str(path)!r}."
+        )
+    target_names, links = _list_classes(root)
+    paths: list[str] = []
+    labels: list[int] = []
+    for label, name in enumerate(target_names):
+        found = list(find_images(root / name, links))
+        paths += found
+        labels += [label] * len(found)
+    return paths, labels, target_names, links
 
 
 def _list_classes(root: Path) -> tuple[list[str], list[str]]:

@@ -1,38 +1,52 @@
 """What a fitted classifier does, and on what: evaluation, near-duplicates, displays."""
 
+from fishsk.inspection._comparison import Comparison, compare_pipelines
 from fishsk.inspection._coverage import AccuracyCoverageDisplay, Answers, answer_above, gather_coverage
+from fishsk.inspection._data_issues import DataIssue, DataIssues, find_data_issues
 from fishsk.inspection._duplicates import find_near_duplicates
 from fishsk.inspection._evaluation import Evaluation, accuracy_interval, evaluate, find_confidence
 from fishsk.inspection._explanation import Explanation, explain_images
 from fishsk.inspection._explanation_display import ExplanationDisplay
 from fishsk.inspection._feature_map import FeatureMapDisplay, style_of_class
 from fishsk.inspection._features import find_features
+from fishsk.inspection._label_issues import LabelIssues, find_label_issues, name_images, rank_label_issues
 from fishsk.inspection._layout import lay_out
+from fishsk.inspection._learning_forecast import LearningForecastDisplay, measure_learning
 from fishsk.inspection._pixels import lay_over
 from fishsk.inspection._prediction_grid import PredictionGridDisplay
 from fishsk.inspection._probabilities import ProbabilityScores, score_probabilities
 from fishsk.inspection._settings import find_fitted, find_pixels, find_setting, fitted_head, name_classes
+from fishsk.inspection._similar_images import SimilarImagesDisplay
 from fishsk.inspection._training_curve import TrainingCurveDisplay
 from fishsk.inspection._unfamiliar import UnfamiliarImages, find_unfamiliar
 
 __all__ = [
     "AccuracyCoverageDisplay",
     "Answers",
+    "Comparison",
+    "DataIssue",
+    "DataIssues",
     "Evaluation",
     "Explanation",
     "ExplanationDisplay",
     "FeatureMapDisplay",
+    "LabelIssues",
+    "LearningForecastDisplay",
     "PredictionGridDisplay",
     "ProbabilityScores",
+    "SimilarImagesDisplay",
     "TrainingCurveDisplay",
     "UnfamiliarImages",
     "accuracy_interval",
     "answer_above",
+    "compare_pipelines",
     "evaluate",
     "explain_images",
     "find_confidence",
+    "find_data_issues",
     "find_features",
     "find_fitted",
+    "find_label_issues",
     "find_near_duplicates",
     "find_pixels",
     "find_setting",
@@ -41,7 +55,10 @@ __all__ = [
     "gather_coverage",
     "lay_out",
     "lay_over",
+    "measure_learning",
     "name_classes",
+    "name_images",
+    "rank_label_issues",
     "score_probabilities",
     "style_of_class",
 ]

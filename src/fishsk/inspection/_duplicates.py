@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -82,13 +83,7 @@ def find_near_duplicates(
     neighbors.fit(scaler.transform(train_features))
     candidates = neighbors.kneighbors(scaler.transform(features), return_distance=False)
 
-    templates = {index: _make_templates(train_images[index]) for index in np.unique(candidates)}
-    similarity = np.array(
-        [
-            [_correlate(image, templates[index]) for index in row]
-            for image, row in zip((resize_image(image, _SIZE) for image in images), candidates, strict=True)
-        ]
-    )
+    similarity = _compare(images, train_images, candidates)
     highest = float("nan")
     if train_labels is not None and (other := labels[:, np.newaxis] != train_labels[candidates]).any():
         highest = float(similarity[other].max())
@@ -98,6 +93,55 @@ def find_near_duplicates(
     found = np.flatnonzero(similarity >= threshold)
     found = found[np.argsort(-similarity[found], kind="stable")]
     return NearDuplicates(found, nearest[found], similarity[found], threshold, highest)
+
+
+def find_near_pairs(
+    features: np.ndarray, images: Sequence | np.ndarray, *, threshold: float = 0.95, n_neighbors: int = 5
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pairs of images of one set that are nearly the same, as `find_near_duplicates` finds them.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_samples, n_features)
+        What proposes pairs.
+    images : sequence of ndarray of shape (height, width, 3)
+        What decides.
+    threshold : float, default=0.95
+        The least similarity of a pair.
+    n_neighbors : int, default=5
+        How many others each image is compared with.
+
+    Returns
+    -------
+    pairs : ndarray of int of shape (n_pairs, 2)
+        The more similar first; in each the smaller number first.
+    similarity : ndarray of shape (n_pairs,)
+        The correlation of their pixels.
+    """
+    if len(features) < 2:
+        return np.empty((0, 2), dtype=int), np.empty(0)
+    neighbors = NearestNeighbors(n_neighbors=min(n_neighbors, len(features) - 1), metric="cosine")
+    candidates = neighbors.fit(StandardScaler().fit_transform(features)).kneighbors(return_distance=False)
+    similarity = _compare(images, images, candidates)
+    rows, places = np.nonzero(similarity >= threshold)
+    pairs = np.sort(np.column_stack([rows, candidates[rows, places]]), axis=1)
+    pairs, first = np.unique(pairs, axis=0, return_index=True)
+    found = similarity[rows, places][first]
+    order = np.argsort(-found, kind="stable")
+    return pairs[order], found[order]
+
+
+def _compare(
+    images: Sequence | np.ndarray, others: Sequence | np.ndarray, candidates: np.ndarray
+) -> np.ndarray:
+    """Return the similarity of each image to each of its candidates among the others."""
+    templates = {index: _make_templates(others[index]) for index in np.unique(candidates)}
+    return np.array(
+        [
+            [_correlate(image, templates[index]) for index in row]
+            for image, row in zip((resize_image(image, _SIZE) for image in images), candidates, strict=True)
+        ]
+    )
 
 
 def _make_templates(image: np.ndarray) -> list[np.ndarray]:

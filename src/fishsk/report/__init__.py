@@ -1,5 +1,7 @@
-"""One HTML file on how a fitted classifier does: what is gathered, its figures, its templates."""
+"""HTML files that say what inspection found: of a classifier, of two, of a data set."""
 
+from fishsk.report._comparison import write_comparison
+from fishsk.report._data_issues import write_data_issues
 from fishsk.report._report import write_report
 
-__all__ = ["write_report"]
+__all__ = ["write_comparison", "write_data_issues", "write_report"]

@@ -18,6 +18,7 @@ from fishsk.features import Images
 from fishsk.inspection import Evaluation, accuracy_interval, evaluate, find_fitted, find_near_duplicates
 from fishsk.report._album import Album
 from fishsk.report._figures import draw_calibration, draw_diagram, draw_training
+from fishsk.report._refits import gather_forecast, gather_labels
 from fishsk.report._understand import (
     add_explanations,
     gather_coverage_section,
@@ -41,6 +42,7 @@ def gather_report(
     max_images: int = 24,
     explain: bool = True,
     pixels: dict[str, Any],
+    cv: Any = None,
 ) -> dict[str, Any]:
     """Return everything that the page shows, as plain numbers, text, lists and dicts.
 
@@ -76,6 +78,13 @@ def gather_report(
         report["map"] = gather_map(estimator, X, album, pixels)
     with timings("Look for near-duplicates"):
         report["duplicates"] = None if train is None else _gather_duplicates(estimator, test, train, album)
+    report["forecast"] = report["labels"] = None
+    y_train = None if train is None else train[2]
+    if cv is not None and train is not None and y_train is not None:
+        with timings("Train on growing parts"):
+            report["forecast"] = gather_forecast(estimator, train[0], y_train, cv)
+        with timings("Look for wrong labels"):
+            report["labels"] = gather_labels(estimator, (*train[:2], y_train), cv, album.add, names)
     with timings("Draw figures"):
         report["training"] = draw_training(estimator)
         report["calibration"] = draw_calibration(evaluation)

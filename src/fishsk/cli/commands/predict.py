@@ -6,13 +6,10 @@ import argparse
 import csv
 import io
 import sys
-import warnings
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fishsk.cli._arguments import add_model, add_skip_bad
+from fishsk.cli._arguments import add_model, add_skip_bad, list_images
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -67,7 +64,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     from fishsk.cli._tensorflow import load_tensorflow
 
     target = None if arguments.output == "-" else prepare_file(arguments.output)
-    paths = _list_images(arguments.images, skip_bad=arguments.skip_bad)
+    paths = list_images(arguments.images, skip_bad=arguments.skip_bad)
     load_tensorflow(screen)
 
     import numpy as np
@@ -82,7 +79,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     _check_probability(arguments.min_probability, pipeline.classes_ if has_proba else None)
     known = None
     if arguments.train is not None:
-        known = _list_images([arguments.train], skip_bad=arguments.skip_bad)
+        known = list_images([arguments.train], skip_bad=arguments.skip_bad)
     extract_features(screen, pipeline, paths, *([] if known is None else [known]))
     predicted = pipeline.predict(paths)
     columns: dict[str, Any] = {"path": paths, "predicted": predicted.tolist()}
@@ -136,32 +133,6 @@ def _check_probability(least: float | None, classes: Any) -> None:
         raise ValueError(
             f"--min-probability writes {UNSURE!r}, which is a class of this model. Rename that class."
         )
-
-
-def _list_images(names: Sequence[str], *, skip_bad: bool) -> list[str]:
-    """Return files as they are, and the images of folders in sorted order."""
-    from fishsk.datasets import find_errors, find_images, warn_of_links
-    from fishsk.features import IMAGE_SUFFIXES
-
-    found: list[str] = []
-    links: list[str] = []
-    for name in names:
-        if not Path(name).is_dir():
-            found.append(name)
-            continue
-        inside = list(find_images(name, links))
-        if not inside:
-            raise ValueError(f"{name!r} must hold images ({', '.join(IMAGE_SUFFIXES)}). It holds none.")
-        found += inside
-    warn_of_links(links)
-    errors = find_errors(found)
-    bad = [error for error in errors if error is not None]
-    report = "\n".join([f"{len(bad)} of {len(found)} images cannot be read:", *bad])
-    if bad and (not skip_bad or len(bad) == len(found)):
-        raise ValueError(f"{report}\nMend or remove them, or pass --skip-bad to go on without them.")
-    if bad:
-        warnings.warn(f"{report}\nThey are left out.", stacklevel=2)
-    return [path for path, error in zip(found, errors, strict=True) if error is None]
 
 
 def _to_csv(columns: dict[str, Any]) -> str:

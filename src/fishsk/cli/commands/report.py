@@ -18,6 +18,7 @@ examples:
   python -m fishsk report fish.fishsk new_photos/ --output report.html
   python -m fishsk report fish.fishsk new_photos/ --train photos/      also look for near-duplicates, and
                                                                        for images unlike all of photos/
+  python -m fishsk report fish.fishsk new_photos/ --train photos/ --cv 5     and for wrong labels, in minutes
 """
 
 
@@ -39,6 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out the heat maps of mistakes, each of which takes as long as 40 new images",
     )
+    parser.add_argument(
+        "--cv",
+        type=int,
+        metavar="FOLDS",
+        help="with --train, also train in folds: would more images help, which labels are likely wrong "
+        "(default: do not train)",
+    )
     parser.add_argument("--title", help="what stands above it (default: the report's own)")
     add_skip_bad(parser)
 
@@ -48,6 +56,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     from fishsk.cli._targets import prepare_file, write_or_keep
     from fishsk.cli._tensorflow import load_tensorflow
 
+    if arguments.cv is not None and arguments.train is None:
+        raise ValueError("--cv trains on training images: pass --train FOLDER with it.")
     target = prepare_file(arguments.output)
     load_tensorflow(screen)
 
@@ -71,6 +81,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
             path,
             X_train=X_train,
             y_train=y_train,
+            cv=arguments.cv,
             title=arguments.title,
             explain=not arguments.no_maps,
             reproduce=arguments.command_line,

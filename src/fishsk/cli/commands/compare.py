@@ -1,0 +1,108 @@
+"""``compare``: is a new model better than an old one, and on which images."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fishsk.cli._arguments import add_skip_bad, load_folder
+
+if TYPE_CHECKING:
+    from fishsk.cli._screen import Screen
+    from fishsk.inspection import Comparison
+
+SUMMARY = "compare two saved models on the same images"
+EXAMPLES = """\
+examples:
+  python -m fishsk compare old.fishsk new.fishsk new_photos/
+  python -m fishsk compare old.fishsk new.fishsk new_photos/ --output changes.html --json > changes.json
+
+new_photos/ holds one folder per class, of images that neither model was trained on.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument("old", help="a file that fit, tune or save_pipeline wrote")
+    parser.add_argument("new", help="another one, which knows the same classes")
+    parser.add_argument("folder", help="test images, one folder per class")
+    parser.add_argument(
+        "--output",
+        default="comparison.html",
+        metavar="FILE",
+        help="the page to write, with the images that one fixed and the other broke (default: %(default)s)",
+    )
+    add_skip_bad(parser)
+
+
+def run(arguments: argparse.Namespace, screen: Screen) -> None:
+    """Compare two saved models on a folder of images, and write what changed as a page."""
+    from fishsk.cli._targets import prepare_file, write_or_keep
+    from fishsk.cli._tensorflow import load_tensorflow
+
+    target = prepare_file(arguments.output)
+    load_tensorflow(screen)
+
+    from fishsk.cli._features import extract_features
+    from fishsk.inspection import compare_pipelines
+    from fishsk.persistence import load_pipeline
+    from fishsk.report import write_comparison
+
+    old, new = load_pipeline(arguments.old), load_pipeline(arguments.new)
+    paths, y = load_folder(arguments.folder, skip_bad=arguments.skip_bad, classes=old.classes_)
+    extract_features(screen, old, paths)
+    extract_features(screen, new, paths)
+    comparison = compare_pipelines(old, new, paths, y)
+    names = _name_models(arguments.old, arguments.new)
+    _show(screen, comparison, paths, names)
+    with screen.stage("page"):
+        write_or_keep(target, lambda path: write_comparison(comparison, paths, path, names=names))
+    screen.fact("Page", f"{target} (open it in a browser)", page=target)
+
+
+def _name_models(old: str, new: str) -> tuple[str, str]:
+    """Return the names of two files, with their folders where the names are the same."""
+    names = Path(old).stem, Path(new).stem
+    return names if names[0] != names[1] else (old, new)
+
+
+def _show(screen: Screen, comparison: Comparison, paths: list[str], names: tuple[str, str]) -> None:
+    """Print the difference, its interval and its test, and a table by class."""
+    rows = {"all": comparison} | comparison.per_class
+    low, high = comparison.interval
+    screen.fact(
+        "Accuracy",
+        f"{comparison.accuracy_a:.3f} {names[0]}, {comparison.accuracy_b:.3f} {names[1]}, on "
+        f"{comparison.n_samples} test images",
+        accuracy_old=comparison.accuracy_a,
+        accuracy_new=comparison.accuracy_b,
+        n_test=comparison.n_samples,
+    )
+    screen.fact(
+        "Difference",
+        f"{100 * comparison.difference:+.1f} points (95 % interval {100 * low:+.1f} to {100 * high:+.1f}; "
+        f"McNemar's exact test: p = {comparison.p_value:.3g})",
+        difference=comparison.difference,
+        interval=comparison.interval,
+        p_value=comparison.p_value,
+        fixed=[paths[row] for row in comparison.fixed],
+        broken=[paths[row] for row in comparison.broken],
+        per_class={str(label): vars(found) for label, found in comparison.per_class.items()},
+    )
+    screen.table(
+        [
+            (
+                label,
+                f"{found.accuracy_a:.3f}",
+                f"{found.accuracy_b:.3f}",
+                f"{100 * found.difference:+.1f}",
+                f"{100 * found.interval[0]:+.1f} to {100 * found.interval[1]:+.1f}",
+                found.n_fixed,
+                found.n_broken,
+            )
+            for label, found in rows.items()
+        ],
+        header=("class", "old", "new", "points", "95 % interval", "fixed", "broken"),
+        right=range(1, 7),
+    )

@@ -1,0 +1,101 @@
+"""``similar``: find the images of a folder that are most like one."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fishsk.cli._arguments import add_skip_bad, list_images
+
+if TYPE_CHECKING:
+    from fishsk.cli._screen import Screen
+
+SUMMARY = "find the images of a folder that are most like one"
+EXAMPLES = """\
+examples:
+  python -m fishsk similar photo.jpg photos/ --top 12
+  python -m fishsk similar photo.jpg photos/ --model fish.fishsk     by the features of that model
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument("image", help="the image to compare with")
+    parser.add_argument("folder", help="where to look, at any depth; a single image will do, too")
+    parser.add_argument("--top", type=int, default=12, help="how many images to find (default: %(default)s)")
+    parser.add_argument(
+        "--weights", default="cifar95", help="cifar95, imagenet, none, or a file (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--model",
+        metavar="FILE",
+        help="a saved model, whose features are used (default: those of the weights)",
+    )
+    parser.add_argument(
+        "--output",
+        default="similar.png",
+        metavar="FILE",
+        help="the picture to write; a CSV file of the same name goes beside it (default: %(default)s)",
+    )
+    add_skip_bad(parser)
+
+
+def run(arguments: argparse.Namespace, screen: Screen) -> None:
+    """Find the images most like one, print them, and write them as a picture and as CSV."""
+    from fishsk.cli._targets import prepare_file, write_or_keep
+    from fishsk.cli._tensorflow import load_tensorflow
+
+    if arguments.top < 1:
+        raise ValueError(f"--top must be at least 1. Got {arguments.top}.")
+    picture = prepare_file(arguments.output)
+    table = prepare_file(picture.with_suffix(".csv"))
+    image = arguments.image
+    if Path(image).is_dir():
+        raise ValueError(f"The image to compare with must be a file. Got the folder {image!r}.")
+    list_images([image], skip_bad=False)
+    paths = list_images([arguments.folder], skip_bad=arguments.skip_bad)
+    load_tensorflow(screen)
+
+    from fishsk._pipeline import make_fish_pipeline
+    from fishsk._utils.files import write_atomically
+    from fishsk.cli._arguments import parse_weights
+    from fishsk.cli._features import extract_features
+    from fishsk.inspection import SimilarImagesDisplay
+    from fishsk.persistence import load_pipeline
+
+    if arguments.model is None:
+        transformer = make_fish_pipeline(weights=parse_weights(arguments))["features"]
+    else:
+        transformer = load_pipeline(arguments.model)
+    screen.fact("Images", f"{len(paths):,} in {arguments.folder}", n_images=len(paths))
+    extract_features(screen, transformer, paths)
+    display = SimilarImagesDisplay.from_estimator(
+        transformer, image, paths, labels=[_name(path) for path in paths], n_images=arguments.top
+    )
+    found = [
+        {"rank": rank, "path": paths[row], "distance": round(float(distance), 6)}
+        for rank, (row, distance) in enumerate(zip(display.indices, display.distances, strict=True), 1)
+    ]
+    screen.facts |= {"image": image, "similar": found}
+    screen.table(
+        [(row["rank"], f"{row['distance']:.3f}", row["path"]) for row in found],
+        header=("rank", "distance", "image"),
+        right=[0, 1],
+    )
+    write_or_keep(picture, lambda path: display.figure_.savefig(path, dpi=150))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, ["rank", "path", "distance"])
+    writer.writeheader()
+    writer.writerows(found)
+    content = text.getvalue().encode("utf-8", "surrogateescape")
+    write_or_keep(table, lambda path: write_atomically(path, [content]))
+    screen.figures([picture])
+    screen.fact("Table", str(table), table=table)
+
+
+def _name(path: str) -> str:
+    """Return the end of a path: the folder, which is the class in a folder of classes, and the file."""
+    return "/".join(part if len(part) <= 16 else f"{part[:7]}…{part[-8:]}" for part in Path(path).parts[-2:])

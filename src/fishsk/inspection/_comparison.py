@@ -1,0 +1,202 @@
+"""compare_pipelines: is a new classifier better than an old one, and on which images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+from sklearn.base import is_classifier
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_is_fitted
+
+from fishsk.inspection._evaluation import as_labels, find_confidence
+
+_N_DRAWS = 10_000  # of the bootstrap
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """How two classifiers did on the same images.
+
+    Attributes
+    ----------
+    n_samples : int
+        The number of images.
+    accuracy_a, accuracy_b : float
+        The shares that each recognized, 0 to 1.
+    difference : float
+        `accuracy_b` less `accuracy_a`.
+    interval : (float, float)
+        Its 95 % interval: percentiles of a bootstrap over the images, each drawn with both of its answers.
+    n_fixed, n_broken : int
+        Images that only b recognized, and that only a recognized.
+    p_value : float
+        McNemar's exact test: how probable so uneven a split of these images is, or a more uneven one, if
+        neither classifier is better.
+    """
+
+    n_samples: int
+    accuracy_a: float
+    accuracy_b: float
+    difference: float
+    interval: tuple[float, float]
+    n_fixed: int
+    n_broken: int
+    p_value: float
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison(PairedDifference):
+    """What `compare_pipelines` found: the difference on all images, by class and image by image.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,)
+        Every true label, sorted.
+    per_class : dict of label to PairedDifference
+        The same on the images of each class alone.
+    fixed, broken : ndarray of int
+        Which images only b recognized, and which only a; those of which b is surest first.
+    y_true, y_pred_a, y_pred_b : ndarray of shape (n_samples,)
+        The true labels and the answers.
+    confidence_a, confidence_b : ndarray of shape (n_samples,)
+        The probability of each answer; NaN where a classifier gives none.
+    """
+
+    classes: np.ndarray
+    per_class: dict[Any, PairedDifference]
+    fixed: np.ndarray
+    broken: np.ndarray
+    y_true: np.ndarray
+    y_pred_a: np.ndarray
+    y_pred_b: np.ndarray
+    confidence_a: np.ndarray
+    confidence_b: np.ndarray
+
+    def __repr__(self) -> str:
+        low, high = self.interval
+        return (
+            f"Comparison(accuracy {self.accuracy_a:.3f} -> {self.accuracy_b:.3f}, difference "
+            f"{self.difference:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}, p_value={self.p_value:.3g}, "
+            f"{self.n_fixed} fixed, {self.n_broken} broken, n_samples={self.n_samples})"
+        )
+
+
+def compare_pipelines(a: Any, b: Any, X: Any, y: Any) -> Comparison:
+    """Compare two fitted classifiers on the same images, which neither was trained on.
+
+    Two accuracies whose intervals overlap may still differ for sure: both classifiers met the same images,
+    and those that both got right, or both wrong, say nothing. The images on which they differ do.
+
+    Parameters
+    ----------
+    a, b : estimator
+        Fitted classifiers of images, such as `make_fish_pipeline` makes, or fitted searches; a is the old
+        one. They may use different features.
+    X : array-like or sequence
+        Images, as `VGG16FeatureTransformer` describes them.
+    y : array-like of shape (n_samples,)
+        Their true labels.
+
+    Returns
+    -------
+    Comparison
+        Its attributes are the two accuracies ``accuracy_a`` and ``accuracy_b``; their ``difference`` and its
+        95 % ``interval``, by a bootstrap [1]_ over the images; the ``p_value`` of McNemar's exact test [2]_;
+        ``fixed`` and ``broken``, the numbers in `X` of the images that only b or only a recognized; and
+        ``per_class``, the same by class.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If one of the two is not fitted.
+    ValueError
+        If one of the two is no classifier, or they know no class in common.
+
+    See Also
+    --------
+    write_comparison : The same as a page with the images.
+
+    Notes
+    -----
+    The interval and the test speak of these two fitted classifiers, and of images like these. Trained again
+    with another seed, both would answer a little differently. Of many classes some differ by chance alone:
+    read the rows of ``per_class`` as where to look, not as tests.
+
+    References
+    ----------
+    .. [1] B. Efron and R. J. Tibshirani, "An Introduction to the Bootstrap", 1993.
+    .. [2] Q. McNemar, "Note on the sampling error of the difference between correlated proportions or
+       percentages", Psychometrika 12 (1947), https://doi.org/10.1007/BF02295996
+
+    Examples
+    --------
+    >>> from fishsk import compare_pipelines
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from sklearn.svm import SVC
+    >>> X, y = load_digits(return_X_y=True)
+    >>> old, new = GaussianNB().fit(X[:900], y[:900]), SVC().fit(X[:900], y[:900])
+    >>> comparison = compare_pipelines(old, new, X[900:], y[900:])
+    >>> comparison.difference > 0.1, comparison.p_value < 0.001
+    (True, True)
+    >>> comparison.fixed.shape == (comparison.n_fixed,)
+    True
+    """
+    y = as_labels(column_or_1d(y))
+    check_consistent_length(X, y)
+    predictions, confidences = [], []
+    for name, estimator in {"a": a, "b": b}.items():
+        check_is_fitted(estimator)
+        if not is_classifier(estimator):
+            raise ValueError(f"{name} must be a classifier. Got {estimator!r}.")
+        y_pred = as_labels(estimator.predict(X))
+        proba = estimator.predict_proba(X) if hasattr(estimator, "predict_proba") else None
+        predictions.append(y_pred)
+        confidences.append(
+            np.full(len(y), np.nan)
+            if proba is None
+            else find_confidence(y_pred, proba, as_labels(estimator.classes_))
+        )
+    if not set(np.asarray(a.classes_).tolist()) & set(np.asarray(b.classes_).tolist()):
+        raise ValueError(
+            "a and b must know the same classes, or some of them. Got "
+            f"{np.asarray(a.classes_).tolist()!r} and {np.asarray(b.classes_).tolist()!r}."
+        )
+    right_a, right_b = (y == y_pred for y_pred in predictions)
+    classes = np.unique(y)
+    order = np.argsort(-confidences[1], kind="stable")
+    return Comparison(
+        **vars(_compare(right_a, right_b)),
+        classes=classes,
+        per_class={label: _compare(right_a[y == label], right_b[y == label]) for label in classes.tolist()},
+        fixed=order[(right_b & ~right_a)[order]],
+        broken=order[(right_a & ~right_b)[order]],
+        y_true=y,
+        y_pred_a=predictions[0],
+        y_pred_b=predictions[1],
+        confidence_a=confidences[0],
+        confidence_b=confidences[1],
+    )
+
+
+def _compare(right_a: np.ndarray, right_b: np.ndarray) -> PairedDifference:
+    n_samples = len(right_a)
+    n_fixed, n_broken = int(np.sum(right_b & ~right_a)), int(np.sum(right_a & ~right_b))
+    n_differ = n_fixed + n_broken
+    # To draw images with replacement is to draw which of three kinds they are of.
+    shares = np.array([n_fixed, n_broken, n_samples - n_differ]) / n_samples
+    draws = np.random.default_rng(0).multinomial(n_samples, shares, size=_N_DRAWS)
+    low, high = np.percentile((draws[:, 0] - draws[:, 1]) / n_samples, [2.5, 97.5])
+    return PairedDifference(
+        n_samples=n_samples,
+        accuracy_a=float(right_a.mean()),
+        accuracy_b=float(right_b.mean()),
+        difference=(n_fixed - n_broken) / n_samples,
+        interval=(float(low), float(high)),
+        n_fixed=n_fixed,
+        n_broken=n_broken,
+        p_value=float(binomtest(n_fixed, n_differ).pvalue) if n_differ else 1.0,
+    )

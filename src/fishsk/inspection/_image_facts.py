@@ -1,0 +1,126 @@
+"""What is measured of each image of a data set in one pass: size, light, sharpness, content."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from fishsk.features import Images, resize_image
+
+SMALL = (32, 32)  # what images are compared at
+_LONGEST_SIDE = 256  # pixels at which sharpness is measured, so that large photographs are not all blurred
+_ORIENTATION = 0x0112  # the EXIF tag
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """Measurements of images, an entry for each; those of images that cannot be read are 0.
+
+    Attributes
+    ----------
+    error : ndarray of str
+        Why an image cannot be read; empty where it can.
+    height, width : ndarray of int
+        Its size in pixels, once its orientation tag is obeyed.
+    orientation : ndarray of int
+        The EXIF tag of its file; 1 is upright, or has none.
+    brightness, contrast : ndarray
+        Mean and standard deviation of its gray values, 0 to 255.
+    sharpness : ndarray
+        The variance of the Laplacian of its gray values over their variance, at 256 pixels at most.
+    digest : ndarray of str
+        The SHA-256 of its pixels and its size.
+    small : ndarray of shape (n_images, 32, 32, 3), uint8
+        A small copy.
+    """
+
+    error: np.ndarray
+    height: np.ndarray
+    width: np.ndarray
+    orientation: np.ndarray
+    brightness: np.ndarray
+    contrast: np.ndarray
+    sharpness: np.ndarray
+    digest: np.ndarray
+    small: np.ndarray
+
+
+def measure_images(images: Images, advance: Callable[[int], None] = lambda done: None) -> ImageFacts:
+    """Return the measurements of images; `advance` is told of each that is done."""
+
+    def measure(index: int) -> dict[str, Any]:
+        try:
+            return _measure(images[index], images.items[index])
+        except (OSError, ValueError) as error:
+            return {"error": " ".join(str(error).split())}
+        finally:
+            advance(1)
+
+    with ThreadPoolExecutor() as pool:  # decoders work outside the interpreter lock
+        rows = list(pool.map(measure, range(len(images))))
+    blank: dict[str, Any] = {
+        "error": "",
+        "height": 0,
+        "width": 0,
+        "orientation": 1,
+        "brightness": 0.0,
+        "contrast": 0.0,
+        "sharpness": 0.0,
+        "digest": "",
+        "small": np.zeros((*SMALL, 3), dtype=np.uint8),
+    }
+    return ImageFacts(
+        **{each.name: np.array([(blank | row)[each.name] for row in rows]) for each in fields(ImageFacts)}
+    )
+
+
+def concatenate_facts(*parts: ImageFacts) -> ImageFacts:
+    """Return the measurements of several sets of images one after the other."""
+    return ImageFacts(
+        **{
+            each.name: np.concatenate([getattr(part, each.name) for part in parts])
+            for each in fields(ImageFacts)
+        }
+    )
+
+
+def _measure(image: np.ndarray, item: Any) -> dict[str, Any]:
+    pixels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    height, width = gray.shape
+    content = hashlib.sha256(f"{height} x {width}".encode())
+    content.update(np.ascontiguousarray(pixels).data)
+    scale = min(1, _LONGEST_SIDE / max(height, width))
+    shrunk = resize_image(gray, (max(1, round(scale * height)), max(1, round(scale * width))))
+    variance = float(shrunk.var())
+    edges = cv2.Laplacian(shrunk, cv2.CV_32F) if min(shrunk.shape) > 2 else np.zeros(1)
+    return {
+        "height": height,
+        "width": width,
+        "orientation": _read_orientation(item),
+        "brightness": float(gray.mean()),
+        "contrast": float(gray.std()),
+        "sharpness": float(edges.var()) / variance if variance else 0.0,
+        "digest": content.hexdigest(),
+        "small": np.clip(np.rint(resize_image(pixels, SMALL)), 0, 255).astype(np.uint8),
+    }
+
+
+def _read_orientation(item: Any) -> int:
+    """Return the EXIF orientation of a file; 1 of anything else."""
+    if isinstance(item, str | os.PathLike):
+        with (
+            contextlib.suppress(Exception),
+            Image.open(item) as image,
+        ):  # it was read before: the rest is metadata
+            return int(image.getexif().get(_ORIENTATION, 1))
+    return 1

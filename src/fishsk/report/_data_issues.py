@@ -1,0 +1,165 @@
+"""write_data_issues: one HTML file that shows what may spoil a data set."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_consistent_length
+
+from fishsk._utils.files import write_atomically
+from fishsk._version import __version__
+from fishsk.features import check_images
+from fishsk.inspection import DataIssue, DataIssues
+from fishsk.report._figures import encode_image
+from fishsk.report._render import render_page
+
+_N_TOGETHER = 4  # pictures of one group
+_WITHOUT_PICTURES = {"unreadable", "unknown_class"}
+
+
+def write_data_issues(
+    issues: DataIssues,
+    X: Any,
+    path: str | os.PathLike,
+    *,
+    X_test: Any = None,
+    title: str | None = None,
+    image_shape: tuple[int, ...] | None = None,
+    input_range: Any = (0, 255),
+    max_images: int = 24,
+) -> Path:
+    """Write what `find_data_issues` found as one self-contained HTML file.
+
+    The page holds a table of what was found, and of each kind the images, the worst first. It has no script,
+    and loads nothing.
+
+    Parameters
+    ----------
+    issues : DataIssues
+        What `find_data_issues` returned.
+    X, X_test : array-like or sequence
+        The images that it was given.
+    path : path-like
+        The file to write. It appears whole or not at all.
+    title : str, default=None
+        The title of the page.
+    image_shape : tuple of int, default=None
+        (height, width) or (height, width, channels) of the images of a 2-D `X`.
+    input_range : tuple of (low, high) or None, default=(0, 255)
+        What black and white are in `X` that is not uint8; None takes values as they are.
+    max_images : int, default=24
+        How many images, or groups of images, of each kind the page shows at most.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        If these are not as many images as were looked at.
+    OSError
+        If the file cannot be written.
+
+    See Also
+    --------
+    find_data_issues : The findings as plain records.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from fishsk import find_data_issues, write_data_issues
+    >>> from fishsk.datasets import make_fish_images
+    >>> X, y = make_fish_images(50, random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = write_data_issues(find_data_issues(X, y), X, Path(folder) / "check.html")
+    ...     path.read_text(encoding="utf-8")[:15]
+    '<!doctype html>'
+    """
+    path = Path(path)
+    n_train = int(np.sum(~issues.is_test))
+    sets = [X] if X_test is None else [X, X_test]
+    check_consistent_length(X, issues.y[~issues.is_test])
+    if X_test is not None:
+        check_consistent_length(X_test, issues.y[issues.is_test])
+    images = [check_images(each, image_shape=image_shape, input_range=input_range) for each in sets]
+    album: dict[str, dict[str, Any]] = {}
+
+    def show(row: int, has_picture: bool) -> dict[str, Any]:
+        shown = {"name": issues.names[row], "label": str(issues.y[row]), "is_test": bool(issues.is_test[row])}
+        if not has_picture:
+            return shown | {"image": None}
+        key = f"image-{row}"
+        if key not in album:
+            album[key] = encode_image(images[0][row] if row < n_train else images[1][row - n_train])
+        return shown | {"image": {"id": key} | album[key]}
+
+    def describe(issue: DataIssue) -> dict[str, Any]:
+        has_pictures = issue.kind not in _WITHOUT_PICTURES and any(found.rows for found in issue.found)
+        return {
+            "kind": issue.kind,
+            "level": issue.level,
+            "title": issue.title,
+            "advice": issue.advice,
+            "count": len(issue.found),
+            "has_pictures": has_pictures,
+            "are_groups": any(len(found.rows) > 1 for found in issue.found),
+            "shown": [
+                {
+                    "detail": found.detail,
+                    "images": [show(row, has_pictures) for row in found.rows[:_N_TOGETHER]],
+                    "n_more": max(0, len(found.rows) - _N_TOGETHER),
+                }
+                for found in issue.found[:max_images]
+            ],
+        }
+
+    described = [describe(issue) for issue in issues.issues]
+    levels = [issue.level for issue in issues.issues]
+    page = render_page(
+        "data_issues.html",
+        title=f"Is it sound? A check of {len(issues.y):,} images" if title is None else title,
+        sections={},
+        issues=described,
+        n_train=n_train,
+        n_test=len(issues.y) - n_train,
+        n_errors=levels.count("error"),
+        n_warnings=levels.count("warning"),
+        n_notes=levels.count("note"),
+        classes=_count_classes(issues),
+        sizes=_describe_sizes(issues),
+        images=album,
+        written=f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
+        version=__version__,
+    )
+    write_atomically(path, [page.encode(errors="backslashreplace")])
+    return path
+
+
+def _count_classes(issues: DataIssues) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": str(label),
+            "n_train": int(np.sum((issues.y == label) & ~issues.is_test)),
+            "n_test": int(np.sum((issues.y == label) & issues.is_test)),
+        }
+        for label in np.unique(issues.y).tolist()
+    ]
+
+
+def _describe_sizes(issues: DataIssues) -> str:
+    """Return the sizes of the images in words."""
+    readable = issues.facts.error == ""
+    if not readable.any():
+        return "of no"
+    ranges = [
+        (int(side[readable].min()), int(side[readable].max()))
+        for side in (issues.facts.width, issues.facts.height)
+    ]
+    return " x ".join(str(low) if low == high else f"{low} to {high}" for low, high in ranges)

@@ -1,0 +1,21 @@
+"""Pages from templates: everything that the data say is text in them, and never markup."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def render_page(template: str, /, **context: Any) -> str:
+    """Return the page of a template in ``templates`` and of what it shows."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("fishsk.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda share: f"{100 * share:.1f}\u00a0%"
+    environment.filters["points"] = lambda share: f"{100 * share:+.1f}".replace("-", "\u2212")
+    return environment.get_template(template).render(context)
