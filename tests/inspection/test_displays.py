@@ -210,6 +210,20 @@ def test_the_panels_are_those_that_were_recorded():
     assert labels(*make_history()) == ["Loss", "Accuracy", "Learning rate"]
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+def test_weight_decay_is_named_and_its_share_of_the_loss_is_told():
+    from fishsk import KerasHeadClassifier
+
+    X, y = load_iris(return_X_y=True)
+    head = KerasHeadClassifier(hidden_units=4, epochs=2, l2=0.1, random_state=0).fit(X, y)
+    display = TrainingCurveDisplay.from_estimator(head)
+    kernels = [weights for weights in head.model_.get_weights() if weights.ndim == 2]
+    (penalty,) = display.penalties
+    assert penalty == pytest.approx(0.1 * sum(np.square(kernel).sum() for kernel in kernels))
+    assert "penalty" in display.axes_[0].get_ylabel()
+    assert f"{penalty:.2g}" in display.axes_[0].get_legend().get_texts()[-1].get_text()
+
+
 def test_the_legend_counts_epochs_from_1():
     display = TrainingCurveDisplay.from_history(make_history(), overfit_epoch=4)
     texts = [text.get_text() for text in display.axes_[0].get_legend().get_texts()]

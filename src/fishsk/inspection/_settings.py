@@ -49,6 +49,11 @@ def find_fitted(estimator: Any) -> Any:
     return getattr(estimator, "best_estimator_", estimator)
 
 
+def find_penalty(head: Any) -> float:
+    """Return what weight decay adds to the loss of a fitted head, at the weights that it has kept."""
+    return float(sum(head.model_.losses)) if getattr(head, "l2", 0) else 0.0
+
+
 def fitted_head(estimator: Any) -> Any:
     """Return the part of a fitted estimator that keeps the history of its training."""
     head = find_fitted(estimator)

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 
 from fishsk._utils.axes import make_axes, palette
-from fishsk.inspection._settings import fitted_head
+from fishsk.inspection._settings import find_penalty, fitted_head
 
 _PANELS = {"loss": "Loss", "accuracy": "Accuracy", "learning_rate": "Learning\nrate"}
 
@@ -34,6 +34,9 @@ class TrainingCurveDisplay:
         to overfit; None where there is none, or where there was no validation.
     run_name : str, default="run"
         What one of several runs is called, such as "fold".
+    penalties : list of float, default=None
+        For each run, what weight decay (`l2`) adds to the losses, at the weights that were kept; 0 where
+        there is none. The figure names it, since it falls while the cross-entropy may not.
 
     Attributes
     ----------
@@ -77,6 +80,7 @@ class TrainingCurveDisplay:
         best_epochs: list[int | None],
         overfit_epochs: list[int | None],
         run_name: str = "run",
+        penalties: list[float] | None = None,
     ) -> None:
         self.curves = curves
         self.means = means
@@ -84,6 +88,7 @@ class TrainingCurveDisplay:
         self.best_epochs = best_epochs
         self.overfit_epochs = overfit_epochs
         self.run_name = run_name
+        self.penalties = penalties
 
     @classmethod
     def from_estimator(
@@ -137,7 +142,11 @@ class TrainingCurveDisplay:
             [head.history_ for head in heads],
             overfit_epochs=[getattr(head, "overfit_epoch_", None) for head in heads],
         )
-        display = cls(**gathered, run_name=default_name if run_name is None else run_name)
+        display = cls(
+            **gathered,
+            run_name=default_name if run_name is None else run_name,
+            penalties=[find_penalty(head) for head in heads],
+        )
         return display.plot(ax=ax, line_kw=line_kw, fill_between_kw=fill_between_kw)
 
     @classmethod
@@ -226,7 +235,8 @@ class TrainingCurveDisplay:
                 self._plot_learning_rate(axes)
             else:
                 self._plot_metric(axes, panel, line_kw, fill_between_kw)
-            axes.set_ylabel(_PANELS[panel])
+            penalized = panel == "loss" and any(self.penalties or ())
+            axes.set_ylabel("Cross-entropy\n+ weight penalty" if penalized else _PANELS[panel])
             axes.set_xlim(0.5, n_epochs + 0.5)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             if stacked and panel != panels[-1]:
@@ -307,6 +317,11 @@ class TrainingCurveDisplay:
         if shade is not None:
             handles.append(shade)
             labels.append(f"overfitting from epoch {_count_epochs(self.overfit_epochs, self.run_name)}")
+        if any(self.penalties or ()):
+            # A handle that draws nothing: the words stand where the losses are explained.
+            handles += axes.plot([], [], linestyle="none")
+            share = f"{statistics.median(self.penalties):.2g} of the loss"
+            labels.append(f"weight penalty of the kept weights: {share}")
         n_runs = len(self.curves["loss"])
         axes.legend(
             handles,

@@ -160,6 +160,10 @@ def render_report(report: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = lambda share: f"{100 * share:.1f}\u00a0%"
+    # Paths break behind a slash rather than in the middle of a word.
+    environment.filters["breakable"] = lambda name: markupsafe.escape(name).replace(
+        "/", markupsafe.Markup("/<wbr>")
+    )
     # scikit-learn has escaped what users put into its diagram.
     diagram = markupsafe.Markup(report["diagram"])
     return environment.get_template("report.html").render(report, diagram=diagram)
