@@ -83,6 +83,16 @@ def test_the_programs_of_getting_started_run_on_files_of_any_kind(tmp_path, caps
     assert len(re.findall(r"^unknown/\d+\.(?:jpg|png|PNG) \d$", capsys.readouterr().out, re.MULTILINE)) == 60
 
 
+def test_the_project_lives_where_pyproject_says():
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+    for path in [*ROOT.glob("*.md"), ROOT / "CITATION.cff"]:
+        text = path.read_text(encoding="utf-8")
+        for address in re.findall(r"https://(?:github\.com/fishsk|fishsk\.)[^\s)>]*", text):
+            assert address in urls.values(), (path.name, address)
+    assert urls["Issues"] in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert urls["Issues"] in (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+
+
 def test_every_public_name_shows_an_example():
     public = [getattr(fishsk, name) for name in fishsk.__all__ if name != "datasets"]
     public += [getattr(fishsk.datasets, name) for name in fishsk.datasets.__all__]

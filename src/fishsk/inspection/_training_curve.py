@@ -317,7 +317,7 @@ class TrainingCurveDisplay:
         if shade is not None:
             handles.append(shade)
             labels.append(f"overfitting from epoch {_count_epochs(self.overfit_epochs, self.run_name)}")
-        if any(self.penalties or ()):
+        if self.penalties and any(self.penalties):
             # A handle that draws nothing: the words stand where the losses are explained.
             handles += axes.plot([], [], linestyle="none")
             share = f"{statistics.median(self.penalties):.2g} of the loss"
