@@ -64,8 +64,8 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
 sphinx_gallery_conf = {
-    "examples_dirs": "../examples",
-    "gallery_dirs": "auto_examples",
+    "examples_dirs": ["../examples", "../tutorial"],
+    "gallery_dirs": ["auto_examples", "auto_tutorial"],
     "filename_pattern": r"/plot_",
     "within_subsection_order": "gallery_order.StoryOrder",
     "backreferences_dir": "api/generated/backreferences",
@@ -113,8 +113,8 @@ html_theme_options = {
 html_context = {
     "edit_page_provider_name": "GitHub",
     "edit_page_url_template": URLS["Repository"]
-    + "/edit/main/{% if file_name.startswith('auto_examples/') %}"
-    + "examples/{{ file_name[14:].replace('.rst', '.py').replace('index.py', 'GALLERY_HEADER.rst') }}"
+    + "/edit/main/{% if file_name.startswith('auto_') %}"
+    + "{{ file_name[5:].replace('.rst', '.py').replace('index.py', 'GALLERY_HEADER.rst') }}"
     + "{% else %}docs/{{ file_name }}{% endif %}",
 }
 html_sidebars = {
