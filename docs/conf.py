@@ -123,6 +123,7 @@ html_sidebars = {
         "index",
         "getting_started",
         "installation",
+        "license",
         "report",
         "benchmarks",
         "changes",
