@@ -1,8 +1,9 @@
 """Look at a built site in Chromium: ``python docs/check_pages.py docs/_build/html``.
 
-Prints each page whose article is wider than the screen of a telephone or of a laptop, each link without a name,
-what axe finds in the way of people who use assistive technology, on light and on dark ground, and each word whose
-search does not find its page. Exits with 1 if there is any. Without Chromium it says so and exits with 0.
+Prints each page whose article is wider than the screen of a telephone or of a laptop, each link without a
+name, what axe finds in the way of people who use assistive technology, on light and on dark ground, and each
+word whose search does not find its page. Exits with 1 if there is any. Without Chromium it says so and exits
+with 0.
 """
 
 import functools
@@ -34,6 +35,7 @@ SEARCHES = {
 N_FIRST = 5  # hits
 # Parts whose markup is not ours: Sphinx's citations, scikit-learn's diagrams.
 NOT_OURS = {"exclude": [[".citation-list"], [".sk-top-container"]]}
+OPTIONS = {"resultTypes": ["violations"]}
 # Screen readers name a link by its text, unless it is not rendered, by its label, or by its pictures' texts.
 FIND = """
 () => {
@@ -76,7 +78,7 @@ def find_faults(browser, site: Path, address: str) -> list[tuple[str, str, str]]
                 continue
             page.goto(f"{address}/{name}")
             found = page.evaluate(FIND)
-            for violation in axe.run(page, context=NOT_OURS).response["violations"]:
+            for violation in axe.run(page, context=NOT_OURS, options=OPTIONS).response["violations"]:
                 nodes = [node["html"][:100] for node in violation["nodes"]]
                 found.append(f"{violation['help']} ({violation['id']}): {', '.join(nodes[:2])}")
             faults += [(name, f"{width} pixels, {scheme}", fault) for fault in found]
@@ -90,9 +92,12 @@ def find_lost_searches(browser, address: str) -> list[tuple[str, str, str]]:
     page = browser.new_page()
     for word, wanted in SEARCHES.items():
         page.goto(f"{address}/search.html?q={word}")
-        page.wait_for_function("document.querySelector('#search-results .search-summary')?.innerText.match(/\\\\d|not/)")
+        page.wait_for_function(
+            "/found|not match/.test(document.querySelector('#search-results .search-summary')?.innerText)"
+        )
         page.wait_for_timeout(300)
-        links = page.locator("#search-results ul.search li > a").evaluate_all("links => links.map(a => a.href)")
+        links = page.locator("#search-results ul.search li > a")
+        links = links.evaluate_all("links => links.map(link => link.href)")
         hits = [link.removeprefix(f"{address}/").partition(".html")[0] for link in links]
         if wanted not in list(dict.fromkeys(hits))[:N_FIRST]:
             lost.append(("search.html", word, f"{wanted} is not among the first hits, {hits[:N_FIRST]}"))
