@@ -21,7 +21,7 @@ SCREENS = ((390, "light"), (1280, "dark"))
 # What a reader types, and a page that has to be among the first hits.
 SEARCHES = {
     "augmentation": "how_to/small_data",
-    "Dask": "how_to/big_data",
+    "Dask": "user_guide/scaling",
     "GPU": "how_to/gpu",
     "imbalanced": "how_to/imbalance",
     "leakage": "how_to/groups",
@@ -33,8 +33,8 @@ SEARCHES = {
     "Windows": "how_to/windows",
 }
 N_FIRST = 5  # hits
-# Parts whose markup is not ours: Sphinx's citations, scikit-learn's diagrams.
-NOT_OURS = {"exclude": [[".citation-list"], [".sk-top-container"]]}
+# Parts whose markup is not ours: Sphinx's citations, scikit-learn's diagrams, the theme's arrows in the sidebar.
+NOT_OURS = {"exclude": [[".citation-list"], [".sk-top-container"], [".bd-links summary"]]}
 OPTIONS = {"resultTypes": ["violations"]}
 # Screen readers name a link by its text, unless it is not rendered, by its label, or by its pictures' texts.
 FIND = """

@@ -88,6 +88,14 @@ def test_the_programs_of_getting_started_run_on_files_of_any_kind(tmp_path, caps
     assert len(re.findall(r"^unknown/\d+\.(?:jpg|png|PNG) \d$", capsys.readouterr().out, re.MULTILINE)) == 60
 
 
+@pytest.mark.parametrize("extra", ["pandas", "dask"])
+def test_pages_that_need_an_extra_say_how_to_install_it(extra):
+    for path in [*DOCS.rglob("*.rst"), *(ROOT / "examples").glob("*.py"), *(ROOT / "tutorial").glob("*.py")]:
+        text = path.read_text(encoding="utf-8")
+        if re.search(rf"^\W*(?:import {extra}|from {extra})\b|transform=\"{extra}\"", text, re.MULTILINE):
+            assert re.search(rf"pip install .*{extra}|/user_guide/scaling", text), path.name
+
+
 def find_programs(page):
     """Return the programs of a page by their captions."""
     text = (DOCS / page).read_text(encoding="utf-8")

@@ -149,6 +149,15 @@ def test_fault_40_markup_in_names_is_shown_as_text(open_page, hostile_report):
     assert page.locator("script, img[src=x]").count() == 0
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_the_way_of_anybody(open_page, report, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
+    page = open_page(report, color_scheme=scheme)
+    assert axe.Axe().run(page).response["violations"] == []
+    page.locator(".matrix .wrong button").first.click()
+    assert axe.Axe().run(page).response["violations"] == []
+
+
 def test_it_is_dark_where_the_reader_wants_it_dark(open_page, report):
     page = open_page(report, color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(17, 23, 29)"
