@@ -33,7 +33,7 @@ SEARCHES = {
     "Windows": "how_to/windows",
 }
 N_FIRST = 5  # hits
-# Parts whose markup is not ours: Sphinx's citations, scikit-learn's diagrams, the theme's arrows in the sidebar.
+# Parts whose markup is not ours: Sphinx's citations, scikit-learn's diagrams, the theme's arrows.
 NOT_OURS = {"exclude": [[".citation-list"], [".sk-top-container"], [".bd-links summary"]]}
 OPTIONS = {"resultTypes": ["violations"]}
 # Screen readers name a link by its text, unless it is not rendered, by its label, or by its pictures' texts.
