@@ -48,7 +48,7 @@ print(classification_report(y_test, pipeline.predict(X_test), digits=3))
 
 from fishsk import PredictionGridDisplay
 
-display = PredictionGridDisplay.from_estimator(pipeline, X_test, y_test, n_rows=2, n_cols=5, random_state=0)
+display = PredictionGridDisplay.from_estimator(pipeline, X_test, y_test, n_rows=2, n_cols=5, random_state=1)
 
 # %%
 # **Conclusion.** A dozen lines classify small images; guessing would be right once in five times. What is
