@@ -69,6 +69,7 @@ ax.set(xlabel="probability of the predicted class", ylabel="share of right answe
 from fishsk import TrainingCurveDisplay
 
 display = TrainingCurveDisplay.from_estimator(pipeline)
+display.figure_.suptitle("The head's training, epoch by epoch")
 history = pipeline["head"].history_
 for words, name in {"training": "accuracy", "validation": "val_accuracy"}.items():
     print(f"accuracy in the last epoch, {words}: {history[name][-1]:.2f}")
