@@ -64,7 +64,8 @@ def against_keras(bench, weights, image_size, n_images, batch_sizes):
     rows = compare(sides, bench.repeats, warm_up=True)
     bench.table(f"Extraction without cache: {where}", per_second(rows, n_images))
     error = largest_difference(vgg16.transform(images), predict(best))
-    bench.note(f"Features of fishsk and of bare Keras differ by at most {error:.1e} of the largest one.")
+    words = f"differ by at most {error:.1e} of the largest one" if error else "are equal, bit for bit"
+    bench.note(f"weights={weights!r}: features of fishsk and of bare Keras {words}.")
 
 
 def bare_keras(weights, images, image_size):
@@ -90,7 +91,8 @@ def known_images(bench, weights, image_size, n_images):
         loads_tensorflow = in_fresh_process(first_hit, vgg16, images)[1]
     where = f"{n_images} of {source} at {image_size} x {image_size}, weights={weights!r}"
     bench.table(f"Known images (cold ran once): {where}", per_second(rows, n_images))
-    bench.note(f"A full hit in a new process imports TensorFlow: {loads_tensorflow}")
+    words = "loads" if loads_tensorflow else "does not load"
+    bench.note(f"weights={weights!r}: a new process that finds all images in the cache {words} TensorFlow.")
 
 
 def first_hit(vgg16, images):

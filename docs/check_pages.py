@@ -1,16 +1,41 @@
 """Look at a built site in Chromium: ``python docs/check_pages.py docs/_build/html``.
 
-Prints each page whose article is wider than the screen of a telephone or of a laptop, and each link without a
-name, and exits with 1 if there is any. Without Chromium it says so and exits with 0.
+Prints each page whose article is wider than the screen of a telephone or of a laptop, each link without a
+name, what axe finds in the way of people who use assistive technology, on light and on dark ground, and each
+word whose search does not find its page. Exits with 1 if there is any. Without Chromium it says so and exits
+with 0.
 """
 
+import functools
+import http.server
 import shutil
 import sys
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
-WIDTHS = (390, 1280)
+SCREENS = ((390, "light"), (1280, "dark"))
+# What a reader types, and a page that has to be among the first hits.
+SEARCHES = {
+    "augmentation": "how_to/small_data",
+    "Dask": "user_guide/scaling",
+    "GPU": "how_to/gpu",
+    "imbalanced": "how_to/imbalance",
+    "leakage": "how_to/groups",
+    "license": "license",
+    "proxy": "how_to/offline",
+    "ResNet": "user_guide/features",
+    "skorch": "coming_from",
+    "threshold": "how_to/thresholds",
+    "Windows": "how_to/windows",
+}
+N_FIRST = 5  # hits
+# Parts whose markup is not ours: Sphinx's citations, scikit-learn's diagrams, the theme's arrows.
+NOT_OURS = {"exclude": [[".citation-list"], [".sk-top-container"], [".bd-links summary"]]}
+OPTIONS = {"resultTypes": ["violations"]}
 # Screen readers name a link by its text, unless it is not rendered, by its label, or by its pictures' texts.
 FIND = """
 () => {
@@ -26,17 +51,58 @@ FIND = """
 """
 
 
-def find_faults(browser, site: Path) -> list[tuple[str, int, str]]:
-    """Return (page, width of the screen, what is wrong) of each fault."""
+class _Silent(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        """Say nothing of requests."""
+
+
+@contextmanager
+def serve(site: Path):
+    """Serve a folder on loopback, since browsers let no page of a file search, and yield its address."""
+    handler = functools.partial(_Silent, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield "http://{}:{}".format(*server.server_address)
+        server.shutdown()
+
+
+def find_faults(browser, site: Path, address: str) -> list[tuple[str, str, str]]:
+    """Return (page, screen, what is wrong) of each fault."""
+    axe = Axe()
     faults = []
-    for width in WIDTHS:
-        page = browser.new_page(viewport={"width": width, "height": 900})
+    for width, scheme in SCREENS:
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         for path in sorted(site.rglob("*.html")):
-            if "_static" not in path.relative_to(site).parts:
-                page.goto(path.as_uri())
-                faults += [(path.relative_to(site).as_posix(), width, fault) for fault in page.evaluate(FIND)]
+            name = path.relative_to(site).as_posix()
+            if "_static" in path.parts or name.startswith("_modules/"):
+                continue
+            page.goto(f"{address}/{name}")
+            found = page.evaluate(FIND)
+            for violation in axe.run(page, context=NOT_OURS, options=OPTIONS).response["violations"]:
+                nodes = [node["html"][:100] for node in violation["nodes"]]
+                found.append(f"{violation['help']} ({violation['id']}): {', '.join(nodes[:2])}")
+            faults += [(name, f"{width} pixels, {scheme}", fault) for fault in found]
         page.close()
     return faults
+
+
+def find_lost_searches(browser, address: str) -> list[tuple[str, str, str]]:
+    """Return the searches that do not find their page among the first hits."""
+    lost = []
+    page = browser.new_page()
+    for word, wanted in SEARCHES.items():
+        page.goto(f"{address}/search.html?q={word}")
+        page.wait_for_function(
+            "/found|not match/.test(document.querySelector('#search-results .search-summary')?.innerText)"
+        )
+        page.wait_for_timeout(300)
+        links = page.locator("#search-results ul.search li > a")
+        links = links.evaluate_all("links => links.map(link => link.href)")
+        hits = [link.removeprefix(f"{address}/").partition(".html")[0] for link in links]
+        if wanted not in list(dict.fromkeys(hits))[:N_FIRST]:
+            lost.append(("search.html", word, f"{wanted} is not among the first hits, {hits[:N_FIRST]}"))
+    page.close()
+    return lost
 
 
 def main(site: str) -> int:
@@ -46,15 +112,16 @@ def main(site: str) -> int:
         return 1
     chromium = shutil.which("chromium")
     if chromium is None:
-        print("The pages' widths were not checked: that needs Chromium (apt-get install chromium).")
+        print("The pages were not looked at: that needs Chromium (apt-get install chromium).")
         return 0
-    with sync_playwright() as driver:
+    folder = Path(site).resolve()
+    with serve(folder) as address, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        faults = find_faults(browser, Path(site).resolve())
+        faults = find_faults(browser, folder, address) + find_lost_searches(browser, address)
         browser.close()
-    for page, width, fault in faults:
-        print(f"{page} at {width} pixels: {fault}")
-    print(f"{len(faults)} faults at {' and '.join(map(str, WIDTHS))} pixels")
+    for page, where, fault in faults:
+        print(f"{page} ({where}): {fault}")
+    print(f"{len(faults)} faults")
     return 1 if faults else 0
 
 

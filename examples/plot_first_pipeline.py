@@ -43,12 +43,12 @@ from sklearn.metrics import classification_report
 print(classification_report(y_test, pipeline.predict(X_test), digits=3))
 
 # %%
-# The figure shows 18 of the test images, with the probability of the predicted class. Crosses and heavy
+# The figure shows ten of the test images, with the probability of the predicted class. Crosses and heavy
 # frames mark the wrong ones.
 
 from fishsk import PredictionGridDisplay
 
-display = PredictionGridDisplay.from_estimator(pipeline, X_test, y_test, n_rows=3, random_state=0)
+display = PredictionGridDisplay.from_estimator(pipeline, X_test, y_test, n_rows=2, n_cols=5, random_state=1)
 
 # %%
 # **Conclusion.** A dozen lines classify small images; guessing would be right once in five times. What is

@@ -48,9 +48,9 @@ for words in ("first pass", "any other "):
 
 pipeline.fit(X_train, y_train)
 settings["features__preprocessing"] = None
-mended = make_fish_pipeline(**settings).fit(X_train, y_train)
+fixed = make_fish_pipeline(**settings).fit(X_train, y_train)
 print(f"divided by 255:    test accuracy {pipeline.score(X_test, y_test):.3f}")
-print(f"as it should be:   test accuracy {mended.score(X_test, y_test):.3f}")
+print(f"as it should be:   test accuracy {fixed.score(X_test, y_test):.3f}")
 
 # %%
 # Mistake 3: the test images were the validation data
@@ -80,7 +80,7 @@ print(f"accuracy of the winner, where it was chosen and elsewhere: {np.mean(gaps
 
 cured = make_fish_pipeline(**settings, head__early_stopping=True, head__validation_fraction=0.2)
 cured.fit(X_train, y_train)
-for words, head in {"to the end": mended["head"], "early stopping": cured["head"]}.items():
+for words, head in {"to the end": fixed["head"], "early stopping": cured["head"]}.items():
     print(f"{words:14} {head.n_iter_} epochs, the best was {head.best_epoch_ + 1}")
 
 # %%
@@ -90,7 +90,7 @@ for words, head in {"to the end": mended["head"], "early stopping": cured["head"
 
 from fishsk import TrainingCurveDisplay
 
-display = TrainingCurveDisplay.from_estimator(mended)
+display = TrainingCurveDisplay.from_estimator(fixed)
 display.figure_.suptitle("The report's network, trained to the end")
 
 # %%
@@ -100,7 +100,8 @@ display.figure_.suptitle("The report's network, trained to the end")
 
 from sklearn.metrics import ConfusionMatrixDisplay
 
-display = ConfusionMatrixDisplay.from_estimator(mended, X_test, y_test, cmap="Blues", xticks_rotation=30)
+display = ConfusionMatrixDisplay.from_estimator(fixed, X_test, y_test, cmap="Blues")
+display.ax_.tick_params("x", rotation=20)
 display.ax_.set_title("Test images by true and predicted class")
 display.figure_.tight_layout()
 
@@ -110,7 +111,7 @@ display.figure_.tight_layout()
 
 from fishsk import PredictionGridDisplay
 
-display = PredictionGridDisplay.from_estimator(mended, X_test, y_test, random_state=0)
+display = PredictionGridDisplay.from_estimator(fixed, X_test, y_test, random_state=0)
 
 # %%
 # **Conclusion.** The report's network, trained as it was, in seconds instead of hours. Of the four cures,

@@ -1,6 +1,8 @@
 """What is packed: the source distribution passes its own tests, the wheel holds the package alone."""
 
+import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -42,3 +44,24 @@ def test_the_wheel_holds_the_package_alone(tracked):
     packed = {Path(name).as_posix() for name in list_packed(WheelBuilder)}
     assert packed >= {name for name in tracked if name.startswith("src/fishsk/")}
     assert all(name.startswith("src/fishsk/") for name in packed)
+
+
+def test_the_workflow_and_the_hooks_run_what_tox_has():
+    tox = (ROOT / "tox.ini").read_text(encoding="utf-8")
+    environments = set(re.findall(r"^\[testenv:(\w+)\]", tox, re.MULTILINE)) | {"py"}
+    workflow = (ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8")
+    named = set(re.findall(r"tox run -e ([\w,]+)", workflow)) | set(
+        re.findall(r"environment: \[(.*)\]", workflow)
+    )
+    assert {name.strip() for names in named for name in names.split(",")} <= environments
+    lint = tox.partition("[testenv:lint]")[2].partition("[testenv:types]")[0]
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    for tool in re.findall(r'additional_dependencies: \["(.*)"\]', hooks):
+        assert tool in lint
+
+
+def test_the_workflow_runs_every_python_that_is_promised():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    promised = [name.rsplit(" ", 1)[1] for name in project["classifiers"] if "Python :: 3." in name]
+    workflow = (ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8")
+    assert re.findall(r'"(3\.\d+)"', re.search(r"python: \[(.*)\]", workflow)[1]) == promised

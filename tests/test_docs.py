@@ -1,15 +1,20 @@
 """The examples in docstrings and in the pages of docs/ do what they show."""
 
 import doctest
+import http.client
 import importlib
+import io
+import json
 import pkgutil
 import re
 import runpy
 import textwrap
+import threading
 import tomllib
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -83,6 +88,76 @@ def test_the_programs_of_getting_started_run_on_files_of_any_kind(tmp_path, caps
     assert len(re.findall(r"^unknown/\d+\.(?:jpg|png|PNG) \d$", capsys.readouterr().out, re.MULTILINE)) == 60
 
 
+@pytest.mark.parametrize("extra", ["pandas", "dask"])
+def test_pages_that_need_an_extra_say_how_to_install_it(extra):
+    for path in [*DOCS.rglob("*.rst"), *(ROOT / "examples").glob("*.py"), *(ROOT / "tutorial").glob("*.py")]:
+        text = path.read_text(encoding="utf-8")
+        if re.search(rf"^\W*(?:import {extra}|from {extra})\b|transform=\"{extra}\"", text, re.MULTILINE):
+            assert re.search(rf"pip install .*{extra}|/user_guide/scaling", text), path.name
+
+
+def find_programs(page):
+    """Return the programs of a page by their captions."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    pattern = r"^( *)\.\. code-block:: python\n +:caption: (.*)\n\n((?:\1 {3}.*\n|\n)+)"
+    return {match[2]: textwrap.dedent(match[3]) for match in re.finditer(pattern, text, re.MULTILINE)}
+
+
+SIDES = [name for name in find_programs("coming_from.rst") if name != "the data" and "not run" not in name]
+
+
+@pytest.mark.filterwarnings("ignore")  # of the other libraries
+@pytest.mark.parametrize("caption", SIDES)
+def test_both_sides_of_coming_from_run(caption):
+    programs = find_programs("coming_from.rst")
+    for module in re.findall(r"^(?:import|from) (torch|skorch)", programs[caption], re.MULTILINE):
+        pytest.importorskip(module)
+    namespace = {}
+    exec(programs["the data"], namespace)
+    exec(programs[caption].replace('weights="imagenet"', "weights=None"), namespace)  # not downloaded here
+    assert 0 <= namespace["accuracy"] <= 1
+
+
+def test_the_service_answers_over_http(tmp_path):
+    namespace = {"__name__": "service"}
+    exec(find_programs("how_to/service.rst")["service.py"], namespace)
+    X, y = fishsk.datasets.make_fish_images(60, random_state=0)
+    names = np.array(["aquarium_fish", "flatfish", "ray", "shark", "trout"])[y]
+    pipeline = fishsk.make_fish_pipeline(weights="cifar95", random_state=0, head__epochs=3).fit(X, names)
+    fishsk.save_pipeline(pipeline, tmp_path / "fish.fishsk")
+    namespace["THRESHOLD"] = 0.0
+    server = namespace["serve"](tmp_path / "fish.fishsk", port=0)
+    server.RequestHandlerClass.log_message = lambda *_: None
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def ask(body):
+        connection = http.client.HTTPConnection(*server.server_address)
+        connection.request("POST", "/", body)
+        response = connection.getresponse()
+        content = json.load(response)
+        connection.close()
+        return response.status, content
+
+    buffer = io.BytesIO()
+    Image.fromarray(X[0]).save(buffer, "PNG")
+    status, content = ask(buffer.getvalue())
+    assert (status, content["label"]) == (200, pipeline.predict(X[:1])[0])
+    assert ask(b"no image")[0] == 400
+    assert ask(b"")[0] == 413
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_project_lives_where_pyproject_says():
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+    for path in [*ROOT.glob("*.md"), ROOT / "CITATION.cff"]:
+        text = path.read_text(encoding="utf-8")
+        for address in re.findall(r"https://(?:github\.com/fishsk|fishsk\.)[^\s)>]*", text):
+            assert address in urls.values(), (path.name, address)
+    assert urls["Issues"] in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert urls["Issues"] in (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+
+
 def test_every_public_name_shows_an_example():
     public = [getattr(fishsk, name) for name in fishsk.__all__ if name != "datasets"]
     public += [getattr(fishsk.datasets, name) for name in fishsk.datasets.__all__]
@@ -94,7 +169,7 @@ def test_every_public_name_shows_an_example():
 )
 def test_files_that_a_page_names_exist(path):
     named = find_named_files(path.read_text(encoding="utf-8"))
-    built = ("docs/_build", "docs/auto_examples")
+    built = ("docs/_build", "docs/auto_examples", "docs/auto_tutorial")
     assert [name for name in named if not name.startswith(built) and not (ROOT / name).exists()] == []
 
 

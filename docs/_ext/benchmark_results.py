@@ -1,5 +1,6 @@
 """A directive that shows the tables that the programs under benchmarks/ wrote last."""
 
+import html
 import json
 import sys
 from pathlib import Path
@@ -57,11 +58,15 @@ def _head(document: dict) -> list[str]:
 
 def _describe(document: dict) -> list[str]:
     machine = document["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    # torch is noted wherever it is installed, and matters where it is one of the sides.
+    used = machine["versions"].items() - (
+        set() if "torch" in document["title"] else {("torch", machine["versions"].get("torch"))}
+    )
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(used))
     load = machine["load_average"][0], document["load_average_at_end"][0]
     lines = []
     for table in document["tables"]:
-        lines += _list_table(table["title"], table["rows"])
+        lines += _draw_speeds(table["rows"]) + _list_table(table["title"], table["rows"])
     lines += [line for note in document["notes"] for line in (_escape(note.strip()), "")]
     return [
         *lines,
@@ -71,6 +76,20 @@ def _describe(document: dict) -> list[str]:
         ),
         "",
     ]
+
+
+def _draw_speeds(rows: list[dict]) -> list[str]:
+    """Return bars of the sides' speeds; the table below holds the numbers for those who cannot see them."""
+    if not all(isinstance(row.get("speed"), float) for row in rows) or len(rows) < 2:
+        return []
+    fastest = max(row["speed"] for row in rows)
+    bars = [
+        f"<span>{html.escape(row['side'])}</span>"
+        f'<span><i style="width:{max(0.5, 100 * row["speed"] / fastest):.1f}%"></i></span>'
+        f"<span>{format_value(row['speed'])} x</span>"
+        for row in rows
+    ]
+    return [".. raw:: html", "", f'   <div class="speeds" aria-hidden="true">{"".join(bars)}</div>', ""]
 
 
 def _list_table(title: str, rows: list[dict]) -> list[str]:

@@ -42,7 +42,7 @@ class WeightsFacts(SphinxDirective):
         }
         names = {resolve_weights(name): name for name in ("cifar95", "imagenet")}
         lines = [".. list-table::", "   :header-rows: 1", "   :stub-columns: 1", ""]
-        lines += ["   * -", "     - ``cifar95``", "     - ``imagenet``"]
+        lines += ["   * - Fact", "     - ``cifar95``", "     - ``imagenet``"]
         for title, count in rows.items():
             lines += [f"   * - {title}", *(f"     - {count(each)}" for each in names)]
         size = SHIPPED.stat().st_size / 1e6

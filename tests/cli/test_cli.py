@@ -99,6 +99,7 @@ def test_the_demo_on_real_fish_repeats_itself_bit_for_bit(shared_dir, tmp_path):
     )
     assert "cifar-100-binary" in first["data"]
     assert first["n_test"] == 500
+    assert f"FISHSK_DATA={shared_dir} python -m fishsk demo" in (tmp_path / "report.html").read_text("utf-8")
     for name in ("accuracy", "confusion_matrix", "mistakes"):
         assert first[name] == second[name]
     assert first["n_extracted"] > 2400

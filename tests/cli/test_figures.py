@@ -4,8 +4,11 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 from PIL import Image
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
 
 from fishsk.cli import _figures
+from fishsk.inspection import evaluate
 
 SPACE = {
     "head__dropout": optuna.distributions.FloatDistribution(0, 0.8),
@@ -53,6 +56,14 @@ def test_the_history_counts_whole_trials_and_names_accuracy():
     assert "Accuracy" in ax.get_ylabel()
     assert [tick for tick in ax.get_xticks() if 0.5 <= tick <= 2.5] == [1, 2]
     assert len(figure.legends) == 1  # outside the axes, where it hides no trial
+
+
+def test_the_confusion_matrix_is_titled_and_its_names_end_at_their_ticks():
+    X, y = load_iris(return_X_y=True)
+    (ax, _) = _figures._draw_confusion(evaluate(LogisticRegression(max_iter=1000).fit(X, y), X, y)).axes
+    assert ax.get_title() == "150 test images by true and predicted class"
+    assert {label.get_rotation_mode() for label in ax.get_xticklabels()} == {"anchor"}
+    assert {label.get_ha() for label in ax.get_xticklabels()} == {"right"}
 
 
 def test_a_search_without_a_finished_trial_has_no_figures(tmp_path):

@@ -143,7 +143,7 @@ def test_nothing_is_loaded_from_elsewhere(page):
 
 def test_fault_40_markup_in_names_and_titles_stays_text(page, hostile_page):
     def skeleton(page):
-        return [(tag, sorted(found)) for tag, found in page.elements]
+        return [(tag, sorted(found)) for tag, found in page.elements if tag != "wbr"]
 
     assert skeleton(hostile_page) == skeleton(page)
     for name in HOSTILE:
@@ -165,10 +165,10 @@ def test_fault_40_markup_in_a_step_stays_text(tmp_path):
 
 def test_each_cell_opens_its_images(page):
     for button in page.find("button", type="button"):
-        if button.get("popovertargetaction") == "hide":
+        if button["command"] == "close":
             continue
         count = int(button["aria-label"].split()[0])
-        panel = page.cut(f'<div id="{button["popovertarget"]}"', "</ul>")
+        panel = page.cut(f'<dialog id="{button["commandfor"]}"', "</ul>")
         assert panel.count("<use ") == min(count, 24)
         true, predicted = re.search(r"of (\w+) predicted as (\w+)", button["aria-label"]).groups()
         assert (f"{true} recognized" if true == predicted else f"{true} taken for {predicted}") in panel
@@ -177,9 +177,16 @@ def test_each_cell_opens_its_images(page):
 @pytest.mark.usefixtures("no_figures")
 def test_a_cell_says_how_many_images_it_leaves_out(tmp_path):
     page = Page(write(tmp_path, max_images=2))
-    panel = page.cut('<div id="cell-0-0"', "</ul>")
+    panel = page.cut('<dialog id="cell-0-0"', "</ul>")
     assert panel.count("<use ") == 2
     assert "; the first 2 of " in panel
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_paths_break_behind_a_slash(tmp_path):
+    names = [f"photos/ray/{index}.png" for index in range(90)]
+    page = Page(write(tmp_path, image_names=names))
+    assert "photos/<wbr>ray/<wbr>" in page.cut('<dialog id="cell-0-0"', "</ul>")
 
 
 def test_an_image_is_kept_once_however_often_it_is_shown(page):

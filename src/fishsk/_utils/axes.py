@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-# Wong, Nature Methods 8:441 (2011): colour-blind eyes tell them apart. The second pair is for dark grounds.
+# Wong, Nature Methods 8:441 (2011): color-blind eyes tell them apart. The second pair is for dark grounds.
 _ON_LIGHT, _ON_DARK = ("#0072B2", "#D55E00"), ("#56B4E9", "#E69F00")
 
 

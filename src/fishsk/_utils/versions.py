@@ -1,9 +1,9 @@
-"""Versions of installed packages, fishsk's own among them."""
+"""Versions of installed packages, fishsk's own among them, and where fishsk lives."""
 
 from __future__ import annotations
 
 import functools
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, metadata, version
 
 from fishsk._version import __version__
 
@@ -20,3 +20,19 @@ def find_version(distribution: str) -> str | None:
         return version(distribution)
     except PackageNotFoundError:  # tensorflow-cpu and the like
         return None
+
+
+@functools.cache
+def find_url(name: str) -> str:
+    """Return an address of ``[project.urls]`` in pyproject.toml, or "" where it is not installed."""
+    try:
+        urls = dict(line.split(", ", 1) for line in metadata("fishsk").get_all("Project-URL") or ())
+    except PackageNotFoundError:
+        return ""
+    return urls.get(name, "")
+
+
+def link_documentation() -> tuple[str, str]:
+    """Return `_doc_link_module` and `_doc_link_template`, by which diagrams link to our pages."""
+    site = find_url("Documentation")
+    return "fishsk", f"{site}api/generated/fishsk.{{estimator_name}}.html" if site else ""

@@ -56,9 +56,9 @@ def load_folder(folder: str, *, skip_bad: bool, classes: Any = None) -> tuple[An
     Returns
     -------
     paths : ndarray of str
-        One path an image.
+        One path per image.
     y : ndarray
-        One label an image.
+        One label per image.
     """
     import numpy as np
 

@@ -38,9 +38,8 @@ def save_figures(folder: Path, evaluation: Evaluation, images: Any, estimator: A
     list of Path
         The files written.
     """
-    confusion = ConfusionMatrixDisplay(evaluation.confusion, display_labels=evaluation.classes)
     figures = {
-        "confusion_matrix.png": confusion.plot(cmap="Blues", xticks_rotation=30).figure_,
+        "confusion_matrix.png": _draw_confusion(evaluation),
         "predictions.png": PredictionGridDisplay.from_predictions(
             images,
             evaluation.y_true,
@@ -85,6 +84,17 @@ def save_study_figures(folder: Path, study: optuna.Study) -> list[Path]:
     if len(finished) >= N_FOR_IMPORTANCES and len({trial.value for trial in finished}) > 1:
         figures["importances.png"] = _draw_importances(study, len(finished))
     return _save(folder, figures)
+
+
+def _draw_confusion(evaluation: Evaluation) -> Figure:
+    import matplotlib.pyplot as plt
+
+    display = ConfusionMatrixDisplay(evaluation.confusion, display_labels=evaluation.classes)
+    display.plot(cmap="Blues")
+    # A slanted name ends at its tick; rotated about its middle it would stand beside it.
+    plt.setp(display.ax_.get_xticklabels(), rotation=30, ha="right", rotation_mode="anchor")
+    display.ax_.set_title(f"{len(evaluation.y_true)} test images by true and predicted class")
+    return display.figure_
 
 
 def _draw_history(trials: list[FrozenTrial], finished: list[FrozenTrial]) -> Figure:

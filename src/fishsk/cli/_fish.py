@@ -74,7 +74,7 @@ def _real_fish(data: str | None, *, offline: bool) -> FishData:
         for subset in ("train", "test")
     )
     names = np.asarray(train.target_names)
-    origins = [f"test image {index}" for index in range(len(test.images))]
+    origins = [f"image {index}" for index in range(len(test.images))]
     source = f"real fish of CIFAR-100, {train.source}"
     return FishData(source, train.images, names[train.target], test.images, names[test.target], origins)
 

@@ -11,6 +11,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from fishsk._utils.versions import find_url
 from fishsk.cli._errors import is_for_users
 
 # In the order of the help; each is a module of `commands`.
@@ -72,9 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if is_for_users(error):
             print(f"fishsk: error: {text or type(error).__name__}", file=sys.stderr)
             return 1
+        issues = find_url("Issues")
         print(
             f"fishsk: this is a bug in fishsk ({type(error).__name__}: {text}). Run the same command with "
-            "--debug, and report it with the traceback that this prints.",
+            f"--debug, and report it{f' at {issues}' if issues else ''} with the traceback that this prints.",
             file=sys.stderr,
         )
         return _BUG

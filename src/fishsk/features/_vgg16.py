@@ -14,6 +14,7 @@ from sklearn.utils.validation import validate_data
 
 from fishsk._compat.sklearn import Integral, Interval, StrOptions, check_feature_names_in, fit_context
 from fishsk._utils.stamp import StampedMixin
+from fishsk._utils.versions import link_documentation
 from fishsk.features._backbone import LAYERS, PREPROCESSINGS
 from fishsk.features._counts import count_images
 from fishsk.features._extraction import read_or_extract
@@ -118,6 +119,8 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
     >>> vgg16.get_feature_names_out()[:2]
     array(['block1_pool_avg_0', 'block1_pool_avg_1'], dtype=object)
     """
+
+    _doc_link_module, _doc_link_template = link_documentation()
 
     _parameter_constraints = {
         "weights": [str, os.PathLike, None],

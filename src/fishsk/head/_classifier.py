@@ -22,6 +22,7 @@ from fishsk._compat.sklearn import (
     check_sample_weight,
     fit_context,
 )
+from fishsk._utils.versions import link_documentation
 from fishsk.head._base import KerasHead
 from fishsk.head._calibration import fit_temperature
 from fishsk.head._callbacks import EpochTasks
@@ -153,6 +154,8 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
     >>> sorted(head.history_)
     ['accuracy', 'learning_rate', 'loss', 'val_accuracy', 'val_loss']
     """
+
+    _doc_link_module, _doc_link_template = link_documentation()
 
     _parameter_constraints: dict = {
         "hidden_units": [Interval(Integral, 0, None, closed="left")],

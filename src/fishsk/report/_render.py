@@ -8,6 +8,7 @@ from typing import Any
 def render_page(template: str, /, **context: Any) -> str:
     """Return the page of a template in ``templates`` and of what it shows."""
     import jinja2
+    import markupsafe
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("fishsk.report"),
@@ -18,4 +19,8 @@ def render_page(template: str, /, **context: Any) -> str:
     )
     environment.filters["percent"] = lambda share: f"{100 * share:.1f}\u00a0%"
     environment.filters["points"] = lambda share: f"{100 * share:+.1f}".replace("-", "\u2212")
+    # Paths break behind a slash rather than in the middle of a word.
+    environment.filters["breakable"] = lambda name: markupsafe.escape(name).replace(
+        "/", markupsafe.Markup("/<wbr>")
+    )
     return environment.get_template(template).render(context)

@@ -29,6 +29,7 @@ from fishsk._compat.sklearn import (
     fit_context,
     warn_or_raise_about_fit_failures,
 )
+from fishsk._utils.versions import link_documentation
 from fishsk.search._results import average_folds, average_times, describe_trials, fill_folds
 from fishsk.search._space import describe_space, make_space
 from fishsk.search._study import (
@@ -161,6 +162,8 @@ class OptunaSearchCV(BaseSearchCV):
     >>> len(search.cv_results_["params"]), len(search.study_.trials)
     (5, 5)
     """
+
+    _doc_link_module, _doc_link_template = link_documentation()
 
     _parameter_constraints: dict = {
         **{

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 from typing import TYPE_CHECKING
 
@@ -97,7 +98,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
             y_train=fish.y_train,
             image_names=fish.origins,
             title="Which fish is it?",
-            reproduce=arguments.command_line,
+            reproduce=_compose_command(arguments),
         )
     screen.show_seconds()
     screen.fact("Model", str(model), model=model)
@@ -110,3 +111,9 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         "python -m fishsk evaluate mine.fishsk new_photos/",
     ):
         screen.say(f"  {command}")
+
+
+def _compose_command(arguments: argparse.Namespace) -> str:
+    """Return the line that runs the same demo, with where its images are if the environment told."""
+    data = os.environ.get("FISHSK_DATA")
+    return f"FISHSK_DATA={shlex.quote(data)} {arguments.command_line}" if data else arguments.command_line
