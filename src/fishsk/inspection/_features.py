@@ -31,8 +31,8 @@ def find_features(
     -------
     ndarray of shape (n_samples, n_features)
         What the first steps give, as soon as it is two-dimensional: the features of a
-        `VGG16FeatureTransformer` as they are, before they are scaled. Small copies of the images, where no
-        step before the classifier gives such rows.
+        `VGG16FeatureTransformer` as they are, before they are scaled; of several views side by side, their
+        mean. Small copies of the images, where no step before the classifier gives such rows.
     """
     fitted = find_fitted(estimator)
     values = X
@@ -42,6 +42,7 @@ def find_features(
         values = step.transform(values)
         rows = np.asarray(values.toarray() if hasattr(values, "toarray") else values)
         if rows.ndim == 2 and rows.dtype.kind in "buif":
-            return rows
+            n_views = getattr(step, "n_views_out", 1)
+            return rows if n_views == 1 else rows.reshape(len(rows), n_views, -1).mean(axis=1)
     images = check_images(X, **find_pixels(estimator, image_shape, input_range))
     return images.load(range(len(images)), _SMALL).reshape(len(images), -1)

@@ -11,11 +11,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
 from fishsk._utils.versions import find_version
 from fishsk.features import Images
-from fishsk.inspection import Evaluation, accuracy_interval, evaluate, find_fitted, find_near_duplicates
+from fishsk.inspection import (
+    Evaluation,
+    accuracy_interval,
+    evaluate,
+    find_features,
+    find_fitted,
+    find_near_duplicates,
+)
 from fishsk.report._album import Album
 from fishsk.report._figures import draw_calibration, draw_diagram, draw_training
 from fishsk.report._refits import gather_forecast, gather_labels
@@ -77,7 +83,9 @@ def gather_report(
     with timings("Lay images out"):
         report["map"] = gather_map(estimator, X, album, pixels)
     with timings("Look for near-duplicates"):
-        report["duplicates"] = None if train is None else _gather_duplicates(estimator, test, train, album)
+        report["duplicates"] = (
+            None if train is None else _gather_duplicates(estimator, test, train, album, pixels)
+        )
     report["forecast"] = report["labels"] = None
     y_train = None if train is None else train[2]
     if cv is not None and train is not None and y_train is not None:
@@ -205,11 +213,11 @@ def _gather_duplicates(
     test: tuple[Any, Images, np.ndarray],
     train: tuple[Any, Images, np.ndarray | None],
     album: Album,
+    pixels: dict[str, Any],
 ) -> dict[str, Any]:
     """Return pairs of test and training images that are nearly the same, and scores without them."""
-    found = find_near_duplicates(
-        (_find_features(estimator, test), *test[1:]), (_find_features(estimator, train), *train[1:])
-    )
+    rows, train_rows = (find_features(estimator, X, **pixels) for X, *_ in (test, train))
+    found = find_near_duplicates((rows, *test[1:]), (train_rows, *train[1:]))
     right = album.evaluation.y_true == album.evaluation.y_pred
     is_copy = np.isin(np.arange(len(right)), found.test)
     groups = {
@@ -247,18 +255,6 @@ def _gather_duplicates(
             for name, group in groups.items()
         ],
     }
-
-
-def _find_features(estimator: Any, data: tuple[Any, Images, np.ndarray | None]) -> np.ndarray:
-    """Return what a pipeline's last step sees of images, or small copies of them."""
-    estimator = find_fitted(estimator)
-    X, images, _ = data
-    if isinstance(estimator, Pipeline) and len(estimator) > 1:
-        features = estimator[:-1].transform(X)
-        features = features.toarray() if hasattr(features, "toarray") else np.asarray(features)
-        if features.ndim == 2:
-            return features
-    return images.load(range(len(images)), (32, 32)).reshape(len(images), -1)
 
 
 def _digest(images: Images, y: np.ndarray | None) -> str:
