@@ -201,10 +201,14 @@ def add_to_keras(images: Any, settings: Settings, input_range: tuple[float, floa
             x = _sample_axis(x, samples, axis)
         return x
 
-    rows = [extract(x if view == PLAIN else look(x, view)) for view in settings.views]
+    if settings.views == (PLAIN,):
+        return extract(x)
+    seen = keras.ops.stack([x if view == PLAIN else look(x, view) for view in settings.views], axis=1)
+    rows = extract(keras.ops.reshape(seen, (-1, *settings.image_size, 3)))  # one run for all views
+    rows = keras.ops.reshape(rows, (-1, len(settings.views), settings.n_view_features))
     if settings.side_by_side:
-        return keras.ops.concatenate(rows, axis=1)
-    return functools.reduce(keras.ops.add, rows) / len(rows)
+        return keras.ops.reshape(rows, (-1, settings.n_features))
+    return keras.ops.mean(rows, axis=1)
 
 
 def raise_to(features: Any, power: float) -> Any:
