@@ -43,7 +43,7 @@ _SMALL_IMAGES = Recipe(
     head={
         "hidden_units": 256,
         "n_networks": 2,
-        "epochs": 40,
+        "epochs": 30,
         "batch_size": 128,
         "l2": 1e-3,
         "label_smoothing": 0.1,

@@ -34,7 +34,7 @@ from fishsk.report._understand import (
 
 _N_IMAGES = 1000  # shown in the confusion matrix's cells together, as far as each shows one
 _N_SAMPLES = 8  # of each class
-_N_MISTAKES = 24
+_N_MISTAKES = 16
 _PACKAGES = ("fishsk", "scikit-learn", "numpy", "tensorflow", "keras", "scikeras", "opencv-python-headless")
 
 
