@@ -2,8 +2,13 @@
 
 import shutil
 
+import numpy as np
 import pytest
-from test_report import HOSTILE, write
+from sklearn.dummy import DummyClassifier
+from sklearn.naive_bayes import GaussianNB
+from test_report import HOSTILE, flatten, make_images, write
+
+from fishsk import compare_pipelines, find_data_issues, write_comparison, write_data_issues
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright (pip install playwright)")
 CHROMIUM = shutil.which("chromium")
@@ -208,3 +213,30 @@ def test_the_tab_key_goes_from_mistake_to_mistake_or_skips_the_map(open_page, re
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     assert "t-SNE" in page.evaluate("document.activeElement.innerText")
+
+
+@pytest.fixture(scope="module")
+def other_pages(tmp_path_factory):
+    """Return a comparison and a check of images whose classes have hostile names."""
+    folder = tmp_path_factory.mktemp("other")
+    X, y = make_images(np.random.default_rng(0), 90)
+    names = np.asarray(HOSTILE)[y]
+    X[20], names[20] = X[10], HOSTILE[(y[10] + 1) % 3]
+    old, new = (head.fit(flatten(X), names) for head in (DummyClassifier(), GaussianNB()))
+    comparison = compare_pipelines(old, new, flatten(X), names)
+    written = [
+        write_comparison(comparison, X, folder / "comparison.html", names=HOSTILE[1:]),
+        write_data_issues(find_data_issues(X, names, min_images=50), X, folder / "check.html"),
+    ]
+    return [path.as_uri() for path in written]
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_other_pages_fit_the_width_and_show_names_as_text(open_page, other_pages, viewport):
+    for uri in other_pages:
+        page = open_page(uri, viewport=viewport)
+        assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+        assert page.evaluate("window.pwned") is None
+        assert page.locator("script, img[src=x]").count() == 0
+        assert HOSTILE[1] in page.locator("#classes").inner_text()
+        assert page.get_by_role("img").first.bounding_box()["width"] > 60

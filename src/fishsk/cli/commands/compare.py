@@ -69,7 +69,7 @@ def _name_models(old: str, new: str) -> tuple[str, str]:
 
 def _show(screen: Screen, comparison: Comparison, paths: list[str], names: tuple[str, str]) -> None:
     """Print the difference, its interval and its test, and a table by class."""
-    rows = {"all": comparison} | comparison.per_class
+    rows = [("all", comparison), *comparison.per_class.items()]
     low, high = comparison.interval
     screen.fact(
         "Accuracy",
@@ -101,7 +101,7 @@ def _show(screen: Screen, comparison: Comparison, paths: list[str], names: tuple
                 found.n_fixed,
                 found.n_broken,
             )
-            for label, found in rows.items()
+            for label, found in rows
         ],
         header=("class", "old", "new", "points", "95 % interval", "fixed", "broken"),
         right=range(1, 7),
