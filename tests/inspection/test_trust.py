@@ -48,6 +48,14 @@ def test_marks_say_what_a_least_probability_leaves(predictions):
     assert [text.get_text() for text in display.ax_.texts] == ["0.8"]
 
 
+def test_marks_that_are_close_share_a_label(predictions):
+    display = AccuracyCoverageDisplay.from_predictions(
+        *predictions, classes=CLASSES, probabilities=[0.8, 0.81, 0.96]
+    )
+    assert len(display.marks) == 3
+    assert [text.get_text() for text in display.ax_.texts] == ["0.96", "0.81"]
+
+
 def test_equal_probabilities_are_answered_together():
     proba = np.array([[0.9, 0.1]] * 3 + [[0.6, 0.4]])
     display = AccuracyCoverageDisplay.from_predictions(["ray", "shark", "ray", "ray"], proba, classes=CLASSES)

@@ -14,6 +14,7 @@ from fishsk._utils.axes import palette
 from fishsk.inspection._evaluation import Evaluation, accuracy_interval, evaluate, evaluate_predictions
 
 _N_POINTS = 200  # of a curve: more cannot be seen
+_LEAST_GAP = 0.045  # of coverage between two marks that are labeled
 PROBABILITIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
@@ -74,7 +75,9 @@ def gather_coverage(evaluation: Evaluation, probabilities: Sequence[float] = PRO
         "coverage": np.array([each.coverage for each in curve]),
         "accuracy": np.array([each.accuracy for each in curve]),
         "interval": np.array([each.interval for each in curve]),
-        "marks": [each for each in (answer_above(evaluation, p) for p in probabilities) if each.coverage > 0],
+        "marks": [
+            each for each in (answer_above(evaluation, p) for p in sorted(probabilities)) if each.coverage > 0
+        ],
     }
 
 
@@ -94,7 +97,7 @@ class AccuracyCoverageDisplay:
     interval : ndarray of shape (n_points, 2)
         The 95 % interval of the accuracy (Wilson's).
     marks : list of Answers
-        Points that are marked with their probability.
+        Points that are marked, with their probability where there is room; the lowest probability first.
 
     Attributes
     ----------
@@ -268,8 +271,12 @@ class AccuracyCoverageDisplay:
         band = {"color": style["color"], "alpha": 0.2, "linewidth": 0}
         band |= normalize_kwargs(fill_between_kw or {}, PolyCollection)
         self.band_ = ax.fill_between(self.coverage, *self.interval.T, **band)
-        for mark in self.marks:
+        labeled = 0.0
+        for mark in reversed(self.marks):  # from left to right
             ax.plot(mark.coverage, mark.accuracy, "o", color=style["color"])
+            if mark.coverage - labeled < _LEAST_GAP:
+                continue
+            labeled = mark.coverage
             ax.annotate(
                 f"{mark.probability:g}",
                 (mark.coverage, mark.accuracy),
@@ -279,7 +286,7 @@ class AccuracyCoverageDisplay:
                 fontsize="small",
             )
         ax.set(xlabel="Share of images that get an answer", ylabel="Accuracy of the answers", xlim=(0, 1.03))
-        ax.set_ylim(min(0.5, self.accuracy.min() - 0.05), 1.01)
+        ax.set_ylim(min(0.9, self.accuracy.min() - 0.1), 1.01)
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(PercentFormatter(1, decimals=0))
         return self
