@@ -59,7 +59,7 @@ def main():
 
 def draw_with_place(n_samples, random_state):
     """Return drawn fish, their labels, and which of their pixels show the fish."""
-    options = {"random_state": random_state, "noise": 0}
+    options = {"random_state": random_state}
     X, y = make_fish_images(n_samples, **options)
     add_fish = synthetic._add_fish
     with mock.patch.object(synthetic, "_add_fish", lambda canvas, *rest: add_fish(canvas.copy(), *rest)):

@@ -35,7 +35,7 @@ def close_figures():
 
 def draw_with_place(n_samples, random_state):
     """Return drawn fish, and which of their pixels show the fish: those that change when it is left out."""
-    options = {"random_state": random_state, "noise": 0}
+    options = {"random_state": random_state}
     X, y = make_fish_images(n_samples, **options)
     add_fish = synthetic._add_fish
     with mock.patch.object(synthetic, "_add_fish", lambda canvas, *rest: add_fish(canvas.copy(), *rest)):

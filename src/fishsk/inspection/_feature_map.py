@@ -62,6 +62,10 @@ class FeatureMapDisplay:
     PredictionGridDisplay : The mistakes as images.
     sklearn.manifold.TSNE : What lays them out.
 
+    Notes
+    -----
+    t-SNE [1]_ keeps neighbors together. Sizes of clusters and distances between them mean little [2]_.
+
     References
     ----------
     .. [1] L. van der Maaten and G. Hinton, "Visualizing Data using t-SNE", Journal of Machine Learning
@@ -130,7 +134,7 @@ class FeatureMapDisplay:
         y : array-like of shape (n_samples,)
             Their true labels.
         method : {"tsne", "umap"}, default="tsne"
-            t-SNE [1]_ of scikit-learn; or UMAP, where ``umap-learn`` is installed.
+            t-SNE of scikit-learn; or UMAP, where ``umap-learn`` is installed.
         n_images : int, default=1000
             The most points; of more images, as many are drawn at random.
         n_thumbnails : int, default=0
