@@ -17,7 +17,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 SCREENS = ((390, "light"), (1280, "dark"))
-WITH_AXE = 1280  # it takes most of the time, and finds the same on both
+WITH_AXE = 1280  # it takes most of the time
 # What a reader types, and a page that has to be among the first hits.
 SEARCHES = {
     "augmentation": "how_to/small_data",

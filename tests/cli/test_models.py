@@ -124,3 +124,5 @@ def test_predict_flags_what_is_unlike_the_training_images(model, photos, tmp_pat
     assert "1 of 2 images are unlike all of" in capsys.readouterr().out
     assert main([*command, "--false-alarms", "0.001", "--json"]) == 1
     assert "at least 999 different images" in capsys.readouterr().err
+    assert main(["predict", str(model), str(image), "--output", "-", "--false-alarms", "0.1"]) == 1
+    assert "pass --train FOLDER" in capsys.readouterr().err

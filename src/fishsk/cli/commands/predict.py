@@ -24,6 +24,7 @@ examples:
   python -m fishsk predict fish.fishsk unknown/ --train photos/     also flag what is unlike all of photos/
 """
 UNSURE = "unsure"
+_FALSE_ALARMS = 0.05
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,9 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--false-alarms",
         type=float,
-        default=0.05,
         metavar="SHARE",
-        help="share of images like those of --train that may be flagged (default: %(default)s)",
+        help=f"share of images like those of --train that may be flagged (default: {_FALSE_ALARMS})",
     )
     add_skip_bad(parser)
 
@@ -63,6 +63,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     from fishsk.cli._targets import prepare_file, write_or_keep
     from fishsk.cli._tensorflow import load_tensorflow
 
+    if arguments.false_alarms is not None and arguments.train is None:
+        raise ValueError("--false-alarms compares with training images: pass --train FOLDER with it.")
     target = None if arguments.output == "-" else prepare_file(arguments.output)
     paths = list_images(arguments.images, skip_bad=arguments.skip_bad)
     load_tensorflow(screen)
@@ -92,7 +94,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         columns["probability"] = probability.tolist()
         columns |= {f"p_{label}": proba[:, at].tolist() for at, label in enumerate(pipeline.classes_)}
     if known is not None:
-        found = find_unfamiliar(pipeline, paths, known, false_alarms=arguments.false_alarms)
+        false_alarms = _FALSE_ALARMS if arguments.false_alarms is None else arguments.false_alarms
+        found = find_unfamiliar(pipeline, paths, known, false_alarms=false_alarms)
         columns |= {"distance": found.distance.tolist(), "unfamiliar": found.is_unfamiliar.tolist()}
     if target is None and not screen.as_json:
         sys.stdout.write(_to_csv(columns))
@@ -106,7 +109,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         screen.fact(
             "Unfamiliar",
             f"{n_unfamiliar} of {len(paths)} images are unlike all of {arguments.train} "
-            f"(of images like these, {arguments.false_alarms:.1%} would be)",
+            f"(of images like these, {false_alarms:.1%} would be)",
             n_unfamiliar=n_unfamiliar,
             threshold=found.threshold,
             false_alarms=found.false_alarms,
