@@ -117,12 +117,16 @@ def _as_floats(scores: Any) -> Any:
 
 
 def _find_twin(trial: Any) -> Any:
-    """Return an earlier trial of the same candidate, whose folds were run or are being run, or None."""
+    """Return another trial of the same candidate, whose folds were run or are being run, or None.
+
+    Of two processes that draw the same candidate at the same time, at least one sees the other. If both do,
+    both leave it, and the second of them queues it again.
+    """
     from optuna.trial import TrialState
 
     running = trial.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    earlier = (other for other in running if other.number < trial.number)
-    others = itertools.chain(finished_trials(trial.study), earlier)
+    beside = (other for other in running if other.number != trial.number)
+    others = itertools.chain(finished_trials(trial.study), beside)
     return next((other for other in others if other.params == trial.params), None)
 
 
@@ -138,9 +142,20 @@ def _repeat(trial: Any, twin: Any) -> float:
     return float("nan") if twin.value is None else twin.value
 
 
+def _was_left(trial: Any) -> bool:
+    """Return whether a trial ended without folds, since another had its candidate."""
+    from optuna.trial import TrialState
+
+    return trial.state is TrialState.PRUNED and _FOLDS not in trial.user_attrs
+
+
 def _ask_for_another(trial: Any, candidates: Iterator[dict[str, Any]]) -> None:
     """Queue a candidate that was not tried yet, or stop the study where there is none."""
-    trials = trial.study.get_trials(deepcopy=False)
+    trials = [
+        other
+        for other in trial.study.get_trials(deepcopy=False)
+        if other.number != trial.number and not _was_left(other)
+    ]
     tried = [other.params or other.system_attrs.get("fixed_params") for other in trials]  # or queued
     untried = [values for values in candidates if values not in tried]
     if untried:
