@@ -60,9 +60,9 @@ def find_near_duplicates(
         Features of shape (n_samples, n_features), `check_images` of the images, and labels; those of the
         training images may be None.
     threshold : float, default=0.9
-        The least similarity of a near-duplicate. On the fish of CIFAR-100, no pair of different classes
-        reaches 0.88; of the 24 test images with a partner above 0.9 two are, by eye, merely alike, and of
-        the 16 above 0.95 none.
+        The least similarity of a near-duplicate. Of the 500 test fish of the development copy, 31 have a
+        partner above 0.9, one of which is of another class and merely alike (0.91); of the 19 above 0.95 all
+        show, by eye, the same photograph.
     n_neighbors : int, default=10
         How many training images are compared with each test image.
 
