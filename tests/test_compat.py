@@ -36,7 +36,10 @@ ATTRIBUTES = {
     "keras.callbacks.Callback": (keras.callbacks.Callback, ["_model"]),
     "keras.Model": (keras.Model, ["_initial_epoch"]),
     "optuna.study.Study": (optuna.create_study, ["_storage", "_study_id"]),
-    "sklearn.base.BaseEstimator": (BaseEstimator, ["_validate_params"]),
+    "sklearn.base.BaseEstimator": (
+        BaseEstimator,
+        ["_doc_link_module", "_doc_link_template", "_validate_params"],
+    ),
     "sklearn.linear_model.Ridge": (make_request, ["_metadata_request"]),
     "sklearn.preprocessing.StandardScaler": (
         lambda: StandardScaler().set_output(transform="pandas"),

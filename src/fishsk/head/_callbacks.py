@@ -72,10 +72,14 @@ def _overrides(callback: keras.callbacks.Callback, hooks: Iterable[str]) -> bool
 class EpochTasks(keras.callbacks.Callback):
     """Show each epoch to scikit-learn's callbacks, as a task inside the task `context` of the fit."""
 
-    def __init__(self, context: Any, task: Mapping[str, Any]):
+    def __init__(self, context: Any, task: Mapping[str, Any], architecture: Any):
         super().__init__()
         self._context = context
-        self._task = {**task, "reconstruction_attributes": lambda: {"_weights": self.model.get_weights()}}
+
+        def describe() -> dict[str, Any]:
+            return {"_weights": self.model.get_weights(), "_architecture": architecture}
+
+        self._task = {**task, "reconstruction_attributes": describe}
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Begin the epoch's task."""

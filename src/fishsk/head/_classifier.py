@@ -283,7 +283,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
                 keras.callbacks.EarlyStopping(monitor, patience=self.patience, restore_best_weights=True)
             )
         if hasattr(self, "_skl_callbacks"):
-            callbacks.append(EpochTasks(context, task))
+            callbacks.append(EpochTasks(context, task, start.architecture))
         self._train(start, (X, codes, weight), train, validation, self.epochs, callbacks)
         self._temperature = 1.0
         if self.calibration is not None and validation is not None:

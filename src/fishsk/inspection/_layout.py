@@ -46,10 +46,11 @@ def lay_out(features: np.ndarray, *, method: str = "tsne", random_state: Any = N
         raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}. Got {method!r}.")
     rows = normalize(features)
     n_components = min(_N_COMPONENTS, *rows.shape)
-    places = PCA(n_components, random_state=0).fit_transform(rows) if len(rows) > 1 else np.zeros((1, 2))
-    if len(rows) >= _FEWEST:
-        # One thread: on a busy machine those of t-SNE wait for each other, ten times as long as they work.
-        with threadpool_limits(1):
+    # One thread gives the same bits in every process. On a busy machine those of t-SNE wait for each other, ten
+    # times as long as they work.
+    with threadpool_limits(1):
+        places = PCA(n_components, random_state=0).fit_transform(rows) if len(rows) > 1 else np.zeros((1, 2))
+        if len(rows) >= _FEWEST:
             places = _load_method(method, len(rows), random_state).fit_transform(places)
     places = np.hstack([places, np.zeros((len(rows), 2))])[:, :2]
     low, extent = places.min(axis=0), np.ptp(places, axis=0)
