@@ -46,8 +46,8 @@ def lay_out(features: np.ndarray, *, method: str = "tsne", random_state: Any = N
         raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}. Got {method!r}.")
     rows = normalize(features)
     n_components = min(_N_COMPONENTS, *rows.shape)
-    # One thread gives the same bits in every process. On a busy machine those of t-SNE wait for each other, ten
-    # times as long as they work.
+    # One thread gives the same bits in every process. On a busy machine several of t-SNE wait for each
+    # other, ten times as long as they work.
     with threadpool_limits(1):
         places = PCA(n_components, random_state=0).fit_transform(rows) if len(rows) > 1 else np.zeros((1, 2))
         if len(rows) >= _FEWEST:
