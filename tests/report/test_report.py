@@ -114,8 +114,11 @@ def hostile_page(tmp_path_factory):
 @pytest.fixture
 def no_figures(monkeypatch):
     """Save the seconds that figures and the map take, where they are not looked at."""
-    draw = np.random.default_rng(0).random
-    monkeypatch.setattr("fishsk.report._understand.lay_out", lambda rows, **_: draw((len(rows), 2)))
+
+    def scatter(rows, **_):
+        return np.random.default_rng(0).random((len(rows), 2))
+
+    monkeypatch.setattr("fishsk.report._understand.lay_out", scatter)
     monkeypatch.setattr(
         "fishsk.report._understand.draw_figure", lambda _: {"light": "data:,", "dark": "data:,"}
     )
