@@ -302,6 +302,9 @@ def test_fault_41_features_that_would_fill_the_memory_are_refused(vgg16, monkeyp
     vgg16.set_params(pooling=None)
     with pytest.raises(ValueError, match=r"12 images of 16384 float32 .* Pass pooling='avg'"):
         vgg16.transform(np.zeros((12, 32, 32, 3), np.uint8))
+    vgg16.set_params(views="mirror", combine_views="concatenate")
+    with pytest.raises(ValueError, match=r"12 images of 32768 float32 .* Pass combine_views='mean'"):
+        vgg16.transform(np.zeros((12, 32, 32, 3), np.uint8))
 
 
 @pytest.mark.parametrize(

@@ -225,7 +225,7 @@ class VGG16FeatureTransformer(CallbackSupportMixin, TransformerMixin, StampedMix
             return self._map_blocks(X, settings.n_features)
         self._check_columns(X, reset=False)
         images = check_images(X, image_shape=self.image_shape, input_range=self.input_range)
-        _check_memory(len(images), settings.n_features, self.pooling)
+        _check_memory(len(images), settings)
         features = read_or_extract(
             images, settings, cache=self.cache, batch_size=self.batch_size, shown=bool(self.verbose)
         )
@@ -373,11 +373,14 @@ def _is_dask(X: Any) -> bool:
     return hasattr(X, "dask") and hasattr(X, "map_blocks")
 
 
-def _check_memory(n_samples: int, n_features: int, pooling: str | None) -> None:
+def _check_memory(n_samples: int, settings: Settings) -> None:
     """Refuse features that would fill more than half of the memory, before hours are spent on them."""
+    n_features = settings.n_features
     needed, limit = n_samples * n_features * 4, _total_memory() / 2
     if needed > limit:
-        remedy = "Pass pooling='avg'" if pooling is None else "Pass fewer layers"
+        remedy = "Pass pooling='avg'" if settings.pooling is None else "Pass fewer layers"
+        if settings.n_blocks > 1:
+            remedy = "Pass combine_views='mean'"
         raise ValueError(
             f"The features must fit into half of the memory, {limit / 2**30:.1f} GiB. {n_samples} images of "
             f"{n_features} float32 features need {needed / 2**30:.1f} GiB. {remedy}, or fewer images at a "
