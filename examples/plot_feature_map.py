@@ -32,6 +32,7 @@ pipeline = make_fish_pipeline(weights="cifar95", random_state=0).fit(X, y)
 display = FeatureMapDisplay.from_estimator(
     pipeline, X_test, y_test, n_thumbnails=20, display_labels=names, random_state=0
 )
+title = display.ax_.set_title("Test images by their features, mistakes in rings")
 mistaken = np.flatnonzero(display.y_true != display.y_pred)
 print(f"{len(mistaken)} mistakes, {np.isin(swapped, mistaken).sum()} of the 5 wrong labels among them")
 

@@ -20,6 +20,7 @@ from fishsk.datasets import make_fish_images
 X, y = make_fish_images(1200, random_state=5)
 pipeline = make_fish_pipeline(head=SVC(C=3), weights="cifar95")
 display = LearningForecastDisplay.from_estimator(pipeline, X[:400], y[:400], random_state=0)
+title = display.ax_.set_title("What 400 images promise")
 
 # %%
 # In numbers: the accuracy to expect, and what more images would add, each with its 95 % interval.
@@ -39,6 +40,7 @@ measured = cross_val_score(pipeline, X, y, cv=5).mean()
 accuracy, low, high = display.predict(960)
 print(f"measured {measured:.3f}, predicted from 400 images {accuracy:.3f} ({low:.3f} to {high:.3f})")
 star = display.plot().ax_.plot(960, measured, "k*", markersize=12)
+title = display.ax_.set_title("What 400 images promised, and what was measured")
 
 # %%
 # **Conclusion.** The star is what was measured later. A curve that still rises at its right end is worth more

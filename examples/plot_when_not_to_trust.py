@@ -49,6 +49,8 @@ right.hist(
 )
 right.axvline(fish.threshold, color="k", linestyle=":", label="threshold")
 right.set(xlabel="distance to the nearest training images", ylabel="images")
+left.set_title("Fewer answers, more of them right")
+right.set_title("Digits are farther from the training fish")
 _ = right.legend()
 
 # %%

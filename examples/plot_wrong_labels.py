@@ -32,7 +32,7 @@ from fishsk import find_label_issues, make_fish_pipeline
 
 pipeline = make_fish_pipeline(weights="cifar95", random_state=0)
 issues = find_label_issues(pipeline, X, names[labels])
-issues.head()
+print(issues.head())
 
 # %%
 # Of the first 40 images, how many did we swap? And how many of the swapped ones are in the frame at all?
