@@ -69,8 +69,9 @@ ax.legend(loc="lower right")
 
 # %%
 # The line of the test images lies above the candidates, and that is no contradiction: the tested model has
-# learned from all training images, a candidate from two thirds of them. So compare test with test. The search
-# has found settings that are about as good as those it began with, no more, whatever its best score says.
+# learned from all training images, a candidate from two thirds of them. So compare test with test: what the
+# search has gained is the difference between tuned and untuned. On 200 test images it is known to some five
+# points, so that a small one may be chance, whatever the best score says.
 #
 # Are more images better than better settings?
 # --------------------------------------------
