@@ -57,7 +57,7 @@ def test_what_is_found_is_json_too(spoiled, photos, tmp_path, capsys):
 def test_warnings_fail_where_they_shall(photos, tmp_path, level, code):
     assert (
         run(photos, "--fail-on", level, output=tmp_path / "check.html") == code
-    )  # 12 images a class are few
+    )  # 12 images per class are few
 
 
 @pytest.mark.filterwarnings("ignore:A validation part")  # so few images have none

@@ -138,7 +138,7 @@ def test_it_is_drawn_into_given_axes_and_reaches_beyond_the_images(digits):
     ("estimator", "n_samples", "cv", "message"),
     [
         (LinearRegression(), 500, 5, "must be a classifier"),
-        (GaussianNB(), 150, 2, "needs 20 training images a class"),
+        (GaussianNB(), 150, 2, "needs 20 training images per class"),
         (GaussianNB(), 500, ShuffleSplit(3), "cv must test each image once"),
     ],
 )

@@ -257,8 +257,8 @@ def _choose_sizes(largest: int, n_classes: int) -> np.ndarray:
     smallest = max(_SMALLEST * largest, _PER_CLASS * n_classes)
     if smallest > largest / 2:
         raise ValueError(
-            f"A learning curve needs {2 * _PER_CLASS} training images a class in each fold, on average. Got "
-            f"{largest} of {n_classes} classes. Add images, or raise cv."
+            f"A learning curve needs {2 * _PER_CLASS} training images per class in each fold, on average. "
+            f"Got {largest} of {n_classes} classes. Add images, or raise cv."
         )
     return np.unique(np.geomspace(smallest, largest, _N_SIZES).round().astype(int))
 

@@ -13,7 +13,7 @@ from fishsk.inspection import LearningForecastDisplay, measure_learning, name_im
 from fishsk.report._figures import draw_figure
 
 _N_LABELS = 24
-_MORE = (1, 3)  # times the present number of images a class
+_MORE = (1, 3)  # times the present number of images per class
 
 
 def gather_forecast(estimator: Any, X: Any, y: np.ndarray, cv: Any) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         nargs="+",
         metavar="N",
-        help="further images a class, one or several numbers (default: as many again, three times as many)",
+        help="further images per class, one or several numbers (default: as many again, three times as many)",
     )
     parser.add_argument("--cv", type=int, default=5, help="folds (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
@@ -144,6 +144,6 @@ def _show_forecast(screen: Screen, display: LearningForecastDisplay, more: list[
             )
             for row in rows
         ],
-        header=("more a class", "accuracy", "points gained"),
+        header=("more per class", "accuracy", "points gained"),
         right=[0],
     )
