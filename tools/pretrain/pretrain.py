@@ -211,8 +211,13 @@ def augment(images, config, rng):
     return images
 
 
-def losses(network, images, labels, config, rng):
-    """Return the loss of one batch and how many images it classified rightly."""
+def losses(network, images, labels, taught, config, rng):
+    """Return the loss of one batch and how many images it classified rightly.
+
+    `taught` holds what the teachers say of the images, as probabilities, or is None. The loss is then a
+    mixture of the cross-entropies with it, both sides softened by a temperature, and with the labels (Hinton
+    et al., "Distilling the Knowledge in a Neural Network", 2015).
+    """
     n = len(images)
     turns = torch.zeros(n, dtype=torch.long)
     if config["rotate"]:
@@ -236,6 +241,9 @@ def losses(network, images, labels, config, rng):
         return loss
 
     loss = mixed(logits, labels, label_smoothing=config["label_smoothing"])
+    if taught is not None:
+        temperature, weight = config["temperature"], config["distillation"]
+        loss = (1 - weight) * loss + weight * temperature**2 * mixed(logits / temperature, taught)
     if config["rotate"]:
         loss = loss + config["rotation_weight"] * mixed(turn_logits, turns)
     return loss, (logits.detach().argmax(1) == labels).sum().item()
@@ -296,6 +304,26 @@ def update_average(average, network, decay):
     torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], 1 - decay)
 
 
+@torch.no_grad()
+def ask_teachers(checkpoints, images, n_classes, mean, std, temperature):
+    """Return the softened probabilities that the averaged networks of other runs give to images.
+
+    They see each image and its mirror image; their logits are averaged.
+    """
+    logits = torch.zeros(len(images), n_classes)
+    for checkpoint in checkpoints:
+        state = torch.load(checkpoint, weights_only=True)
+        teacher = Network(state["config"]["widths"], n_classes, state["config"]["skip"])
+        teacher.load_state_dict(state["average"])
+        teacher.eval()
+        for start in tqdm(range(0, len(images), 500), desc="teacher", mininterval=5):
+            batch = (images[start : start + 500].float() - mean) / std
+            for view in (batch, batch.flip(3)):
+                answers = teacher(view.contiguous(memory_format=torch.channels_last))[0]
+                logits[start : start + 500] += answers / (2 * len(checkpoints))
+    return F.softmax(logits / temperature, dim=1)
+
+
 def start_from(checkpoint, *networks):
     """Give networks the averaged backbone of another run, whose classes may be others."""
     state = torch.load(checkpoint, weights_only=True)["average"]
@@ -308,7 +336,7 @@ def start_from(checkpoint, *networks):
         )
 
 
-def train(config, data, work, weights, time_budget=None, resume=True, start=None):
+def train(config, data, work, weights, time_budget=None, resume=True, start=None, teachers=()):
     """Train, or go on training, and export.
 
     Parameters
@@ -323,6 +351,8 @@ def train(config, data, work, weights, time_budget=None, resume=True, start=None
         Whether to go on from a checkpoint in `work`.
     start : path-like, default=None
         The checkpoint of another run whose backbone this one starts from.
+    teachers : sequence of path-like, default=()
+        Checkpoints of runs on the same classes, from whose answers this one learns, too.
     """
     torch.manual_seed(config["seed"])
     work = Path(work)
@@ -337,6 +367,9 @@ def train(config, data, work, weights, time_budget=None, resume=True, start=None
     average.load_state_dict(network.state_dict())
     if start:
         start_from(start, network, average)
+    taught = None
+    if teachers:
+        taught = ask_teachers(teachers, images, n_classes, mean, std, config["temperature"])
     decayed = [p for p in network.parameters() if p.ndim > 1]
     plain = [p for p in network.parameters() if p.ndim <= 1]
     optimizer = torch.optim.SGD(
@@ -362,7 +395,8 @@ def train(config, data, work, weights, time_budget=None, resume=True, start=None
 
     def work_on(replica, rows, rng):
         batch = augment((images[rows].float() - mean) / std, config, rng)
-        loss, n_right = losses(replica, batch, labels[rows], config, rng)
+        answers = None if taught is None else taught[rows]
+        loss, n_right = losses(replica, batch, labels[rows], answers, config, rng)
         return torch.autograd.grad(loss, parameters, allow_unused=True), loss.item(), n_right
 
     n_batches = len(images) // config["batch_size"]
@@ -453,6 +487,7 @@ def main():
     parser.add_argument("--time-budget", type=float, help="minutes; the schedule then follows the clock")
     parser.add_argument("--restart", action="store_true", help="ignore an existing checkpoint")
     parser.add_argument("--start", help="checkpoint of another run whose backbone this one starts from")
+    parser.add_argument("--teacher", action="append", default=[], help="checkpoint of a run to learn from")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -462,7 +497,7 @@ def main():
             parser.error(f"No such setting: {name!r}. There are {sorted(config)}.")
         config[name] = value
     weights = args.weights or Path(args.work) / "weights.safetensors"
-    train(config, args.data, args.work, weights, args.time_budget, not args.restart, args.start)
+    train(config, args.data, args.work, weights, args.time_budget, not args.restart, args.start, args.teacher)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,11 @@ import os
 import warnings
 from collections.abc import Iterator, MappingView, Sequence, Set
 from numbers import Real
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from sklearn.utils import check_array
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -29,7 +29,7 @@ _CHUNK = 256  # images that are checked at a time, so that checks need no memory
 _LARGE = 2**16  # bytes; hashing fewer takes less time than handing them to a thread
 
 
-def read_image(path: str | os.PathLike) -> np.ndarray:
+def read_image(path: str | os.PathLike | BinaryIO) -> np.ndarray:
     """Return the image in a file as RGB, uint8 of shape (height, width, 3).
 
     Its orientation tag is obeyed, what is transparent is laid on white, and of an animation the first frame
@@ -37,7 +37,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
 
     Parameters
     ----------
-    path : str or path-like
+    path : str, path-like or binary file
         A BMP, GIF, JPEG, PNG, PPM, TIFF or WebP file of 8 bits a channel.
 
     Returns
@@ -53,7 +53,9 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     OSError
         If the file cannot be opened.
     """
-    return _decode(_read_bytes(path), path)
+    if isinstance(path, str | os.PathLike):
+        return _decode(_read_bytes(path), path)
+    return _decode(path.read(), getattr(path, "name", "image"))
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -405,6 +407,8 @@ def _decode(content: bytes, path: str | os.PathLike) -> np.ndarray:
         n_pixels = image.width * image.height
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"{name!r} is too large to be decoded: {error}") from None
+    except UnidentifiedImageError:
+        raise ValueError(f"{name!r} is no readable image ({', '.join(_FORMATS)}).") from None
     except Exception as error:  # Pillow's decoders raise almost anything on hostile bytes
         raise ValueError(f"{name!r} is no readable image ({', '.join(_FORMATS)}): {error}") from error
     if n_pixels > MAX_PIXELS:

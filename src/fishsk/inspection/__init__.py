@@ -5,7 +5,7 @@ from fishsk.inspection._coverage import AccuracyCoverageDisplay, Answers, answer
 from fishsk.inspection._data_issues import DataIssue, DataIssues, find_data_issues
 from fishsk.inspection._duplicates import find_near_duplicates
 from fishsk.inspection._evaluation import Evaluation, accuracy_interval, evaluate, find_confidence
-from fishsk.inspection._explanation import Explanation, explain_images
+from fishsk.inspection._explanation import Explainer, Explanation, explain_images
 from fishsk.inspection._explanation_display import ExplanationDisplay
 from fishsk.inspection._feature_map import FeatureMapDisplay, style_of_class
 from fishsk.inspection._features import find_features
@@ -18,7 +18,7 @@ from fishsk.inspection._probabilities import ProbabilityScores, score_probabilit
 from fishsk.inspection._settings import find_fitted, find_pixels, find_setting, fitted_head, name_classes
 from fishsk.inspection._similar_images import SimilarImagesDisplay
 from fishsk.inspection._training_curve import TrainingCurveDisplay
-from fishsk.inspection._unfamiliar import UnfamiliarImages, find_unfamiliar
+from fishsk.inspection._unfamiliar import FamiliarImages, UnfamiliarImages, find_unfamiliar
 
 __all__ = [
     "AccuracyCoverageDisplay",
@@ -27,8 +27,10 @@ __all__ = [
     "DataIssue",
     "DataIssues",
     "Evaluation",
+    "Explainer",
     "Explanation",
     "ExplanationDisplay",
+    "FamiliarImages",
     "FeatureMapDisplay",
     "LabelIssues",
     "LearningForecastDisplay",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,63 @@ class Explanation:
     method: str
 
 
+class Explainer:
+    """Explains what a fitted classifier says of images; what it makes ready for that, it makes once.
+
+    `ExplanationDisplay.from_estimator` describes the parameters.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        method: str = "auto",
+        image_shape: tuple[int, ...] | None = None,
+        input_range: Any = "auto",
+    ) -> None:
+        if method not in _METHODS:
+            raise ValueError(f"method must be one of {', '.join(map(repr, _METHODS))}. Got {method!r}.")
+        self.estimator = estimator
+        self.fitted = find_fitted(estimator)
+        self.steps = None if method == "occlusion" else find_keras_steps(self.fitted)
+        if self.steps is None and method == "integrated_gradients":
+            raise ValueError(
+                "method='integrated_gradients' needs a pipeline of a VGG16FeatureTransformer, optionally a "
+                f"StandardScaler, and a KerasHeadClassifier. Got {self.fitted!r}. Pass method='occlusion'."
+            )
+        self.pixels = find_pixels(estimator, image_shape, input_range)
+
+    @cached_property
+    def _gradient(self) -> Any:
+        return load_gradient(self.steps or [])
+
+    def explain(self, X: Any, *, target: Any = None, against: Any = None) -> Explanation:
+        """Return what in images spoke for a class."""
+        images = check_images(X, **self.pixels)
+        if target is None:
+            targets = as_labels(self.estimator.predict(X))
+        else:
+            targets = _spread(target, len(images), "target")
+        others = None if against is None else _spread(against, len(images), "against")
+        contrasts = _find_contrasts(targets, others, as_labels(self.estimator.classes_))
+        if self.steps is None:
+            maps = _occlude(self.fitted, X, images, contrasts, self.pixels["input_range"])
+        else:
+            maps = [
+                integrate_gradients(
+                    shrink_image(image), partial(self._gradient, *contrast), self.steps[0].input_range
+                )
+                for image, contrast in zip(images, contrasts, strict=True)
+            ]
+        return Explanation(
+            images=[make_thumbnail(image) for image in images],
+            maps=[shrink_image(heat) for heat in maps],
+            targets=targets,
+            against=others,
+            method="occlusion" if self.steps is None else "integrated_gradients",
+        )
+
+
 def explain_images(
     estimator: Any,
     X: Any,
@@ -58,31 +115,8 @@ def explain_images(
 
     `ExplanationDisplay.from_estimator` describes the parameters.
     """
-    if method not in _METHODS:
-        raise ValueError(f"method must be one of {', '.join(map(repr, _METHODS))}. Got {method!r}.")
-    fitted = find_fitted(estimator)
-    steps = None if method == "occlusion" else find_keras_steps(fitted)
-    if steps is None and method == "integrated_gradients":
-        raise ValueError(
-            "method='integrated_gradients' needs a pipeline of a VGG16FeatureTransformer, optionally a "
-            f"StandardScaler, and a KerasHeadClassifier. Got {fitted!r}. Pass method='occlusion'."
-        )
-    pixels = find_pixels(estimator, image_shape, input_range)
-    images = check_images(X, **pixels)
-    targets = as_labels(estimator.predict(X)) if target is None else _spread(target, len(images), "target")
-    others = None if against is None else _spread(against, len(images), "against")
-    contrasts = _find_contrasts(targets, others, as_labels(estimator.classes_))
-    if steps is None:
-        maps = _occlude(fitted, X, images, contrasts, pixels["input_range"])
-    else:
-        maps = _integrate(steps, images, contrasts)
-    return Explanation(
-        images=[make_thumbnail(image) for image in images],
-        maps=[shrink_image(heat) for heat in maps],
-        targets=targets,
-        against=others,
-        method="occlusion" if steps is None else "integrated_gradients",
-    )
+    explainer = Explainer(estimator, method=method, image_shape=image_shape, input_range=input_range)
+    return explainer.explain(X, target=target, against=against)
 
 
 def _spread(labels: Any, n_images: int, name: str) -> np.ndarray:
@@ -116,15 +150,6 @@ def _find_contrasts(
         those = 1 - these if other is None else np.array([each == other for each in known], dtype=np.float32)
         contrasts.append((these, those))
     return contrasts
-
-
-def _integrate(steps: list[Any], images: Images, contrasts: list[tuple[np.ndarray, np.ndarray]]) -> list:
-    """Return maps by integrated gradients."""
-    differentiate = load_gradient(steps)
-    return [
-        integrate_gradients(shrink_image(image), partial(differentiate, *contrast), steps[0].input_range)
-        for image, contrast in zip(images, contrasts, strict=True)
-    ]
 
 
 def _occlude(

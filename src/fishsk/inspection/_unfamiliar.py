@@ -28,6 +28,8 @@ class UnfamiliarImages:
         The mean distance to the nearest training images: 0 of the same features, at most 2.
     nearest : ndarray of int of shape (n_samples,)
         The index of the nearest training image.
+    neighbors : ndarray of int of shape (n_samples, n_neighbors)
+        The indices of the training images that the distance is averaged over, nearest first.
     threshold : float
         The distance above which an image is unfamiliar.
     is_unfamiliar : ndarray of bool of shape (n_samples,)
@@ -38,6 +40,7 @@ class UnfamiliarImages:
 
     distance: np.ndarray
     nearest: np.ndarray
+    neighbors: np.ndarray
     threshold: float
     is_unfamiliar: np.ndarray
     false_alarms: float
@@ -126,29 +129,66 @@ def find_unfamiliar(
     >>> find_unfamiliar(pipeline, noise, X).is_unfamiliar
     array([ True,  True,  True])
     """
-    check_is_fitted(estimator)
-    pixels = {"image_shape": image_shape, "input_range": input_range}
-    train, rows = (normalize(find_features(estimator, each, **pixels)) for each in (X_train, X))
-    # Of equal images the first: a copy of each would make every distance to the others 0.
-    firsts = list({row.tobytes(): index for index, row in reversed(list(enumerate(train)))}.values())[::-1]
-    train = train[firsts]
-    n_needed = max(n_neighbors + 1, math.ceil(round(1 / false_alarms, 9)) - 1)
-    if len(train) < n_needed:
-        raise ValueError(
-            f"X_train must hold at least {n_needed} different images for false_alarms={false_alarms:g} and "
-            f"n_neighbors={n_neighbors}. Got {len(train)}. Pass more images, or a larger share."
-        )
-    neighbors = NearestNeighbors(n_neighbors=n_neighbors).fit(train)
-    distances, nearest = neighbors.kneighbors(rows)
-    threshold = _find_threshold(neighbors, train, false_alarms, max(n_needed, _N_CALIBRATION))
-    distance = distances.mean(axis=1)
-    return UnfamiliarImages(
-        distance=distance,
-        nearest=np.array(firsts)[nearest[:, 0]],
-        threshold=threshold,
-        is_unfamiliar=distance > threshold,
+    familiar = FamiliarImages(
+        estimator,
+        X_train,
         false_alarms=false_alarms,
+        n_neighbors=n_neighbors,
+        image_shape=image_shape,
+        input_range=input_range,
     )
+    return familiar.compare(X)
+
+
+class FamiliarImages:
+    """The images that a classifier was trained on, made ready to be compared with others.
+
+    `find_unfamiliar` describes the parameters.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        X_train: Any,
+        *,
+        false_alarms: float = 0.05,
+        n_neighbors: int = 5,
+        image_shape: tuple[int, ...] | None = None,
+        input_range: Any = "auto",
+    ) -> None:
+        check_is_fitted(estimator)
+        self.estimator = estimator
+        self.pixels = {"image_shape": image_shape, "input_range": input_range}
+        self.false_alarms = false_alarms
+        train = normalize(find_features(estimator, X_train, **self.pixels))
+        # Of equal images the first: a copy of each would make every distance to the others 0.
+        firsts = {row.tobytes(): index for index, row in reversed(list(enumerate(train)))}
+        self.firsts = np.array(list(firsts.values())[::-1])
+        train = train[self.firsts]
+        n_needed = max(n_neighbors + 1, math.ceil(round(1 / false_alarms, 9)) - 1)
+        if len(train) < n_needed:
+            raise ValueError(
+                f"X_train must hold at least {n_needed} different images for false_alarms={false_alarms:g} "
+                f"and n_neighbors={n_neighbors}. Got {len(train)}. Pass more images, or a larger share."
+            )
+        self.neighbors = NearestNeighbors(n_neighbors=n_neighbors).fit(train)
+        n_drawn = max(n_needed, _N_CALIBRATION)
+        self.threshold = _find_threshold(self.neighbors, train, false_alarms, n_drawn)
+
+    def compare(self, X: Any) -> UnfamiliarImages:
+        """Return how far images are from these, and which are too far."""
+        rows = normalize(find_features(self.estimator, X, **self.pixels))
+        distances, indices = self.neighbors.kneighbors(rows)
+        neighbors = self.firsts[indices]
+        distance = distances.mean(axis=1)
+        return UnfamiliarImages(
+            distance=distance,
+            nearest=neighbors[:, 0],
+            neighbors=neighbors,
+            threshold=self.threshold,
+            is_unfamiliar=distance > self.threshold,
+            false_alarms=self.false_alarms,
+        )
 
 
 def _find_threshold(

@@ -25,10 +25,10 @@ _PER_BIN = 20  # images, or else fewer bins
 _GROUNDS = {"light": ("default", "#ffffff"), "dark": ("dark_background", "#11171d")}  # as in report.css
 
 
-def encode_image(image: np.ndarray) -> dict[str, Any]:
+def encode_image(image: np.ndarray, longest_side: int = _LONGEST_SIDE) -> dict[str, Any]:
     """Return an image, made smaller if it is large, as a data URI with its width and height."""
     height, width = image.shape[:2]
-    scale = min(1, _LONGEST_SIDE / max(height, width))
+    scale = min(1, longest_side / max(height, width))
     height, width = max(1, round(scale * height)), max(1, round(scale * width))
     pixels = np.clip(np.rint(resize_image(image, (height, width))), 0, 255).astype(np.uint8)
     quality = _LOSSLESS if max(height, width) <= _LOSSLESS_SIDE else _QUALITY

@@ -5,13 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 
-def render_page(template: str, /, **context: Any) -> str:
-    """Return the page of a template in ``templates`` and of what it shows."""
+def render_page(template: str, /, *, package: str = "fishsk.report", **context: Any) -> str:
+    """Return the page of a template and of what it shows.
+
+    Parameters
+    ----------
+    template : str
+        A file in ``templates`` of the package, or else of this one.
+    package : str, default="fishsk.report"
+        The package; its templates may extend and include those of this one.
+    **context : dict
+        What the template shows.
+    """
     import jinja2
     import markupsafe
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("fishsk.report"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(each) for each in (package, "fishsk.report")]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -1,0 +1,161 @@
+"""What the page says of an image: its classes, what carried one of them, what it is like in training."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fishsk.features import read_image
+from fishsk.inspection import Explainer, FamiliarImages, find_fitted, lay_over
+from fishsk.report import encode_image
+
+_N_CLASSES = 10  # that are listed; the others have next to no probability
+_LONGEST_SIDE = 256  # pixels of the image and of its map
+
+
+class Answers:
+    """What a fitted classifier says of images that come one by one, from any number of threads.
+
+    Parameters
+    ----------
+    pipeline : estimator
+        A fitted classifier of images.
+    train : sequence of path-like, default=None
+        The files that it was trained on: the images of them that are most like another one are shown with
+        it, and what is unlike all of them is said to be so.
+    min_probability : float in [0, 1], default=0.0
+        Below this probability of the most probable class, the answer is "unsure".
+    false_alarms : float in (0, 1), default=0.05
+        The share of images like those of training that may be taken for unlike them.
+    """
+
+    def __init__(
+        self,
+        pipeline: Any,
+        *,
+        train: Sequence[str | os.PathLike] | None = None,
+        min_probability: float = 0.0,
+        false_alarms: float = 0.05,
+    ) -> None:
+        self.pipeline = pipeline
+        self.labels = np.asarray(pipeline.classes_).tolist()
+        self.min_probability = min_probability
+        self.train = train
+        self._familiar = None
+        if train is not None:
+            self._familiar = FamiliarImages(pipeline, train, false_alarms=false_alarms)
+        self._explainer = Explainer(pipeline)
+        self._lock = threading.Lock()  # one network, one image: two at a time would not be faster
+
+    @property
+    def step_names(self) -> str:
+        """The model in a few words."""
+        steps = getattr(find_fitted(self.pipeline), "steps", [("", self.pipeline)])
+        return ", ".join(type(step).__name__ for _, step in steps if step not in (None, "passthrough"))
+
+    def warm_up(self) -> None:
+        """Make ready what the first image would have to wait for."""
+        image = np.zeros((64, 64, 3), np.uint8)
+        image[16:48, 8:56] = 255
+        self.pipeline.predict([image])
+        if self._explainer.steps is not None:
+            self._explainer.explain([image], target=self.labels[0])
+
+    def classify(self, content: bytes) -> dict[str, Any]:
+        """Return the classes of an image and the training images most like it.
+
+        Parameters
+        ----------
+        content : bytes
+            An image file.
+
+        Raises
+        ------
+        ValueError
+            If it is no image, or too large a one.
+        """
+        image = read_image(io.BytesIO(content))
+        with self._lock:
+            predicted = np.asarray(self.pipeline.predict([image])).tolist()[0]
+            proba = (
+                self.pipeline.predict_proba([image])[0] if hasattr(self.pipeline, "predict_proba") else None
+            )
+            similar = self._find_similar(image)
+        best = self.labels.index(predicted)
+        return {
+            "image": encode_image(image, _LONGEST_SIDE),
+            "size": f"{image.shape[1]:,} x {image.shape[0]:,}",
+            "predicted": str(predicted),
+            "probability": None if proba is None else float(proba[best]),
+            "is_unsure": proba is not None and bool(proba[best] < self.min_probability),
+            "min_probability": self.min_probability,
+            "classes": [] if proba is None else self._rank(proba),
+            "n_more": max(0, len(self.labels) - _N_CLASSES),
+            "similar": similar,
+        }
+
+    def explain(
+        self, content: bytes, *, target: str | None = None, against: str | None = None
+    ) -> dict[str, Any]:
+        """Return a map of what in an image spoke for a class, and which other classes could be asked about.
+
+        Parameters
+        ----------
+        content : bytes
+            An image file.
+        target : str, default=None
+            The class to explain; None is the one that is predicted.
+        against : str, default=None
+            The class to compare it with; None is all others.
+
+        Raises
+        ------
+        ValueError
+            If it is no image, or there is no such class.
+        """
+        image = read_image(io.BytesIO(content))
+        labels = {str(label): label for label in self.labels}
+        for name in (target, against):
+            if name is not None and name not in labels:
+                raise ValueError(f"There must be one of the classes {list(labels)}. Got {name!r}.")
+        if target is not None and target == against:
+            raise ValueError("A class cannot be compared with itself: choose another one, or all others.")
+        with self._lock:
+            found = self._explainer.explain(
+                [image],
+                target=None if target is None else labels[target],
+                against=None if against is None else labels[against],
+            )
+        return {
+            "heat": encode_image(lay_over(found.images[0], found.maps[0]), _LONGEST_SIDE),
+            "method": found.method.replace("_", " "),
+            "target": str(found.targets[0]),
+            "against": against,
+            "names": list(labels),
+        }
+
+    def _rank(self, proba: np.ndarray) -> list[dict[str, Any]]:
+        """Return the most probable classes, with their probabilities."""
+        order = np.argsort(-proba, kind="stable")[:_N_CLASSES]
+        return [{"name": str(self.labels[place]), "probability": float(proba[place])} for place in order]
+
+    def _find_similar(self, image: np.ndarray) -> dict[str, Any] | None:
+        """Return the training images most like an image, and whether it is like any."""
+        if self._familiar is None or self.train is None:
+            return None
+        found = self._familiar.compare([image])
+        paths = [Path(self.train[row]) for row in found.neighbors[0]]
+        return {
+            "is_unfamiliar": bool(found.is_unfamiliar[0]),
+            "false_alarms": found.false_alarms,
+            "images": [
+                {"name": path.name, "folder": path.parent.name, "image": encode_image(read_image(path))}
+                for path in paths
+            ],
+        }
