@@ -207,7 +207,7 @@ def find_data_issues(
         learner, features = _extract(pipeline, sets, data)
         pairs += _find_near(data, features)
         if cv is not None:
-            found += _check_labels(data, learner, features, cv)
+            found += _check_labels(data, learner, features, cv, verbose=verbose)
     found += _check_duplicates(data, pairs)
     levels = ("error", "warning", "note")
     found = sorted((issue for issue in found if issue.found), key=lambda issue: levels.index(issue.level))
@@ -355,7 +355,9 @@ def _find_middle(values: np.ndarray) -> tuple[float, float]:
     return middle, max(0.1, 1.4826 * float(np.median(np.abs(values - middle))))
 
 
-def _check_labels(data: DataIssues, learner: Any, features: np.ndarray, cv: Any) -> list[DataIssue]:
+def _check_labels(
+    data: DataIssues, learner: Any, features: np.ndarray, cv: Any, *, verbose: int
+) -> list[DataIssue]:
     """Look for wrong labels among the classes that all folds can have."""
     rows = np.flatnonzero(data.facts.error == "")
     of_train = ~data.is_test[rows]
@@ -365,7 +367,10 @@ def _check_labels(data: DataIssues, learner: Any, features: np.ndarray, cv: Any)
     rows, features = rows[enough], features[enough]
     if len(np.unique(data.y[rows])) < 2:
         return []
-    ranked = rank_label_issues(learner, features, data.y[rows], cv=cv)
+    # How far scikit-learn has come in its folds cannot be asked: the bar moves, and counts in the end.
+    with ProgressBar("Labels", None, unit="images", shown=bool(verbose)) as bar:
+        ranked = rank_label_issues(learner, features, data.y[rows], cv=cv)
+        bar.advance(len(rows))
     found = tuple(
         Found((int(rows[row]),), f"{given}: probability {score:.2f}; likely {likely}: {likely_score:.2f}")
         for row, given, score, likely, likely_score in zip(
