@@ -13,6 +13,7 @@ _STORIES = (
     "plot_more_images",
     "plot_image_search",
     "plot_near_duplicates",
+    "plot_is_it_better",
     "plot_explanations",
     "plot_feature_map",
     "plot_when_not_to_trust",
