@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -16,18 +15,17 @@ from sklearn.preprocessing import StandardScaler
 
 from fishsk._compat.sklearn import validate_parameters, validate_steps
 from fishsk.features import VGG16FeatureTransformer
-from fishsk.head import Architecture, KerasHeadClassifier
 from fishsk.persistence._archive import take
 from fishsk.persistence._configuration import get_configuration, set_configuration, take_configuration
+from fishsk.persistence._heads import HEADS, check_head_state
 
 STEP_TYPES: dict[str, type] = {
-    step.__name__: step for step in (KerasHeadClassifier, StandardScaler, VGG16FeatureTransformer)
+    step.__name__: step for step in (*HEADS, StandardScaler, VGG16FeatureTransformer)
 }
 _LEARNED = {
     StandardScaler: {"feature_names_in_", "mean_", "n_features_in_", "n_samples_seen_", "scale_", "var_"},
     VGG16FeatureTransformer: {"feature_names_in_", "n_features_in_"},
 }
-_MAX_LABELS = 2**24  # bytes of all class labels: a few letters of JSON can ask for any width
 
 
 def is_skipped(step: Any) -> bool:
@@ -166,8 +164,8 @@ def _get_state(name: str, step: Any) -> tuple[dict[str, Any], dict[str, np.ndarr
     """Return what a step has learned, as a dict for JSON and as arrays."""
     if hasattr(step, "_get_fitted_state"):
         state, arrays = step._get_fitted_state()
-        if isinstance(step, KerasHeadClassifier):
-            _check_head_state(state, arrays)
+        if isinstance(step, HEADS):
+            check_head_state(step, state, arrays)
         return state, arrays
     state, arrays = _get_learned(step), {}
     for key, value in list(state.items()):
@@ -178,8 +176,8 @@ def _get_state(name: str, step: Any) -> tuple[dict[str, Any], dict[str, np.ndarr
 
 def _set_state(name: str, step: Any, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """Set what `_get_state` returned."""
-    if isinstance(step, KerasHeadClassifier):
-        _check_head_state(state, arrays)
+    if isinstance(step, HEADS):
+        check_head_state(step, state, arrays)
     if hasattr(step, "_set_fitted_state"):
         step._set_fitted_state(state, arrays)
         return
@@ -243,7 +241,7 @@ def _decode(value: Any) -> Any:
 
 def _check_learned(name: str, step: Any) -> None:
     """Check what a step of a known type has learned."""
-    if isinstance(step, KerasHeadClassifier) and step.callbacks is not None:
+    if isinstance(step, HEADS) and step.callbacks is not None:
         raise ValueError(
             f"{name}__callbacks must be None: callbacks are code, and of no use once fitted. Got "
             f"{step.callbacks!r}. Pass pipeline.set_params({name}__callbacks=None)."
@@ -281,75 +279,3 @@ def _is_consistent(scaler: StandardScaler) -> bool:
             return False
     seen = np.asarray(getattr(scaler, "n_samples_seen_", None))
     return seen.dtype.kind in "iuf" and seen.shape in ((), shape) and bool((seen > 0).all())
-
-
-def _check_head_state(state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Check what `KerasHeadClassifier._set_fitted_state` takes for granted."""
-    described, classes, dtype, names, history, seed, temperature = take(
-        {"temperature": 1.0} | state,  # fishsk 0.1 wrote none
-        "the head's state",
-        architecture=dict,
-        classes=list,
-        classes_dtype=str,
-        feature_names_in=list,
-        history=dict,
-        seed=int,
-        temperature=float,
-    )
-    architecture = _take_architecture(described)
-    n_features = architecture.n_features
-    _check_classes(classes, dtype, architecture.n_classes)
-    if len(names) not in (0, n_features) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"the head must have {n_features} feature names, or none. Got {reprlib.repr(names)}")
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"the head's seed must be in 0 to 2**32 - 1. Got {seed}")
-    if temperature <= 0:
-        raise ValueError(f"the head's temperature must be above 0. Got {temperature}")
-    for name, values in history.items():
-        if not isinstance(values, list) or not values or len(values) != len(history.get("loss", [])):
-            raise ValueError(f"the head's history {name!r} must be as long as its 'loss'")
-        if not all(value is None or isinstance(value, float) for value in values):
-            raise ValueError(f"the head's history {name!r} must hold floats. Got {reprlib.repr(values)}")
-    shapes = list(architecture.shapes.values())
-    # Adam's iterations, its learning rate, and two moments of each weight.
-    adam = {f"optimizer_{i}": s for i, s in enumerate([(), (), *(s for s in shapes for _ in range(2))])}
-    found = {key: array.shape for key, array in arrays.items() if key.startswith("optimizer_")}
-    if found not in ({}, adam) or len(arrays) != len(shapes) + len(found):
-        raise ValueError(f"a head of the architecture {described} cannot have the arrays {sorted(arrays)}")
-
-
-def _take_architecture(described: dict[str, Any]) -> Architecture:
-    """Return the architecture that a file describes, if there can be such a head."""
-    later = {"label_smoothing": 0.0, "n_networks": 1, "n_views": 1}  # fishsk 0.1 had none of them
-    names = {"n_features": int, "hidden_units": int, "n_classes": int, "dropout": float, "l2": float}
-    names |= {name: type(default) for name, default in later.items()}
-    architecture = Architecture(*take(later | described, "the head's architecture", **names))
-    counts = (
-        architecture.n_features,
-        architecture.n_classes - 1,
-        architecture.n_networks,
-        architecture.n_views,
-    )
-    if (
-        min(counts) < 1
-        or architecture.hidden_units < 0
-        or architecture.n_features % architecture.n_views
-        or not (0 <= architecture.dropout < 1 and 0 <= architecture.label_smoothing < 1)
-        or architecture.l2 < 0
-    ):
-        raise ValueError(f"no head has the architecture {described}")
-    return architecture
-
-
-def _check_classes(classes: list, dtype: str, n_classes: int) -> None:
-    """Check that class labels are sorted, and that the dtype holds them as they are."""
-    kind = np.dtype(dtype)
-    if kind.kind not in "biufUO" or kind.itemsize * len(classes) > _MAX_LABELS:
-        raise ValueError(f"the head's class labels must be numbers or text. Got dtype {dtype!r}")
-    if kind.kind == "O" and not all(isinstance(label, str) for label in classes):
-        raise ValueError(f"the head's class labels must be text. Got {reprlib.repr(classes)}")
-    labels = np.array(classes, dtype=kind)
-    if labels.shape != (n_classes,) or json.dumps(labels.tolist()) != json.dumps(classes):
-        raise ValueError(f"the head must have {n_classes} labels of {dtype!r}. Got {reprlib.repr(classes)}")
-    if not (labels[:-1] < labels[1:]).all():
-        raise ValueError(f"the head's class labels must be sorted. Got {reprlib.repr(classes)}")
