@@ -10,17 +10,36 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVR
 
 from fishsk._compat.sklearn import validate_parameters, validate_steps
 from fishsk.features import VGG16FeatureTransformer
+from fishsk.head import KerasHeadClassifier, KerasHeadRegressor
 from fishsk.persistence._archive import take
 from fishsk.persistence._configuration import get_configuration, set_configuration, take_configuration
 from fishsk.persistence._heads import HEADS, check_head_state
+from fishsk.persistence._regressors import (
+    LINEAR,
+    REGRESSORS,
+    get_svr_state,
+    is_linear_fit,
+    join_targets,
+    set_svr_state,
+    split_targets,
+)
 
 STEP_TYPES: dict[str, type] = {
-    step.__name__: step for step in (*HEADS, StandardScaler, VGG16FeatureTransformer)
+    step.__name__: step
+    for step in (
+        KerasHeadClassifier,
+        KerasHeadRegressor,
+        *REGRESSORS,
+        StandardScaler,
+        VGG16FeatureTransformer,
+    )
 }
 _LEARNED = {
     StandardScaler: {"feature_names_in_", "mean_", "n_features_in_", "n_samples_seen_", "scale_", "var_"},
@@ -41,21 +60,38 @@ def describe(pipeline: Pipeline) -> tuple[dict[str, Any], dict[str, np.ndarray]]
     ValueError
         If a parameter or something learned is neither a plain value nor an array.
     """
-    records, arrays = [], {}
+    records: list[dict[str, Any]] = []
+    arrays: dict[str, np.ndarray] = {}
     for name, step in pipeline.steps:
-        record = {"name": name, "type": step, "params": {}, "state": {}}
-        if not is_skipped(step):
-            state, own = _get_state(name, step)
-            record |= {"type": type(step).__name__, "params": _get_params(name, step), "state": state}
-            record |= get_configuration(step)
-            if STEP_TYPES.get(type(step).__name__, type(step)) is not type(step):
-                raise ValueError(
-                    f"The type of step {name!r} must not have the name of one that load_pipeline knows. Got "
-                    f"{type(step)!r}. Rename the class."
-                )
-            arrays.update({f"{name}/{key}": array for key, array in own.items()})
+        record, own = _describe_step(name, step)
         records.append(record)
+        arrays |= own
     return {"steps": records, "verbose": bool(pipeline.verbose), "weights": _get_digests(pipeline)}, arrays
+
+
+def _describe_step(name: str, step: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return a step as a dict for JSON, and its arrays; what is inside of it is named ``step__part``."""
+    record: dict[str, Any] = {"name": name, "type": step, "params": {}, "state": {}}
+    arrays: dict[str, np.ndarray] = {}
+    if is_skipped(step):
+        return record, arrays
+    kind: str = type(step).__name__
+    if STEP_TYPES.get(kind, type(step)) is not type(step):
+        raise ValueError(
+            f"The type of step {name!r} must not have the name of one that load_pipeline knows. Got "
+            f"{type(step)!r}. Rename the class."
+        )
+    record |= {"type": kind} | get_configuration(step)
+    if isinstance(step, TransformedTargetRegressor):
+        parts, state = split_targets(name, step)
+        record |= {"params": {"check_inverse": step.check_inverse}, "state": state, "parts": {}}
+        for key, part in parts.items():
+            record["parts"][key], own = _describe_step(f"{name}__{key}", part)
+            arrays |= own
+        return record, arrays
+    state, own = _get_state(name, step)
+    record |= {"params": _get_params(name, step), "state": state}
+    return record, {f"{name}/{key}": array for key, array in own.items()}
 
 
 def rebuild(document: Any, arrays: dict[str, np.ndarray], types: dict[str, type]) -> Pipeline:
@@ -101,8 +137,7 @@ def check_pipeline(pipeline: Pipeline) -> None:
     for name, step in pipeline.steps:
         if is_skipped(step):
             continue
-        validate_parameters(step)
-        _check_learned(name, step)
+        _check_step(name, step)
         if hasattr(step, "n_features_out"):
             width = step.n_features_out
             continue
@@ -115,8 +150,20 @@ def check_pipeline(pipeline: Pipeline) -> None:
         width = expected if isinstance(step, StandardScaler) else None
 
 
+def _check_step(name: str, step: Any) -> None:
+    validate_parameters(step)
+    if type(step) is TransformedTargetRegressor:
+        for key, part in split_targets(name, step)[0].items():
+            _check_step(f"{name}__{key}", part)
+    else:
+        _check_learned(name, step)
+
+
 def _check_record(record: Any) -> dict[str, Any]:
     record = dict(record) if isinstance(record, dict) else record
+    parts: dict[str, Any] = {}
+    if isinstance(record, dict) and record.get("type") == TransformedTargetRegressor.__name__:
+        (parts,) = take({"parts": record.pop("parts", None)}, "what scales targets", parts=dict)
     configuration = take_configuration(record)
     kind = record.get("type") if isinstance(record, dict) else None
     _, _, params, state = take(
@@ -124,7 +171,8 @@ def _check_record(record: Any) -> dict[str, Any]:
     )
     if kind in (None, "passthrough") and (params or state or configuration):
         raise ValueError(f"a step that is {kind!r} must have neither parameters nor a state")
-    return record | {"configuration": configuration}
+    parts = {key: _check_record(part) for key, part in parts.items()}
+    return record | {"configuration": configuration, "parts": parts}
 
 
 def _rebuild_step(record: dict[str, Any], arrays: dict[str, np.ndarray], types: dict[str, type]) -> Any:
@@ -137,6 +185,11 @@ def _rebuild_step(record: dict[str, Any], arrays: dict[str, np.ndarray], types: 
             f"the step {name!r} is of type {kind!r}, which is not among {sorted(types)}. If you trust the "
             f"file and the type, pass custom_steps={{{kind!r}: its class}}"
         )
+    if types[kind] is TransformedTargetRegressor:
+        parts = {key: _rebuild_step(part, arrays, types) for key, part in record["parts"].items()}
+        step = join_targets(record["params"], record["state"], parts)
+        set_configuration(step, record["configuration"])
+        return step
     step = types[kind](**{key: _decode(value) for key, value in record["params"].items()})
     own = [key for key in arrays if key.rpartition("/")[0] == name]
     _set_state(name, step, record["state"], {key.rpartition("/")[2]: arrays.pop(key) for key in own})
@@ -167,6 +220,8 @@ def _get_state(name: str, step: Any) -> tuple[dict[str, Any], dict[str, np.ndarr
         if isinstance(step, HEADS):
             check_head_state(step, state, arrays)
         return state, arrays
+    if type(step) is SVR:
+        return get_svr_state(step)
     state, arrays = _get_learned(step), {}
     for key, value in list(state.items()):
         if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf":
@@ -180,6 +235,9 @@ def _set_state(name: str, step: Any, state: dict[str, Any], arrays: dict[str, np
         check_head_state(step, state, arrays)
     if hasattr(step, "_set_fitted_state"):
         step._set_fitted_state(state, arrays)
+        return
+    if type(step) is SVR:
+        set_svr_state(step, state, arrays)
         return
     for key, value in ({key: _decode(value) for key, value in state.items()} | arrays).items():
         if not _is_learned(key):
@@ -246,6 +304,8 @@ def _check_learned(name: str, step: Any) -> None:
             f"{name}__callbacks must be None: callbacks are code, and of no use once fitted. Got "
             f"{step.callbacks!r}. Pass pipeline.set_params({name}__callbacks=None)."
         )
+    if isinstance(step, LINEAR) and not is_linear_fit(step):
+        raise ValueError(f"The coefficients of step {name!r} do not fit its features. Fit it again.")
     if type(step) not in _LEARNED:
         return
     learned = _get_learned(step)
