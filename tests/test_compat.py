@@ -13,10 +13,12 @@ import pytest
 import sklearn
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.linear_model import Ridge
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVR
 
 import fishsk
 
@@ -44,6 +46,24 @@ ATTRIBUTES = {
     "sklearn.preprocessing.StandardScaler": (
         lambda: StandardScaler().set_output(transform="pandas"),
         ["_sklearn_output_config"],
+    ),
+    "sklearn.compose.TransformedTargetRegressor": (
+        lambda: TransformedTargetRegressor().fit([[0.0], [1.0]], [0.0, 1.0]),
+        ["_training_dim"],
+    ),
+    "sklearn.svm.SVR": (
+        lambda: SVR().fit([[0.0], [1.0]], [0.0, 1.0]),
+        [
+            "_dual_coef_",
+            "_effective_probability",
+            "_gamma",
+            "_intercept_",
+            "_n_support",
+            "_num_iter",
+            "_probA",
+            "_probB",
+            "_sparse",
+        ],
     ),
     "sklearn.utils.metadata_routing.MetadataRequest": (
         lambda: StandardScaler().get_metadata_routing(),

@@ -3,7 +3,7 @@
 import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
-from fishsk import KerasHeadClassifier, VGG16FeatureTransformer
+from fishsk import KerasHeadClassifier, KerasHeadRegressor, VGG16FeatureTransformer
 
 
 def run_checks(estimator, *, n_least, allowed):
@@ -20,12 +20,14 @@ def run_checks(estimator, *, n_least, allowed):
 # Many checks fit a handful of rows, which leave no validation part.
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:A validation part of:UserWarning")
-def test_the_head_passes_scikit_learns_checks():
+@pytest.mark.parametrize(("head", "n_least"), [(KerasHeadClassifier, 67), (KerasHeadRegressor, 60)])
+def test_the_heads_pass_scikit_learns_checks(head, n_least):
     run_checks(
-        KerasHeadClassifier(hidden_units=16, learning_rate=0.02, epochs=10, batch_size=16),
-        n_least=62,
+        head(hidden_units=16, learning_rate=0.02, epochs=10, batch_size=16),
+        n_least=n_least,
         allowed={
             "check_array_api_input": "skipped",
+            "check_classifiers_multilabel_output_format_decision_function": "skipped",  # it has none
             # As for MLPClassifier and SGDClassifier: batches and dropout are drawn by row. In its stead see
             # test_head.test_weights_are_repetitions.
             "check_sample_weight_equivalence_on_dense_data": "failed",

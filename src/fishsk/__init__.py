@@ -18,6 +18,7 @@ _MODULES = {
     "ExplanationDisplay": "inspection",
     "FeatureMapDisplay": "inspection",
     "KerasHeadClassifier": "head",
+    "KerasHeadRegressor": "head",
     "LearningForecastDisplay": "inspection",
     "OptunaSearchCV": "search",
     "PredictionGridDisplay": "inspection",

@@ -1,4 +1,4 @@
-"""make_fish_pipeline: frozen VGG16 features and a classifier as one scikit-learn Pipeline."""
+"""make_fish_pipeline: frozen VGG16 features and a classifier or regressor as one scikit-learn Pipeline."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import os
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fishsk._compat.sklearn import HasMethods, StrOptions, validate_params
 from fishsk.features import VGG16FeatureTransformer, resolve_weights
-from fishsk.head import KerasHeadClassifier
+from fishsk.head import KerasHeadClassifier, KerasHeadRegressor
 
 _REPORT_FEATURES: dict[str, Any] = {"pooling": None, "preprocessing": "unit"}
 _REPORT_HEAD: dict[str, Any] = {
@@ -27,25 +28,34 @@ _REPORT_HEAD: dict[str, Any] = {
 
 
 @validate_params(
-    {"recipe": [StrOptions({"default", "report"})], "head": [HasMethods(["fit", "get_params"]), None]},
+    {
+        "task": [StrOptions({"classification", "regression"})],
+        "recipe": [StrOptions({"default", "report"})],
+        "head": [HasMethods(["fit", "get_params"]), None],
+    },
     prefer_skip_nested_validation=True,
 )
 def make_fish_pipeline(
     *,
     head: BaseEstimator | None = None,
+    task: str = "classification",
     recipe: str = "default",
     weights: str | os.PathLike | None = "imagenet",
     random_state: int | np.random.RandomState | None = None,
     verbose: int = 0,
     **params: Any,
 ) -> Pipeline:
-    """Return a Pipeline from images to class labels: frozen VGG16 features, then a classifier.
+    """Return a Pipeline from images to class labels or numbers: frozen VGG16 features, then what learns.
 
     Parameters
     ----------
-    head : classifier or None, default=None
-        What learns from the features: any classifier of scikit-learn's kind, which is cloned. None is a
-        `KerasHeadClassifier` with the parameters of the recipe.
+    head : classifier, regressor or None, default=None
+        What learns from the features: any classifier or regressor of scikit-learn's kind, which is cloned.
+        None is a `KerasHeadClassifier` with the parameters of the recipe, or what `task` says.
+    task : {"classification", "regression"}, default="classification"
+        What the default head is for. "regression" (ages, weights, counts) makes it a `KerasHeadRegressor` in
+        a `TransformedTargetRegressor`, which standardizes the targets: its parameters are spelt
+        ``head__regressor__...``. A head of your own tells by itself what it is for.
     recipe : {"default", "report"}, default="default"
         ``"default"`` is what cross-validation on training images showed best for these weights. ``"report"``
         is the network and training of the technical report that fishsk came from: flattened maps of VGG16 on
@@ -71,12 +81,15 @@ def make_fish_pipeline(
     Raises
     ------
     ValueError
-        If `weights` is neither a known name nor a file of VGG16 weights.
+        If `weights` is neither a known name nor a file of VGG16 weights, or a classifier is to be the head of
+        a regression.
 
     See Also
     --------
     VGG16FeatureTransformer : What its first step takes as images.
     KerasHeadClassifier : What its last step is by default.
+    KerasHeadRegressor : The same for numbers.
+    sklearn.compose.TransformedTargetRegressor : What scales targets, of any regressor.
 
     Notes
     -----
@@ -103,18 +116,29 @@ def make_fish_pipeline(
     >>> pipeline = make_fish_pipeline(head=SVC(), weights="cifar95", head__C=3)
     >>> pipeline["head"]
     SVC(C=3)
+
+    Numbers instead of classes:
+
+    >>> pipeline = make_fish_pipeline(task="regression", weights="cifar95", head__regressor__epochs=10)
+    >>> pipeline["head"].regressor.epochs
+    10
     """
     of_weights = resolve_weights(weights).recipe
     is_report = recipe == "report"
     features = dict(_REPORT_FEATURES if is_report else of_weights.features)
     if head is None:
         learned = _REPORT_HEAD if is_report else of_weights.head
-        head = KerasHeadClassifier(random_state=random_state, verbose=verbose, **learned)
+        head = _make_head(task, {"random_state": random_state, "verbose": verbose, **learned})
+    elif task == "regression" and is_classifier(head):
+        raise ValueError(f"head must be a regressor for task='regression'. Got {head!r}.")
     else:
         head = clone(head)
-        if head.get_params(deep=False).get("random_state", 0) is None:
-            head.set_params(random_state=random_state)
-    knows_views = "n_views" in head.get_params(deep=False)
+    # What learns where targets are scaled is inside.
+    inner = "regressor__" if isinstance(head, TransformedTargetRegressor) else ""
+    settings = head.get_params()
+    if settings.get(f"{inner}random_state", 0) is None:
+        head.set_params(**{f"{inner}random_state": random_state})
+    knows_views = f"{inner}n_views" in settings
     if not knows_views:
         features.pop("combine_views", None)
     if "features__mirror" in params:  # which is a set of views, too
@@ -127,6 +151,16 @@ def make_fish_pipeline(
         ]
     )
     pipeline.set_params(**params)
-    if knows_views and "head__n_views" not in params and hasattr(pipeline["features"], "n_views_out"):
-        pipeline.set_params(head__n_views=pipeline["features"].n_views_out)
+    views = f"head__{inner}n_views"
+    if knows_views and views not in params and hasattr(pipeline["features"], "n_views_out"):
+        pipeline.set_params(**{views: pipeline["features"].n_views_out})
     return pipeline
+
+
+def _make_head(task: str, params: dict[str, Any]) -> BaseEstimator:
+    """Return the default head; the settings of a classifier that mean nothing for numbers are left out."""
+    if task == "classification":
+        return KerasHeadClassifier(**params)
+    known = KerasHeadRegressor().get_params(deep=False).keys()
+    head = KerasHeadRegressor(**{name: value for name, value in params.items() if name in known})
+    return TransformedTargetRegressor(head, transformer=StandardScaler())

@@ -68,6 +68,10 @@ def test_every_kind_shows_in_every_scene(kind, scene):
         ({"image_size": (32, 32, 3)}, r"\(height, width\).*Got \(32, 32, 3\)"),
         ({"noise": -1}, "noise must be .*Got -1"),
         ({"noise": np.nan}, "noise must be .*Got nan"),
+        (
+            {"target": "weight"},
+            "target must be .*Got .weight.",
+        ),
     ],
 )
 def test_parameters_out_of_range_are_refused(params, message):
@@ -99,3 +103,29 @@ def test_raw_pixels_stay_below_80_percent_and_edges_tell_more():
             score[name] = model.fit(features[:600], y[:600]).score(features[600:], y[600:])
     assert 0.3 < score["pixels"] < 0.7
     assert score["edges"] > score["pixels"] + 0.05
+
+
+def test_lengths_come_with_the_same_images():
+    X, _ = make_fish_images(40, random_state=0)
+    same, lengths = make_fish_images(40, target="length", random_state=0)
+    np.testing.assert_array_equal(X, same)
+    assert lengths.dtype == np.float64
+    assert ((lengths > 12) & (lengths < 29)).all()
+
+
+@pytest.mark.parametrize("kind", range(5))
+def test_a_length_is_the_extent_of_the_drawn_body_along_the_fish(kind):
+    body, rng = _synthetic._KINDS[kind].body, np.random.RandomState(kind)
+    pose = _synthetic._Pose(200, 300, True, rng)
+    nose, tail = (pose([(x, 0)])[0] for x in (body[:, 0].max(), body[:, 0].min()))
+    straight = nose - pose([(0.2, 0)])[0]  # what lies before the bend
+    along = pose(body) @ (straight / np.linalg.norm(straight))
+    assert pose.length(body) == pytest.approx(np.ptp(along))
+    assert np.linalg.norm(nose - tail) == pytest.approx(pose.length(body), rel=0.2)
+
+
+def test_lengths_are_in_pixels_of_the_image():
+    small, large = (
+        make_fish_images(1, image_size=size, target="length", random_state=0)[1][0] for size in (48, 96)
+    )
+    assert large == pytest.approx(2 * small)

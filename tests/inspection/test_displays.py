@@ -11,7 +11,7 @@ from matplotlib.testing.compare import compare_images
 from PIL import Image
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -393,12 +393,12 @@ def test_from_estimator_reads_flattened_images_as_its_transformer_does(images):
     np.testing.assert_array_equal(display.images, X)
 
 
-def test_from_estimator_wants_a_fitted_classifier(images):
+def test_from_estimator_wants_what_predicts_classes_or_numbers(images):
     X, y = images
     with pytest.raises(NotFittedError):
         PredictionGridDisplay.from_estimator(make_pipeline_of_images(), X, y)
-    with pytest.raises(ValueError, match="must be a classifier"):
-        PredictionGridDisplay.from_estimator(Ridge().fit(flatten(X), y), X, y)
+    with pytest.raises(ValueError, match="must be a classifier or a regressor"):
+        PredictionGridDisplay.from_estimator(StandardScaler().fit(flatten(X), y), X, y)
 
 
 def test_files_of_any_size_are_shown_small_and_undistorted(tmp_path):

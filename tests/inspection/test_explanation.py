@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.stats import spearmanr
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -21,7 +22,7 @@ import fishsk.datasets._synthetic as synthetic
 from fishsk import ExplanationDisplay, make_fish_pipeline
 from fishsk.datasets import FISH_NAMES, make_fish_images
 from fishsk.features import read_image
-from fishsk.inspection import explain_images, lay_over
+from fishsk.inspection import explain_images, lay_over, write_number
 from fishsk.inspection._gradients import find_keras_steps, load_gradient
 
 NAMES = np.array(FISH_NAMES)
@@ -219,8 +220,42 @@ def test_gradients_need_a_keras_head(fish, with_svc):
         ExplanationDisplay.from_estimator(with_svc, fish[0][:1], method="integrated_gradients")
     with pytest.raises(NotFittedError):
         ExplanationDisplay.from_estimator(make_fish_pipeline(weights="cifar95"), fish[0][:1])
-    with pytest.raises(ValueError, match="must be a classifier"):
+    with pytest.raises(ValueError, match="must be a classifier or a regressor"):
         ExplanationDisplay.from_estimator(StandardScaler().fit([[0.0]]), fish[0][:1])
+
+
+@pytest.fixture
+def counter(rng):
+    """Return images, and a regressor of what is bright at the upper left less what is at the lower right."""
+    X = rng.integers(0, 256, (80, 12, 12), dtype=np.uint8)
+    y = X[:, :4, :4].mean(axis=(1, 2)) - X[:, 8:, 8:].mean(axis=(1, 2))
+    head = TransformedTargetRegressor(Ridge(), transformer=StandardScaler())
+    flat = FunctionTransformer(lambda X: X.reshape(len(X), -1) / 255)
+    return X, make_pipeline(flat, head).fit(X, y)
+
+
+def test_what_raises_a_number_is_above_zero_and_what_lowers_it_below(counter):
+    X, estimator = counter
+    white = np.zeros_like(X[:1])
+    white[:, :4, :4] = white[:, 8:, 8:] = 255
+    found = explain_images(estimator, white)
+    assert found.method == "occlusion"
+    np.testing.assert_allclose(found.targets, estimator.predict(white))
+    (heat,) = found.maps
+    assert heat[1, 1] > 5 > -5 > heat[-2, -2]
+
+
+def test_a_number_stands_above_its_image(counter):
+    X, estimator = counter
+    display = ExplanationDisplay.from_estimator(estimator, X[:2])
+    assert display.axes_[0, 0].get_title(loc="left") == write_number(estimator.predict(X[:1])[0])
+    assert display.figure_.get_suptitle() == "Orange raises the number, blue lowers it (occlusion)"
+
+
+def test_a_number_has_no_class_to_be_explained(counter):
+    X, estimator = counter
+    with pytest.raises(ValueError, match="target and against are classes"):
+        ExplanationDisplay.from_estimator(estimator, X[:2], target=3)
 
 
 def test_orange_speaks_for_a_class_and_blue_against_it():

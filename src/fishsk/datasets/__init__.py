@@ -1,4 +1,4 @@
-"""Fish images: real ones to download, drawn ones without limit, and your own folders."""
+"""Fish images: real ones to download, drawn ones without limit, and your own folders and tables."""
 
 # What is imported as itself is for fishsk's other rooms.
 from fishsk.datasets._cifar100 import FISH_NAMES as FISH_NAMES
@@ -10,5 +10,6 @@ from fishsk.datasets._folder import list_image_folder as list_image_folder
 from fishsk.datasets._folder import load_image_folder
 from fishsk.datasets._folder import warn_of_links as warn_of_links
 from fishsk.datasets._synthetic import make_fish_images
+from fishsk.datasets._table import load_image_table
 
-__all__ = ["fetch_cifar100_fish", "load_image_folder", "make_fish_images"]
+__all__ = ["fetch_cifar100_fish", "load_image_folder", "load_image_table", "make_fish_images"]

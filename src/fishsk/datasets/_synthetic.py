@@ -35,9 +35,10 @@ def make_fish_images(
     *,
     image_size: int | tuple[int, int] = 32,
     noise: Any = 6.0,
+    target: str = "kind",
     random_state: int | np.random.RandomState | None = None,
 ) -> Any:
-    """Draw images of five kinds of fish (classification).
+    """Draw images of five kinds of fish (classification), or of fish whose length is known (regression).
 
     Each image shows one fish, in the order of `fetch_cifar100_fish`:
 
@@ -59,6 +60,8 @@ def make_fish_images(
         Pixels, at least 16 a side.
     noise : float, default=6.0
         Standard deviation of the Gaussian noise that is added to each value, in gray levels (0 to 255).
+    target : {"kind", "length"}, default="kind"
+        What `y` holds: the kind of each fish, or its length. The images are the same.
     random_state : int, RandomState instance or None, default=None
         Determines the drawings. Pass an int for the same images in every call.
         See :term:`Glossary <random_state>`.
@@ -67,8 +70,10 @@ def make_fish_images(
     -------
     X : ndarray of shape (n_samples, height, width, 3), uint8
         The images: red, green, blue, 0 to 255.
-    y : ndarray of shape (n_samples,), int64
-        The kinds: 0 to 4.
+    y : ndarray of shape (n_samples,)
+        The kinds, int64, 0 to 4; or the lengths, float64, in pixels of the image: from the tip of the snout
+        to the root of the tail, as fish are measured whose tail fin may be torn. For ``image_size=32`` they
+        are 13 to 28.
 
     Raises
     ------
@@ -87,6 +92,12 @@ def make_fish_images(
     ((10, 32, 32, 3), dtype('uint8'))
     >>> sorted(y.tolist())
     [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+
+    The same fish with their lengths:
+
+    >>> same, lengths = make_fish_images(10, target="length", random_state=0)
+    >>> bool((same == X).all()), lengths[:3].round(1).tolist()
+    (True, [19.8, 21.1, 18.6])
     """
     if not isinstance(n_samples, int | np.integer) or n_samples < 1:
         raise ValueError(f"n_samples must be an int of at least 1. Got {n_samples!r}.")
@@ -98,16 +109,19 @@ def make_fish_images(
         )
     if not isinstance(noise, int | float | np.number) or not 0 <= noise < np.inf:
         raise ValueError(f"noise must be a number of gray levels, 0 or more. Got {noise!r}.")
+    if target not in ("kind", "length"):
+        raise ValueError(f'target must be "kind" or "length". Got {target!r}.')
     rng = check_random_state(random_state)
-    y = rng.permutation(np.arange(n_samples, dtype=np.int64) % len(_KINDS))
+    kinds = rng.permutation(np.arange(n_samples, dtype=np.int64) % len(_KINDS))
     X = np.empty((n_samples, *size, 3), dtype=np.uint8)
-    for image, label in zip(X, y, strict=True):
-        image[:] = _draw(_KINDS[label], size, float(noise), rng)
-    return X, y
+    lengths = np.empty(n_samples)
+    for index, kind in enumerate(kinds):
+        X[index], lengths[index] = _draw(_KINDS[kind], size, float(noise), rng)
+    return X, kinds if target == "kind" else lengths
 
 
-def _draw(kind: _Kind, size: tuple[int, int], noise: float, rng: RandomState) -> np.ndarray:
-    """Return one image, uint8 of shape (*size, 3)."""
+def _draw(kind: _Kind, size: tuple[int, int], noise: float, rng: RandomState) -> tuple[np.ndarray, float]:
+    """Return one image, uint8 of shape (*size, 3), and the length of the fish in its pixels."""
     enlarged = max(1, round(_CANVAS_SIDE / min(size)))
     height, width = size[0] * enlarged, size[1] * enlarged
     scene = SCENES[rng.choice(len(SCENES), p=kind.scenes)]
@@ -126,7 +140,8 @@ def _draw(kind: _Kind, size: tuple[int, int], noise: float, rng: RandomState) ->
         canvas = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.2, 0.7) * enlarged)
     if enlarged > 1:
         canvas = cv2.resize(canvas, size[::-1], interpolation=cv2.INTER_AREA)
-    return np.clip(np.rint(canvas + rng.normal(0, noise, canvas.shape)), 0, 255).astype(np.uint8)
+    image = np.clip(np.rint(canvas + rng.normal(0, noise, canvas.shape)), 0, 255).astype(np.uint8)
+    return image, pose.length(kind.body) / enlarged
 
 
 class _Pose:
@@ -148,6 +163,10 @@ class _Pose:
         points = np.array(points, dtype=float)
         points[:, 1] += self.bend * np.minimum(points[:, 0] - 0.2, 0) ** 2
         return points @ self.matrix.T + self.center
+
+    def length(self, outline: np.ndarray) -> float:
+        """Return the extent of an outline from nose to tail in pixels; a bend moves points across it only."""
+        return float(np.ptp(outline[:, 0]) * np.linalg.norm(self.matrix[:, 0]))
 
     def height_in_body(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return the y coordinate in the body of the pixels of a raster, as if the body were not bent."""

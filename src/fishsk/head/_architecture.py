@@ -1,33 +1,69 @@
-"""What a head's network is: its weights, how they are drawn, the Keras model and what NumPy makes of them."""
+"""What a head's built-in network is: its weights, how drawn, the Keras model, its logits in NumPy."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 import numpy as np
+from scipy.special import erf, expit
 
 _CHUNK_VALUES = 2**22  # of the rows that are predicted at a time
+
+#: What turns the sums of a hidden layer into its answers, in NumPy; the names are TensorFlow's and Keras's.
+ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "relu": lambda x: np.maximum(x, 0),
+    "gelu": lambda x: x * (1 + erf(x / math.sqrt(2))) / 2,
+    "silu": lambda x: x * expit(x),
+    "tanh": np.tanh,
+}
+
+#: What a network with each loss answers with.
+_OUTPUTS = {
+    "sparse_categorical_crossentropy": "softmax",
+    "binary_crossentropy": "sigmoid",
+    "mean_squared_error": "linear",
+    "mean_absolute_error": "linear",
+    "huber": "linear",
+}
+LOSSES = tuple(_OUTPUTS)
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a network is, and what its loss adds to the cross-entropy; how it is trained is elsewhere.
+    """What a network is, and what its loss is; how it is trained is elsewhere.
 
-    Several networks of the same form stand side by side in one: their hidden layers are one wide layer, and
-    the kernels of their outputs are stacked. A row of features holds one or several views of an image.
+    Several networks of the same form stand side by side in one: their first hidden layers are one wide layer,
+    and the kernels of what follows are stacked. A row of features holds one or several views of an image.
+    `hidden_units` is a tuple if there are two hidden layers or more.
     """
 
     n_features: int
-    hidden_units: int
-    n_classes: int
+    hidden_units: int | tuple[int, ...]
+    n_outputs: int
     dropout: float
     l2: float
     label_smoothing: float = 0.0
     n_networks: int = 1
     n_views: int = 1
+    activation: str = "relu"
+    loss: str = "sparse_categorical_crossentropy"
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # fishsk 0.1 pickled the name of heads that were all classifiers.
+        vars(self).update(
+            {{"n_classes": "n_outputs"}.get(name, name): value for name, value in state.items()}
+        )
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Number of units of each hidden layer."""
+        if isinstance(self.hidden_units, tuple):
+            return self.hidden_units
+        return (self.hidden_units,) if self.hidden_units else ()
 
     @property
     def n_view_features(self) -> int:
@@ -40,18 +76,27 @@ class Architecture:
         return self.n_networks * self.n_views
 
     @property
+    def metric(self) -> str:
+        """What is measured besides the loss."""
+        return "mean_absolute_error" if _OUTPUTS[self.loss] == "linear" else "accuracy"
+
+    @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of each weight, in Keras's order."""
         stack = (self.n_networks,) if self.n_networks > 1 else ()
-        n_inputs = self.hidden_units or self.n_view_features
-        output = {
-            "output_kernel": (*stack, n_inputs, self.n_classes),
-            "output_bias": (*stack, self.n_classes),
-        }
-        if not self.hidden_units:
-            return output
-        width = self.n_networks * self.hidden_units
-        return {"hidden_kernel": (self.n_view_features, width), "hidden_bias": (width,)} | output
+        shapes: dict[str, tuple[int, ...]] = {}
+        n_inputs = self.n_view_features
+        for index, n_units in enumerate(self.hidden):
+            name = _name_hidden(index)
+            if index == 0:
+                width = self.n_networks * n_units
+                shapes |= {f"{name}_kernel": (n_inputs, width), f"{name}_bias": (width,)}
+            else:
+                shapes |= {f"{name}_kernel": (*stack, n_inputs, n_units), f"{name}_bias": (*stack, n_units)}
+            n_inputs = n_units
+        shapes["output_kernel"] = (*stack, n_inputs, self.n_outputs)
+        shapes["output_bias"] = (*stack, self.n_outputs)
+        return shapes
 
     @property
     def graph(self) -> Architecture:
@@ -77,7 +122,7 @@ class Architecture:
                 continue
             n_inputs, n_outputs = shape[-2:]
             if name == "hidden_kernel":
-                n_outputs = self.hidden_units  # of each network
+                n_outputs = self.hidden[0]  # of each network
             limit = np.float32(np.sqrt(6 / (n_inputs + n_outputs)))
             weights.append((2 * rng.random(shape, dtype=np.float32) - 1) * limit)
         return weights
@@ -85,22 +130,30 @@ class Architecture:
     def logits(self, weights: list[np.ndarray], X: np.ndarray) -> np.ndarray:
         """Return the logits of rows, the mean over views and networks, without TensorFlow.
 
-        In float64 no digit that matters depends on the other rows, as it does in a float32 matrix product.
+        Of a regressor they are the predictions themselves. In float64 no digit that matters depends on the
+        other rows, as it does in a float32 matrix product.
         """
+        activate = ACTIVATIONS[self.activation]
         *hidden, kernel, bias = (array.astype(np.float64) for array in weights)
-        logits = np.empty((len(X), self.n_classes))
-        step = max(1, _CHUNK_VALUES // max(X.shape[1], self.n_members * self.hidden_units))
+        logits = np.empty((len(X), self.n_outputs))
+        step = max(1, _CHUNK_VALUES // max(X.shape[1], self.n_members * max(self.hidden, default=0)))
         for start in range(0, len(X), step):
             rows = X[start : start + step].astype(np.float64).reshape(-1, self.n_view_features)
             if hidden:
-                rows = np.maximum(rows @ hidden[0] + hidden[1], 0)
+                rows = activate(rows @ hidden[0] + hidden[1])
+            deeper = list(zip(hidden[2::2], hidden[3::2], strict=True))
             if self.n_networks > 1:
-                of_networks = rows.reshape(len(rows), -1, kernel.shape[1]).swapaxes(0, 1)
+                n_inputs = self.hidden[0] if hidden else self.n_view_features
+                of_networks = rows.reshape(len(rows), -1, n_inputs).swapaxes(0, 1)
+                for weight, offset in deeper:
+                    of_networks = activate(of_networks @ weight + offset[:, np.newaxis])
                 answers = (of_networks @ kernel + bias[:, np.newaxis]).mean(axis=0)
             else:
+                for weight, offset in deeper:
+                    rows = activate(rows @ weight + offset)
                 answers = rows @ kernel + bias
             if self.n_views > 1:
-                answers = answers.reshape(-1, self.n_views, self.n_classes).mean(axis=1)
+                answers = answers.reshape(-1, self.n_views, self.n_outputs).mean(axis=1)
             logits[start : start + step] = answers
         return logits
 
@@ -117,45 +170,64 @@ class Architecture:
         views = (self.n_views,) if self.n_views > 1 else ()
         if views:
             layers.append(_reshape((*views, self.n_view_features), "views"))
-        if self.hidden_units:
-            width = self.n_networks * self.hidden_units
-            layers.append(keras.layers.Dense(width, activation="relu", name="hidden", **settings))
-        layers.append(keras.layers.Dropout(self.dropout, seed=0, dtype="float32", name="dropout"))
-        activation = "softmax" if is_single else "linear"
-        settings |= {"activation": activation, "name": "output"}
-        if self.n_networks == 1:
-            layers.append(keras.layers.Dense(self.n_classes, **settings))
-        else:
-            layers += self._stacked_outputs(views, settings)
+        layers += self._hidden_layers(views, settings)
+        settings |= {"activation": _OUTPUTS[self.loss] if is_single else "linear", "name": "output"}
+        layers.append(self._stacked(views, self.n_outputs, bool(self.hidden), settings))
         if self.n_members > 1:
-            layers.append(_reshape((self.n_members, self.n_classes), "members"))
+            layers.append(_reshape((self.n_members, self.n_outputs), "members"))
             layers.append(keras.layers.GlobalAveragePooling1D(dtype="float32", name="mean"))
         if temperature != 1:
             layers.append(keras.layers.Rescaling(1 / temperature, dtype="float32", name="temperature"))
-        if not is_single:
+        if not is_single and _OUTPUTS[self.loss] == "softmax":
             layers.append(keras.layers.Softmax(dtype="float32", name="softmax"))
+        elif not is_single and _OUTPUTS[self.loss] == "sigmoid":
+            layers.append(keras.layers.Activation("sigmoid", dtype="float32", name="sigmoid"))
         model = keras.Sequential(layers, name="head")
         model.compile(
             optimizer=keras.optimizers.Adam(learning_rate),
-            loss="sparse_categorical_crossentropy",
-            metrics=["accuracy"],
+            loss=self.loss,
+            metrics=[
+                keras.metrics.BinaryAccuracy("accuracy")
+                if self.loss == "binary_crossentropy"
+                else self.metric
+            ],
             jit_compile=False,
             auto_scale_loss=False,  # of the float16 policy, whose layers these are not
         )
         return model
 
-    def _stacked_outputs(self, views: tuple[int, ...], settings: dict[str, Any]) -> list[Any]:
-        """Return the layers of the outputs of several networks."""
-        shape = (*views, self.n_networks, self.n_classes)
+    def _hidden_layers(self, views: tuple[int, ...], settings: dict[str, Any]) -> list[Any]:
+        """Return the hidden layers, each with its dropout; without any, the dropout of the features."""
+        layers, settings = [], settings | {"activation": self.activation}
+        for index, n_units in enumerate(self.hidden):
+            name = _name_hidden(index)
+            if index:
+                layers.append(self._stacked(views, n_units, True, settings | {"name": name}))
+            else:
+                width = self.n_networks * n_units
+                layers.append(keras.layers.Dense(width, **settings | {"name": name}))
+            layers.append(_dropout(self.dropout, index))
+            if index == 0 and self.n_networks > 1:
+                layers.append(_reshape((*views, self.n_networks, n_units), "networks"))
+        return layers or [_dropout(self.dropout, 0)]
+
+    def _stacked(self, views: tuple[int, ...], n_units: int, is_apart: bool, settings: dict[str, Any]) -> Any:
+        """Return a layer that each network has of its own; `is_apart` if its inputs are its own too."""
+        if self.n_networks == 1:
+            return keras.layers.Dense(n_units, **settings)
+        shape = (*views, self.n_networks, n_units)
         letters = "v" * len(views)
-        if not self.hidden_units:
-            equation = f"b{letters}d,mdc->b{letters}mc"
-            return [keras.layers.EinsumDense(equation, shape, bias_axes="mc", **settings)]
-        equation = f"b{letters}mh,mhc->b{letters}mc"
-        return [
-            _reshape((*views, self.n_networks, self.hidden_units), "networks"),
-            keras.layers.EinsumDense(equation, shape, bias_axes="mc", **settings),
-        ]
+        equation = f"b{letters}mh,mhc->b{letters}mc" if is_apart else f"b{letters}d,mdc->b{letters}mc"
+        return keras.layers.EinsumDense(equation, shape, bias_axes="mc", **settings)
+
+
+def _name_hidden(index: int) -> str:
+    return f"hidden_{index + 1}" if index else "hidden"
+
+
+def _dropout(rate: float, index: int) -> Any:
+    name = f"dropout_{index + 1}" if index else "dropout"
+    return keras.layers.Dropout(rate, seed=index, dtype="float32", name=name)
 
 
 def _reshape(shape: tuple[int, ...], name: str) -> Any:

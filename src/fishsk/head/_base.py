@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
+from functools import cache
+from numbers import Integral, Real
 from typing import Any, NamedTuple, Self
 
 import keras
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.callback import CallbackSupportMixin
+from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fishsk._compat.sklearn import Interval, StrOptions
 from fishsk._utils.process import check_not_forked
 from fishsk._utils.stamp import StampedMixin
-from fishsk.head._architecture import Architecture
-from fishsk.head._callbacks import make_callbacks
+from fishsk.head._architecture import ACTIVATIONS, Architecture
+from fishsk.head._callbacks import EpochTasks, make_callbacks
 from fishsk.head._history import find_turn, join_histories
 from fishsk.head._state import pack_state, unpack_state
 from fishsk.head._training import borrow_network
@@ -34,8 +39,31 @@ class _Start(NamedTuple):
 class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
     """Base of heads; it stands first among the bases.
 
-    A head sets `n_features_in_` and `classes_`, and calls `_start_afresh` or `_go_on`, then `_train`.
+    A head knows its targets: `_validate` checks them, `_learn_targets` looks at them, `_encode` and
+    `_row_weights` give what the network trains on, `_strata` what a validation part is stratified by, and
+    `_loss` and `_n_outputs` what the network must have.
     """
+
+    _parameter_constraints: dict = {
+        "hidden_units": [Interval(Integral, 0, None, closed="left"), tuple, list],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, 2**31 - 1, closed="both")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left"), None],
+        "lr_factor": [Interval(Real, 0, 1, closed="right")],
+        "lr_patience": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "l2": [Interval(Real, 0, None, closed="left")],
+        "n_networks": [Interval(Integral, 1, None, closed="left")],
+        "n_views": [Interval(Integral, 1, None, closed="left")],
+        "callbacks": [keras.callbacks.Callback, type, str, list, tuple, dict, None],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
 
     _model: keras.Model | None = None  # the model_ that was asked for, never pickled
     _temperature = 1.0  # of heads without one, such as those that fishsk 0.1 pickled
@@ -108,7 +136,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
 
         Returns
         -------
-        self : KerasHeadClassifier
+        self : estimator
         """
         routed = {name: value for name, value in params.items() if name.startswith("callbacks__")}
         super().set_params(**{name: value for name, value in params.items() if name not in routed})
@@ -119,6 +147,83 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
     def _routed_params(self) -> Any:
         return {name: value for name, value in vars(self).items() if name.startswith("callbacks__")}
 
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+        warm = self.warm_start and self.__sklearn_is_fitted__()
+        X, y = self._validate(X, y, reset=not warm)
+        if not warm:
+            self._learn_targets(y)
+        targets, weight = self._encode(y), self._row_weights(X, y, sample_weight)
+        rows = np.flatnonzero(weight)
+        if not len(rows):
+            raise ValueError(
+                "sample_weight and class_weight must leave a row whose weight is above 0. Got only zeros."
+            )
+        strata = self._strata(targets[rows])
+        start = self._go_on() if warm else self._start_afresh()
+        train, validation = self._split(rows, strata, start.seed)
+
+        context = self._init_callback_context(max_subtasks=self.epochs)
+        # Copied only if a callback of scikit-learn asks for them.
+        task = {"estimator": self, "X": cache(lambda: X[train]), "y": cache(lambda: y[train])}
+        if sample_weight is not None:
+            task["metadata"] = cache(lambda: {"sample_weight": np.asarray(sample_weight)[train]})
+        context.call_on_fit_task_begin(**task)
+
+        callbacks = self._own_callbacks("loss" if validation is None else "val_loss")
+        if hasattr(self, "_skl_callbacks"):
+            callbacks.append(EpochTasks(context, task, start.architecture))
+        self._train(start, (X, targets, weight), train, validation, self.epochs, callbacks)
+        self._temperature = 1.0
+        if validation is not None:
+            self._calibrate(X[validation], targets[validation], weight[validation])
+        context.call_on_fit_task_end(**task, reconstruction_attributes={})
+
+    def _fit_an_epoch(self, X: Any, y: Any, sample_weight: Any, *, first: bool) -> None:
+        """Train for one epoch, as part of a `partial_fit` that has checked its arguments."""
+        targets, weight = self._encode(y), self._row_weights(X, y, sample_weight)
+        start = self._start_afresh() if first else self._go_on(optimizer_state=self._optimizer_state)
+        self._train(start, (X, targets, weight), np.flatnonzero(weight), None, 1, keep_optimizer=True)
+
+    def _start_only(self) -> None:
+        """Take over the weights that training would start from."""
+        start = self._start_afresh()
+        self._take_over(start.architecture, start.weights, start.seed)
+        self._temperature = 1.0
+
+    def _own_callbacks(self, monitor: str) -> list[keras.callbacks.Callback]:
+        """Return the callbacks that `lr_factor` and `early_stopping` ask for."""
+        callbacks = []
+        if self.lr_factor < 1:
+            callbacks.append(
+                keras.callbacks.ReduceLROnPlateau(monitor, factor=self.lr_factor, patience=self.lr_patience)
+            )
+        if self.early_stopping:
+            callbacks.append(
+                keras.callbacks.EarlyStopping(monitor, patience=self.patience, restore_best_weights=True)
+            )
+        return callbacks
+
+    def _calibrate(self, X: Any, targets: Any, weight: Any) -> None:
+        """Set what the logits are divided by; a head that knows no probabilities leaves it."""
+
+    def _split(self, rows: Any, strata: Any, seed: Any) -> Any:
+        """Return the rows that train, and those that validate or None."""
+        if not self.validation_fraction:
+            return rows, None
+        n_validation = int(np.ceil(self.validation_fraction * len(rows)))
+        counts = [len(rows)] if strata is None else np.unique(strata, return_counts=True)[1]
+        if min(counts) < 2 or min(n_validation, len(rows) - n_validation) < len(counts):
+            classes = f"all {len(counts)} classes (the smallest has {min(counts)} rows)"
+            warnings.warn(
+                f"A validation part of validation_fraction={self.validation_fraction} of {len(rows)} rows, "
+                f"and the rest, cannot each hold {'a row' if strata is None else classes}. All rows train, "
+                "and the training loss is monitored. Pass validation_fraction=0 to silence this warning.",
+                UserWarning,
+                stacklevel=6,
+            )
+            return rows, None
+        return train_test_split(rows, test_size=n_validation, stratify=strata, random_state=seed)
+
     def _start_afresh(self) -> Any:
         if self.n_features_in_ % self.n_views:
             raise ValueError(
@@ -127,29 +232,33 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
             )
         architecture = Architecture(
             n_features=self.n_features_in_,
-            hidden_units=int(self.hidden_units),
-            n_classes=len(self.classes_),
+            hidden_units=_unify(self.hidden_units),
+            n_outputs=self._n_outputs,
             dropout=float(self.dropout),
             l2=float(self.l2),
-            label_smoothing=float(self.label_smoothing),
+            label_smoothing=float(getattr(self, "label_smoothing", 0.0)),
             n_networks=int(self.n_networks),
             n_views=int(self.n_views),
+            activation=self.activation,
+            loss=self._loss,
         )
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         return _Start(architecture, architecture.initial_weights(np.random.default_rng((seed, 0))), seed)
 
     def _go_on(self, optimizer_state: Any = None) -> Any:
-        for name in ("hidden_units", "n_networks", "n_views"):
-            if getattr(self, name) != (before := getattr(self._architecture, name)):
+        asked = {"hidden_units": _unify(self.hidden_units), "activation": self.activation, "loss": self._loss}
+        asked |= {"n_networks": self.n_networks, "n_views": self.n_views}
+        for name, value in asked.items():
+            if value != (before := getattr(self._architecture, name)):
                 raise ValueError(
                     f"{name} must be {before}, as in the network to go on with. "
-                    f"Got {getattr(self, name)}. A fit with warm_start=False builds a new network."
+                    f"Got {value}. A fit with warm_start=False builds a new network."
                 )
         architecture = replace(
             self._architecture,
             dropout=float(self.dropout),
             l2=float(self.l2),
-            label_smoothing=float(self.label_smoothing),
+            label_smoothing=float(getattr(self, "label_smoothing", 0.0)),
         )
         return _Start(architecture, self._weights, self._seed, optimizer_state, self.history_)
 
@@ -164,9 +273,9 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         *,
         keep_optimizer: Any = False,
     ) -> None:
-        """Train from `start` on the rows `train` of `data`, which is (X, codes, weight)."""
+        """Train from `start` on the rows `train` of `data`, which is (X, targets, weight)."""
         check_not_forked()
-        X, codes, weight = data
+        X, targets, weight = data
         weight = weight.copy()
         for part in (train, validation):
             if part is not None:
@@ -175,7 +284,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         with borrow_network(start.architecture) as network:
             network.reset(start.architecture, start.weights, self.learning_rate, start.optimizer_state)
             history = network.fit(
-                (X, codes, weight.astype(np.float32)),
+                (X, targets, weight.astype(np.float32)),
                 train,
                 validation,
                 epochs=range(first, first + epochs),
@@ -217,9 +326,10 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         for name, value in state["described"].items():
             setattr(self, name, value)
         self._take_over(*state["learned"])
+        self._set_target_state(meta, self._architecture)
 
     def _logits(self, X: Any) -> np.ndarray:
-        """Return the logits before they are calibrated, without TensorFlow."""
+        """Return the logits before they are calibrated (a regressor's predictions), without TensorFlow."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, reset=False)
         return self._architecture.logits(self._weights, X)
@@ -235,3 +345,14 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
     def __sklearn_clone__(self) -> Self:
         twin = super().__sklearn_clone__()
         return twin.set_params(**clone(self._routed_params(), safe=False))
+
+
+def _unify(hidden_units: Any) -> int | tuple[int, ...]:
+    """Return the units of the hidden layers: a number for none or one, or else a tuple."""
+    units = hidden_units if isinstance(hidden_units, list | tuple) else [hidden_units]
+    if not all(isinstance(each, int | np.integer) and each >= (len(units) > 1) for each in units):
+        raise ValueError(
+            "hidden_units must be a number of units, or a tuple of numbers of 1 or more, one for each hidden "
+            f"layer. Got {hidden_units!r}."
+        )
+    return int(sum(units)) if len(units) < 2 else tuple(map(int, units))

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-from functools import cache
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Self
 
-import keras
 import numpy as np
-from scipy.special import log_softmax, softmax
-from sklearn.model_selection import train_test_split
-from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
+from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import validate_data
 
 from fishsk._compat.sklearn import (
@@ -25,7 +21,6 @@ from fishsk._compat.sklearn import (
 from fishsk._utils.versions import link_documentation
 from fishsk.head._base import KerasHead
 from fishsk.head._calibration import fit_temperature
-from fishsk.head._callbacks import EpochTasks
 from fishsk.head._scikeras import ScikerasClassifier
 from fishsk.head._state import learns_as_a_whole
 
@@ -39,10 +34,14 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
 
     Parameters
     ----------
-    hidden_units : int, default=512
-        Units of the hidden layer. 0 leaves it out, which makes the network a multinomial logistic regression.
+    hidden_units : int or tuple of int, default=512
+        Units of the hidden layer, or of each of several. 0 leaves it out, which makes the network a
+        multinomial logistic regression.
+    activation : {"relu", "gelu", "silu", "tanh"}, default="relu"
+        Of the hidden layers.
     dropout : float in [0, 1), default=0.5
-        Share of the hidden units (of the features, if there are none) that each training step leaves out.
+        Share of each layer's hidden units (of the features, if there are none) that each training step leaves
+        out.
     learning_rate : float, default=1e-3
         Learning rate of Adam in the first epoch.
     epochs : int, default=20
@@ -78,6 +77,8 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         ``"temperature"`` divides the logits by the number that gives the validation part, which has not
         trained, its lowest log loss [4]_: probabilities then mean what they say, and what is predicted stays
         as it is. Without a validation part nothing is calibrated.
+    threshold : float in [0, 1], default=0.5
+        Probability above which a row is predicted to have a tag, where `y` is a table of tags.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's rows, as in scikit-learn.
     callbacks : keras.callbacks.Callback, its class or name, list, tuple, dict of them, or None, default=None
@@ -155,35 +156,23 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
     ['accuracy', 'learning_rate', 'loss', 'val_accuracy', 'val_loss']
     """
 
+    _has_tags = False  # whether rows have any number of tags, and not one class each
+
     _doc_link_module, _doc_link_template = link_documentation()
 
     _parameter_constraints: dict = {
-        "hidden_units": [Interval(Integral, 0, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, 2**31 - 1, closed="both")],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left"), None],
-        "lr_factor": [Interval(Real, 0, 1, closed="right")],
-        "lr_patience": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "patience": [Interval(Integral, 1, None, closed="left")],
-        "l2": [Interval(Real, 0, None, closed="left")],
+        **KerasHead._parameter_constraints,
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-        "n_networks": [Interval(Integral, 1, None, closed="left")],
-        "n_views": [Interval(Integral, 1, None, closed="left")],
+        "threshold": [Interval(Real, 0, 1, closed="both")],
         "calibration": [StrOptions({"temperature"}), None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
-        "callbacks": [keras.callbacks.Callback, type, str, list, tuple, dict, None],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def __init__(
         self,
         *,
-        hidden_units: int = 512,
+        hidden_units: int | tuple[int, ...] = 512,
+        activation: str = "relu",
         dropout: float = 0.5,
         learning_rate: float = 1e-3,
         epochs: int = 20,
@@ -198,6 +187,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         n_networks: int = 1,
         n_views: int = 1,
         calibration: str | None = "temperature",
+        threshold: float = 0.5,
         class_weight: dict | str | None = None,
         callbacks: Any = None,
         warm_start: bool = False,
@@ -205,6 +195,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         verbose: int = 0,
     ) -> None:
         self.hidden_units = hidden_units
+        self.activation = activation
         self.dropout = dropout
         self.learning_rate = learning_rate
         self.epochs = epochs
@@ -219,6 +210,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         self.n_networks = n_networks
         self.n_views = n_views
         self.calibration = calibration
+        self.threshold = threshold
         self.class_weight = class_weight
         self.callbacks = callbacks
         self.warm_start = warm_start
@@ -250,46 +242,7 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         RuntimeError
             In a process forked from one in which TensorFlow has run.
         """
-        warm = self.warm_start and self.__sklearn_is_fitted__()
-        X, y = self._validate(X, y, reset=not warm)
-        if not warm:
-            self.classes_ = np.unique(y)
-        codes, weight = self._encode(y), self._row_weights(X, y, sample_weight)
-        rows = np.flatnonzero(weight)
-        present = np.unique(codes[rows])
-        if len(present) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs at least 2 classes among the rows of y whose weight is not 0. "
-                f"Got 1 class, {self.classes_[present].tolist()[0]!r}."
-            )
-        start = self._go_on() if warm else self._start_afresh()
-        train, validation = self._split(rows, codes[rows], start.seed)
-
-        context = self._init_callback_context(max_subtasks=self.epochs)
-        # Copied only if a callback of scikit-learn asks for them.
-        task = {"estimator": self, "X": cache(lambda: X[train]), "y": cache(lambda: y[train])}
-        if sample_weight is not None:
-            task["metadata"] = cache(lambda: {"sample_weight": np.asarray(sample_weight)[train]})
-        context.call_on_fit_task_begin(**task)
-
-        monitor = "loss" if validation is None else "val_loss"
-        callbacks = []
-        if self.lr_factor < 1:
-            callbacks.append(
-                keras.callbacks.ReduceLROnPlateau(monitor, factor=self.lr_factor, patience=self.lr_patience)
-            )
-        if self.early_stopping:
-            callbacks.append(
-                keras.callbacks.EarlyStopping(monitor, patience=self.patience, restore_best_weights=True)
-            )
-        if hasattr(self, "_skl_callbacks"):
-            callbacks.append(EpochTasks(context, task, start.architecture))
-        self._train(start, (X, codes, weight), train, validation, self.epochs, callbacks)
-        self._temperature = 1.0
-        if self.calibration is not None and validation is not None:
-            logits = self._architecture.logits(self._weights, X[validation])
-            self._temperature = fit_temperature(logits, codes[validation], weight[validation])
-        context.call_on_fit_task_end(**task, reconstruction_attributes={})
+        self._fit(X, y, sample_weight)
         return self
 
     @learns_as_a_whole
@@ -323,10 +276,11 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
             )
         first = not self.__sklearn_is_fitted__()
         X, y = self._validate(X, y, reset=first)
-        check_partial_fit_first_call(self, classes)
-        codes, weight = self._encode(y), self._row_weights(X, y, sample_weight)
-        start = self._start_afresh() if first else self._go_on(optimizer_state=self._optimizer_state)
-        self._train(start, (X, codes, weight), np.flatnonzero(weight), None, 1, keep_optimizer=True)
+        if first and y.ndim == 2:
+            self._learn_targets(y)
+        elif check_partial_fit_first_call(self, classes):
+            self._has_tags = False
+        self._fit_an_epoch(X, y, sample_weight, first=first)
         return self
 
     @learns_as_a_whole
@@ -346,10 +300,8 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         """
         self._validate_params()
         X, y = self._validate(X, y, reset=True)
-        self.classes_ = np.unique(y)
-        start = self._start_afresh()
-        self._take_over(start.architecture, start.weights, start.seed)
-        self._temperature = 1.0
+        self._learn_targets(y)
+        self._start_only()
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -365,7 +317,8 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         proba : ndarray of shape (n_samples, n_classes)
             float64; the columns follow `classes_`.
         """
-        return softmax(self._logits(X) / self._temperature, axis=1)
+        logits = self._logits(X) / self._temperature
+        return expit(logits) if self._has_tags else softmax(logits, axis=1)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of the probability of each class.
@@ -380,7 +333,8 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         log_proba : ndarray of shape (n_samples, n_classes)
             float64, finite also where a probability is too small for a float; columns follow `classes_`.
         """
-        return log_softmax(self._logits(X) / self._temperature, axis=1)
+        logits = self._logits(X) / self._temperature
+        return log_expit(logits) if self._has_tags else log_softmax(logits, axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class.
@@ -395,15 +349,36 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         y : ndarray of shape (n_samples,)
             Class labels.
         """
+        if self._has_tags:
+            return (self.predict_proba(X) > self.threshold).astype(np.int64)
         codes = self._logits(X).argmax(axis=1)
         return self.classes_[codes]
 
     def _validate(self, X: Any, y: Any, *, reset: bool) -> Any:
-        X, y = validate_data(self, X, y, dtype=np.float32, order="C", reset=reset)
+        is_table = getattr(np.asarray(y), "ndim", 1) == 2 and type_of_target(y) == "multilabel-indicator"
+        X, y = validate_data(self, X, y, dtype=np.float32, order="C", reset=reset, multi_output=is_table)
         check_classification_targets(y)
         return X, y
 
+    def _learn_targets(self, y: Any) -> None:
+        self._has_tags = y.ndim == 2
+        self.classes_ = np.arange(y.shape[1]) if self._has_tags else np.unique(y)
+
+    @property
+    def _n_outputs(self) -> int:
+        return len(self.classes_)
+
+    @property
+    def _loss(self) -> str:
+        return "binary_crossentropy" if self._has_tags else "sparse_categorical_crossentropy"
+
     def _encode(self, y: Any) -> Any:
+        """Return the number of each row's class, or its tags as float32."""
+        if (y.ndim == 2) != self._has_tags or (self._has_tags and y.shape[1] != len(self.classes_)):
+            expected = f"a table of {len(self.classes_)} tags" if self._has_tags else "one label a row"
+            raise ValueError(f"y must hold {expected}, as in the first fit. Got shape {y.shape}.")
+        if self._has_tags:
+            return y.astype(np.float32)
         unseen = np.setdiff1d(y, self.classes_)
         if len(unseen):
             raise ValueError(
@@ -412,10 +387,23 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
             )
         return np.searchsorted(self.classes_, y)
 
+    def _strata(self, targets: Any) -> Any:
+        if self._has_tags:
+            return None
+        present = np.unique(targets)
+        if len(present) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs at least 2 classes among the rows of y whose weight is not 0. "
+                f"Got 1 class, {self.classes_[present].tolist()[0]!r}."
+            )
+        return targets
+
     def _row_weights(self, X: Any, y: Any, sample_weight: Any) -> Any:
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if self.class_weight is None:
             return weight
+        if self._has_tags:
+            return weight * compute_sample_weight(self.class_weight, y)
         rows = np.flatnonzero(weight)  # a class whose rows all weigh nothing cannot be balanced
         classes, codes = np.unique(y[rows], return_inverse=True)
         by_class = compute_class_weight(
@@ -428,20 +416,24 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         weighted[rows] = weight[rows] * by_class[codes]
         return weighted
 
-    def _split(self, rows: Any, codes: Any, seed: Any) -> Any:
-        """Return the rows that train, and those that validate or None."""
-        if not self.validation_fraction:
-            return rows, None
-        n_validation = int(np.ceil(self.validation_fraction * len(rows)))
-        counts = np.unique(codes, return_counts=True)[1]
-        if min(counts) < 2 or min(n_validation, len(rows) - n_validation) < len(counts):
-            warnings.warn(
-                f"A validation part of validation_fraction={self.validation_fraction} of {len(rows)} rows, "
-                f"and the rest, cannot each hold all {len(counts)} classes (the smallest has {min(counts)} "
-                "rows). All rows train, and the training loss is monitored. Pass validation_fraction=0 to "
-                "silence this warning.",
-                UserWarning,
-                stacklevel=4,
-            )
-            return rows, None
-        return train_test_split(rows, test_size=n_validation, stratify=codes, random_state=seed)
+    def _calibrate(self, X: Any, targets: Any, weight: Any) -> None:
+        if self.calibration is not None and not self._has_tags:
+            logits = self._architecture.logits(self._weights, X)
+            self._temperature = fit_temperature(logits, targets, weight)
+
+    def _get_target_state(self) -> dict[str, Any]:
+        return {
+            "classes": self.classes_.tolist(),
+            "classes_dtype": self.classes_.dtype.str,
+            "temperature": self._temperature,
+        }
+
+    def _set_target_state(self, meta: dict[str, Any], architecture: Any) -> None:
+        self.classes_ = np.array(meta["classes"], dtype=meta["classes_dtype"])
+        self._temperature = meta.get("temperature", 1.0)
+        self._has_tags = architecture.loss == "binary_crossentropy"
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

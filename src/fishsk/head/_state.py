@@ -38,22 +38,29 @@ def learns_as_a_whole(method: Callable[..., Any]) -> Callable[..., Any]:
 
 def pack_state(head: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return what a fitted head has learned, as a JSON-able dict and named arrays."""
+    architecture = asdict(head._architecture)
+    if isinstance(architecture["hidden_units"], tuple):
+        architecture["hidden_units"] = list(architecture["hidden_units"])
     meta = {
-        "architecture": asdict(head._architecture),
-        "classes": head.classes_.tolist(),
-        "classes_dtype": head.classes_.dtype.str,
+        "architecture": architecture,
         "feature_names_in": getattr(head, "feature_names_in_", np.empty(0)).tolist(),
         "history": {  # JSON has no NaN
             name: [None if np.isnan(value) else value for value in values]
             for name, values in head.history_.items()
         },
         "seed": head._seed,
-        "temperature": head._temperature,
-    }
+    } | head._get_target_state()
     arrays = dict(zip(head._architecture.shapes, head._weights, strict=True))
     for index, array in enumerate(head._optimizer_state or []):
         arrays[f"optimizer_{index}"] = array
     return meta, arrays
+
+
+def restore_architecture(described: dict[str, Any]) -> Architecture:
+    """Return the architecture that a dict of JSON describes; fishsk 0.1 named the outputs by the classes."""
+    fields = {{"n_classes": "n_outputs"}.get(name, name): value for name, value in described.items()}
+    units = fields["hidden_units"]
+    return Architecture(**fields | {"hidden_units": tuple(units) if isinstance(units, list) else units})
 
 
 def unpack_state(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -64,7 +71,7 @@ def unpack_state(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[st
     ValueError
         If a weight is missing or does not fit.
     """
-    architecture = Architecture(**meta["architecture"])
+    architecture = restore_architecture(meta["architecture"])
     for name, shape in architecture.shapes.items():
         array = arrays.get(name, np.empty(0))
         if array.shape != shape or array.dtype != np.float32 or not np.isfinite(array).all():
@@ -72,11 +79,7 @@ def unpack_state(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[st
                 f"The head's weight {name!r} must be an array of finite float32 of shape {shape}. "
                 + (f"Got {array.dtype} of shape {array.shape}." if name in arrays else "Got none.")
             )
-    described = {
-        "classes_": np.array(meta["classes"], dtype=meta["classes_dtype"]),
-        "n_features_in_": architecture.n_features,
-        "_temperature": meta.get("temperature", 1.0),
-    }
+    described: dict[str, Any] = {"n_features_in_": architecture.n_features}
     if meta["feature_names_in"]:
         described["feature_names_in_"] = np.array(meta["feature_names_in"], dtype=object)
     names = [name for name in arrays if name.startswith("optimizer_")]

@@ -15,7 +15,6 @@ from fishsk._compat.keras import forget_model, take_initial_epoch
 from fishsk.head._architecture import Architecture
 from fishsk.head._callbacks import watch_test_batches, watch_train_batches
 
-_METRICS = ("loss", "accuracy")
 _TEST_BATCH = 1024
 _MAX_KEPT = 8  # networks of a process that wait for the next fit
 _MAX_KEPT_BYTES = 2**29
@@ -40,17 +39,29 @@ class Network:
         self._optimizer = self.model.optimizer
         self._optimizer.build(self.model.trainable_variables)
         # Callbacks look at the metrics, which exist once they have seen an output.
-        self.model.compute_metrics(None, np.zeros(1), np.eye(1, architecture.n_classes, dtype=np.float32))
+        output = np.zeros((1, architecture.n_outputs), np.float32)
+        self.model.compute_metrics(None, np.zeros(1) if self._has_classes else output, output)
         self.model.reset_metrics()
         self._weights = [variable.value for variable in self.model.trainable_variables]
         iterations, _, *moments = (variable.value for variable in self._optimizer.variables)
         self._iterations, self._moments = iterations, list(zip(moments[::2], moments[1::2], strict=True))
+        self._target_spec = (
+            tf.TensorSpec((None,), tf.int64)
+            if self._has_classes
+            else tf.TensorSpec((None, architecture.n_outputs), tf.float32)
+        )
         self._dropout = tf.Variable(0.0, trainable=False)
         self._l2 = tf.Variable(0.0, trainable=False)
         self._smoothing = tf.Variable(0.0, trainable=False)
         self._seed = tf.Variable([0, 0], trainable=False, dtype=tf.int32)
+        self._activate = getattr(tf.nn, architecture.activation)
         self._train = self._over_rows(self._train_step)
         self._test = self._over_rows(self._test_step)
+
+    @property
+    def _has_classes(self) -> bool:
+        """Whether a row's target is the number of its class, and not a row of numbers."""
+        return self.architecture.loss == "sparse_categorical_crossentropy"
 
     @property
     def is_intact(self) -> bool:
@@ -156,13 +167,13 @@ class Network:
     ) -> dict[str, float]:
         """Train on rows in their order; the bits are the same whether callbacks look at batches or not."""
         if not watch_train_batches(hooks.callbacks):
-            return _to_logs(self._train(*tensors, rows, batch_size).numpy())
+            return self._to_logs(self._train(*tensors, rows, batch_size).numpy())
         sums = np.zeros(3)
         for index, start in enumerate(range(0, len(rows), batch_size)):
             hooks.on_train_batch_begin(index)
             sums += self._train(*tensors, rows[start : start + batch_size], batch_size).numpy()
-            hooks.on_train_batch_end(index, _to_logs(sums))
-        return _to_logs(sums)
+            hooks.on_train_batch_end(index, self._to_logs(sums))
+        return self._to_logs(sums)
 
     def _run_test(
         self, tensors: list[tf.Tensor], rows: np.ndarray, hooks: keras.callbacks.CallbackList
@@ -176,8 +187,8 @@ class Network:
                 hooks.on_test_batch_begin(index)
             sums += self._test(*tensors, rows[start : start + step], _TEST_BATCH).numpy()
             if watched:
-                hooks.on_test_batch_end(index, _to_logs(sums))
-        logs = _to_logs(sums)
+                hooks.on_test_batch_end(index, self._to_logs(sums))
+        logs = self._to_logs(sums)
         hooks.on_test_end(logs)
         return logs
 
@@ -189,7 +200,7 @@ class Network:
         @tf.function(
             input_signature=[
                 tf.TensorSpec((None, self.architecture.n_features), tf.float32),
-                tf.TensorSpec((None,), tf.int64),
+                self._target_spec,
                 tf.TensorSpec((None,), tf.float32),
                 tf.TensorSpec((None,), tf.int64),
                 tf.TensorSpec((), tf.int64),
@@ -235,58 +246,84 @@ class Network:
         views = tf.reshape(tf.gather(X, rows), (-1, self.architecture.n_view_features))
         logits = self._logits(views, training=False)
         if self.architecture.n_members > 1:
-            members = tf.reshape(logits, (-1, self.architecture.n_members, self.architecture.n_classes))
+            members = tf.reshape(logits, (-1, self.architecture.n_members, self.architecture.n_outputs))
             logits = tf.reduce_mean(members, axis=1)
         return self._measure(logits, tf.gather(y, rows), tf.gather(weight, rows))[1]
 
     def _logits(self, X: tf.Tensor, *, training: bool) -> tf.Tensor:
-        """Return the logits of single views: (n_rows, n_classes), or (n_rows, n_networks, n_classes)."""
+        """Return the logits of single views: (n_rows, n_outputs), or (n_rows, n_networks, n_outputs)."""
         architecture = self.architecture
-        *hidden, kernel, bias = self._weights
-        if hidden:
-            X = tf.nn.relu(tf.nn.bias_add(tf.matmul(X, hidden[0]), hidden[1]))
-        if training and architecture.dropout:
-            X = tf.nn.experimental.stateless_dropout(X, self._dropout.read_value(), self._seed.read_value())
-            self._seed.assign_add([0, 1])
-        if architecture.n_networks == 1:
-            return tf.nn.bias_add(tf.matmul(X, kernel), bias)
-        if hidden:
-            X = tf.reshape(X, (-1, architecture.n_networks, architecture.hidden_units))
-            return tf.einsum("bmh,mhc->bmc", X, kernel) + bias
-        return tf.einsum("bd,mdc->bmc", X, kernel) + bias
+        *hidden, output = zip(self._weights[::2], self._weights[1::2], strict=True)
+        if not hidden:
+            X = self._drop(X, training=training)
+        for index, layer in enumerate(hidden):
+            X = self._drop(self._activate(_apply(X, layer, is_apart=index > 0)), training=training)
+            if index == 0 and architecture.n_networks > 1:
+                X = tf.reshape(X, (-1, architecture.n_networks, architecture.hidden[0]))
+        return _apply(X, output, is_apart=bool(hidden))
+
+    def _drop(self, X: tf.Tensor, *, training: bool) -> tf.Tensor:
+        if not (training and self.architecture.dropout):
+            return X
+        X = tf.nn.experimental.stateless_dropout(X, self._dropout.read_value(), self._seed.read_value())
+        self._seed.assign_add([0, 1])
+        return X
 
     def _measure(self, logits: tf.Tensor, y: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the loss of a batch, and what is summed over batches: see `_to_logs`.
 
         The loss of several networks is the sum of theirs, so that each trains as it would alone. What is
-        summed is their mean, of the cross-entropy without smoothing and penalty: the log loss.
+        summed is their mean, of the loss without smoothing and penalty: of classes the log loss.
         """
         n_networks = 1
         if len(logits.shape) == 3:
             n_networks = self.architecture.n_networks
-            y, weight = tf.repeat(y, n_networks), tf.repeat(weight, n_networks)
-            logits = tf.reshape(logits, (-1, self.architecture.n_classes))
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
-        log_loss = loss = tf.reduce_mean(losses * weight)
+            y, weight = tf.repeat(y, n_networks, axis=0), tf.repeat(weight, n_networks)
+            logits = tf.reshape(logits, (-1, self.architecture.n_outputs))
+        losses, smoothed, measured = self._measure_rows(logits, y)
+        plain = loss = tf.reduce_mean(losses * weight)
         if self.architecture.label_smoothing:
-            evenly = tf.reduce_logsumexp(logits, axis=1) - tf.reduce_mean(logits, axis=1)
-            loss = tf.reduce_mean((losses + self._smoothing * (evenly - losses)) * weight)
+            loss = tf.reduce_mean((losses + self._smoothing * (smoothed - losses)) * weight)
         if n_networks > 1:
             loss *= n_networks
         if self.architecture.l2:
-            *hidden, kernel, _ = self._weights
-            kernels = (hidden[0], kernel) if hidden else (kernel,)
-            loss += self._l2 * tf.add_n([tf.reduce_sum(tf.square(each)) for each in kernels])
-        n_rows = tf.cast(tf.size(y), tf.float64) / n_networks
-        right = tf.cast(tf.argmax(logits, axis=1) == y, tf.float64)
-        sums = [n_rows * tf.cast(log_loss, tf.float64), tf.reduce_sum(right) / n_networks, n_rows]
+            loss += self._l2 * tf.add_n([tf.reduce_sum(tf.square(each)) for each in self._weights[::2]])
+        n_rows = tf.cast(tf.shape(y)[0], tf.float64) / n_networks
+        sums = [n_rows * tf.cast(plain, tf.float64), tf.reduce_sum(measured) / n_networks, n_rows]
         return loss, tf.stack(sums)
 
+    def _measure_rows(self, logits: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return of each row its loss, the loss if its label were spread evenly, and the metric."""
+        if self._has_classes:
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
+            evenly = tf.reduce_logsumexp(logits, axis=1) - tf.reduce_mean(logits, axis=1)
+            return losses, evenly, tf.cast(tf.argmax(logits, axis=1) == y, tf.float64)
+        if self.architecture.loss == "binary_crossentropy":
+            losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=logits)
+            evenly = tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.fill(tf.shape(y), 0.5), logits=logits)
+            right = tf.cast((logits > 0) == (y > 0.5), tf.float64)
+            return tf.reduce_mean(losses, 1), tf.reduce_mean(evenly, 1), tf.reduce_mean(right, 1)
+        errors = tf.abs(logits - y)
+        losses = {
+            "mean_squared_error": tf.square,
+            "mean_absolute_error": tf.identity,
+            "huber": lambda error: tf.where(error <= 1, tf.square(error) / 2, error - 0.5),
+        }[self.architecture.loss](errors)
+        losses = tf.reduce_mean(losses, 1)
+        return losses, losses, tf.cast(tf.reduce_mean(errors, 1), tf.float64)
 
-def _to_logs(sums: np.ndarray) -> dict[str, float]:
-    """Return loss and accuracy from their sums over rows; as in Keras, accuracy counts each row as one."""
-    loss, right, n_rows = sums.tolist()
-    return {"loss": loss / n_rows, "accuracy": right / n_rows}
+    def _to_logs(self, sums: np.ndarray) -> dict[str, float]:
+        """Return loss and metric from their sums over rows; in the metric each row counts as one."""
+        loss, measured, n_rows = sums.tolist()
+        return {"loss": loss / n_rows, self.architecture.metric: measured / n_rows}
+
+
+def _apply(X: tf.Tensor, layer: tuple[tf.Tensor, tf.Tensor], *, is_apart: bool) -> tf.Tensor:
+    """Return the sums of a layer; `is_apart` if each of several networks has inputs of its own."""
+    kernel, bias = layer
+    if len(kernel.shape) == 2:
+        return tf.nn.bias_add(tf.matmul(X, kernel), bias)
+    return tf.einsum("bmh,mhc->bmc" if is_apart else "bd,mdc->bmc", X, kernel) + bias
 
 
 class _Shelf:

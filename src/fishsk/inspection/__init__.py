@@ -1,4 +1,4 @@
-"""What a fitted classifier does, and on what: evaluation, near-duplicates, displays."""
+"""What a fitted classifier or regressor does, and on what: evaluation, near-duplicates, displays."""
 
 from fishsk.inspection._comparison import Comparison, compare_pipelines
 from fishsk.inspection._coverage import AccuracyCoverageDisplay, Answers, answer_above, gather_coverage
@@ -15,6 +15,13 @@ from fishsk.inspection._learning_forecast import LearningForecastDisplay, measur
 from fishsk.inspection._pixels import lay_over
 from fishsk.inspection._prediction_grid import PredictionGridDisplay
 from fishsk.inspection._probabilities import ProbabilityScores, score_probabilities
+from fishsk.inspection._regression import (
+    NumberEvaluation,
+    NumberScores,
+    evaluate_numbers,
+    score_numbers,
+    write_number,
+)
 from fishsk.inspection._settings import find_fitted, find_pixels, find_setting, fitted_head, name_classes
 from fishsk.inspection._similar_images import SimilarImagesDisplay
 from fishsk.inspection._training_curve import TrainingCurveDisplay
@@ -34,6 +41,8 @@ __all__ = [
     "FeatureMapDisplay",
     "LabelIssues",
     "LearningForecastDisplay",
+    "NumberEvaluation",
+    "NumberScores",
     "PredictionGridDisplay",
     "ProbabilityScores",
     "SimilarImagesDisplay",
@@ -43,6 +52,7 @@ __all__ = [
     "answer_above",
     "compare_pipelines",
     "evaluate",
+    "evaluate_numbers",
     "explain_images",
     "find_confidence",
     "find_data_issues",
@@ -61,6 +71,8 @@ __all__ = [
     "name_classes",
     "name_images",
     "rank_label_issues",
+    "score_numbers",
     "score_probabilities",
     "style_of_class",
+    "write_number",
 ]

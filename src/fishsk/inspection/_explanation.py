@@ -1,4 +1,4 @@
-"""What in an image carried a prediction: signed maps for one class, or for one class and not another."""
+"""What in an image carried a prediction: signed maps for a class, for one and not another, for a number."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_regressor
 
 from fishsk.features import Images, check_images
 from fishsk.inspection._evaluation import as_labels
-from fishsk.inspection._gradients import find_keras_steps, integrate_gradients, load_gradient
+from fishsk.inspection._gradients import (
+    find_keras_steps,
+    find_target_scale,
+    integrate_gradients,
+    load_gradient,
+)
 from fishsk.inspection._occlusion import occlude, without_cache
 from fishsk.inspection._pixels import make_thumbnail, shrink_image, to_uint8
-from fishsk.inspection._settings import find_fitted, find_pixels, find_setting
+from fishsk.inspection._regression import as_numbers
+from fishsk.inspection._settings import find_fitted, find_last, find_pixels, find_setting
 
 _METHODS = ("auto", "integrated_gradients", "occlusion")
 _TINY = 1e-6  # the least probability that counts: trees and neighbors answer 0 and 1
@@ -21,16 +28,17 @@ _TINY = 1e-6  # the least probability that counts: trees and neighbors answer 0 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Maps of what in images spoke for a class.
+    """Maps of what in images spoke for a class, or raised a number.
 
     Attributes
     ----------
     images : list of ndarray of shape (height, width, 3), uint8
         The images, at most 256 pixels a side.
     maps : list of ndarray of shape (height, width)
-        How much each pixel's surroundings speak for `targets`, and where it is below 0 against them.
+        How much each pixel's surroundings speak for `targets`, and where it is below 0 against them; of a
+        regressor, by how much they raise the number, in its unit.
     targets : ndarray of shape (n_images,)
-        The classes that are explained.
+        The classes that are explained; of a regressor the numbers that it predicts.
     against : ndarray of shape (n_images,) or None
         The classes that they are compared with; None where it is all others.
     method : {"integrated_gradients", "occlusion"}
@@ -66,32 +74,39 @@ class Explainer:
         if self.steps is None and method == "integrated_gradients":
             raise ValueError(
                 "method='integrated_gradients' needs a pipeline of a VGG16FeatureTransformer, optionally a "
-                f"StandardScaler, and a KerasHeadClassifier. Got {self.fitted!r}. Pass method='occlusion'."
+                f"StandardScaler, and a Keras head. Got {self.fitted!r}. Pass method='occlusion'."
             )
         self.pixels = find_pixels(estimator, image_shape, input_range)
 
     @cached_property
     def _gradient(self) -> Any:
-        return load_gradient(self.steps or [])
+        return load_gradient(self.steps or [], of_numbers=is_regressor(self.estimator))
 
     def explain(self, X: Any, *, target: Any = None, against: Any = None) -> Explanation:
-        """Return what in images spoke for a class."""
+        """Return what in images spoke for a class, or for a larger number."""
+        estimator = self.estimator
         images = check_images(X, **self.pixels)
-        if target is None:
-            targets = as_labels(self.estimator.predict(X))
+        others = None
+        if is_regressor(estimator):
+            if target is not None or against is not None:
+                raise ValueError(
+                    "target and against are classes; of a regressor its one number is explained. Got "
+                    f"target={target!r}, against={against!r}."
+                )
+            targets = as_numbers(estimator.predict(X), "What the estimator predicts")
+            scale = np.array([find_target_scale(find_last(estimator)) or 1], dtype=np.float32)
+            contrasts = [(scale, np.zeros(1, dtype=np.float32))] * len(images)
         else:
-            targets = _spread(target, len(images), "target")
-        others = None if against is None else _spread(against, len(images), "against")
-        contrasts = _find_contrasts(targets, others, as_labels(self.estimator.classes_))
+            if target is None:
+                targets = as_labels(estimator.predict(X))
+            else:
+                targets = _spread(target, len(images), "target")
+            others = None if against is None else _spread(against, len(images), "against")
+            contrasts = _find_contrasts(targets, others, as_labels(estimator.classes_))
         if self.steps is None:
             maps = _occlude(self.fitted, X, images, contrasts, self.pixels["input_range"])
         else:
-            maps = [
-                integrate_gradients(
-                    shrink_image(image), partial(self._gradient, *contrast), self.steps[0].input_range
-                )
-                for image, contrast in zip(images, contrasts, strict=True)
-            ]
+            maps = self._integrate(images, contrasts)
         return Explanation(
             images=[make_thumbnail(image) for image in images],
             maps=[shrink_image(heat) for heat in maps],
@@ -99,6 +114,14 @@ class Explainer:
             against=others,
             method="occlusion" if self.steps is None else "integrated_gradients",
         )
+
+    def _integrate(self, images: Images, contrasts: list[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
+        """Return maps by integrated gradients."""
+        steps: Any = self.steps
+        return [
+            integrate_gradients(shrink_image(image), partial(self._gradient, *contrast), steps[0].input_range)
+            for image, contrast in zip(images, contrasts, strict=True)
+        ]
 
 
 def explain_images(
@@ -111,7 +134,7 @@ def explain_images(
     image_shape: tuple[int, ...] | None = None,
     input_range: Any = "auto",
 ) -> Explanation:
-    """Return what in images spoke for a class, by a fitted classifier.
+    """Return what in images spoke for a class, or raised a number, by a fitted classifier or regressor.
 
     `ExplanationDisplay.from_estimator` describes the parameters.
     """
@@ -180,8 +203,13 @@ def _occlude(
 def _score(
     estimator: Any, shape: tuple[int, ...], these: np.ndarray, those: np.ndarray, images: np.ndarray
 ) -> np.ndarray:
-    """Return how much a classifier prefers some classes to others, in images of the form that it takes."""
+    """Return how much a classifier prefers some classes to others, or a regressor's number.
+
+    The images have the form that the estimator takes.
+    """
     X = images.reshape(len(images), *shape)
+    if is_regressor(estimator):
+        return as_numbers(estimator.predict(X), "What the estimator predicts")
     first, second = these > 0, those > 0
     if hasattr(estimator, "predict_proba"):
         proba = estimator.predict_proba(X)

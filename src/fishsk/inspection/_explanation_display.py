@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._utils.axes import make_axes
 from fishsk.inspection._explanation import explain_images
 from fishsk.inspection._pixels import lay_over
+from fishsk.inspection._regression import write_number
 from fishsk.inspection._selection import find_label
 from fishsk.inspection._settings import name_classes
 
@@ -19,20 +20,21 @@ _METHODS = {"integrated_gradients": "integrated gradients", "occlusion": "occlus
 
 
 class ExplanationDisplay:
-    """Images beside heat maps of what in them carried their class.
+    """Images beside heat maps of what in them carried their class, or their number.
 
     Use `from_estimator` to create one. In a map, the image is gray, what speaks for the class is orange, and
-    what speaks against it, or for the class that it is compared with, is blue. The colors of each map are
-    relative to its own strongest place.
+    what speaks against it, or for the class that it is compared with, is blue. Of a regressor, orange raises
+    the number and blue lowers it. The colors of each map are relative to its own strongest place.
 
     Parameters
     ----------
     images : list of ndarray of shape (height, width, 3), uint8
         The images, RGB in 0 to 255.
     maps : list of ndarray of shape (height, width)
-        How much each pixel speaks for the class of `targets`; below 0 where it speaks against it.
+        How much each pixel speaks for the class of `targets`; below 0 where it speaks against it. Of a
+        regressor, by how much it raises the number, in its unit.
     targets : ndarray of shape (n_images,)
-        The classes that are explained.
+        The classes that are explained; of a regressor the numbers that it predicts.
     against : ndarray of shape (n_images,), default=None
         The classes that they are compared with; None where it is all others.
     method : {"integrated_gradients", "occlusion"}, default="integrated_gradients"
@@ -41,6 +43,8 @@ class ExplanationDisplay:
         What to write for a label; by default the label itself.
     n_cols : int, default=4
         Number of images in a row, each with its map.
+    of_numbers : bool, default=False
+        Whether `targets` are numbers.
 
     Attributes
     ----------
@@ -102,6 +106,7 @@ class ExplanationDisplay:
         method: str = "integrated_gradients",
         names: Mapping[Any, str] | None = None,
         n_cols: int = 4,
+        of_numbers: bool = False,
     ) -> None:
         self.images = images
         self.maps = maps
@@ -110,6 +115,7 @@ class ExplanationDisplay:
         self.method = method
         self.names = names
         self.n_cols = n_cols
+        self.of_numbers = of_numbers
 
     @classmethod
     def from_estimator(
@@ -128,12 +134,13 @@ class ExplanationDisplay:
         im_kw: dict[str, Any] | None = None,
         text_kw: dict[str, Any] | None = None,
     ) -> Self:
-        """Explain what a fitted classifier says of images.
+        """Explain what a fitted classifier or regressor says of images.
 
         Parameters
         ----------
         estimator : estimator
-            A fitted classifier of images, such as `make_fish_pipeline` makes, or a search over one.
+            A fitted classifier or regressor of images, such as `make_fish_pipeline` makes, or a search over
+            one.
         X : array-like or sequence
             Images, as `VGG16FeatureTransformer` describes them. Each gets a map, so pass a few.
         target : label, str or array-like of shape (n_images,), default=None
@@ -144,7 +151,7 @@ class ExplanationDisplay:
             others.
         method : {"auto", "integrated_gradients", "occlusion"}, default="auto"
             Integrated gradients need a pipeline of a `VGG16FeatureTransformer`, optionally a
-            ``StandardScaler``, and a `KerasHeadClassifier`. Occlusion takes any classifier, and covered
+            ``StandardScaler``, and a Keras head. Occlusion takes any classifier or regressor, and covered
             images are not kept on disk. "auto" is the first where it is possible.
         n_cols : int, default=4
             Number of images in a row, each with its map.
@@ -171,13 +178,15 @@ class ExplanationDisplay:
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
         ValueError
-            If it is no classifier, a class is not among its classes, an image's class is compared with
-            itself, or the method is not possible.
+            If it is neither classifier nor regressor, a class is not among its classes, an image's class is
+            compared with itself, or the method is not possible.
         """
         check_is_fitted(estimator)
-        if not is_classifier(estimator):
-            raise ValueError(f"estimator must be a classifier. Got {estimator!r}.")
-        names = name_classes(estimator.classes_, display_labels)
+        names = None
+        if is_classifier(estimator):
+            names = name_classes(estimator.classes_, display_labels)
+        elif not is_regressor(estimator):
+            raise ValueError(f"estimator must be a classifier or a regressor. Got {estimator!r}.")
         found = explain_images(
             estimator,
             X,
@@ -195,6 +204,7 @@ class ExplanationDisplay:
             method=found.method,
             names=names,
             n_cols=n_cols,
+            of_numbers=is_regressor(estimator),
         )
         return display.plot(ax=ax, im_kw=im_kw, text_kw=text_kw)
 
@@ -243,12 +253,16 @@ class ExplanationDisplay:
                 axes.set(xticks=[], yticks=[])
         if ax is None:
             other = "against it" if self.against is None else "for the other class"
-            title = f"Orange speaks for the class, blue {other} ({_METHODS.get(self.method, self.method)})"
-            self.figure_.suptitle(title, size="medium")
+            words = f"Orange speaks for the class, blue {other}"
+            if self.of_numbers:
+                words = "Orange raises the number, blue lowers it"
+            self.figure_.suptitle(f"{words} ({_METHODS.get(self.method, self.method)})", size="medium")
         return self
 
     def _describe(self, index: int) -> str:
         """Return what is written above an image."""
+        if self.of_numbers:
+            return write_number(self.targets[index])
         names = self.names or {}
         target = names.get(self.targets[index], str(self.targets[index]))
         if self.against is None:
@@ -256,7 +270,7 @@ class ExplanationDisplay:
         return f"{target}, not {names.get(self.against[index], str(self.against[index]))}"
 
 
-def _find_labels(labels: Any, names: Mapping[Any, str]) -> Any:
+def _find_labels(labels: Any, names: Mapping[Any, str] | None) -> Any:
     """Return labels, where they were given by name; those that are neither are left to be refused."""
     if labels is None or not names:
         return labels

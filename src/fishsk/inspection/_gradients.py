@@ -13,8 +13,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 _N_STEPS = 16  # of the path: the map's sum then misses the score's change by less than a tenth, in the median
 _BLUR = 1 / 20  # of the shorter side: single pixels mean nothing to the eye
@@ -23,32 +24,55 @@ _TINY = 1e-30  # what a float32 probability may be without becoming 0
 
 
 def find_keras_steps(estimator: Any) -> list[Any] | None:
-    """Return the steps of a pipeline that is differentiable from pixels to probabilities, or else None."""
+    """Return the steps of a pipeline that is differentiable from pixels to what it predicts, or else None.
+
+    Of a regressor whose target is scaled it is the regressor inside: `find_target_scale` tells the factor.
+    """
     if not isinstance(estimator, Pipeline):
         return None
     first, *between, last = [step for _, step in estimator.steps if step not in (None, "passthrough")]
     if not between and last is first:
         return None
+    if isinstance(last, TransformedTargetRegressor):
+        if find_target_scale(last) is None:
+            return None
+        last = last.regressor_
     if not (hasattr(first, "to_keras") and hasattr(first, "input_range") and hasattr(last, "to_keras")):
         return None
     are_known = all(type(step) is StandardScaler or hasattr(step, "to_keras") for step in between)
     return [first, *between, last] if are_known else None
 
 
-def load_gradient(steps: list[Any]) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
-    """Return the function from images to the gradient of a contrast of classes.
+def find_target_scale(last: Any) -> float | None:
+    """Return the factor from a fitted regressor's own numbers to the target's unit; None if there is none."""
+    if not isinstance(last, TransformedTargetRegressor):
+        return 1.0
+    scaler = last.transformer_
+    if type(scaler) is StandardScaler:
+        return float(scaler.scale_[0]) if scaler.with_std else 1.0
+    is_identity = type(scaler) is FunctionTransformer and scaler.func is None and scaler.inverse_func is None
+    return 1.0 if is_identity else None
+
+
+def load_gradient(
+    steps: list[Any], *, of_numbers: bool = False
+) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
+    """Return the function from images to the gradient of a contrast of classes, or of a number.
 
     Parameters
     ----------
     steps : list of estimators
         What `find_keras_steps` found.
+    of_numbers : bool, default=False
+        Whether the last step is a regressor.
 
     Returns
     -------
     callable
         Of two vectors that hold 1 for some classes and 0 for others, and of a batch of images, float32 of
         shape (n_images, height, width, 3) in the `input_range` of the first step, it returns the gradient by
-        the pixels of ``log(probability of the first classes) - log(probability of the second)``.
+        the pixels of ``log(probability of the first classes) - log(probability of the second)``; of a
+        regressor, that of its numbers times the first vector.
     """
     import keras
     import tensorflow as tf
@@ -63,9 +87,12 @@ def load_gradient(steps: list[Any]) -> Callable[[np.ndarray, np.ndarray, np.ndar
     def differentiate(these: Any, those: Any, batch: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(batch)
-            proba = model(batch, training=False)
-            sums = [tf.linalg.matvec(proba, columns) for columns in (these, those)]
-            contrast = tf.math.log(sums[0] + _TINY) - tf.math.log(sums[1] + _TINY)
+            predicted = model(batch, training=False)
+            sums = [tf.linalg.matvec(predicted, columns) for columns in (these, those)]
+            if of_numbers:
+                contrast = sums[0]
+            else:
+                contrast = tf.math.log(sums[0] + _TINY) - tf.math.log(sums[1] + _TINY)
         return tape.gradient(contrast, batch)
 
     concrete = differentiate.get_concrete_function()

@@ -1,4 +1,4 @@
-"""PredictionGridDisplay: images with their true and predicted classes."""
+"""PredictionGridDisplay: images with their true and predicted classes or numbers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import is_classifier, is_regressor
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.axes import make_axes, palette
 from fishsk.inspection._evaluation import find_confidence
-from fishsk.inspection._selection import gather_predictions
+from fishsk.inspection._regression import write_number
+from fishsk.inspection._selection import gather_numbers, gather_predictions
 from fishsk.inspection._settings import find_pixels
 
 _LONGEST_NAME = 24  # characters
@@ -21,17 +22,18 @@ _CHARACTER_WIDTH = 0.6  # of the font's size
 
 
 class PredictionGridDisplay:
-    """A grid of images with their true and predicted labels.
+    """A grid of images with their true and predicted labels, or numbers.
 
     Use `from_estimator` or `from_predictions` to create one. A wrong prediction has a cross and a heavy
-    frame, a right one a check mark and a light frame: they are told apart without their colors.
+    frame, a right one a check mark and a light frame: they are told apart without their colors. A number that
+    is too high has an upward triangle, one that is too low a downward one.
 
     Parameters
     ----------
     images : list of ndarray of shape (height, width, 3), uint8
         The images that are shown, RGB in 0 to 255.
     y_true, y_pred : ndarray of shape (n_images,)
-        Their true and predicted labels.
+        Their true and predicted labels or numbers.
     confidence : ndarray of shape (n_images,), default=None
         The probability that was predicted for `y_pred`, in 0 to 1.
     indices : ndarray of shape (n_images,), default=None
@@ -42,6 +44,8 @@ class PredictionGridDisplay:
         Number of images in a row.
     title : str, default=None
         The title of a figure that `plot` makes.
+    errors : ndarray of shape (n_images,), default=None
+        `y_pred` less `y_true` where they are numbers; None where they are labels.
 
     Attributes
     ----------
@@ -56,6 +60,7 @@ class PredictionGridDisplay:
     --------
     TrainingCurveDisplay : Training curves of a head.
     sklearn.metrics.ConfusionMatrixDisplay : How often which class was taken for which.
+    sklearn.metrics.PredictionErrorDisplay : Predicted numbers against true ones.
 
     Examples
     --------
@@ -70,6 +75,14 @@ class PredictionGridDisplay:
     array([1, 2])
     >>> display.title
     'The 2 most confident of 2 mistakes in 4 images'
+
+    Numbers, such as weights:
+
+    >>> display = PredictionGridDisplay.from_predictions(
+    ...     X, [1.0, 2.5, 3.0, 4.0], [1.5, 2.5, 2.0, 4.1], select="largest_errors"
+    ... )
+    >>> display.indices
+    array([2, 0, 3, 1])
     """
 
     def __init__(
@@ -83,6 +96,7 @@ class PredictionGridDisplay:
         names: Mapping[Any, str] | None = None,
         n_cols: int = 6,
         title: str | None = None,
+        errors: np.ndarray | None = None,
     ) -> None:
         self.images = images
         self.y_true = y_true
@@ -92,6 +106,7 @@ class PredictionGridDisplay:
         self.names = names
         self.n_cols = n_cols
         self.title = title
+        self.errors = errors
 
     @classmethod
     def from_estimator(
@@ -112,20 +127,22 @@ class PredictionGridDisplay:
         im_kw: dict[str, Any] | None = None,
         text_kw: dict[str, Any] | None = None,
     ) -> Self:
-        """Let a fitted classifier predict, and draw some of the images.
+        """Let a fitted classifier or regressor predict, and draw some of the images.
 
         Parameters
         ----------
         estimator : estimator
-            A fitted classifier of images, such as `make_fish_pipeline` makes. Probabilities are shown if it
-            has ``predict_proba``. It sees only the images that are drawn where `select` allows it.
+            A fitted classifier or regressor of images, such as `make_fish_pipeline` makes. Probabilities are
+            shown if it has ``predict_proba``. It sees only what is drawn where `select` allows it.
         X : array-like or sequence
             Images, as `VGG16FeatureTransformer` describes them.
         y : array-like of shape (n_samples,)
-            Their true labels.
-        select : {"random", "first", "confident_mistakes", "least_certain"}, default="random"
+            Their true labels or numbers.
+        select : {"random", "first", "confident_mistakes", "least_certain", "largest_errors"}, \
+                default="random"
             Which images: drawn at random; the first ones; the wrong predictions, the most probable first;
-            or the predictions of the lowest probability, the lowest first. The last two need probabilities.
+            or the predictions of the lowest probability, the lowest first, which need probabilities; of
+            numbers, those that are farthest off.
         label : label or str, default=None
             Choose from the images of this true label alone; a name in `display_labels` serves as well.
         n_rows, n_cols : int, default=6
@@ -159,20 +176,23 @@ class PredictionGridDisplay:
             return y_pred, find_confidence(y_pred, estimator.predict_proba(chosen), estimator.classes_)
 
         check_is_fitted(estimator)
-        if not is_classifier(estimator):
-            raise ValueError(f"estimator must be a classifier. Got {estimator!r}.")
-        gathered = gather_predictions(
-            X,
-            y,
-            predict,
-            classes=estimator.classes_,
-            select=select,
-            label=label,
-            n_images=n_rows * n_cols,
-            display_labels=display_labels,
-            **find_pixels(estimator, image_shape, input_range),
-            random_state=random_state,
-        )
+        common: dict[str, Any] = {"select": select, "n_images": n_rows * n_cols, "random_state": random_state}
+        common |= find_pixels(estimator, image_shape, input_range)
+        if is_regressor(estimator):
+            _refuse_labels(label, display_labels)
+            gathered = gather_numbers(X, y, lambda rows: estimator.predict(safe_indexing(X, rows)), **common)
+        elif is_classifier(estimator):
+            gathered = gather_predictions(
+                X,
+                y,
+                predict,
+                classes=estimator.classes_,
+                label=label,
+                display_labels=display_labels,
+                **common,
+            )
+        else:
+            raise ValueError(f"estimator must be a classifier or a regressor. Got {estimator!r}.")
         return cls(**gathered, n_cols=n_cols).plot(ax=ax, im_kw=im_kw, text_kw=text_kw)
 
     @classmethod
@@ -203,16 +223,19 @@ class PredictionGridDisplay:
         X : array-like or sequence
             Images, as `VGG16FeatureTransformer` describes them.
         y_true : array-like of shape (n_samples,)
-            Their true labels.
+            Their true labels or numbers.
         y_pred : array-like of shape (n_samples,), default=None
-            Their predicted labels; by default the most probable ones of `y_proba`.
+            Their predicted labels; by default the most probable ones of `y_proba`. Where these or `y_true`
+            have fractions, they are numbers.
         y_proba : array-like of shape (n_samples, n_classes), default=None
             Predicted probabilities, the columns in the order of `classes`.
         classes : array-like of shape (n_classes,), default=None
             The labels; by default those that occur in `y_true` and `y_pred`, sorted.
-        select : {"random", "first", "confident_mistakes", "least_certain"}, default="random"
+        select : {"random", "first", "confident_mistakes", "least_certain", "largest_errors"}, \
+                default="random"
             Which images: drawn at random; the first ones; the wrong predictions, the most probable first;
-            or the predictions of the lowest probability, the lowest first. The last two need `y_proba`.
+            or the predictions of the lowest probability, the lowest first, which need `y_proba`; of numbers,
+            those that are farthest off.
         label : label or str, default=None
             Choose from the images of this true label alone; a name in `display_labels` serves as well.
         n_rows, n_cols : int, default=6
@@ -237,6 +260,14 @@ class PredictionGridDisplay:
         """
         if y_pred is None and y_proba is None:
             raise ValueError("Predictions must be given. Got neither y_pred nor y_proba: pass one or both.")
+        common: dict[str, Any] = {"select": select, "n_images": n_rows * n_cols, "random_state": random_state}
+        common |= {"image_shape": image_shape, "input_range": input_range}
+        if y_proba is None and (select == "largest_errors" or _are_numbers(y_true, y_pred)):
+            _refuse_labels(label, display_labels, classes)
+            check_consistent_length(X, y_true, y_pred)
+            numbers = column_or_1d(y_pred)
+            gathered = gather_numbers(X, y_true, lambda rows: numbers[rows], **common)
+            return cls(**gathered, n_cols=n_cols).plot(ax=ax, im_kw=im_kw, text_kw=text_kw)
         if classes is None:
             given = (y_true,) if y_pred is None else (y_true, y_pred)
             classes = np.unique(np.concatenate([column_or_1d(labels) for labels in given]))
@@ -260,13 +291,9 @@ class PredictionGridDisplay:
             y_true,
             predict,
             classes=classes,
-            select=select,
             label=label,
-            n_images=n_rows * n_cols,
             display_labels=display_labels,
-            image_shape=image_shape,
-            input_range=input_range,
-            random_state=random_state,
+            **common,
         )
         return cls(**gathered, n_cols=n_cols).plot(ax=ax, im_kw=im_kw, text_kw=text_kw)
 
@@ -318,17 +345,33 @@ class PredictionGridDisplay:
             size = np.clip(72 / self.figure_.dpi * width / (_CHARACTER_WIDTH * n_characters), 4, 9)
             style = {"loc": "left", "fontsize": size, "pad": 4, "parse_math": False}
             axes.set_title(texts[index], **(style | normalize_kwargs(text_kw or {}, Text)))
-            _mark_cell(axes, self.y_pred[index] == self.y_true[index])
+            if self.errors is None:
+                _mark_cell(axes, self.y_pred[index] == self.y_true[index])
+            else:
+                _mark_error(axes, self.errors[index])
         return self
 
     def _describe(self, index: int) -> Any:
         """Return what is written above an image."""
+        if self.errors is not None:
+            true, pred = (write_number(numbers[index]) for numbers in (self.y_true, self.y_pred))
+            return f"true: {true}\npred: {pred} ({write_number(self.errors[index], digits=2, sign=True)})"
         names = self.names or {}
         true, pred = (
             _shorten(str(names.get(label, label))) for label in (self.y_true[index], self.y_pred[index])
         )
         probability = "" if self.confidence is None else f" {self.confidence[index]:.2f}"
         return f"true: {true}\npred: {pred}{probability}"
+
+
+def _are_numbers(*targets: Any) -> bool:
+    """Return whether any of the targets has fractions, and is therefore no class."""
+    return any(np.asarray(each).dtype.kind == "f" and np.mod(each, 1).any() for each in targets)
+
+
+def _refuse_labels(*given: Any) -> None:
+    if any(each is not None for each in given):
+        raise ValueError("label, display_labels and classes are for classes. Got predicted numbers.")
 
 
 def _shorten(name: str) -> str:
@@ -341,12 +384,22 @@ def _mark_cell(axes: Any, right: bool) -> None:
     """Frame an image, and put a check mark or a cross on its corner."""
     from matplotlib.path import Path
 
-    color = palette(axes)[0 if right else 1]
-    axes.spines[:].set(color=color, linewidth=1 if right else 3)
     # Paths, because few fonts have a check mark.
     check = Path([(-1, 0), (-0.3, -0.7), (1, 0.8)])
     cross = Path([(-0.8, -0.8), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8)], [1, 2, 1, 2])
-    style = {"transform": axes.transAxes, "clip_on": False, "zorder": 5}
-    axes.plot(1, 0, marker="o", markersize=11, color=color, markeredgecolor="white", **style)
-    style |= {"markersize": 5, "markeredgewidth": 1.5, "markeredgecolor": "white"}
-    axes.plot(1, 0, marker=check if right else cross, markerfacecolor="none", **style)
+    axes.spines[:].set(color=palette(axes)[0 if right else 1], linewidth=1 if right else 3)
+    _add_mark(axes, check if right else cross, palette(axes)[0 if right else 1])
+
+
+def _mark_error(axes: Any, error: float) -> None:
+    """Frame an image, and put on its corner whether the number predicted for it is too high or low."""
+    color = palette(axes)[1 if error > 0 else 0]
+    axes.spines[:].set(color=color, linewidth=1)
+    if error:
+        _add_mark(axes, "^" if error > 0 else "v", color)
+
+
+def _add_mark(axes: Any, mark: Any, color: str) -> None:
+    style = {"transform": axes.transAxes, "clip_on": False, "zorder": 5, "markeredgecolor": "white"}
+    axes.plot(1, 0, marker="o", markersize=11, color=color, **style)
+    axes.plot(1, 0, marker=mark, markersize=5, markeredgewidth=1.5, markerfacecolor="none", **style)

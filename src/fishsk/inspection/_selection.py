@@ -11,9 +11,11 @@ from sklearn.utils import check_consistent_length, check_random_state, column_or
 from fishsk._compat.sklearn import safe_indexing
 from fishsk.features import check_images
 from fishsk.inspection._pixels import make_thumbnail
+from fishsk.inspection._regression import as_numbers, write_number
 from fishsk.inspection._settings import name_classes
 
 _SELECTIONS = ("random", "first", "confident_mistakes", "least_certain")
+_OF_NUMBERS = ("random", "first", "largest_errors")
 
 
 def gather_predictions(
@@ -35,8 +37,7 @@ def gather_predictions(
     `predict` maps positions in `X` to predicted labels and to their probabilities, or None; it is asked for
     no more than `select` and `label` need. `from_predictions` describes the other parameters.
     """
-    if select not in _SELECTIONS:
-        raise ValueError(f"select must be one of {', '.join(map(repr, _SELECTIONS))}. Got {select!r}.")
+    _check_selection(select, _SELECTIONS, "classes")
     y = column_or_1d(y)
     check_consistent_length(X, y)
     names = name_classes(classes, display_labels)
@@ -84,6 +85,53 @@ def gather_predictions(
         "names": names,
         "title": title,
     }
+
+
+def gather_numbers(
+    X: Any,
+    y: Any,
+    predict: Callable[[np.ndarray], np.ndarray],
+    *,
+    select: str = "random",
+    n_images: int = 36,
+    image_shape: tuple | None = None,
+    input_range: tuple | None = (0, 255),
+    random_state: Any = None,
+) -> dict[str, Any]:
+    """Return what a `PredictionGridDisplay` shows of predicted numbers; see `gather_predictions`."""
+    _check_selection(select, _OF_NUMBERS, "numbers")
+    y = as_numbers(y, "y")
+    check_consistent_length(X, y)
+    rows = np.arange(len(y))
+    if select == "random":
+        rows = check_random_state(random_state).permutation(rows)
+    if select != "largest_errors":
+        rows = rows[:n_images]
+    y_pred = as_numbers(predict(rows), "y_pred")
+    if select == "largest_errors":
+        rows = np.argsort(-np.abs(y_pred - y), kind="stable")[:n_images]
+        y_pred = y_pred[rows]
+    errors = y_pred - y[rows]
+    images = check_images(safe_indexing(X, rows), image_shape=image_shape, input_range=input_range)
+    pool = f"{len(y):,} images"
+    title = {
+        "random": f"{len(rows)} of {pool}, drawn at random",
+        "first": f"The first {len(rows)} of {pool}",
+        "largest_errors": f"The {len(rows)} largest errors of {pool}",
+    }[select]
+    return {
+        "images": [make_thumbnail(image) for image in images],
+        "y_true": y[rows],
+        "y_pred": y_pred,
+        "errors": errors,
+        "indices": rows,
+        "title": f"{title}: {write_number(np.abs(errors).mean(), digits=3)} off on average",
+    }
+
+
+def _check_selection(select: str, known: tuple[str, ...], kind: str) -> None:
+    if select not in known:
+        raise ValueError(f"select must be one of {', '.join(map(repr, known))} for {kind}. Got {select!r}.")
 
 
 def find_label(label: Any, names: Mapping[Any, str]) -> Any:

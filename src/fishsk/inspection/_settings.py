@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 
@@ -51,13 +53,28 @@ def find_fitted(estimator: Any) -> Any:
 
 def fitted_head(estimator: Any) -> Any:
     """Return the part of a fitted estimator that keeps the history of its training."""
-    head = find_fitted(estimator)
-    while isinstance(head, Pipeline):
-        head = head[-1]
+    head = find_last(estimator)
+    head = getattr(head, "regressor_", head) if isinstance(head, TransformedTargetRegressor) else head
     if not hasattr(head, "history_"):
         check_is_fitted(head)
         raise TypeError(
-            "estimator must be a fitted KerasHeadClassifier, a pipeline that ends in one, a search over "
-            f"either with refit=True, or a list of these. Got {estimator!r}, which keeps no history_."
+            "estimator must be a fitted Keras head, a pipeline that ends in one, a search over either with "
+            f"refit=True, or a list of these. Got {estimator!r}, which keeps no history_."
         )
     return head
+
+
+def find_last(estimator: Any) -> Any:
+    """Return the last step of a fitted estimator, of whatever pipelines and searches are around it."""
+    last = find_fitted(estimator)
+    while isinstance(last, Pipeline):
+        last = last[-1]
+    return last
+
+
+def find_training_mean(estimator: Any) -> float | None:
+    """Return the mean of the targets that a fitted regressor learned from, where its scaler has kept it."""
+    last = find_last(estimator)
+    scaler = getattr(last, "transformer_", None) if isinstance(last, TransformedTargetRegressor) else None
+    mean = getattr(scaler, "mean_", None) if isinstance(scaler, StandardScaler) else None
+    return float(mean[0]) if mean is not None and len(mean) == 1 else None

@@ -12,21 +12,26 @@ from sklearn.utils import check_consistent_length
 from fishsk._utils.axes import make_axes, palette
 from fishsk.inspection._settings import fitted_head
 
-_PANELS = {"loss": "Loss", "accuracy": "Accuracy", "learning_rate": "Learning\nrate"}
+_PANELS = {
+    "loss": "Loss",
+    "accuracy": "Accuracy",
+    "mean_absolute_error": "Mean absolute\nerror",
+    "learning_rate": "Learning\nrate",
+}
 
 
 class TrainingCurveDisplay:
     """Training curves of one head, or of several as mean and band.
 
     Use `from_estimator` or `from_history` to create one. The panels share their epochs, which the figure
-    counts from 1: loss, accuracy, and the learning rate where it was recorded. The epoch of the lowest
-    validation loss and the span of overfitting are marked.
+    counts from 1: loss, accuracy or mean absolute error, and the learning rate where it was recorded. The
+    epoch of the lowest validation loss and the span of overfitting are marked.
 
     Parameters
     ----------
     curves : dict of str to ndarray of shape (n_runs, n_epochs)
-        What was recorded after each epoch: "loss", and any of "accuracy", "val_loss", "val_accuracy" and
-        "learning_rate". NaN after the end of a run that was shorter than others.
+        What was recorded after each epoch: "loss", and any of "accuracy", "mean_absolute_error", these with
+        "val_" before them, and "learning_rate". NaN after the end of a run that was shorter than others.
     means, stds : dict of str to ndarray of shape (n_epochs,)
         Mean and standard deviation of `curves` over the runs; NaN from where the first run ended.
     best_epochs, overfit_epochs : list of int or None
@@ -38,7 +43,7 @@ class TrainingCurveDisplay:
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes
-        The panels: loss, and accuracy and learning rate where they were recorded.
+        The panels: loss, and accuracy, mean absolute error and learning rate where they were recorded.
     bounding_ax_ : matplotlib Axes or None
         The axes that `plot` was given to divide.
     figure_ : matplotlib Figure
@@ -100,9 +105,9 @@ class TrainingCurveDisplay:
         Parameters
         ----------
         estimator : estimator, list of estimators, or dict
-            A fitted `KerasHeadClassifier`, a fitted pipeline that ends in one, a fitted search over either
-            (its best estimator is drawn), a list of any of these, or what
-            ``cross_validate(..., return_estimator=True)`` returned.
+            A fitted `KerasHeadClassifier` or `KerasHeadRegressor` (in a `TransformedTargetRegressor`, too), a
+            fitted pipeline that ends in one, a fitted search over either (its best estimator is drawn), a
+            list of any of these, or what ``cross_validate(..., return_estimator=True)`` returned.
         run_name : str, default=None
             What one of several is called; by default "fold" for the dict of `cross_validate`, else "run".
         ax : matplotlib Axes or array-like of Axes, default=None
@@ -157,8 +162,8 @@ class TrainingCurveDisplay:
         ----------
         history : dict of str to list of float, or list of such dicts
             What was recorded after each epoch, as in ``KerasHeadClassifier.history_`` and in Keras's
-            ``History.history``: "loss", and any of "accuracy", "val_loss", "val_accuracy" and
-            "learning_rate".
+            ``History.history``: "loss", and any of "accuracy", "mean_absolute_error", these with "val_"
+            before them, and "learning_rate".
         overfit_epoch : int or None, or list of these, default=None
             The epoch, counted from 0, in which overfitting began; for several histories a list.
         run_name : str, default="run"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sklearn.base import is_classifier
+from sklearn.base import is_classifier, is_regressor
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
@@ -25,7 +25,7 @@ def export_keras(pipeline: Any, path: str | os.PathLike) -> None:
     Parameters
     ----------
     pipeline : sklearn.pipeline.Pipeline
-        Fitted, of `VGG16FeatureTransformer`, optionally `StandardScaler`, and `KerasHeadClassifier`.
+        Fitted, of `VGG16FeatureTransformer`, optionally `StandardScaler`, and a Keras head.
     path : path-like
         Where to write; its suffix must be ``.keras``.
 
@@ -66,7 +66,7 @@ def export_keras(pipeline: Any, path: str | os.PathLike) -> None:
         raise ValueError(f"path must end in '.keras', by which Keras knows the format. Got {str(path)!r}.")
     check_is_fitted(pipeline)
     steps = [step for _, step in pipeline.steps if not is_skipped(step)]
-    if not (hasattr(steps[0], "n_features_out") and is_classifier(steps[-1])):
+    if not (hasattr(steps[0], "n_features_out") and (is_classifier(steps[-1]) or is_regressor(steps[-1]))):
         _refuse(steps)
     check_pipeline(pipeline)
     model = _build_keras(steps)
@@ -79,7 +79,7 @@ def export_keras(pipeline: Any, path: str | os.PathLike) -> None:
 def _refuse(steps: Sequence[Any]) -> NoReturn:
     raise ValueError(
         "The steps of a pipeline for Keras must be a VGG16FeatureTransformer, optionally a "
-        f"StandardScaler, and a KerasHeadClassifier. Got {steps!r}."
+        f"StandardScaler, and a KerasHeadClassifier or KerasHeadRegressor. Got {steps!r}."
     )
 
 

@@ -29,8 +29,8 @@ def save_pipeline(pipeline: Any, path: str | os.PathLike) -> None:
     Parameters
     ----------
     pipeline : sklearn.pipeline.Pipeline
-        Fitted, of `VGG16FeatureTransformer`, `StandardScaler`, "passthrough" and `KerasHeadClassifier`; or of
-        other types that the notes describe.
+        Fitted, of `VGG16FeatureTransformer`, `StandardScaler`, "passthrough", `KerasHeadClassifier` and
+        `KerasHeadRegressor`; or of other types that the notes describe.
     path : path-like
         Where to write.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -11,23 +10,41 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVR
 
 from fishsk._compat.sklearn import validate_parameters, validate_steps
 from fishsk.features import VGG16FeatureTransformer
-from fishsk.head import Architecture, KerasHeadClassifier
+from fishsk.head import KerasHeadClassifier, KerasHeadRegressor
 from fishsk.persistence._archive import take
 from fishsk.persistence._configuration import get_configuration, set_configuration, take_configuration
+from fishsk.persistence._heads import HEADS, check_head_state
+from fishsk.persistence._regressors import (
+    LINEAR,
+    REGRESSORS,
+    get_svr_state,
+    is_linear_fit,
+    join_targets,
+    set_svr_state,
+    split_targets,
+)
 
 STEP_TYPES: dict[str, type] = {
-    step.__name__: step for step in (KerasHeadClassifier, StandardScaler, VGG16FeatureTransformer)
+    step.__name__: step
+    for step in (
+        KerasHeadClassifier,
+        KerasHeadRegressor,
+        *REGRESSORS,
+        StandardScaler,
+        VGG16FeatureTransformer,
+    )
 }
 _LEARNED = {
     StandardScaler: {"feature_names_in_", "mean_", "n_features_in_", "n_samples_seen_", "scale_", "var_"},
     VGG16FeatureTransformer: {"feature_names_in_", "n_features_in_"},
 }
-_MAX_LABELS = 2**24  # bytes of all class labels: a few letters of JSON can ask for any width
 
 
 def is_skipped(step: Any) -> bool:
@@ -43,21 +60,38 @@ def describe(pipeline: Pipeline) -> tuple[dict[str, Any], dict[str, np.ndarray]]
     ValueError
         If a parameter or something learned is neither a plain value nor an array.
     """
-    records, arrays = [], {}
+    records: list[dict[str, Any]] = []
+    arrays: dict[str, np.ndarray] = {}
     for name, step in pipeline.steps:
-        record = {"name": name, "type": step, "params": {}, "state": {}}
-        if not is_skipped(step):
-            state, own = _get_state(name, step)
-            record |= {"type": type(step).__name__, "params": _get_params(name, step), "state": state}
-            record |= get_configuration(step)
-            if STEP_TYPES.get(type(step).__name__, type(step)) is not type(step):
-                raise ValueError(
-                    f"The type of step {name!r} must not have the name of one that load_pipeline knows. Got "
-                    f"{type(step)!r}. Rename the class."
-                )
-            arrays.update({f"{name}/{key}": array for key, array in own.items()})
+        record, own = _describe_step(name, step)
         records.append(record)
+        arrays |= own
     return {"steps": records, "verbose": bool(pipeline.verbose), "weights": _get_digests(pipeline)}, arrays
+
+
+def _describe_step(name: str, step: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return a step as a dict for JSON, and its arrays; what is inside of it is named ``step__part``."""
+    record: dict[str, Any] = {"name": name, "type": step, "params": {}, "state": {}}
+    arrays: dict[str, np.ndarray] = {}
+    if is_skipped(step):
+        return record, arrays
+    kind: str = type(step).__name__
+    if STEP_TYPES.get(kind, type(step)) is not type(step):
+        raise ValueError(
+            f"The type of step {name!r} must not have the name of one that load_pipeline knows. Got "
+            f"{type(step)!r}. Rename the class."
+        )
+    record |= {"type": kind} | get_configuration(step)
+    if isinstance(step, TransformedTargetRegressor):
+        parts, state = split_targets(name, step)
+        record |= {"params": {"check_inverse": step.check_inverse}, "state": state, "parts": {}}
+        for key, part in parts.items():
+            record["parts"][key], own = _describe_step(f"{name}__{key}", part)
+            arrays |= own
+        return record, arrays
+    state, own = _get_state(name, step)
+    record |= {"params": _get_params(name, step), "state": state}
+    return record, {f"{name}/{key}": array for key, array in own.items()}
 
 
 def rebuild(document: Any, arrays: dict[str, np.ndarray], types: dict[str, type]) -> Pipeline:
@@ -103,8 +137,7 @@ def check_pipeline(pipeline: Pipeline) -> None:
     for name, step in pipeline.steps:
         if is_skipped(step):
             continue
-        validate_parameters(step)
-        _check_learned(name, step)
+        _check_step(name, step)
         if hasattr(step, "n_features_out"):
             width = step.n_features_out
             continue
@@ -117,8 +150,20 @@ def check_pipeline(pipeline: Pipeline) -> None:
         width = expected if isinstance(step, StandardScaler) else None
 
 
+def _check_step(name: str, step: Any) -> None:
+    validate_parameters(step)
+    if type(step) is TransformedTargetRegressor:
+        for key, part in split_targets(name, step)[0].items():
+            _check_step(f"{name}__{key}", part)
+    else:
+        _check_learned(name, step)
+
+
 def _check_record(record: Any) -> dict[str, Any]:
     record = dict(record) if isinstance(record, dict) else record
+    parts: dict[str, Any] = {}
+    if isinstance(record, dict) and record.get("type") == TransformedTargetRegressor.__name__:
+        (parts,) = take({"parts": record.pop("parts", None)}, "what scales targets", parts=dict)
     configuration = take_configuration(record)
     kind = record.get("type") if isinstance(record, dict) else None
     _, _, params, state = take(
@@ -126,7 +171,8 @@ def _check_record(record: Any) -> dict[str, Any]:
     )
     if kind in (None, "passthrough") and (params or state or configuration):
         raise ValueError(f"a step that is {kind!r} must have neither parameters nor a state")
-    return record | {"configuration": configuration}
+    parts = {key: _check_record(part) for key, part in parts.items()}
+    return record | {"configuration": configuration, "parts": parts}
 
 
 def _rebuild_step(record: dict[str, Any], arrays: dict[str, np.ndarray], types: dict[str, type]) -> Any:
@@ -139,6 +185,11 @@ def _rebuild_step(record: dict[str, Any], arrays: dict[str, np.ndarray], types: 
             f"the step {name!r} is of type {kind!r}, which is not among {sorted(types)}. If you trust the "
             f"file and the type, pass custom_steps={{{kind!r}: its class}}"
         )
+    if types[kind] is TransformedTargetRegressor:
+        parts = {key: _rebuild_step(part, arrays, types) for key, part in record["parts"].items()}
+        step = join_targets(record["params"], record["state"], parts)
+        set_configuration(step, record["configuration"])
+        return step
     step = types[kind](**{key: _decode(value) for key, value in record["params"].items()})
     own = [key for key in arrays if key.rpartition("/")[0] == name]
     _set_state(name, step, record["state"], {key.rpartition("/")[2]: arrays.pop(key) for key in own})
@@ -166,9 +217,11 @@ def _get_state(name: str, step: Any) -> tuple[dict[str, Any], dict[str, np.ndarr
     """Return what a step has learned, as a dict for JSON and as arrays."""
     if hasattr(step, "_get_fitted_state"):
         state, arrays = step._get_fitted_state()
-        if isinstance(step, KerasHeadClassifier):
-            _check_head_state(state, arrays)
+        if isinstance(step, HEADS):
+            check_head_state(step, state, arrays)
         return state, arrays
+    if type(step) is SVR:
+        return get_svr_state(step)
     state, arrays = _get_learned(step), {}
     for key, value in list(state.items()):
         if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf":
@@ -178,10 +231,13 @@ def _get_state(name: str, step: Any) -> tuple[dict[str, Any], dict[str, np.ndarr
 
 def _set_state(name: str, step: Any, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """Set what `_get_state` returned."""
-    if isinstance(step, KerasHeadClassifier):
-        _check_head_state(state, arrays)
+    if isinstance(step, HEADS):
+        check_head_state(step, state, arrays)
     if hasattr(step, "_set_fitted_state"):
         step._set_fitted_state(state, arrays)
+        return
+    if type(step) is SVR:
+        set_svr_state(step, state, arrays)
         return
     for key, value in ({key: _decode(value) for key, value in state.items()} | arrays).items():
         if not _is_learned(key):
@@ -243,11 +299,13 @@ def _decode(value: Any) -> Any:
 
 def _check_learned(name: str, step: Any) -> None:
     """Check what a step of a known type has learned."""
-    if isinstance(step, KerasHeadClassifier) and step.callbacks is not None:
+    if isinstance(step, HEADS) and step.callbacks is not None:
         raise ValueError(
             f"{name}__callbacks must be None: callbacks are code, and of no use once fitted. Got "
             f"{step.callbacks!r}. Pass pipeline.set_params({name}__callbacks=None)."
         )
+    if isinstance(step, LINEAR) and not is_linear_fit(step):
+        raise ValueError(f"The coefficients of step {name!r} do not fit its features. Fit it again.")
     if type(step) not in _LEARNED:
         return
     learned = _get_learned(step)
@@ -281,75 +339,3 @@ def _is_consistent(scaler: StandardScaler) -> bool:
             return False
     seen = np.asarray(getattr(scaler, "n_samples_seen_", None))
     return seen.dtype.kind in "iuf" and seen.shape in ((), shape) and bool((seen > 0).all())
-
-
-def _check_head_state(state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Check what `KerasHeadClassifier._set_fitted_state` takes for granted."""
-    described, classes, dtype, names, history, seed, temperature = take(
-        {"temperature": 1.0} | state,  # fishsk 0.1 wrote none
-        "the head's state",
-        architecture=dict,
-        classes=list,
-        classes_dtype=str,
-        feature_names_in=list,
-        history=dict,
-        seed=int,
-        temperature=float,
-    )
-    architecture = _take_architecture(described)
-    n_features = architecture.n_features
-    _check_classes(classes, dtype, architecture.n_classes)
-    if len(names) not in (0, n_features) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"the head must have {n_features} feature names, or none. Got {reprlib.repr(names)}")
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"the head's seed must be in 0 to 2**32 - 1. Got {seed}")
-    if temperature <= 0:
-        raise ValueError(f"the head's temperature must be above 0. Got {temperature}")
-    for name, values in history.items():
-        if not isinstance(values, list) or not values or len(values) != len(history.get("loss", [])):
-            raise ValueError(f"the head's history {name!r} must be as long as its 'loss'")
-        if not all(value is None or isinstance(value, float) for value in values):
-            raise ValueError(f"the head's history {name!r} must hold floats. Got {reprlib.repr(values)}")
-    shapes = list(architecture.shapes.values())
-    # Adam's iterations, its learning rate, and two moments of each weight.
-    adam = {f"optimizer_{i}": s for i, s in enumerate([(), (), *(s for s in shapes for _ in range(2))])}
-    found = {key: array.shape for key, array in arrays.items() if key.startswith("optimizer_")}
-    if found not in ({}, adam) or len(arrays) != len(shapes) + len(found):
-        raise ValueError(f"a head of the architecture {described} cannot have the arrays {sorted(arrays)}")
-
-
-def _take_architecture(described: dict[str, Any]) -> Architecture:
-    """Return the architecture that a file describes, if there can be such a head."""
-    later = {"label_smoothing": 0.0, "n_networks": 1, "n_views": 1}  # fishsk 0.1 had none of them
-    names = {"n_features": int, "hidden_units": int, "n_classes": int, "dropout": float, "l2": float}
-    names |= {name: type(default) for name, default in later.items()}
-    architecture = Architecture(*take(later | described, "the head's architecture", **names))
-    counts = (
-        architecture.n_features,
-        architecture.n_classes - 1,
-        architecture.n_networks,
-        architecture.n_views,
-    )
-    if (
-        min(counts) < 1
-        or architecture.hidden_units < 0
-        or architecture.n_features % architecture.n_views
-        or not (0 <= architecture.dropout < 1 and 0 <= architecture.label_smoothing < 1)
-        or architecture.l2 < 0
-    ):
-        raise ValueError(f"no head has the architecture {described}")
-    return architecture
-
-
-def _check_classes(classes: list, dtype: str, n_classes: int) -> None:
-    """Check that class labels are sorted, and that the dtype holds them as they are."""
-    kind = np.dtype(dtype)
-    if kind.kind not in "biufUO" or kind.itemsize * len(classes) > _MAX_LABELS:
-        raise ValueError(f"the head's class labels must be numbers or text. Got dtype {dtype!r}")
-    if kind.kind == "O" and not all(isinstance(label, str) for label in classes):
-        raise ValueError(f"the head's class labels must be text. Got {reprlib.repr(classes)}")
-    labels = np.array(classes, dtype=kind)
-    if labels.shape != (n_classes,) or json.dumps(labels.tolist()) != json.dumps(classes):
-        raise ValueError(f"the head must have {n_classes} labels of {dtype!r}. Got {reprlib.repr(classes)}")
-    if not (labels[:-1] < labels[1:]).all():
-        raise ValueError(f"the head's class labels must be sorted. Got {reprlib.repr(classes)}")

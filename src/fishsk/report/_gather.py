@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import datetime
-import hashlib
-import platform
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from fishsk._utils.versions import find_version
 from fishsk.features import Images
 from fishsk.inspection import (
     Evaluation,
@@ -22,7 +16,8 @@ from fishsk.inspection import (
     find_fitted,
     find_near_duplicates,
 )
-from fishsk.report._album import Album
+from fishsk.report._album import ClassAlbum
+from fishsk.report._facts import Timings, describe_run, find_digests
 from fishsk.report._figures import draw_calibration, draw_diagram, draw_training
 from fishsk.report._refits import gather_forecast, gather_labels
 from fishsk.report._understand import (
@@ -35,7 +30,6 @@ from fishsk.report._understand import (
 _N_IMAGES = 1000  # shown in the confusion matrix's cells together, as far as each shows one
 _N_SAMPLES = 8  # of each class
 _N_MISTAKES = 16
-_PACKAGES = ("fishsk", "scikit-learn", "numpy", "tensorflow", "keras", "scikeras", "opencv-python-headless")
 
 
 def gather_report(
@@ -56,12 +50,12 @@ def gather_report(
     labels to what is written for them, and `pixels` holds `image_shape` and `input_range`.
     `write_report` describes the other parameters.
     """
-    timings = _Timings()
+    timings = Timings()
     X, images, y = test
     with timings("Predict the test images"):
         evaluation = evaluate(estimator, X, y)
     names = {label: names.get(label, str(label)) for label in evaluation.classes.tolist()}
-    album = Album(images, evaluation, names, image_names)
+    album = ClassAlbum(images, evaluation, names, image_names)
     with timings("Gather scores and images"):
         report: dict[str, Any] = {
             "summary": _summarize(evaluation, names),
@@ -97,33 +91,10 @@ def gather_report(
         report["training"] = draw_training(estimator)
         report["calibration"] = draw_calibration(evaluation)
     with timings("Describe the pipeline and the data"):
-        fitted = find_fitted(estimator)
-        report["diagram"] = draw_diagram(fitted)
-        digests = report["digests"] = {"Test images and labels": _digest(images, y)}
-        if train is not None:
-            digests["Training images and labels"] = _digest(train[1], train[2])
-        for step in fitted.get_params().values():
-            if hasattr(step, "weights_digest") and step.weights_digest not in digests.values():
-                n_weights = sum(name.startswith("Frozen weights") for name in digests)
-                digests[f"Frozen weights{f' {n_weights + 1}' if n_weights else ''}"] = step.weights_digest
+        report["diagram"] = draw_diagram(find_fitted(estimator))
+        report["digests"] = find_digests(estimator, (images, y), None if train is None else train[1:])
     report["images"] = album.images
-    report["versions"] = _find_versions()
-    report["timings"] = timings.seconds
-    report["written"] = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC"
-    return report
-
-
-class _Timings:
-    """The seconds of named stages."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextlib.contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = time.perf_counter() - start
+    return report | describe_run(timings)
 
 
 def _summarize(evaluation: Evaluation, names: dict[Any, str]) -> dict[str, Any]:
@@ -152,7 +123,9 @@ def _summarize(evaluation: Evaluation, names: dict[Any, str]) -> dict[str, Any]:
     }
 
 
-def _gather_classes(evaluation: Evaluation, album: Album, y_train: np.ndarray | None) -> list[dict[str, Any]]:
+def _gather_classes(
+    evaluation: Evaluation, album: ClassAlbum, y_train: np.ndarray | None
+) -> list[dict[str, Any]]:
     """Return a row of the classification table, and a sample of images, for each class."""
     counts = evaluation.confusion
     hits, n_true, n_predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
@@ -177,7 +150,7 @@ def _gather_classes(evaluation: Evaluation, album: Album, y_train: np.ndarray | 
     return rows
 
 
-def _gather_confusion(evaluation: Evaluation, album: Album, max_images: int) -> list[dict[str, Any]]:
+def _gather_confusion(evaluation: Evaluation, album: ClassAlbum, max_images: int) -> list[dict[str, Any]]:
     """Return the rows of the confusion matrix; each cell has its count, its share of the row and images.
 
     A cell shows the most confident of mistakes, and the least certain of right predictions.
@@ -212,7 +185,7 @@ def _gather_duplicates(
     estimator: Any,
     test: tuple[Any, Images, np.ndarray],
     train: tuple[Any, Images, np.ndarray | None],
-    album: Album,
+    album: ClassAlbum,
     pixels: dict[str, Any],
 ) -> dict[str, Any]:
     """Return pairs of test and training images that are nearly the same, and scores without them."""
@@ -255,18 +228,3 @@ def _gather_duplicates(
             for name, group in groups.items()
         ],
     }
-
-
-def _digest(images: Images, y: np.ndarray | None) -> str:
-    """Return the SHA-256 of the images' contents and their labels, in their order."""
-    content = hashlib.sha256()
-    for index in range(len(images)):
-        content.update(images.digest(index))
-    content.update(repr(None if y is None else y.tolist()).encode())
-    return content.hexdigest()
-
-
-def _find_versions() -> dict[str, str]:
-    versions = {"Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}"}
-    found = {package: find_version(package) for package in _PACKAGES}
-    return versions | {package: version for package, version in found.items() if version is not None}

@@ -1,4 +1,4 @@
-"""write_report: one HTML file that shows how a fitted classifier of images does, and on what."""
+"""write_report: one HTML file that shows how a fitted classifier or regressor of images does, and on what."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sklearn.base import BaseEstimator, is_classifier
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
@@ -16,7 +16,20 @@ from fishsk._utils.files import write_atomically
 from fishsk.features import check_images
 from fishsk.inspection import find_fitted, find_pixels, name_classes
 from fishsk.report._gather import gather_report
+from fishsk.report._numbers import gather_numbers_report
 from fishsk.report._render import render_page
+
+_OF_NUMBERS = {  # sections of a regressor's page
+    "scores": "Scores",
+    "errors": "Predicted against true",
+    "worst": "Largest errors",
+    "data": "Data",
+    "training": "Training",
+    "trust": "When not to trust it",
+    "duplicates": "Near-duplicates",
+    "pipeline": "Pipeline",
+    "reproduce": "Reproduce",
+}
 
 
 def write_report(
@@ -29,6 +42,7 @@ def write_report(
     y_train: Any = None,
     title: str | None = None,
     display_labels: Any = None,
+    target_name: str | None = None,
     image_names: Sequence[str] | None = None,
     image_shape: tuple[int, ...] | None = None,
     input_range: Any = "auto",
@@ -37,37 +51,45 @@ def write_report(
     cv: Any = None,
     reproduce: str | None = None,
 ) -> Path:
-    """Write how well a fitted classifier of images does as one self-contained HTML file.
+    """Write how well a fitted classifier or regressor of images does as one self-contained HTML file.
 
     The page holds scores with 95 % intervals, a classification table, the confusion matrix, whose cells open
     the images that fell into them, the most confident mistakes with heat maps of what misled the classifier,
     a map of the images by their features, a sample of each class, training curves, calibration, accuracy if
     only probable answers are given, test images unlike all of training, near-duplicates between training and
-    test images, the pipeline, versions, timings, and how to reproduce it. It has no script, and loads
-    nothing: it works from an e-mail and in an archive, by keyboard, with a screen reader, on a phone, in the
-    dark and on paper.
+    test images, the pipeline, versions, timings, and how to reproduce it.
+
+    Of a regressor it holds errors in the unit of the target, beside those of always answering the mean;
+    predicted against true numbers, residuals, and the largest errors with heat maps of what raised the answer
+    and what lowered it.
+
+    The page has no script, and loads nothing: it works from an e-mail and in an archive, by keyboard, with a
+    screen reader, on a phone, in the dark and on paper.
 
     Parameters
     ----------
     estimator : estimator
-        A fitted classifier of images, such as `make_fish_pipeline` makes, or a fitted search over one. What
-        it lacks is left out: probabilities (no calibration), or the history of a `KerasHeadClassifier` (no
-        training curves).
+        A fitted classifier or regressor of images, such as `make_fish_pipeline` makes, or a fitted search
+        over one. What it lacks is left out: probabilities (no calibration), or the history of a Keras head
+        (no training curves).
     X : array-like or sequence
         Test images, as `VGG16FeatureTransformer` describes them.
     y : array-like of shape (n_samples,)
-        Their true labels.
+        Their true labels, or their numbers.
     path : path-like
         The file to write. It appears whole or not at all.
     X_train : array-like or sequence, default=None
         The images that the estimator was trained on, to look for near-duplicates of test images, and for test
         images that are unlike all of them.
     y_train : array-like of shape (n_train_samples,), default=None
-        Their labels, to be counted and compared with those of near-duplicates.
+        Their labels, to be counted and compared with those of near-duplicates; or their numbers, whose mean
+        is what a regressor has to beat.
     title : str, default=None
         The title of the page.
     display_labels : array-like of shape (n_classes,), default=None
         What to write for each of ``estimator.classes_``; by default the label itself.
+    target_name : str, default=None
+        What the numbers of a regressor are, such as "weight in kg"; by default "number".
     image_names : sequence of str, default=None
         What to call each test image; by default its path, or its position in `X`.
     image_shape : tuple of int, default=None
@@ -82,11 +104,11 @@ def write_report(
     explain : bool, default=True
         Whether there are heat maps beside the most confident mistakes, as `ExplanationDisplay` draws them.
         Each of these takes the network about as long as 40 new images.
-        classes. The file takes about 3 KB an image.
     cv : int, cross-validation generator or iterable, default=None
         With it, and with `X_train` and `y_train`, clones are trained in these folds to tell whether more
         images would help (`LearningForecastDisplay`) and which training labels are likely wrong
-        (`find_label_issues`). With 5 this takes some fifteen times as long as training. None leaves it out.
+        (`find_label_issues`). With 5 this takes some fifteen times as long as training. None leaves it out;
+        a regressor has neither.
     reproduce : str, default=None
         Lines of Python or commands that make this report again; by default, lines are composed from the
         estimator's parameters.
@@ -101,7 +123,7 @@ def write_report(
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
     ValueError
-        If the estimator is no classifier, or images and labels do not belong together.
+        If the estimator is neither classifier nor regressor, or images and labels do not belong together.
     OSError
         If the file cannot be written.
 
@@ -134,8 +156,10 @@ def write_report(
     '<!doctype html>'
     """
     check_is_fitted(estimator)
-    if not is_classifier(estimator):
-        raise ValueError(f"estimator must be a classifier. Got {estimator!r}.")
+    of_numbers = is_regressor(estimator)
+    if not (of_numbers or is_classifier(estimator)):
+        raise ValueError(f"estimator must be a classifier or a regressor. Got {estimator!r}.")
+    _check_options(of_numbers, display_labels=display_labels, target_name=target_name, cv=cv)
     if cv is not None and y_train is None:
         raise ValueError(
             "cv trains on training images: pass X_train and y_train with it. Got cv without y_train."
@@ -149,18 +173,18 @@ def write_report(
         y_train = None if y_train is None else column_or_1d(y_train)
         check_consistent_length(X_train, y_train)
         train = X_train, check_images(X_train, **pixels), y_train
-    report = gather_report(
-        estimator,
-        (X, check_images(X, **pixels), y),
-        train,
-        names=name_classes(estimator.classes_, display_labels),
-        image_names=image_names,
-        max_images=max_images,
-        explain=explain,
-        pixels={"image_shape": image_shape, "input_range": input_range},
-        cv=cv,
-    )
-    report["title"] = f"Classification of {len(y):,} test images" if title is None else title
+    data = (X, check_images(X, **pixels), y), train
+    common: dict[str, Any] = {"image_names": image_names, "explain": explain}
+    common["pixels"] = {"image_shape": image_shape, "input_range": input_range}
+    if of_numbers:
+        target_name = "number" if target_name is None else target_name
+        report = gather_numbers_report(estimator, *data, target_name=target_name, **common)
+        default = f"Predicted {target_name} of {len(y):,} test images"
+    else:
+        names = name_classes(estimator.classes_, display_labels)
+        report = gather_report(estimator, *data, names=names, max_images=max_images, cv=cv, **common)
+        default = f"Classification of {len(y):,} test images"
+    report["title"] = default if title is None else title
     if reproduce is None:
         reproduce = _compose_lines(find_fitted(estimator), path.name, train is not None, cv)
     report["lines"] = reproduce
@@ -168,13 +192,26 @@ def write_report(
     return path
 
 
+def _check_options(of_numbers: bool, **given: Any) -> None:
+    """Check that what is for classes goes with a classifier, and what is for numbers with a regressor."""
+    wrong = ("display_labels", "cv") if of_numbers else ("target_name",)
+    for name in wrong:
+        if given[name] is not None:
+            kinds = ("classifier", "regressor") if of_numbers else ("regressor", "classifier")
+            raise ValueError(f"{name} is for a {kinds[0]}. Got {given[name]!r} and a {kinds[1]}: pass None.")
+
+
 def render_report(report: dict[str, Any]) -> str:
-    """Return the page of what `gather_report` gathered."""
+    """Return the page of what `gather_report` or `gather_numbers_report` gathered."""
     import markupsafe
 
     # scikit-learn has escaped what users put into its diagram.
     diagram = markupsafe.Markup(report["diagram"])
-    return render_page("report.html", **report | {"diagram": diagram})
+    context = report | {"diagram": diagram}
+    if "ranges" not in report:
+        return render_page("report.html", **context)
+    sections = {id: title for id, title in _OF_NUMBERS.items() if report.get(id, True) is not None}
+    return render_page("numbers.html", **context, sections=sections, version=report["versions"]["fishsk"])
 
 
 def _compose_lines(estimator: Any, file_name: str, has_train: bool, cv: Any) -> str:

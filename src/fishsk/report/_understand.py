@@ -19,7 +19,7 @@ from fishsk.inspection import (
     lay_over,
     style_of_class,
 )
-from fishsk.report._album import Album
+from fishsk.report._album import ClassAlbum, NumberAlbum
 from fishsk.report._figures import draw_figure, encode_image
 
 _N_PLACES = 500
@@ -43,7 +43,7 @@ def add_explanations(
     estimator: Any,
     X: Any,
     indices: np.ndarray,
-    album: Album,
+    album: ClassAlbum | NumberAlbum,
     pixels: dict[str, Any],
 ) -> str | None:
     """Add a heat map to each of some mistakes; return the method, or None where there are no maps.
@@ -55,22 +55,19 @@ def add_explanations(
     takes_images = find_setting(estimator.get_params(), "input_range", "none") != "none"
     if not len(indices) or not (takes_images or (values.dtype.kind in "buif" and values.ndim > 1)):
         return None
-    evaluation = album.evaluation
-    known = evaluation.known_classes.tolist()
-    true = [label if label in known else None for label in evaluation.y_true[indices].tolist()]
-    found = explain_images(
-        estimator,
-        safe_indexing(X, indices),
-        target=evaluation.y_pred[indices],
-        against=np.array(true, dtype=object),
-        **pixels,
-    )
+    asked: dict[str, Any] = {}
+    if isinstance(album, ClassAlbum):
+        evaluation = album.evaluation
+        known = evaluation.known_classes.tolist()
+        true = [label if label in known else None for label in evaluation.y_true[indices].tolist()]
+        asked = {"target": evaluation.y_pred[indices], "against": np.array(true, dtype=object)}
+    found = explain_images(estimator, safe_indexing(X, indices), **asked, **pixels)
     for shown, index, image, heat in zip(mistakes, indices, found.images, found.maps, strict=True):
         shown["heat"] = album.add_picture(f"heat-{index}", encode_image(lay_over(image, heat)))
     return found.method
 
 
-def gather_coverage_section(album: Album) -> dict[str, Any] | None:
+def gather_coverage_section(album: ClassAlbum) -> dict[str, Any] | None:
     """Return how accurate answers above a probability are, or None without probabilities."""
     if np.isnan(album.evaluation.confidence).any():
         return None
@@ -80,7 +77,7 @@ def gather_coverage_section(album: Album) -> dict[str, Any] | None:
 
 
 def gather_unfamiliar(
-    estimator: Any, X: Any, train: tuple[Any, Any, Any], album: Album, pixels: dict[str, Any]
+    estimator: Any, X: Any, train: tuple[Any, Any, Any], album: ClassAlbum, pixels: dict[str, Any]
 ) -> dict[str, Any]:
     """Return test images that are unlike all of the training images, the most so first."""
     try:
@@ -121,7 +118,7 @@ def gather_unfamiliar(
     }
 
 
-def gather_map(estimator: Any, X: Any, album: Album, pixels: dict[str, Any]) -> dict[str, Any]:
+def gather_map(estimator: Any, X: Any, album: ClassAlbum, pixels: dict[str, Any]) -> dict[str, Any]:
     """Return test images as points, where those of like features are neighbors."""
     evaluation = album.evaluation
     n_images = len(evaluation.y_true)

@@ -1,0 +1,248 @@
+"""A table of images: one column of paths, and one of numbers or of classes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from fishsk.datasets._folder import find_errors
+
+_DELIMITERS = (",", ";", "\t")
+_TASKS = ("auto", "classification", "regression")
+_N_LISTED = 20  # rows in an error; a table may have thousands that are wrong
+
+
+def load_image_table(
+    path: str | os.PathLike,
+    *,
+    target: str,
+    path_column: str = "path",
+    task: str = "auto",
+    on_error: str = "raise",
+    return_X_y: bool = False,
+) -> Any:
+    r"""Load the paths of images, and what is known of each, from a table (CSV).
+
+    The first row names the columns::
+
+        path,weight,species
+        2025/trout_1.jpg,1.25,trout
+        2025/ray_1.jpg,3.9,ray
+
+    A column of numbers, such as ages, weights or counts, makes a regression; one of text a classification.
+    Fields are separated by commas, semicolons or tabs, and the text is UTF-8, as spreadsheets write it.
+
+    Every image is decoded once to know that it can be, and forgotten: the images are returned as paths, which
+    `VGG16FeatureTransformer` reads when it needs them.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The table. A relative path in it starts at the table's folder.
+    target : str
+        The column to learn.
+    path_column : str, default="path"
+        The column of the images' paths.
+    task : {"auto", "regression", "classification"}, default="auto"
+        What `target` is for. "auto" is a regression where all of its values are numbers, and a classification
+        where none is; classes that are written as numbers need "classification".
+    on_error : {"raise", "skip"}, default="raise"
+        What to do about rows without a path or a target, with a target that is no finite number in a
+        regression, or whose file cannot be read: raise one ValueError that names rows and columns, or leave
+        them out, with one warning that names them.
+    return_X_y : bool, default=False
+        If True, return ``(images, target)`` instead of a Bunch.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        Dictionary-like object, with the following attributes.
+
+        images : ndarray of shape (n_samples,), str
+            The path of each image, in the order of the rows.
+        target : ndarray of shape (n_samples,)
+            The numbers, float64; of a classification an index into `target_names`, int64.
+        target_names : list of str
+            The name of the column; of a classification the names of the classes, sorted.
+        task : {"regression", "classification"}
+            Which of them it is.
+        rows : ndarray of shape (n_samples,), int64
+            The row of each image in the table, counted as a spreadsheet does: 2 is the first below the names.
+        DESCR : str
+            Where the images are from, and what the target is.
+
+    (images, target) : tuple if `return_X_y=True`
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    ValueError
+        If the table lacks a column, or holds no rows; or if rows cannot be used and `on_error` is "raise".
+
+    Warns
+    -----
+    UserWarning
+        About rows that were left out.
+
+    See Also
+    --------
+    load_image_folder : Images in one folder per class.
+    make_fish_images : Drawn fish, whose length is known.
+
+    Notes
+    -----
+    The columns of a pandas or polars frame need no reader: ``pipeline.fit(frame["path"], frame["weight"])``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import cv2
+    >>> from fishsk.datasets import load_image_table, make_fish_images
+    >>> X, y = make_fish_images(3, target="length", random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     lines = ["path,length"]
+    ...     for i, (image, length) in enumerate(zip(X, y)):
+    ...         _ = cv2.imwrite(str(Path(folder, f"{i}.png")), image[:, :, ::-1])
+    ...         lines.append(f"{i}.png,{length:.1f}")
+    ...     table = Path(folder, "fish.csv")
+    ...     _ = table.write_text("\n".join(lines))
+    ...     fish = load_image_table(table, target="length")
+    >>> fish.task, fish.target
+    ('regression', array([16.1, 18.1, 17.3]))
+    """
+    for name, value, known in (("on_error", on_error, ("raise", "skip")), ("task", task, _TASKS)):
+        if value not in known:
+            raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}. Got {value!r}.")
+    path = Path(path).expanduser()
+    rows = _read_rows(path, path_column, target)
+    images = [str(path.parent / row.path) if row.path else "" for row in rows]
+    task, numbers = _find_task(rows, task, path, target)
+    faults = _find_faults(rows, images, numbers, path_column, target)
+    good = np.array([fault is None for fault in faults])
+    found = [fault for fault in faults if fault is not None]
+    listed = found[:_N_LISTED]
+    if len(found) > _N_LISTED:
+        listed.append(f"... and {len(found) - _N_LISTED:,} more")
+    report = "\n".join([f"{len(found):,} of {len(rows):,} rows of {str(path)!r} cannot be used:", *listed])
+    if found and (on_error == "raise" or not good.any()):
+        raise ValueError(
+            f'{report}\nMend or remove these rows, or pass on_error="skip" to go on without them.'
+        )
+    if found:
+        warnings.warn(f"{report}\nThey are left out. Mend them to silence this.", stacklevel=2)
+    X = np.array(images, dtype=str)[good]
+    if task == "regression":
+        y, names = np.array(numbers, dtype=np.float64)[good], [target]
+        described = f"{target}: {y.min():g} to {y.max():g}, {y.mean():g} on average"
+    else:
+        labels, y = np.unique(np.array([row.value for row in rows], dtype=str)[good], return_inverse=True)
+        y, names = y.astype(np.int64), labels.tolist()
+        counts = zip(names, np.bincount(y).tolist(), strict=True)
+        described = "\n".join(f"- {name}: {count} images" for name, count in counts)
+    if return_X_y:
+        return X, y
+    return Bunch(
+        images=X,
+        target=y,
+        target_names=names,
+        task=task,
+        rows=np.array([row.number for row in rows], dtype=np.int64)[good],
+        DESCR=f"{len(X):,} images from the table {str(path)!r}, column {target!r}.\n\n{described}\n",
+    )
+
+
+class _Row(NamedTuple):
+    """A row as it is written, less spaces: its number as a spreadsheet counts, the path and the target."""
+
+    number: int
+    path: str
+    value: str
+
+
+def _read_rows(path: Path, path_column: str, target: str) -> list[_Row]:
+    """Return the rows of a table below the names of its columns; empty ones are passed over."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{str(path)!r} must be a table in UTF-8 ({error}). In a spreadsheet, save it as CSV UTF-8."
+        ) from None
+    names: list[str] = []
+    for mark in _DELIMITERS:
+        table = [
+            [cell.strip() for cell in row]
+            for row in csv.reader(io.StringIO(text, newline=""), delimiter=mark)
+        ]
+        first = table[0] if table else []
+        if path_column in first and target in first:  # the mark that finds both is the one that separates
+            break
+        names = max(names, first, key=len)
+    else:
+        missing = target if target not in names else path_column
+        hint = " Pass path_column to name that of the paths." if missing == path_column else ""
+        raise ValueError(f"{str(path)!r} must have a column {missing!r}. Got {names}.{hint}")
+    places = first.index(path_column), first.index(target)
+    rows = [
+        _Row(number, *(row[place] if place < len(row) else "" for place in places))
+        for number, row in enumerate(table[1:], start=2)
+        if any(row)
+    ]
+    if not rows:
+        raise ValueError(f"{str(path)!r} must hold a row for each image below its names. Got none.")
+    return rows
+
+
+def _find_task(rows: Sequence[_Row], task: str, path: Path, target: str) -> tuple[str, list[float | None]]:
+    """Return what a column is for, and of a regression its values, None where one is no number."""
+    numbers = [_as_number(row.value) for row in rows]
+    if task == "auto":
+        others = [row for row, number in zip(rows, numbers, strict=True) if row.value and number is None]
+        n_numbers = len(rows) - numbers.count(None)
+        if others and n_numbers:
+            raise ValueError(
+                f"Column {target!r} of {str(path)!r} must hold numbers, or names of classes. Got both: "
+                f"{n_numbers:,} rows have numbers, row {others[0].number} has {others[0].value!r}. Pass "
+                'task="regression" to find the rows that are no numbers, or task="classification".'
+            )
+        task = "regression" if n_numbers else "classification"
+    return task, numbers if task == "regression" else [0.0] * len(rows)
+
+
+def _as_number(value: str) -> float | None:
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _find_faults(
+    rows: Sequence[_Row], images: list[str], numbers: list[float | None], path_column: str, target: str
+) -> list[str | None]:
+    """Return what is wrong with each row, or None."""
+    faults: list[str | None] = []
+    unreadable = iter(find_errors([image for image in images if image]))
+    for row, image, number in zip(rows, images, numbers, strict=True):
+        error = next(unreadable) if image else "must be the path of an image. Got an empty field"
+        column, fault = path_column, error
+        if error is None:
+            column = target
+            if not row.value:
+                fault = "must not be empty"
+            elif number is None:
+                fault = f"must be a finite number, such as 12.5. Got {row.value!r}"
+                if _as_number(row.value.replace(",", ".")) is not None:
+                    fault += "; write a point for the decimal comma"
+        faults.append(None if fault is None else f"row {row.number}, column {column!r}: {fault}")
+    return faults

@@ -1,0 +1,321 @@
+"""KerasHeadRegressor: a small Keras network that predicts numbers, as a full citizen of scikit-learn."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import validate_data
+
+from fishsk._compat.sklearn import StrOptions, check_sample_weight, fit_context
+from fishsk._utils.versions import link_documentation
+from fishsk.head._base import KerasHead
+from fishsk.head._state import learns_as_a_whole
+
+_LOSSES = {
+    "mean_squared_error": "mean_squared_error",
+    "mse": "mean_squared_error",
+    "mean_absolute_error": "mean_absolute_error",
+    "mae": "mean_absolute_error",
+    "huber": "huber",
+}
+
+
+class KerasHeadRegressor(RegressorMixin, KerasHead):
+    """Regressor with hidden layers (or none), trained with Keras on 2-D features.
+
+    The network is Dense(`hidden_units`, relu), Dropout, Dense(n_outputs), trained with Adam. The learning
+    rate is lowered on plateaus of the validation loss; the validation part is split off the training data.
+
+    Targets should be of the size of 1, such as `sklearn.preprocessing.StandardScaler` makes them: wrap the
+    regressor in `sklearn.compose.TransformedTargetRegressor`, which scales them and predicts in their unit.
+
+    Parameters
+    ----------
+    hidden_units : int or tuple of int, default=512
+        Units of the hidden layer, or of each of several. 0 leaves it out, which makes the network a linear
+        regression.
+    activation : {"relu", "gelu", "silu", "tanh"}, default="relu"
+        Of the hidden layers.
+    dropout : float in [0, 1), default=0.5
+        Share of each layer's hidden units (of the features, if there are none) that each training step leaves
+        out.
+    learning_rate : float, default=1e-3
+        Learning rate of Adam in the first epoch.
+    epochs : int, default=20
+        Passes over the training part; `early_stopping` and callbacks may end training before.
+    batch_size : int, default=32
+        Rows of each training step. The last step of an epoch takes the rows that remain.
+    loss : {"mean_squared_error", "mean_absolute_error", "huber"}, default="mean_squared_error"
+        What is minimized; "mse" and "mae" are short for two of them. ``"huber"`` is the squared error for
+        errors up to 1, and grows in proportion above, so that single wrong targets weigh less [1]_.
+    validation_fraction : float in [0, 1) or None, default=0.1
+        Share of the training rows that only validates. With 0 or None all rows train, and the training loss
+        steers the learning rate and early stopping.
+    lr_factor : float in (0, 1], default=0.5
+        The learning rate is multiplied by it after `lr_patience` epochs in which the monitored loss has not
+        fallen by 1e-4 below its best. 1 keeps the learning rate.
+    lr_patience : int, default=3
+        Epochs to wait for a better loss before the learning rate is lowered.
+    early_stopping : bool, default=False
+        Whether to stop after `patience` epochs without a better loss. The weights are then those of the
+        best epoch, also if training has run to its end.
+    patience : int, default=5
+        Epochs that early stopping waits for a better loss.
+    l2 : float, default=0.0
+        Strength of the penalty on the squared kernels.
+    n_networks : int, default=1
+        Number of networks, each with first weights and dropout of its own, whose predictions are averaged.
+        They are trained in one go, as parts of one network.
+    n_views : int, default=1
+        Number of views of an image that stand side by side in each row of `X`, as `VGG16FeatureTransformer`
+        puts them with ``combine_views="concatenate"``. Each epoch trains on one view of each row, drawn anew;
+        in validation and prediction what is predicted of all views is averaged.
+    callbacks : keras.callbacks.Callback, its class or name, list, tuple, dict of them, or None, default=None
+        Keras callbacks. Names and classes are instantiated by each fit; their parameters are routed, as in
+        scikeras, by ``callbacks__patience=2`` for all, or ``callbacks__0__patience=2`` or
+        ``callbacks__key__patience=2`` for one of a list or dict. scikit-learn's callbacks are given to
+        `set_callbacks`.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last fit (with a new optimizer), and adds to `history_`.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the first weights, the validation split, the order of rows and dropout. An int gives the same
+        bits in every fit, process and order of fits. TensorFlow's and Python's global random state is never
+        used.
+    verbose : int, default=0
+        0 is silent, 1 shows Keras's progress bar, 2 a line for each epoch.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, if `X` had string names in `fit`.
+    n_outputs_ : int
+        Number of numbers that are predicted of a row.
+    model_ : keras.Model
+        A Keras model with the fitted weights, built when it is first asked for. It is this estimator's own:
+        no later fit changes it, and training it further does not change the estimator.
+    history_ : dict of list of float
+        ``"loss"``, ``"mean_absolute_error"``, ``"val_loss"``, ``"val_mean_absolute_error"`` and
+        ``"learning_rate"`` of each epoch. The losses are without `l2`. The two of validation are absent if
+        there was no validation part.
+    n_iter_ : int
+        Number of epochs trained.
+    best_epoch_ : int
+        Index of the epoch with the lowest validation loss (training loss, without a validation part).
+    overfit_epoch_ : int or None
+        Index of the first epoch after the validation loss turned, as of `KerasHeadClassifier`.
+
+    See Also
+    --------
+    KerasHeadClassifier : The same for classes.
+    sklearn.neural_network.MLPRegressor : scikit-learn's own network.
+    sklearn.compose.TransformedTargetRegressor : Scale the targets too.
+
+    Notes
+    -----
+    Sample weights are scaled to a mean of 1, so that a weight of 2 is the same as a row given twice. Rows
+    of weight 0 are left out.
+
+    Fits of the same architecture use the same compiled network of their process, one after the other. Keras
+    callbacks see it as their ``model`` until the fit ends.
+
+    References
+    ----------
+    .. [1] Huber (1964), "Robust Estimation of a Location Parameter", https://doi.org/10.1214/aoms/1177703732
+
+    Examples
+    --------
+    >>> from sklearn.compose import TransformedTargetRegressor
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.preprocessing import StandardScaler, scale
+    >>> from fishsk import KerasHeadRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> head = KerasHeadRegressor(hidden_units=32, random_state=0)
+    >>> head = TransformedTargetRegressor(head, transformer=StandardScaler()).fit(scale(X), y)
+    >>> head.score(scale(X), y) > 0.4
+    True
+    """
+
+    _doc_link_module, _doc_link_template = link_documentation()
+
+    _parameter_constraints: dict = {**KerasHead._parameter_constraints, "loss": [StrOptions(set(_LOSSES))]}
+
+    def __init__(
+        self,
+        *,
+        hidden_units: int | tuple[int, ...] = 512,
+        activation: str = "relu",
+        dropout: float = 0.5,
+        learning_rate: float = 1e-3,
+        epochs: int = 20,
+        batch_size: int = 32,
+        loss: str = "mean_squared_error",
+        validation_fraction: float | None = 0.1,
+        lr_factor: float = 0.5,
+        lr_patience: int = 3,
+        early_stopping: bool = False,
+        patience: int = 5,
+        l2: float = 0.0,
+        n_networks: int = 1,
+        n_views: int = 1,
+        callbacks: Any = None,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.hidden_units = hidden_units
+        self.activation = activation
+        self.dropout = dropout
+        self.learning_rate = learning_rate
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.loss = loss
+        self.validation_fraction = validation_fraction
+        self.lr_factor = lr_factor
+        self.lr_patience = lr_patience
+        self.early_stopping = early_stopping
+        self.patience = patience
+        self.l2 = l2
+        self.n_networks = n_networks
+        self.n_views = n_views
+        self.callbacks = callbacks
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @learns_as_a_whole
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Numbers to predict.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in the losses.
+
+        Returns
+        -------
+        self : KerasHeadRegressor
+
+        Raises
+        ------
+        ValueError
+            If the loss diverges.
+        RuntimeError
+            In a process forked from one in which TensorFlow has run.
+        """
+        self._fit(X, y, sample_weight)
+        return self
+
+    @learns_as_a_whole
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train for one more epoch on the given rows, without a validation part.
+
+        The learning rate stays at `learning_rate`; Adam's moments and the randomness go on where they were,
+        so that k calls with the same rows equal a fit of k epochs without validation.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Numbers to predict.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in the loss.
+
+        Returns
+        -------
+        self : KerasHeadRegressor
+        """
+        first = not self.__sklearn_is_fitted__()
+        X, y = self._validate(X, y, reset=first)
+        if first:
+            self._learn_targets(y)
+        self._fit_an_epoch(X, y, sample_weight, first=first)
+        return self
+
+    @learns_as_a_whole
+    def initialize(self, X: Any, y: Any) -> Self:
+        """Draw the first weights without training, as scikeras's method of this name does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Numbers.
+
+        Returns
+        -------
+        self : KerasHeadRegressor
+        """
+        self._validate_params()
+        X, y = self._validate(X, y, reset=True)
+        self._learn_targets(y)
+        self._start_only()
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the predicted numbers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            float64, of the shape that `y` had in `fit`.
+        """
+        predicted = self._logits(X)
+        return predicted if self._target_ndim == 2 else predicted[:, 0]
+
+    def _validate(self, X: Any, y: Any, *, reset: bool) -> Any:
+        return validate_data(
+            self, X, y, dtype=np.float32, order="C", reset=reset, multi_output=True, y_numeric=True
+        )
+
+    def _learn_targets(self, y: Any) -> None:
+        self._target_ndim = y.ndim
+        self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+
+    @property
+    def _n_outputs(self) -> int:
+        return self.n_outputs_
+
+    @property
+    def _loss(self) -> str:
+        return _LOSSES[self.loss]
+
+    def _encode(self, y: Any) -> Any:
+        targets = np.asarray(y).astype(np.float32).reshape(len(y), -1)
+        if y.ndim != self._target_ndim or targets.shape[1] != self.n_outputs_:
+            expected = "one number a row" if self._target_ndim == 1 else f"{self.n_outputs_} numbers a row"
+            raise ValueError(f"y must hold {expected}, as in the first fit. Got shape {y.shape}.")
+        return targets
+
+    def _strata(self, targets: Any) -> Any:
+        return None
+
+    def _row_weights(self, X: Any, y: Any, sample_weight: Any) -> Any:
+        return check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+
+    def _get_target_state(self) -> dict[str, Any]:
+        return {"target_ndim": self._target_ndim}
+
+    def _set_target_state(self, meta: dict[str, Any], architecture: Any) -> None:
+        self._target_ndim, self.n_outputs_ = meta["target_ndim"], architecture.n_outputs
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

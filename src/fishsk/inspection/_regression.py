@@ -1,0 +1,187 @@
+"""How good predicted numbers are: one record of plain arrays and numbers, for every place that shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_regressor
+from sklearn.utils import check_consistent_length, column_or_1d
+
+from fishsk.inspection._settings import find_training_mean
+
+_N_DRAWS = 1000  # of the bootstrap
+_BLOCK = 2**20  # drawn images at a time
+
+
+@dataclass(frozen=True)
+class NumberScores:
+    """Scores of predicted numbers, each with its 95 % interval (percentiles of a bootstrap over the images).
+
+    Attributes
+    ----------
+    n_samples : int
+        The number of images.
+    mae, rmse : float
+        Mean absolute error and root mean squared error, in the unit of the target.
+    r2 : float
+        The share of the target's variance that is explained: 1 is perfect, 0 no better than its mean. NaN of
+        images that all have the same number.
+    bias : float
+        The mean of the errors: above 0 where predictions are too high on average.
+    mae_interval, rmse_interval, r2_interval, bias_interval : (float, float)
+        Their intervals.
+    """
+
+    n_samples: int
+    mae: float
+    rmse: float
+    r2: float
+    bias: float
+    mae_interval: tuple[float, float]
+    rmse_interval: tuple[float, float]
+    r2_interval: tuple[float, float]
+    bias_interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class NumberEvaluation(NumberScores):
+    """Predicted numbers of images that were not trained on, and what follows from them.
+
+    Attributes
+    ----------
+    y_true, y_pred : ndarray of shape (n_samples,), float64
+        True and predicted numbers.
+    errors : ndarray of shape (n_samples,)
+        `y_pred` less `y_true`.
+    baseline : float
+        The mean that a model without eyes would always answer.
+    baseline_is_of : {"training", "test"}
+        Whose mean it is: of the training targets where they are known, or else of `y_true`.
+    baseline_scores : NumberScores
+        How good it is.
+    worst : ndarray of int
+        Indices of the images, the largest absolute error first.
+    """
+
+    y_true: np.ndarray
+    y_pred: np.ndarray
+    errors: np.ndarray
+    baseline: float
+    baseline_is_of: str
+    baseline_scores: NumberScores
+    worst: np.ndarray
+
+
+def evaluate_numbers(estimator: Any, X: Any, y: Any, *, y_train: Any = None) -> NumberEvaluation:
+    """Predict `X` with a fitted regressor and compare with `y`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted regressor of images.
+    X : array-like or sequence
+        Images.
+    y : array-like of shape (n_samples,)
+        Their true numbers.
+    y_train : array-like of shape (n_train_samples,), default=None
+        The numbers that it was trained on, whose mean is the baseline; by default what the estimator's
+        `StandardScaler` of targets has kept of them.
+
+    Returns
+    -------
+    NumberEvaluation
+        See there.
+
+    Raises
+    ------
+    ValueError
+        If the estimator is no regressor, or a number is not finite.
+    """
+    if not is_regressor(estimator):
+        raise ValueError(f"estimator must be a regressor. Got {estimator!r}.")
+    y_true = as_numbers(y, "y")
+    mean = find_training_mean(estimator) if y_train is None else float(as_numbers(y_train, "y_train").mean())
+    y_pred = as_numbers(estimator.predict(X), "What the estimator predicts")
+    check_consistent_length(y_true, y_pred)
+    baseline = float(y_true.mean()) if mean is None else mean
+    return NumberEvaluation(
+        **vars(score_numbers(y_true, y_pred)),
+        y_true=y_true,
+        y_pred=y_pred,
+        errors=y_pred - y_true,
+        baseline=baseline,
+        baseline_is_of="test" if mean is None else "training",
+        baseline_scores=score_numbers(y_true, np.full_like(y_true, baseline)),
+        worst=np.argsort(-np.abs(y_pred - y_true), kind="stable"),
+    )
+
+
+def as_numbers(values: Any, name: str) -> np.ndarray:
+    """Return finite numbers as float64 of shape (n_samples,); `name` stands in the error."""
+    try:
+        numbers = column_or_1d(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be one number for each image. Got {values!r}.") from error
+    if not np.isfinite(numbers).all():
+        row = int(np.flatnonzero(~np.isfinite(numbers))[0])
+        raise ValueError(f"{name} must hold finite numbers. Got {numbers[row]} in row {row}.")
+    return numbers
+
+
+def score_numbers(y_true: np.ndarray, y_pred: np.ndarray) -> NumberScores:
+    """Return the scores of predicted numbers, always with the same seed of the bootstrap."""
+    errors = y_pred - y_true
+    facts = np.column_stack([np.abs(errors), errors**2, errors, y_true - y_true.mean()])
+    found: dict[str, Any] = {name: float(score(facts[np.newaxis])[0]) for name, score in _SCORES.items()}
+    found |= {f"{name}_interval": _find_interval(values) for name, values in _draw_scores(facts).items()}
+    return NumberScores(n_samples=len(y_true), **found)
+
+
+def _find_r2(facts: np.ndarray) -> np.ndarray:
+    variances = facts[..., 3].var(axis=1)
+    return np.where(
+        variances > 0, 1 - facts[..., 1].mean(axis=1) / np.where(variances > 0, variances, 1), np.nan
+    )
+
+
+# Of images with their absolute, squared and signed errors, and their numbers less the mean of all.
+_SCORES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "mae": lambda facts: facts[..., 0].mean(axis=1),
+    "rmse": lambda facts: np.sqrt(facts[..., 1].mean(axis=1)),
+    "r2": _find_r2,
+    "bias": lambda facts: facts[..., 2].mean(axis=1),
+}
+
+
+def _draw_scores(facts: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the scores of images drawn with replacement, of many draws."""
+    n_samples, rng = len(facts), np.random.default_rng(0)
+    step = max(1, _BLOCK // n_samples)
+    blocks: dict[str, list[np.ndarray]] = {name: [] for name in _SCORES}
+    for start in range(0, _N_DRAWS, step):
+        drawn = facts[rng.integers(n_samples, size=(min(step, _N_DRAWS - start), n_samples))]
+        for name, score in _SCORES.items():
+            blocks[name].append(score(drawn))
+    return {name: np.concatenate(each) for name, each in blocks.items()}
+
+
+def _find_interval(values: np.ndarray) -> tuple[float, float]:
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return float("nan"), float("nan")
+    low, high = np.percentile(known, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def write_number(value: float, *, digits: int = 4, sign: bool = False) -> str:
+    """Return a number with some significant digits, without an exponent where it can be read without."""
+    plus = "+" if sign else ""
+    if value and not 1e-4 <= abs(value) < 1e7:
+        return f"{value:{plus}.{digits}g}"
+    rounded = float(f"{value:.{digits}g}")
+    n_places = max(0, digits - 1 - int(np.floor(np.log10(abs(rounded))))) if rounded else 0
+    text = f"{rounded:{plus},.{n_places}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

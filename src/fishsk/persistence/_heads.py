@@ -1,0 +1,129 @@
+"""What a file says that a head has learned, checked before the head believes it."""
+
+from __future__ import annotations
+
+import json
+import reprlib
+from typing import Any
+
+import numpy as np
+
+from fishsk.head import (
+    ACTIVATIONS,
+    LOSSES,
+    Architecture,
+    KerasHeadClassifier,
+    KerasHeadRegressor,
+    restore_architecture,
+)
+from fishsk.persistence._archive import take
+
+HEADS = (KerasHeadClassifier, KerasHeadRegressor)
+_CLASSIFYING = LOSSES[:2]
+_MAX_LABELS = 2**24  # bytes of all class labels: a few letters of JSON can ask for any width
+
+
+def check_head_state(head: Any, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Check what `_set_fitted_state` of a head takes for granted.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If no head of this type can have learned this.
+    """
+    is_classifier = isinstance(head, KerasHeadClassifier)
+    common = {"architecture": dict, "feature_names_in": list, "history": dict, "seed": int}
+    of_classes = {"classes": list, "classes_dtype": str, "temperature": float}
+    described, names, history, seed, *of_targets = take(
+        ({"temperature": 1.0} if is_classifier else {}) | state,  # fishsk 0.1 wrote none
+        "the head's state",
+        **common | (of_classes if is_classifier else {"target_ndim": int}),
+    )
+    architecture = _take_architecture(described)
+    n_features = architecture.n_features
+    if (architecture.loss in _CLASSIFYING) != is_classifier:
+        raise ValueError(f"a {type(head).__name__} cannot have the loss {architecture.loss!r}")
+    if is_classifier:
+        classes, dtype, temperature = of_targets
+        _check_classes(classes, dtype, architecture.n_outputs)
+        if temperature <= 0:
+            raise ValueError(f"the head's temperature must be above 0. Got {temperature}")
+    elif of_targets[0] not in (1, 2) or (of_targets[0] == 1 and architecture.n_outputs != 1):
+        raise ValueError(f"the head's targets cannot have {of_targets[0]} dimensions")
+    if len(names) not in (0, n_features) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"the head must have {n_features} feature names, or none. Got {reprlib.repr(names)}")
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"the head's seed must be in 0 to 2**32 - 1. Got {seed}")
+    _check_history(history)
+    shapes = list(architecture.shapes.values())
+    # Adam's iterations, its learning rate, and two moments of each weight.
+    adam = {f"optimizer_{i}": s for i, s in enumerate([(), (), *(s for s in shapes for _ in range(2))])}
+    found = {key: array.shape for key, array in arrays.items() if key.startswith("optimizer_")}
+    if found not in ({}, adam) or len(arrays) != len(shapes) + len(found):
+        raise ValueError(f"a head of the architecture {described} cannot have the arrays {sorted(arrays)}")
+
+
+def _check_history(history: dict[str, Any]) -> None:
+    for name, values in history.items():
+        if not isinstance(values, list) or not values or len(values) != len(history.get("loss", [])):
+            raise ValueError(f"the head's history {name!r} must be as long as its 'loss'")
+        if not all(value is None or isinstance(value, float) for value in values):
+            raise ValueError(f"the head's history {name!r} must hold floats. Got {reprlib.repr(values)}")
+
+
+def _take_architecture(described: dict[str, Any]) -> Architecture:
+    """Return the architecture that a file describes, if there can be such a head."""
+    # fishsk 0.1 had none of the later ones, and another name for the outputs.
+    later: dict[str, Any] = {
+        "label_smoothing": 0.0,
+        "n_networks": 1,
+        "n_views": 1,
+        "activation": "relu",
+        "loss": LOSSES[0],
+    }
+    outputs = "n_classes" if "n_classes" in described else "n_outputs"
+    units: type = list if isinstance(described.get("hidden_units"), list) else int
+    names: dict[str, type] = {
+        "n_features": int,
+        "hidden_units": units,
+        outputs: int,
+        "dropout": float,
+        "l2": float,
+    }
+    names |= {name: type(default) for name, default in later.items()}
+    described = later | described
+    take(described, "the head's architecture", **names)
+    if units is list and (
+        len(described["hidden_units"]) < 2
+        or not all(type(n) is int and n > 0 for n in described["hidden_units"])
+    ):
+        raise ValueError(f"no head has the architecture {described}")
+    architecture = restore_architecture(described)
+    counts = (architecture.n_features, architecture.n_outputs, architecture.n_networks, architecture.n_views)
+    if (
+        min(counts) < 1
+        or (architecture.loss == LOSSES[0] and architecture.n_outputs < 2)
+        or min(architecture.hidden, default=1) < 1
+        or (units is list and len(architecture.hidden) < 2)
+        or architecture.n_features % architecture.n_views
+        or not (0 <= architecture.dropout < 1 and 0 <= architecture.label_smoothing < 1)
+        or architecture.l2 < 0
+        or architecture.activation not in ACTIVATIONS
+        or architecture.loss not in LOSSES
+    ):
+        raise ValueError(f"no head has the architecture {described}")
+    return architecture
+
+
+def _check_classes(classes: list, dtype: str, n_classes: int) -> None:
+    """Check that class labels are sorted, and that the dtype holds them as they are."""
+    kind = np.dtype(dtype)
+    if kind.kind not in "biufUO" or kind.itemsize * len(classes) > _MAX_LABELS:
+        raise ValueError(f"the head's class labels must be numbers or text. Got dtype {dtype!r}")
+    if kind.kind == "O" and not all(isinstance(label, str) for label in classes):
+        raise ValueError(f"the head's class labels must be text. Got {reprlib.repr(classes)}")
+    labels = np.array(classes, dtype=kind)
+    if labels.shape != (n_classes,) or json.dumps(labels.tolist()) != json.dumps(classes):
+        raise ValueError(f"the head must have {n_classes} labels of {dtype!r}. Got {reprlib.repr(classes)}")
+    if not (labels[:-1] < labels[1:]).all():
+        raise ValueError(f"the head's class labels must be sorted. Got {reprlib.repr(classes)}")

@@ -1,0 +1,260 @@
+"""What the report shows of a regressor: how far off its numbers are, and on which images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import PredictionErrorDisplay
+
+from fishsk._utils.axes import palette
+from fishsk.features import Images
+from fishsk.inspection import (
+    NumberEvaluation,
+    evaluate_numbers,
+    find_features,
+    find_fitted,
+    find_near_duplicates,
+    find_unfamiliar,
+    score_numbers,
+)
+from fishsk.report._album import NumberAlbum
+from fishsk.report._facts import Timings, describe_run, find_digests
+from fishsk.report._figures import draw_diagram, draw_figure, draw_training
+from fishsk.report._understand import add_explanations
+
+_N_WORST = 16
+_N_SAMPLES = 16
+_N_RANGES = 5
+_PER_RANGE = 10  # images at least, or else fewer ranges
+_N_UNFAMILIAR = 12
+_N_POINTS = 1000  # of a figure: more make it dark and the file large
+_SCORES = {
+    "mae": "Mean absolute error",
+    "rmse": "Root mean squared error",
+    "r2": "R²",
+    "bias": "Bias (mean error)",
+}
+
+
+def gather_numbers_report(
+    estimator: Any,
+    test: tuple[Any, Images, np.ndarray],
+    train: tuple[Any, Images, np.ndarray | None] | None,
+    *,
+    target_name: str,
+    image_names: Sequence[str] | None = None,
+    explain: bool = True,
+    pixels: dict[str, Any],
+) -> dict[str, Any]:
+    """Return everything that the page shows, as plain numbers, text, lists and dicts.
+
+    The parameters are those of `gather_report`; `target_name` is what the numbers are.
+    """
+    timings = Timings()
+    X, images, y = test
+    y_train = None if train is None else train[2]
+    with timings("Predict the test images"):
+        evaluation = evaluate_numbers(estimator, X, y, y_train=y_train)
+    album = NumberAlbum(images, evaluation, image_names)
+    worst = evaluation.worst[:_N_WORST]
+    with timings("Gather scores and images"):
+        report: dict[str, Any] = {
+            "target": target_name,
+            "summary": _summarize(evaluation),
+            "scores": _gather_scores(evaluation),
+            "ranges": _gather_ranges(evaluation),
+            "worst": [album.show(index) for index in worst],
+            "samples": [album.show(index) for index in _spread_samples(evaluation.y_true)],
+            "n_train": None if train is None else len(train[1]),
+        }
+    with timings("Explain the largest errors"):
+        report["explained"] = None
+        if explain:
+            report["explained"] = add_explanations(report["worst"], estimator, X, worst, album, pixels)
+    with timings("Look for unfamiliar images"):
+        report["unfamiliar"] = (
+            None if train is None else _gather_unfamiliar(estimator, X, train, album, pixels)
+        )
+    with timings("Look for near-duplicates"):
+        report["duplicates"] = (
+            None if train is None else _gather_duplicates(estimator, test, train, album, pixels)
+        )
+    with timings("Draw figures"):
+        report["training"] = draw_training(estimator)
+        report["figures"] = {
+            kind: draw_figure(partial(_draw_errors, evaluation, kind, target_name))
+            for kind in ("actual_vs_predicted", "residual_vs_predicted")
+        }
+        report["n_points"] = min(_N_POINTS, len(y))
+    with timings("Describe the pipeline and the data"):
+        report["diagram"] = draw_diagram(find_fitted(estimator))
+        report["digests"] = find_digests(estimator, (images, y), None if train is None else train[1:])
+    report["images"] = album.images
+    return report | describe_run(timings)
+
+
+def _summarize(evaluation: NumberEvaluation) -> dict[str, Any]:
+    """Return the numbers of the first screen."""
+    half, most = np.quantile(np.abs(evaluation.errors), [0.5, 0.9]).tolist()
+    return {
+        "n_samples": evaluation.n_samples,
+        "lowest": float(evaluation.y_true.min()),
+        "highest": float(evaluation.y_true.max()),
+        "within_half": half,
+        "within_most": most,
+        "baseline": evaluation.baseline,
+        "baseline_is_of": evaluation.baseline_is_of,
+        "baseline_mae": evaluation.baseline_scores.mae,
+        **{name: getattr(evaluation, name) for name in _SCORES},
+        **{f"{name}_interval": getattr(evaluation, f"{name}_interval") for name in _SCORES},
+    }
+
+
+def _gather_scores(evaluation: NumberEvaluation) -> list[dict[str, Any]]:
+    """Return each score, its interval, and that of the baseline."""
+    return [
+        {
+            "name": title,
+            "value": getattr(evaluation, name),
+            "interval": getattr(evaluation, f"{name}_interval"),
+            "baseline": getattr(evaluation.baseline_scores, name),
+            "is_share": name == "r2",
+        }
+        for name, title in _SCORES.items()
+    ]
+
+
+def _gather_ranges(evaluation: NumberEvaluation) -> list[dict[str, Any]]:
+    """Return the errors on images of small to large numbers, in ranges of about as many images each."""
+    y = evaluation.y_true
+    n_ranges = max(1, min(_N_RANGES, len(y) // _PER_RANGE))
+    starts = np.unique(np.quantile(y, np.arange(n_ranges) / n_ranges))
+    place = np.searchsorted(starts, y, side="right") - 1
+    members = [place == number for number in range(len(starts))]
+    return [
+        {"low": float(y[rows].min()), "high": float(y[rows].max())}
+        | vars(score_numbers(y[rows], evaluation.y_pred[rows]))
+        for rows in members
+    ]
+
+
+def _spread_samples(y: np.ndarray) -> np.ndarray:
+    """Return images from the smallest number to the largest, evenly by their ranks."""
+    order = np.argsort(y, kind="stable")
+    return order[np.linspace(0, len(y) - 1, min(_N_SAMPLES, len(y))).astype(int)]
+
+
+def _gather_unfamiliar(
+    estimator: Any, X: Any, train: tuple[Any, Images, Any], album: NumberAlbum, pixels: dict[str, Any]
+) -> dict[str, Any]:
+    """Return test images that are unlike all of the training images, the most so first."""
+    try:
+        found = find_unfamiliar(estimator, X, train[0], **pixels)
+    except ValueError as error:  # so few training images that nothing can be said
+        return {"reason": str(error)}
+    flagged = np.flatnonzero(found.is_unfamiliar)
+    flagged = flagged[np.argsort(-found.distance[flagged], kind="stable")]
+    return {
+        "reason": None,
+        "count": len(flagged),
+        "share": len(flagged) / len(found.distance),
+        "false_alarms": found.false_alarms,
+        "threshold": f"{found.threshold:.2f}",
+        "scores": _score_groups(
+            album.evaluation,
+            {
+                "Unlike the training images": found.is_unfamiliar,
+                "All others": ~found.is_unfamiliar,
+            },
+        ),
+        "images": [
+            album.show(index)
+            | {
+                "partner": album.add("train", train[1], found.nearest[index]),
+                "partner_name": album.name_of(train[1], found.nearest[index]),
+                "distance": f"{found.distance[index]:.2f}",
+            }
+            for index in flagged[:_N_UNFAMILIAR]
+        ],
+    }
+
+
+def _gather_duplicates(
+    estimator: Any,
+    test: tuple[Any, Images, np.ndarray],
+    train: tuple[Any, Images, np.ndarray | None],
+    album: NumberAlbum,
+    pixels: dict[str, Any],
+) -> dict[str, Any]:
+    """Return pairs of test and training images that are nearly the same, and scores without them."""
+    rows, train_rows = (find_features(estimator, X, **pixels) for X, *_ in (test, train))
+    found = find_near_duplicates((rows, *test[1:]), (train_rows, train[1], None))
+    is_copy = np.isin(np.arange(len(test[1])), found.test)
+    groups = {
+        "All test images": np.full(len(is_copy), True),
+        "Without near-duplicates": ~is_copy,
+        "Near-duplicates": is_copy,
+    }
+    y_train = train[2]
+    pairs = [
+        album.show(index)
+        | {
+            "partner": album.add("train", train[1], partner),
+            "partner_name": album.name_of(train[1], partner),
+            "partner_number": None if y_train is None else float(y_train[partner]),
+            "similarity": f"{similarity:.3f}",
+        }
+        for index, partner, similarity in zip(found.test, found.train, found.similarity, strict=True)
+    ]
+    return {
+        "pairs": pairs,
+        "threshold": found.threshold,
+        "share": len(pairs) / len(is_copy),
+        "scores": _score_groups(album.evaluation, groups),
+    }
+
+
+def _score_groups(evaluation: NumberEvaluation, groups: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Return the mean absolute error on groups of images; None of a group without images."""
+    rows: list[dict[str, Any]] = []
+    for name, members in groups.items():
+        found = None
+        if members.any():
+            found = score_numbers(evaluation.y_true[members], evaluation.y_pred[members])
+        rows.append(
+            {
+                "name": name,
+                "count": int(members.sum()),
+                "mae": None if found is None else found.mae,
+                "interval": None if found is None else found.mae_interval,
+            }
+        )
+    return rows
+
+
+def _draw_errors(evaluation: NumberEvaluation, kind: str, target_name: str) -> Any:
+    """Return scikit-learn's display of predicted numbers as a figure."""
+    import matplotlib.pyplot as plt
+    from matplotlib.ticker import AutoLocator, ScalarFormatter
+
+    axes = plt.figure(figsize=(5.4, 4.8), layout="constrained").add_subplot()
+    PredictionErrorDisplay.from_predictions(
+        evaluation.y_true,
+        evaluation.y_pred,
+        kind=kind,
+        subsample=min(_N_POINTS, evaluation.n_samples),
+        random_state=0,
+        ax=axes,
+        scatter_kwargs={"color": palette(axes)[0], "alpha": 0.6, "s": 14, "linewidths": 0},
+        line_kwargs={"color": plt.rcParams["text.color"], "linewidth": 1},
+    )
+    for axis in (axes.xaxis, axes.yaxis):  # scikit-learn's ticks are fifths of the range
+        axis.set_major_locator(AutoLocator())
+        axis.set_major_formatter(ScalarFormatter())
+    axes.set_xlabel(f"Predicted {target_name}", parse_math=False)
+    true = "True" if kind == "actual_vs_predicted" else "True less predicted"
+    axes.set_ylabel(f"{true} {target_name}", parse_math=False)
+    return axes.figure

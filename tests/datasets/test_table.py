@@ -1,0 +1,142 @@
+"""Tables of images: numbers or classes, and rows that cannot be used."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fishsk.datasets import load_image_table
+
+
+@pytest.fixture
+def write_table(tmp_path):
+    """Return a function that writes a table beside four images, a.png to d.png, and returns its path."""
+    (tmp_path / "photos").mkdir()
+    for name in "abcd":
+        Image.new("RGB", (8, 8)).save(tmp_path / "photos" / f"{name}.png")
+
+    def write(*rows, encoding="utf-8"):
+        table = tmp_path / "photos.csv"
+        table.write_text("\n".join(rows), encoding=encoding)
+        return table
+
+    return write
+
+
+def test_numbers_make_a_regression(write_table):
+    table = write_table("path,weight", "photos/a.png,1.5", "photos/b.png,2", "photos/c.png,-1e3")
+    data = load_image_table(table, target="weight")
+    assert data.task == "regression"
+    assert data.target_names == ["weight"]
+    assert data.target.dtype == np.float64
+    assert data.target.tolist() == [1.5, 2, -1000]
+
+
+def test_relative_paths_start_at_the_table_and_absolute_ones_stay(write_table, tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    absolute = tmp_path / "photos" / "b.png"
+    images, _ = load_image_table(
+        write_table("path,n", "photos/a.png,1", f"{absolute},2"), target="n", return_X_y=True
+    )
+    assert images.tolist() == [str(tmp_path / "photos" / "a.png"), str(absolute)]
+
+
+def test_text_makes_a_classification(write_table):
+    table = write_table("path,kind", "photos/a.png,trout", "photos/b.png,ray", "photos/c.png,trout")
+    data = load_image_table(table, target="kind")
+    assert data.task == "classification"
+    assert data.target_names == ["ray", "trout"]
+    assert data.target.tolist() == [1, 0, 1]
+
+
+def test_classes_may_be_numbers_where_it_is_said(write_table):
+    table = write_table("path,kind", "photos/a.png,10", "photos/b.png,9")
+    data = load_image_table(table, target="kind", task="classification")
+    assert data.target_names == ["10", "9"]
+    assert data.target.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_what_spreadsheets_write_is_read(write_table, mark, encoding):
+    rows = (["datei", "länge, cm"], ["photos/a.png", "1"], ['"photos/b.png"', "2"])
+    quoted = [[f'"{cell}"' if "," in cell else cell for cell in row] for row in rows]
+    table = write_table(*map(mark.join, quoted), encoding=encoding)
+    data = load_image_table(table, target="länge, cm", path_column="datei")
+    assert data.target.tolist() == [1, 2]
+
+
+BAD = (
+    "path,weight",
+    "photos/a.png,1.5",
+    "photos/none.png,2",
+    ",3",
+    "photos/b.png,",
+    'photos/c.png,"12,5"',
+    "photos/d.png,nan",
+)
+
+
+def test_each_row_that_cannot_be_used_is_named_with_its_column(write_table):
+    with pytest.raises(ValueError, match="5 of 6 rows") as caught:
+        load_image_table(write_table(*BAD), target="weight", task="regression")
+    _, *lines, advice = str(caught.value).splitlines()
+    starts = [line.partition(":")[0] for line in lines]
+    assert starts == [
+        "row 3, column 'path'",
+        "row 4, column 'path'",
+        "row 5, column 'weight'",
+        "row 6, column 'weight'",
+        "row 7, column 'weight'",
+    ]
+    assert "none.png" in lines[0]
+    assert "decimal comma" in lines[3]
+    assert 'on_error="skip"' in advice
+
+
+def test_empty_rows_are_passed_over_and_counted(write_table):
+    data = load_image_table(write_table("path,n", "", "photos/a.png,1", ",", "photos/b.png,2"), target="n")
+    assert data.rows.tolist() == [3, 5]
+
+
+def test_they_can_be_left_out(write_table):
+    with pytest.warns(UserWarning, match="5 of 6 rows"):
+        data = load_image_table(write_table(*BAD), target="weight", task="regression", on_error="skip")
+    assert data.target.tolist() == [1.5]
+    assert data.rows.tolist() == [2]
+
+
+def test_many_bad_rows_are_counted_rather_than_listed(write_table):
+    table = write_table("path,n", *["photos/a.png,x"] * 100)
+    with pytest.raises(ValueError, match="and 80 more"):
+        load_image_table(table, target="n", task="regression")
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "message"),
+    [
+        (("path,n", "photos/a.png,1"), {"target": "m"}, r"must have a column 'm'. Got \['path', 'n'\]"),
+        (("file,n", "photos/a.png,1"), {"target": "n"}, "must have a column 'path'.*Pass path_column"),
+        (("path,n",), {"target": "n"}, "a row for each image"),
+        (
+            ("path,n", "photos/a.png,1", "photos/b.png,x"),
+            {"target": "n"},
+            "Got both: 1 rows have numbers, row 3 has 'x'",
+        ),
+        (("path,n", "photos/a.png,1"), {"target": "n", "task": "both"}, "task must be one of"),
+        (("path,n", "photos/a.png,1"), {"target": "n", "on_error": "ignore"}, "on_error must be one of"),
+    ],
+)
+def test_a_table_says_what_is_wrong(write_table, rows, options, message):
+    with pytest.raises(ValueError, match=message):
+        load_image_table(write_table(*rows), **options)
+
+
+def test_text_in_another_encoding_is_refused(write_table):
+    table = write_table("path,länge", "photos/a.png,1", encoding="latin-1")
+    with pytest.raises(ValueError, match="UTF-8"):
+        load_image_table(table, target="länge")
+
+
+def test_a_missing_table_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.csv"):
+        load_image_table(tmp_path / "none.csv", target="n")
