@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
+from sklearn.linear_model import Ridge
 from sklearn.svm import SVC
 
 from fishsk import make_fish_pipeline
@@ -73,8 +74,12 @@ def tab(browser, page):
 
 def make_png(image=None):
     file = io.BytesIO()
-    Image.fromarray(make_fish_images(1, random_state=1)[0][0] if image is None else image).save(file, "PNG")
+    Image.fromarray(draw() if image is None else image).save(file, "PNG")
     return file.getvalue()
+
+
+def draw():
+    return make_fish_images(1, random_state=1)[0][0]
 
 
 def ask(page, path, body=None, *, method="POST", **headers):
@@ -152,20 +157,20 @@ def test_a_file_that_is_too_large_is_not_sent(tab):
 
 
 def test_what_is_too_large_is_refused_before_it_is_read(page):
-    status, text, _ = ask(page, "/classes", Content_Length="25000001")
+    status, text, _ = ask(page, "/prediction", Content_Length="25000001")
     assert (status, text) == (413, "An image file must have at most 25,000,000 bytes.")
 
 
 def test_what_is_too_large_is_refused_without_its_length(page):
     chunks = (bytes(2**20) for _ in range(30))
     with pytest.raises((AssertionError, OSError)):  # it answers, or hangs up, before all of it was sent
-        assert ask(page, "/classes", chunks)[0] != 413
+        assert ask(page, "/prediction", chunks)[0] != 413
 
 
 def test_too_many_pixels_are_refused(page):
     header = make_png(np.zeros((1, 1), np.uint8))
     bomb = header[:16] + (10**5).to_bytes(4, "big") * 2 + header[24:]
-    status, text, _ = ask(page, "/classes", bomb)
+    status, text, _ = ask(page, "/prediction", bomb)
     assert status == 422
     assert "image" in text
 
@@ -177,7 +182,7 @@ def test_a_foreign_name_for_this_machine_is_refused(page, host):
 
 @pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data", "image/png"])
 def test_what_a_form_of_another_site_could_send_is_refused(page, kind):
-    assert ask(page, "/classes", make_png(), Content_Type=kind)[0] == 415
+    assert ask(page, "/prediction", make_png(), Content_Type=kind)[0] == 415
 
 
 def test_an_unknown_class_is_refused(page):
@@ -187,7 +192,7 @@ def test_an_unknown_class_is_refused(page):
 
 
 def test_answers_may_not_be_framed_stored_or_taken_for_something_else(page):
-    for path, body, method in (("/", None, "GET"), ("/classes", make_png(), "POST")):
+    for path, body, method in (("/", None, "GET"), ("/prediction", make_png(), "POST")):
         status, text, headers = ask(page, path, body, method=method)
         assert status == 200
         assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
@@ -201,21 +206,31 @@ def test_a_classifier_without_probabilities_is_explained_by_occlusion():
     X, y = make_fish_images(60, random_state=0)
     answers = Answers(make_fish_pipeline(head=SVC(), weights="cifar95").fit(X, y))
     answers.warm_up()
-    found = answers.classify(make_png())
+    found = answers.predict(make_png())
     assert found["probability"] is None
     assert found["predicted"] in set(map(str, y))
     assert answers.explain(make_png(), target="1", against="2")["method"] == "occlusion"
+
+
+def test_a_number_is_shown_and_explained():
+    X, y = make_fish_images(60, random_state=0)
+    pipeline = make_fish_pipeline(head=Ridge(), weights="cifar95").fit(X, 10.0 * y)
+    answers = Answers(pipeline)
+    found = answers.predict(make_png())
+    assert found["is_number"]
+    assert float(found["predicted"]) == pytest.approx(pipeline.predict([draw()])[0], rel=1e-3)
+    assert answers.explain(make_png())["names"] == []
 
 
 def test_an_improbable_class_is_unsure_and_a_strange_image_unfamiliar(pipeline, photos):
     train = sorted(map(str, photos.rglob("*.png")))
     answers = Answers(pipeline, train=train, min_probability=1.0)
     noise = np.random.default_rng(0).integers(256, size=(32, 32, 3), dtype=np.uint8)
-    found = answers.classify(make_png(noise))
+    found = answers.predict(make_png(noise))
     assert found["is_unsure"]
     assert found["similar"]["is_unfamiliar"]
     with open(train[0], "rb") as file:
-        assert not answers.classify(file.read())["similar"]["is_unfamiliar"]
+        assert not answers.predict(file.read())["similar"]["is_unfamiliar"]
 
 
 def test_a_port_that_is_taken_is_an_error_that_says_what_to_do():

@@ -1,4 +1,4 @@
-"""What the page says of an image: its classes, what carried one of them, what it is like in training."""
+"""What the page says of an image: its class or number, what carried it, what it is like in training."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_regressor
 
 from fishsk.features import read_image
 from fishsk.inspection import Explainer, FamiliarImages, find_fitted, lay_over
@@ -20,12 +21,12 @@ _LONGEST_SIDE = 256  # pixels of the image and of its map
 
 
 class Answers:
-    """What a fitted classifier says of images that come one by one, from any number of threads.
+    """What a fitted classifier or regressor says of images that come one by one, from any number of threads.
 
     Parameters
     ----------
     pipeline : estimator
-        A fitted classifier of images.
+        A fitted classifier or regressor of images.
     train : sequence of path-like, default=None
         The files that it was trained on: the images of them that are most like another one are shown with
         it, and what is unlike all of them is said to be so.
@@ -44,7 +45,8 @@ class Answers:
         false_alarms: float = 0.05,
     ) -> None:
         self.pipeline = pipeline
-        self.labels = np.asarray(pipeline.classes_).tolist()
+        #: The classes; none where numbers are predicted.
+        self.labels = [] if is_regressor(pipeline) else np.asarray(pipeline.classes_).tolist()
         self.min_probability = min_probability
         self.train = train
         self._familiar = None
@@ -64,11 +66,11 @@ class Answers:
         image = np.zeros((64, 64, 3), np.uint8)
         image[16:48, 8:56] = 255
         self.pipeline.predict([image])
-        if self._explainer.steps is not None:
-            self._explainer.explain([image], target=self.labels[0])
+        if self._explainer.steps is not None:  # occlusion has nothing to make ready
+            self._explainer.explain([image])
 
-    def classify(self, content: bytes) -> dict[str, Any]:
-        """Return the classes of an image and the training images most like it.
+    def predict(self, content: bytes) -> dict[str, Any]:
+        """Return the classes, or the number, of an image and the training images most like it.
 
         Parameters
         ----------
@@ -87,15 +89,18 @@ class Answers:
                 self.pipeline.predict_proba([image])[0] if hasattr(self.pipeline, "predict_proba") else None
             )
             similar = self._find_similar(image)
-        best = self.labels.index(predicted)
+        if not self.labels:
+            predicted = f"{predicted:.4g}"
+        probability = None if proba is None else float(proba[self.labels.index(predicted)])
         return {
             "image": encode_image(image, _LONGEST_SIDE),
             "size": f"{image.shape[1]:,} x {image.shape[0]:,}",
             "predicted": str(predicted),
-            "probability": None if proba is None else float(proba[best]),
-            "is_unsure": proba is not None and bool(proba[best] < self.min_probability),
+            "probability": probability,
+            "is_unsure": probability is not None and probability < self.min_probability,
             "min_probability": self.min_probability,
             "classes": [] if proba is None else self._rank(proba),
+            "is_number": not self.labels,
             "n_more": max(0, len(self.labels) - _N_CLASSES),
             "similar": similar,
         }
@@ -135,7 +140,7 @@ class Answers:
         return {
             "heat": encode_image(lay_over(found.images[0], found.maps[0]), _LONGEST_SIDE),
             "method": found.method.replace("_", " "),
-            "target": str(found.targets[0]),
+            "target": str(found.targets[0]) if labels else "a larger number",
             "against": against,
             "names": list(labels),
         }

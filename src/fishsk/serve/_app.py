@@ -28,7 +28,7 @@ _HEADERS = {
 
 
 def make_app(answers: Answers, *, title: str = "fishsk", max_bytes: int = MAX_BYTES) -> Starlette:
-    """Return the web application that shows what a classifier says of an image.
+    """Return the web application that shows what a model says of an image.
 
     It loads nothing from elsewhere, keeps no image, and answers only requests to this machine's own names.
 
@@ -96,7 +96,7 @@ def make_app(answers: Answers, *, title: str = "fishsk", max_bytes: int = MAX_BY
         routes=[
             Route("/", show_page),
             Route("/serve.js", show_script),
-            Route("/classes", answer_with("classes.html", answers.classify), methods=["POST"]),
+            Route("/prediction", answer_with("prediction.html", answers.predict), methods=["POST"]),
             Route("/explanation", answer_with("explanation.html", answers.explain), methods=["POST"]),
         ],
         # A foreign name that was made to lead here is refused (DNS rebinding).

@@ -1,4 +1,4 @@
-"""``serve``: a page on this machine that classifies the images dropped on it."""
+"""``serve``: a page on this machine that says what it sees in images dropped on it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fishsk.cli._arguments import add_model, add_skip_bad, list_images
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
 
-SUMMARY = "a page on this machine that classifies the images dropped on it"
+SUMMARY = "a page on this machine that says what it sees in images dropped on it"
 EXAMPLES = """\
 examples:
   python -m fishsk serve fish.fishsk                     then open http://127.0.0.1:8000/
@@ -59,17 +59,11 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         train = list_images([arguments.train], skip_bad=arguments.skip_bad)
     load_tensorflow(screen)
 
-    from sklearn.base import is_classifier
-
     from fishsk.cli._features import extract_features
     from fishsk.persistence import load_pipeline
     from fishsk.serve import Answers, make_app, open_port, run_server
 
     pipeline = load_pipeline(arguments.model)
-    if not is_classifier(pipeline):
-        raise ValueError(
-            f"serve needs a classifier. {arguments.model} is a {type(pipeline).__name__} of another kind."
-        )
     if arguments.min_probability and not hasattr(pipeline, "predict_proba"):
         raise ValueError("--min-probability needs a model that gives probabilities. This one gives none.")
     if train is not None:

@@ -44,13 +44,13 @@ async function explain(place, file, asked, focused) {
   }
 }
 
-async function classify(file, place) {
+async function predict(file, place) {
   status.textContent = `Looking at ${file.name} …`;
   try {
     if (file.size > maxBytes) {
       throw new Error(`The file has ${file.size.toLocaleString("en")} bytes, more than ${maxBytes.toLocaleString("en")}.`);
     }
-    place.innerHTML = await send("classes", file);
+    place.innerHTML = await send("prediction", file);
   } catch (error) {
     complain(place, error);
     status.textContent = `${file.name}: ${error.message}`;
@@ -68,7 +68,7 @@ function take(list) {
     title.textContent = file.name;
     place.textContent = "Waiting …";
     article.append(title, place);
-    queue = queue.then(() => classify(file, place));
+    queue = queue.then(() => predict(file, place));
     return article;
   });
   answers.prepend(...articles);
