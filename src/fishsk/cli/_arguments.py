@@ -6,7 +6,9 @@ import argparse
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+_TASKS = ("auto", "classification", "regression")
 
 
 def add_training(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +36,103 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_skip_bad(parser: argparse.ArgumentParser) -> None:
     """Add the option to go on without files that cannot be read."""
     parser.add_argument("--skip-bad", action="store_true", help="leave out files that cannot be read")
+
+
+def add_photos(parser: argparse.ArgumentParser, *, what: str = "images", with_task: bool = False) -> None:
+    """Add where labeled images are: a folder of class folders, or a table and its columns."""
+    parser.add_argument("photos", help=f"{what}: one folder per class, or a table (CSV) with --target")
+    parser.add_argument(
+        "--target", metavar="COLUMN", help="the column of a table to learn: numbers, or names of classes"
+    )
+    parser.add_argument(
+        "--paths",
+        metavar="COLUMN",
+        default="path",
+        help="the column of a table that holds the images' paths (default: %(default)s)",
+    )
+    if with_task:
+        parser.add_argument(
+            "--task",
+            choices=_TASKS,
+            default="auto",
+            help="what the column is for; auto is regression where it holds numbers alone "
+            "(default: %(default)s)",
+        )
+
+
+class Photos(NamedTuple):
+    """Images with their labels or numbers, and what these are."""
+
+    paths: Any
+    y: Any
+    task: str
+    words: str
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes there are."""
+        return len(set(self.y))
+
+
+def load_photos(source: str, arguments: argparse.Namespace, *, model: Any = None) -> Photos:
+    """Return the images of a folder or a table, with the labels or numbers that a model learns or knows.
+
+    Parameters
+    ----------
+    source : str
+        A folder of one folder per class, or a table.
+    arguments : argparse.Namespace
+        Holds what `add_photos` and `add_skip_bad` added.
+    model : estimator, default=None
+        A fitted model; its task and its classes are those of the images.
+
+    Raises
+    ------
+    OSError
+        If there is no such folder or table.
+    ValueError
+        If the source does not suit the model, or holds images or rows that cannot be used.
+    """
+    from sklearn.base import is_regressor
+
+    of_numbers = model is not None and is_regressor(model)
+    classes = None if model is None or of_numbers else model.classes_
+    if not Path(source).is_file():
+        if arguments.target is not None and Path(source).is_dir():
+            raise ValueError(f"--target is a column of a table. Got the folder {source!r}: pass a CSV file.")
+        if of_numbers:
+            raise ValueError(
+                f"This model predicts numbers: pass a table (CSV) and --target COLUMN. Got {source!r}."
+            )
+        paths, y = load_folder(source, skip_bad=arguments.skip_bad, classes=classes)
+        return Photos(paths, y, "classification", f"{len(paths):,} of {len(set(y))} classes in {source}")
+    if arguments.target is None:
+        raise ValueError(f"{source!r} is a file: pass --target with the column of this table to learn.")
+    task = vars(arguments).get("task", "auto")
+    if model is not None:
+        task = "regression" if of_numbers else "classification"
+    return _load_table(source, arguments, task, classes)
+
+
+def _load_table(source: str, arguments: argparse.Namespace, task: str, classes: Any) -> Photos:
+    import numpy as np
+
+    from fishsk.datasets import load_image_table
+    from fishsk.inspection import write_number
+
+    data = load_image_table(
+        source,
+        target=arguments.target,
+        path_column=arguments.paths,
+        task=task,
+        on_error="skip" if arguments.skip_bad else "raise",
+    )
+    found = f"{len(data.images):,} in {source}"
+    if data.task == "regression":
+        low, high = write_number(data.target.min()), write_number(data.target.max())
+        return Photos(data.images, data.target, data.task, f"{found}, {arguments.target} {low} to {high}")
+    y = np.asarray(_as_labels(data.target_names, classes, f"{source!r}, column {arguments.target!r},"))
+    return Photos(data.images, y[data.target], data.task, f"{found}, {len(y)} classes")
 
 
 def parse_weights(arguments: argparse.Namespace) -> str | None:
@@ -65,16 +164,18 @@ def load_folder(folder: str, *, skip_bad: bool, classes: Any = None) -> tuple[An
     from fishsk.datasets import load_image_folder
 
     data = load_image_folder(folder, on_error="skip" if skip_bad else "raise")
-    names = np.asarray(data.target_names)
-    if classes is not None and not all(isinstance(label, str) for label in classes):
-        labels = {str(label): label for label in classes}
-        if unknown := [name for name in data.target_names if name not in labels]:
-            raise ValueError(
-                f"The folders in {folder!r} must be named after the model's classes, {list(labels)}. "
-                f"Got {unknown}."
-            )
-        names = np.asarray([labels[name] for name in data.target_names])
+    names = np.asarray(_as_labels(data.target_names, classes, f"The folders in {folder!r}"))
     return data.images, names[data.target]
+
+
+def _as_labels(names: list[str], classes: Any, what: str) -> list[Any]:
+    """Return the labels of a model that names stand for; the names themselves where its labels are text."""
+    if classes is None or all(isinstance(label, str) for label in classes):
+        return list(names)
+    labels = {str(label): label for label in classes}
+    if unknown := [name for name in names if name not in labels]:
+        raise ValueError(f"{what} must be named after the model's classes, {list(labels)}. Got {unknown}.")
+    return [labels[name] for name in names]
 
 
 def list_images(names: Sequence[str], *, skip_bad: bool) -> list[str]:

@@ -1,4 +1,4 @@
-"""How commands show an evaluation: scores, the confusion matrix, the most confident mistakes."""
+"""How commands show an evaluation: scores, the confusion matrix, the mistakes or the largest errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.text import Text
 from sklearn.metrics import classification_report
 
 from fishsk.cli._screen import Screen, make_table
-from fishsk.inspection import Evaluation, score_probabilities
+from fishsk.inspection import Evaluation, NumberEvaluation, score_probabilities, write_number
 
 
 def show_evaluation(
@@ -104,3 +104,87 @@ def _show_confusion(screen: Screen, names: list[str], evaluation: Evaluation) ->
         f"The confusion matrix of {len(names)} classes is wider than this terminal: --json prints it, and "
         "--output draws it.\n"
     )
+
+
+def show_numbers(
+    screen: Screen, evaluation: NumberEvaluation, origins: Sequence[str], target: str, *, n_worst: int = 5
+) -> None:
+    """Print how far off predicted numbers are, beside always answering the mean, and the largest errors.
+
+    Parameters
+    ----------
+    screen : Screen
+        Where to.
+    evaluation : NumberEvaluation
+        What is shown.
+    origins : sequence of str
+        The name of each image, to be found again.
+    target : str
+        What the numbers are.
+    n_worst : int, default=5
+        How many of the largest errors are listed.
+    """
+    scores = {
+        name: {
+            "value": getattr(evaluation, name),
+            "interval": getattr(evaluation, f"{name}_interval"),
+            "always_the_mean": getattr(evaluation.baseline_scores, name),
+        }
+        for name in ("mae", "rmse", "r2", "bias")
+    }
+    screen.say()
+    screen.fact(
+        "Error",
+        f"{target} is {write_number(evaluation.mae, digits=3)} off on average, on {evaluation.n_samples} "
+        "test images",
+        n_test=evaluation.n_samples,
+        target=target,
+        baseline=evaluation.baseline,
+        baseline_is_of=evaluation.baseline_is_of,
+        **scores,
+    )
+    titles = ("mean absolute error", "root mean squared error", "R2", "bias (mean error)")
+    screen.table(
+        [
+            (
+                title,
+                _write_score(name, score["value"]),
+                " to ".join(_write_score(name, end) for end in score["interval"]),
+                _write_score(name, score["always_the_mean"]),
+            )
+            for title, (name, score) in zip(titles, scores.items(), strict=True)
+        ],
+        header=("score", "this model", "95 % interval", f"always {write_number(evaluation.baseline)}"),
+        right=[1, 2, 3],
+    )
+    screen.say(
+        f"{write_number(evaluation.baseline)} is the mean of the {evaluation.baseline_is_of} images.\n"
+    )
+    worst = [
+        {
+            "image": origins[index],
+            "true": evaluation.y_true[index],
+            "predicted": evaluation.y_pred[index],
+            "error": evaluation.errors[index],
+        }
+        for index in evaluation.worst[:n_worst]
+    ]
+    screen.facts["worst"] = worst
+    screen.say("Largest errors")
+    screen.table(
+        [
+            (
+                write_number(row["true"]),
+                write_number(row["predicted"]),
+                write_number(row["error"], digits=3, sign=True),
+                row["image"],
+            )
+            for row in worst
+        ],
+        header=("true", "predicted", "error", "image"),
+        right=[0, 1, 2],
+    )
+
+
+def _write_score(name: str, value: float) -> str:
+    return f"{value:.3f}" if name == "r2" else write_number(value, digits=3)

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from fishsk.inspection import Evaluation, PredictionGridDisplay, TrainingCurveDisplay, fitted_head
+from fishsk.inspection import (
+    Evaluation,
+    NumberEvaluation,
+    PredictionGridDisplay,
+    TrainingCurveDisplay,
+    draw_errors,
+    fitted_head,
+)
 
 if TYPE_CHECKING:
     import optuna
@@ -48,16 +55,36 @@ def save_figures(folder: Path, evaluation: Evaluation, images: Any, estimator: A
             random_state=0,
         ).figure_,
     }
+    return _save(folder, _draw_training(estimator) | figures)
+
+
+def save_number_figures(
+    folder: Path, evaluation: NumberEvaluation, images: Any, estimator: Any, target: str
+) -> list[Path]:
+    """Write the training curves, predicted against true numbers, and the largest errors as PNG.
+
+    The parameters are those of `save_figures`; `target` is what the numbers are.
+    """
+    figures = {
+        "predicted_against_true.png": draw_errors(evaluation, "actual_vs_predicted", target),
+        "residuals.png": draw_errors(evaluation, "residual_vs_predicted", target),
+        "largest_errors.png": PredictionGridDisplay.from_predictions(
+            images, evaluation.y_true, evaluation.y_pred, select="largest_errors", n_rows=4
+        ).figure_,
+    }
+    return _save(folder, _draw_training(estimator) | figures)
+
+
+def _draw_training(estimator: Any) -> dict[str, Figure]:
+    """Return the training curves by the name of their file, or nothing where no history was kept."""
     try:
         fitted_head(estimator)
     except TypeError:
-        pass
-    else:
-        figures = {"training_curves.png": TrainingCurveDisplay.from_estimator(estimator).figure_} | figures
-    return _save(folder, figures)
+        return {}
+    return {"training_curves.png": TrainingCurveDisplay.from_estimator(estimator).figure_}
 
 
-def save_study_figures(folder: Path, study: optuna.Study) -> list[Path]:
+def save_study_figures(folder: Path, study: optuna.Study, *, score: str = "accuracy") -> list[Path]:
     """Write how a search went as PNG: its history, its hyperparameters and, of enough trials, importances.
 
     Parameters
@@ -65,7 +92,9 @@ def save_study_figures(folder: Path, study: optuna.Study) -> list[Path]:
     folder : Path
         Where to.
     study : optuna.Study
-        The study of a search for the highest accuracy.
+        The study of a search for the highest score.
+    score : str, default="accuracy"
+        What the score is.
 
     Returns
     -------
@@ -80,9 +109,12 @@ def save_study_figures(folder: Path, study: optuna.Study) -> list[Path]:
     ]
     if not finished:
         return []
-    figures = {"history.png": _draw_history(trials, finished), "parameters.png": _draw_parameters(finished)}
+    figures = {
+        "history.png": _draw_history(trials, finished, score),
+        "parameters.png": _draw_parameters(finished, score),
+    }
     if len(finished) >= N_FOR_IMPORTANCES and len({trial.value for trial in finished}) > 1:
-        figures["importances.png"] = _draw_importances(study, len(finished))
+        figures["importances.png"] = _draw_importances(study, len(finished), score)
     return _save(folder, figures)
 
 
@@ -97,7 +129,7 @@ def _draw_confusion(evaluation: Evaluation) -> Figure:
     return display.figure_
 
 
-def _draw_history(trials: list[FrozenTrial], finished: list[FrozenTrial]) -> Figure:
+def _draw_history(trials: list[FrozenTrial], finished: list[FrozenTrial], score: str) -> Figure:
     import matplotlib.pyplot as plt
     from matplotlib.ticker import MaxNLocator
     from optuna.trial import TrialState
@@ -105,7 +137,7 @@ def _draw_history(trials: list[FrozenTrial], finished: list[FrozenTrial]) -> Fig
     figure, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
     numbers = [trial.number + 1 for trial in finished]
     scores = [trial.values[0] for trial in finished]
-    ax.plot(numbers, scores, "o", color="C0", label="Accuracy of a trial")
+    ax.plot(numbers, scores, "o", color="C0", label=f"{score.capitalize()} of a trial")
     ax.step(numbers, np.maximum.accumulate(scores), where="post", color="C3", label="Best so far")
     pruned = [
         (trial.number + 1, trial.intermediate_values[max(trial.intermediate_values)])
@@ -113,8 +145,8 @@ def _draw_history(trials: list[FrozenTrial], finished: list[FrozenTrial]) -> Fig
         if trial.state == TrialState.PRUNED and trial.intermediate_values
     ]
     if pruned:
-        ax.plot(*zip(*pruned, strict=True), "x", color="0.5", label="Stopped early, accuracy so far")
-    ax.set(title="How the search went", xlabel="Trial", ylabel="Accuracy in cross-validation")
+        ax.plot(*zip(*pruned, strict=True), "x", color="0.5", label=f"Stopped early, {score} so far")
+    ax.set(title="How the search went", xlabel="Trial", ylabel=f"{score.capitalize()} in cross-validation")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set_xlim(0.5, len(trials) + 0.5)
     ax.ticklabel_format(axis="y", useOffset=False)
@@ -122,8 +154,8 @@ def _draw_history(trials: list[FrozenTrial], finished: list[FrozenTrial]) -> Fig
     return figure
 
 
-def _draw_parameters(finished: list[FrozenTrial]) -> Figure:
-    """Draw accuracy against each hyperparameter, in a panel of its own."""
+def _draw_parameters(finished: list[FrozenTrial], score: str) -> Figure:
+    """Draw the score against each hyperparameter, in a panel of its own."""
     import matplotlib.pyplot as plt
     from optuna.distributions import CategoricalDistribution
 
@@ -154,12 +186,12 @@ def _draw_parameters(finished: list[FrozenTrial]) -> Figure:
         ax.ticklabel_format(axis="y", useOffset=False)
     for ax in axes.flat[len(names) :]:
         ax.set_axis_off()
-    figure.suptitle("Accuracy of each trial against what was tried")
-    figure.supylabel("Accuracy in cross-validation")
+    figure.suptitle(f"{score.capitalize()} of each trial against what was tried")
+    figure.supylabel(f"{score.capitalize()} in cross-validation")
     return figure
 
 
-def _draw_importances(study: optuna.Study, n_finished: int) -> Figure:
+def _draw_importances(study: optuna.Study, n_finished: int, score: str) -> Figure:
     import matplotlib.pyplot as plt
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
@@ -171,7 +203,7 @@ def _draw_importances(study: optuna.Study, n_finished: int) -> Figure:
     ax.barh(names[::-1], list(importances.values())[::-1], color="C0")
     ax.set_xlim(0, 1)
     ax.set(
-        title=f"What mattered, estimated from {n_finished} trials", xlabel="Share of the accuracy's variance"
+        title=f"What mattered, estimated from {n_finished} trials", xlabel=f"Share of the variance of {score}"
     )
     return figure
 

@@ -9,15 +9,19 @@ from fishsk.inspection._explanation import Explainer, Explanation, explain_image
 from fishsk.inspection._explanation_display import ExplanationDisplay
 from fishsk.inspection._feature_map import FeatureMapDisplay, style_of_class
 from fishsk.inspection._features import find_features
+from fishsk.inspection._gradients import find_target_scale
 from fishsk.inspection._label_issues import LabelIssues, find_label_issues, name_images, rank_label_issues
 from fishsk.inspection._layout import lay_out
 from fishsk.inspection._learning_forecast import LearningForecastDisplay, measure_learning
+from fishsk.inspection._number_comparison import NumberComparison
 from fishsk.inspection._pixels import lay_over
 from fishsk.inspection._prediction_grid import PredictionGridDisplay
 from fishsk.inspection._probabilities import ProbabilityScores, score_probabilities
 from fishsk.inspection._regression import (
+    N_POINTS,
     NumberEvaluation,
     NumberScores,
+    draw_errors,
     evaluate_numbers,
     score_numbers,
     write_number,
@@ -28,6 +32,7 @@ from fishsk.inspection._training_curve import TrainingCurveDisplay
 from fishsk.inspection._unfamiliar import FamiliarImages, UnfamiliarImages, find_unfamiliar
 
 __all__ = [
+    "N_POINTS",
     "AccuracyCoverageDisplay",
     "Answers",
     "Comparison",
@@ -41,6 +46,7 @@ __all__ = [
     "FeatureMapDisplay",
     "LabelIssues",
     "LearningForecastDisplay",
+    "NumberComparison",
     "NumberEvaluation",
     "NumberScores",
     "PredictionGridDisplay",
@@ -51,6 +57,7 @@ __all__ = [
     "accuracy_interval",
     "answer_above",
     "compare_pipelines",
+    "draw_errors",
     "evaluate",
     "evaluate_numbers",
     "explain_images",
@@ -62,6 +69,7 @@ __all__ = [
     "find_near_duplicates",
     "find_pixels",
     "find_setting",
+    "find_target_scale",
     "find_unfamiliar",
     "fitted_head",
     "gather_coverage",

@@ -1,4 +1,4 @@
-"""compare_pipelines: is a new classifier better than an old one, and on which images."""
+"""compare_pipelines: is a new classifier or regressor better than an old one, and on which images."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
-from sklearn.base import is_classifier
+from sklearn.base import is_classifier, is_regressor
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk.inspection._evaluation import as_labels, find_confidence
+from fishsk.inspection._number_comparison import NumberComparison, compare_numbers
 
 _N_DRAWS = 10_000  # of the bootstrap
 
@@ -84,8 +85,8 @@ class Comparison(PairedDifference):
         )
 
 
-def compare_pipelines(a: Any, b: Any, X: Any, y: Any) -> Comparison:
-    """Compare two fitted classifiers on the same images, which neither was trained on.
+def compare_pipelines(a: Any, b: Any, X: Any, y: Any) -> Comparison | NumberComparison:
+    """Compare two fitted classifiers or regressors on the same images, which neither was trained on.
 
     Two accuracies whose intervals overlap may still differ for sure: both classifiers met the same images,
     and those that both got right, or both wrong, say nothing. The images on which they differ do.
@@ -93,27 +94,30 @@ def compare_pipelines(a: Any, b: Any, X: Any, y: Any) -> Comparison:
     Parameters
     ----------
     a, b : estimator
-        Fitted classifiers of images, such as `make_fish_pipeline` makes, or fitted searches; a is the old
-        one. They may use different features.
+        Fitted classifiers of images, such as `make_fish_pipeline` makes, or fitted searches; or two
+        regressors. a is the old one. They may use different features.
     X : array-like or sequence
         Images, as `VGG16FeatureTransformer` describes them.
     y : array-like of shape (n_samples,)
-        Their true labels.
+        Their true labels or numbers.
 
     Returns
     -------
-    Comparison
+    Comparison or NumberComparison
         Its attributes are the two accuracies ``accuracy_a`` and ``accuracy_b``; their ``difference`` and its
         95 % ``interval``, by a bootstrap [1]_ over the images; the ``p_value`` of McNemar's exact test [2]_;
         ``fixed`` and ``broken``, the numbers in `X` of the images that only b or only a recognized; and
-        ``per_class``, the same by class.
+        ``per_class``, the same by class. Of regressors they are the mean absolute errors ``mae_a`` and
+        ``mae_b``, their ``difference`` (below 0 where b is better) and its ``interval``, the ``p_value`` of
+        Wilcoxon's signed-rank test [3]_, and ``nearer`` and ``farther``, the images on which b is nearer to
+        the truth and farther from it.
 
     Raises
     ------
     sklearn.exceptions.NotFittedError
         If one of the two is not fitted.
     ValueError
-        If one of the two is no classifier, or they know no class in common.
+        If they are neither two classifiers nor two regressors, or know no class in common.
 
     See Also
     --------
@@ -130,6 +134,8 @@ def compare_pipelines(a: Any, b: Any, X: Any, y: Any) -> Comparison:
     .. [1] B. Efron and R. J. Tibshirani, "An Introduction to the Bootstrap", 1993.
     .. [2] Q. McNemar, "Note on the sampling error of the difference between correlated proportions or
        percentages", Psychometrika 12 (1947), https://doi.org/10.1007/BF02295996
+    .. [3] F. Wilcoxon, "Individual Comparisons by Ranking Methods", Biometrics Bulletin 1 (1945),
+       https://doi.org/10.2307/3001968
 
     Examples
     --------
@@ -145,13 +151,17 @@ def compare_pipelines(a: Any, b: Any, X: Any, y: Any) -> Comparison:
     >>> comparison.fixed.shape == (comparison.n_fixed,)
     True
     """
-    y = as_labels(column_or_1d(y))
     check_consistent_length(X, y)
+    if is_regressor(a) and is_regressor(b):
+        check_is_fitted(a)
+        check_is_fitted(b)
+        return compare_numbers(a, b, X, y)
+    y = as_labels(column_or_1d(y))
     predictions, confidences = [], []
     for name, estimator in {"a": a, "b": b}.items():
         check_is_fitted(estimator)
         if not is_classifier(estimator):
-            raise ValueError(f"{name} must be a classifier. Got {estimator!r}.")
+            raise ValueError(f"{name} must be a classifier, or both regressors. Got {estimator!r}.")
         y_pred = as_labels(estimator.predict(X))
         proba = estimator.predict_proba(X) if hasattr(estimator, "predict_proba") else None
         predictions.append(y_pred)

@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import is_regressor
+from sklearn.metrics import PredictionErrorDisplay
 from sklearn.utils import check_consistent_length, column_or_1d
 
+from fishsk._utils.axes import palette
 from fishsk.inspection._settings import find_training_mean
 
+N_POINTS = 1000  # of a figure: more make it dark and the file large
 _N_DRAWS = 1000  # of the bootstrap
 _BLOCK = 2**20  # drawn images at a time
 
@@ -185,3 +188,43 @@ def write_number(value: float, *, digits: int = 4, sign: bool = False) -> str:
     n_places = max(0, digits - 1 - int(np.floor(np.log10(abs(rounded))))) if rounded else 0
     text = f"{rounded:{plus},.{n_places}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def draw_errors(evaluation: NumberEvaluation, kind: str, target_name: str) -> Any:
+    """Return scikit-learn's display of predicted numbers as a figure.
+
+    Parameters
+    ----------
+    evaluation : NumberEvaluation
+        What is drawn; of more than 1,000 images, as many are drawn at random.
+    kind : {"actual_vs_predicted", "residual_vs_predicted"}
+        As in `sklearn.metrics.PredictionErrorDisplay`.
+    target_name : str
+        What the numbers are.
+
+    Returns
+    -------
+    matplotlib Figure
+        The figure.
+    """
+    import matplotlib.pyplot as plt
+    from matplotlib.ticker import AutoLocator, ScalarFormatter
+
+    axes = plt.figure(figsize=(5.4, 4.8), layout="constrained").add_subplot()
+    PredictionErrorDisplay.from_predictions(
+        evaluation.y_true,
+        evaluation.y_pred,
+        kind=kind,
+        subsample=min(N_POINTS, evaluation.n_samples),
+        random_state=0,
+        ax=axes,
+        scatter_kwargs={"color": palette(axes)[0], "alpha": 0.6, "s": 14, "linewidths": 0},
+        line_kwargs={"color": plt.rcParams["text.color"], "linewidth": 1},
+    )
+    for axis in (axes.xaxis, axes.yaxis):  # scikit-learn's ticks are fifths of the range
+        axis.set_major_locator(AutoLocator())
+        axis.set_major_formatter(ScalarFormatter())
+    axes.set_xlabel(f"Predicted {target_name}", parse_math=False)
+    true = "True" if kind == "actual_vs_predicted" else "True less predicted"
+    axes.set_ylabel(f"{true} {target_name}", parse_math=False)
+    return axes.figure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,16 @@ from sklearn.utils import check_consistent_length
 from fishsk._utils.files import write_atomically
 from fishsk._version import __version__
 from fishsk.features import check_images
-from fishsk.inspection import Comparison, name_images
+from fishsk.inspection import Comparison, NumberComparison, name_images
 from fishsk.report._figures import encode_image
+from fishsk.report._number_comparison import render_number_comparison
 from fishsk.report._render import render_page
 
 _SECTIONS = {"classes": "By class", "fixed": "Fixed", "broken": "Broken"}
 
 
 def write_comparison(
-    comparison: Comparison,
+    comparison: Comparison | NumberComparison,
     X: Any,
     path: str | os.PathLike,
     *,
@@ -36,18 +37,19 @@ def write_comparison(
     """Write what `compare_pipelines` found as one self-contained HTML file.
 
     The page holds the two accuracies, their difference with its interval and test, a table by class, and the
-    images that only one of the two recognized. It has no script, and loads nothing.
+    images that only one of the two recognized; of regressors, mean absolute errors, and the images on which
+    one is nearer to the truth. It has no script, and loads nothing.
 
     Parameters
     ----------
-    comparison : Comparison
+    comparison : Comparison or NumberComparison
         What `compare_pipelines` returned.
     X : array-like or sequence
         The images that it was given.
     path : path-like
         The file to write. It appears whole or not at all.
     names : (str, str), default=("Old", "New")
-        What to call the two classifiers.
+        What to call the two.
     title : str, default=None
         The title of the page.
     image_names : sequence of str, default=None
@@ -103,39 +105,57 @@ def write_comparison(
     def show(row: int) -> dict[str, Any]:
         key = f"image-{row}"
         album[key] = encode_image(images[row])
-        return {"image": {"id": key} | album[key], "name": str(all_names[row])} | _describe(comparison, row)
+        return {"image": {"id": key} | album[key], "name": str(all_names[row])}
 
+    common: dict[str, Any] = {
+        "title": f"{name_a} and {name_b} on {comparison.n_samples:,} images" if title is None else title,
+        "p_value": "<\u00a00.001" if comparison.p_value < 0.001 else f"{comparison.p_value:.3f}",
+        "images": album,
+        "written": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
+        "version": __version__,
+    }
+    both = name_a, name_b
+    if isinstance(comparison, NumberComparison):
+        page = render_number_comparison(comparison, both, show, max_images, **common)
+    else:
+        page = _render_classes(comparison, both, show, max_images, **common)
+    write_atomically(path, [page.encode()])
+    return path
+
+
+def _render_classes(
+    comparison: Comparison,
+    names: tuple[str, str],
+    show: Callable[[int], dict[str, Any]],
+    max_images: int,
+    **context: Any,
+) -> str:
+    """Return the page of two classifiers."""
+    name_a, name_b = names
     groups = [
         {
             "id": kind,
             "title": _SECTIONS[kind],
             "right": name,
             "count": len(rows),
-            "shown": [show(row) for row in rows[:max_images].tolist()],
+            "shown": [show(row) | _describe(comparison, row) for row in rows[:max_images].tolist()],
         }
         for kind, name, rows in (("fixed", name_b, comparison.fixed), ("broken", name_a, comparison.broken))
     ]
-    n_samples = comparison.n_samples
-    page = render_page(
+    return render_page(
         "comparison.html",
-        title=f"{name_a} and {name_b} on {n_samples:,} images" if title is None else title,
         sections=_SECTIONS,
         name_a=name_a,
         name_b=name_b,
         whole=comparison,
-        n_right_a=round(comparison.accuracy_a * n_samples),
-        n_right_b=round(comparison.accuracy_b * n_samples),
+        n_right_a=round(comparison.accuracy_a * comparison.n_samples),
+        n_right_b=round(comparison.accuracy_b * comparison.n_samples),
         verdict=_judge(comparison),
-        p_value="<\u00a00.001" if comparison.p_value < 0.001 else f"{comparison.p_value:.3f}",
         has_probabilities=not np.isnan(comparison.confidence_b).any(),
         classes=[{"name": str(label)} | vars(found) for label, found in comparison.per_class.items()],
         groups=groups,
-        images=album,
-        written=f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
-        version=__version__,
+        **context,
     )
-    write_atomically(path, [page.encode()])
-    return path
 
 
 def _describe(comparison: Comparison, row: int) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import PredictionErrorDisplay
 
-from fishsk._utils.axes import palette
 from fishsk.features import Images
 from fishsk.inspection import (
+    N_POINTS,
     NumberEvaluation,
+    draw_errors,
     evaluate_numbers,
     find_features,
     find_fitted,
@@ -30,7 +30,6 @@ _N_SAMPLES = 16
 _N_RANGES = 5
 _PER_RANGE = 10  # images at least, or else fewer ranges
 _N_UNFAMILIAR = 12
-_N_POINTS = 1000  # of a figure: more make it dark and the file large
 _SCORES = {
     "mae": "Mean absolute error",
     "rmse": "Root mean squared error",
@@ -85,10 +84,10 @@ def gather_numbers_report(
     with timings("Draw figures"):
         report["training"] = draw_training(estimator)
         report["figures"] = {
-            kind: draw_figure(partial(_draw_errors, evaluation, kind, target_name))
+            kind: draw_figure(partial(draw_errors, evaluation, kind, target_name))
             for kind in ("actual_vs_predicted", "residual_vs_predicted")
         }
-        report["n_points"] = min(_N_POINTS, len(y))
+        report["n_points"] = min(N_POINTS, len(y))
     with timings("Describe the pipeline and the data"):
         report["diagram"] = draw_diagram(find_fitted(estimator))
         report["digests"] = find_digests(estimator, (images, y), None if train is None else train[1:])
@@ -233,28 +232,3 @@ def _score_groups(evaluation: NumberEvaluation, groups: dict[str, np.ndarray]) -
             }
         )
     return rows
-
-
-def _draw_errors(evaluation: NumberEvaluation, kind: str, target_name: str) -> Any:
-    """Return scikit-learn's display of predicted numbers as a figure."""
-    import matplotlib.pyplot as plt
-    from matplotlib.ticker import AutoLocator, ScalarFormatter
-
-    axes = plt.figure(figsize=(5.4, 4.8), layout="constrained").add_subplot()
-    PredictionErrorDisplay.from_predictions(
-        evaluation.y_true,
-        evaluation.y_pred,
-        kind=kind,
-        subsample=min(_N_POINTS, evaluation.n_samples),
-        random_state=0,
-        ax=axes,
-        scatter_kwargs={"color": palette(axes)[0], "alpha": 0.6, "s": 14, "linewidths": 0},
-        line_kwargs={"color": plt.rcParams["text.color"], "linewidth": 1},
-    )
-    for axis in (axes.xaxis, axes.yaxis):  # scikit-learn's ticks are fifths of the range
-        axis.set_major_locator(AutoLocator())
-        axis.set_major_formatter(ScalarFormatter())
-    axes.set_xlabel(f"Predicted {target_name}", parse_math=False)
-    true = "True" if kind == "actual_vs_predicted" else "True less predicted"
-    axes.set_ylabel(f"{true} {target_name}", parse_math=False)
-    return axes.figure

@@ -273,7 +273,8 @@ def default_search_space(pipeline: Any) -> dict[str, Any]:
     Parameters
     ----------
     pipeline : estimator object
-        A `KerasHeadClassifier`, or a Pipeline or another meta-estimator that holds one.
+        A `KerasHeadClassifier` or `KerasHeadRegressor`, or a Pipeline or another meta-estimator that holds
+        one.
 
     Returns
     -------
@@ -283,7 +284,7 @@ def default_search_space(pipeline: Any) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If `pipeline` holds no `KerasHeadClassifier`.
+        If `pipeline` holds no Keras head.
 
     See Also
     --------
@@ -296,18 +297,24 @@ def default_search_space(pipeline: Any) -> dict[str, Any]:
     >>> sorted(space)[:3]
     ['head__batch_size', 'head__dropout', 'head__epochs']
     >>> space = space | {"features__pooling": ["avg", "max"]}
+
+    Of numbers, where the head is inside of what scales the targets:
+
+    >>> sorted(default_search_space(make_fish_pipeline(task="regression", weights="cifar95")))[0]
+    'head__regressor__batch_size'
     """
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    from fishsk.head import KerasHeadClassifier
+    from fishsk.head import KerasHeadClassifier, KerasHeadRegressor
 
+    kinds = (KerasHeadClassifier, KerasHeadRegressor)
     parts = pipeline.get_params() if hasattr(pipeline, "get_params") else {}
-    heads = {f"{name}__": part for name, part in parts.items() if isinstance(part, KerasHeadClassifier)}
-    if isinstance(pipeline, KerasHeadClassifier):
+    heads = {f"{name}__": part for name, part in parts.items() if isinstance(part, kinds)}
+    if isinstance(pipeline, kinds):
         heads = {"": pipeline}
     if not heads:
         raise ValueError(
-            f"pipeline must be a KerasHeadClassifier or hold one. Got {pipeline!r}. "
+            f"pipeline must be a Keras head or hold one. Got {pipeline!r}. "
             "Write param_distributions for it yourself."
         )
     prefix = min(heads, key=len)
@@ -323,4 +330,5 @@ def default_search_space(pipeline: Any) -> dict[str, Any]:
         "batch_size": CategoricalDistribution([16, 32, 64, 128]),
         "epochs": IntDistribution(5, 50),
     }
-    return {prefix + name: distribution for name, distribution in space.items()}
+    known = heads[prefix].get_params(deep=False)
+    return {prefix + name: distribution for name, distribution in space.items() if name in known}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fishsk.cli._arguments import add_training, parse_weights
@@ -112,6 +113,11 @@ def _list_folder(folder: str) -> tuple[list[str], Any, list[str]]:
     from fishsk.datasets import list_image_folder, warn_of_links
     from fishsk.features import IMAGE_SUFFIXES
 
+    if Path(folder).is_file():
+        raise ValueError(
+            f"check looks for what is wrong with classes, in one folder for each. Got the file {folder!r}: "
+            "fit and evaluate name the rows of a table that cannot be used."
+        )
     paths, target, names, links = list_image_folder(folder)
     warn_of_links(links)
     if not paths:

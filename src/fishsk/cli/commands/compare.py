@@ -6,17 +6,18 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fishsk.cli._arguments import add_skip_bad, load_folder
+from fishsk.cli._arguments import add_photos, add_skip_bad, load_photos
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
-    from fishsk.inspection import Comparison
+    from fishsk.inspection import Comparison, NumberComparison
 
 SUMMARY = "compare two saved models on the same images"
 EXAMPLES = """\
 examples:
   python -m fishsk compare old.fishsk new.fishsk new_photos/
   python -m fishsk compare old.fishsk new.fishsk new_photos/ --output changes.html --json > changes.json
+  python -m fishsk compare old.fishsk new.fishsk new.csv --target weight
 
 new_photos/ holds one folder per class, of images that neither model was trained on.
 """
@@ -25,8 +26,8 @@ new_photos/ holds one folder per class, of images that neither model was trained
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.add_argument("old", help="a file that fit, tune or save_pipeline wrote")
-    parser.add_argument("new", help="another one, which knows the same classes")
-    parser.add_argument("folder", help="test images, one folder per class")
+    parser.add_argument("new", help="another one, which knows the same classes, or predicts the same number")
+    add_photos(parser, what="test images")
     parser.add_argument(
         "--output",
         default="comparison.html",
@@ -44,18 +45,29 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     target = prepare_file(arguments.output)
     load_tensorflow(screen)
 
+    from sklearn.base import is_regressor
+
     from fishsk.cli._features import extract_features
-    from fishsk.inspection import compare_pipelines
+    from fishsk.inspection import NumberComparison, compare_pipelines
     from fishsk.persistence import load_pipeline
     from fishsk.report import write_comparison
 
     old, new = load_pipeline(arguments.old), load_pipeline(arguments.new)
-    paths, y = load_folder(arguments.folder, skip_bad=arguments.skip_bad, classes=old.classes_)
+    if is_regressor(old) != is_regressor(new):
+        kinds = ["numbers" if is_regressor(model) else "classes" for model in (old, new)]
+        raise ValueError(
+            f"Two models of one kind can be compared: {arguments.old!r} predicts {kinds[0]}, "
+            f"{arguments.new!r} {kinds[1]}."
+        )
+    paths, y, *_ = load_photos(arguments.photos, arguments, model=old)
     extract_features(screen, old, paths)
     extract_features(screen, new, paths)
     comparison = compare_pipelines(old, new, paths, y)
     names = _name_models(arguments.old, arguments.new)
-    _show(screen, comparison, paths, names)
+    if isinstance(comparison, NumberComparison):
+        _show_numbers(screen, comparison, paths, names)
+    else:
+        _show(screen, comparison, paths, names)
     with screen.stage("page"):
         write_or_keep(target, lambda path: write_comparison(comparison, paths, path, names=names))
     screen.fact("Page", f"{target} (open it in a browser)", page=target)
@@ -105,4 +117,37 @@ def _show(screen: Screen, comparison: Comparison, paths: list[str], names: tuple
         ],
         header=("class", "old", "new", "points", "95 % interval", "fixed", "broken"),
         right=range(1, 7),
+    )
+
+
+def _show_numbers(
+    screen: Screen, comparison: NumberComparison, paths: list[str], names: tuple[str, str]
+) -> None:
+    """Print the difference between two mean absolute errors, its interval and its test."""
+    from fishsk.inspection import write_number
+
+    low, high = (write_number(end, digits=3, sign=True) for end in comparison.interval)
+    errors = (write_number(error, digits=3) for error in (comparison.mae_a, comparison.mae_b))
+    screen.fact(
+        "Error",
+        "mean absolute {} {}, {} {}, on {} test images".format(
+            *(word for pair in zip(errors, names, strict=True) for word in pair), comparison.n_samples
+        ),
+        mae_old=comparison.mae_a,
+        mae_new=comparison.mae_b,
+        n_test=comparison.n_samples,
+    )
+    screen.fact(
+        "Difference",
+        f"{write_number(comparison.difference, digits=3, sign=True)} (95 % interval {low} to {high}; "
+        f"Wilcoxon's signed-rank test: p = {comparison.p_value:.3g})",
+        difference=comparison.difference,
+        interval=comparison.interval,
+        p_value=comparison.p_value,
+        nearer=[paths[row] for row in comparison.nearer],
+        farther=[paths[row] for row in comparison.farther],
+    )
+    screen.say(
+        f"{names[1]} is nearer to the truth on {comparison.n_nearer} images, and farther from it on "
+        f"{comparison.n_farther}.\n"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from fishsk.cli._arguments import add_skip_bad, add_training, load_folder, parse_weights
+from fishsk.cli._arguments import add_photos, add_skip_bad, add_training, load_photos, parse_weights
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -22,7 +22,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument("folder", help="one folder per class")
+    add_photos(parser, with_task=True)
     parser.add_argument(
         "--more",
         type=int,
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
-    """Train on more and more of a folder, in folds, and tell what further images would bring."""
+    """Train on more and more of the images, in folds, and tell what further images would bring."""
     from fishsk.cli._targets import prepare_file, write_or_keep
     from fishsk.cli._tensorflow import load_tensorflow
 
@@ -59,20 +59,20 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     from fishsk.inspection import LearningForecastDisplay
     from fishsk.persistence import load_pipeline
 
+    photos = load_photos(arguments.photos, arguments)
+    if photos.task == "regression":
+        raise ValueError(
+            f"curve forecasts accuracy, and needs classes: {arguments.target} holds numbers. Pass --task "
+            "classification if these are classes."
+        )
     if arguments.model is None:
         pipeline = make_fish_pipeline(
             recipe=arguments.recipe, weights=parse_weights(arguments), random_state=arguments.seed
         )
     else:
         pipeline = load_pipeline(arguments.model)
-    paths, y = load_folder(arguments.folder, skip_bad=arguments.skip_bad)
-    n_classes = len(set(y))
-    screen.fact(
-        "Images",
-        f"{len(paths):,} of {n_classes} classes in {arguments.folder}",
-        n_images=len(paths),
-        n_classes=n_classes,
-    )
+    paths, y, n_classes = photos.paths, photos.y, photos.n_classes
+    screen.fact("Images", photos.words, n_images=len(paths), n_classes=n_classes)
     extract_features(screen, pipeline, paths)
     with screen.stage("learning curve"):
         display = LearningForecastDisplay.from_estimator(

@@ -1,4 +1,4 @@
-"""``fit``: train on a folder of images and save the model."""
+"""``fit``: train on a folder or a table of images and save the model."""
 
 from __future__ import annotations
 
@@ -6,24 +6,27 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from fishsk.cli._arguments import add_skip_bad, add_training, load_folder, parse_weights
+from fishsk.cli._arguments import add_photos, add_skip_bad, add_training, load_photos, parse_weights
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
 
-SUMMARY = "train on a folder of images and save the model"
+SUMMARY = "train on a folder or a table of images and save the model"
 EXAMPLES = """\
 examples:
   python -m fishsk fit photos/ --model fish.fishsk
   python -m fishsk fit photos/ --weights imagenet --set head__dropout=0.2 --set head__epochs=40
+  python -m fishsk fit photos.csv --target weight      a table: a column of paths, and one of numbers
+  python -m fishsk fit photos.csv --target species     or of classes
 
-photos/ holds one folder per class: photos/ray/1.jpg, photos/shark/2.jpg, ...
+photos/ holds one folder per class: photos/ray/1.jpg, photos/shark/2.jpg, ... The first row of photos.csv
+names its columns, one of them path; paths start at the folder of the table.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument("folder", help="one folder per class")
+    add_photos(parser, with_task=True)
     parser.add_argument(
         "--model", default="model.fishsk", metavar="FILE", help="the file to write (default: %(default)s)"
     )
@@ -39,13 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
-    """Train on a folder of images, and save the model."""
+    """Train on a folder or a table of images, and save the model."""
     from fishsk.cli._targets import prepare_file, write_or_keep
     from fishsk.cli._tensorflow import load_tensorflow
 
     params = dict(_parse_setting(setting) for setting in arguments.set)
     model = prepare_file(arguments.model)
-    paths, y = load_folder(arguments.folder, skip_bad=arguments.skip_bad)
+    photos = load_photos(arguments.photos, arguments)
     load_tensorflow(screen)
 
     from fishsk._pipeline import make_fish_pipeline
@@ -53,32 +56,46 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     from fishsk.persistence import save_pipeline
 
     pipeline = make_fish_pipeline(
-        recipe=arguments.recipe, weights=parse_weights(arguments), random_state=arguments.seed, **params
+        task=photos.task,
+        recipe=arguments.recipe,
+        weights=parse_weights(arguments),
+        random_state=arguments.seed,
+        **params,
     )
-    screen.fact("Images", f"{len(paths)} of {len(set(y))} classes in {arguments.folder}", n_images=len(paths))
-    extract_features(screen, pipeline, paths)
+    screen.fact("Images", photos.words, n_images=len(photos.paths), task=photos.task)
+    extract_features(screen, pipeline, photos.paths)
     with screen.stage("train"):
-        pipeline.fit(paths, y)
-    _show_training(screen, pipeline["head"])
+        pipeline.fit(photos.paths, photos.y)
+    _show_training(screen, pipeline, photos.task)
     write_or_keep(model, lambda path: save_pipeline(pipeline, path))
     screen.fact("Model", str(model), model=model)
     screen.show_seconds()
 
 
-def _show_training(screen: Screen, head: Any) -> None:
-    """Print the accuracy of the epoch that was kept, and on which images it was measured."""
-    training = head.history_["accuracy"][head.best_epoch_]
-    validation = None
-    words = f"accuracy {training:.3f} on the images trained on (none were kept for validation)"
-    if "val_accuracy" in head.history_:
-        validation = head.history_["val_accuracy"][head.best_epoch_]
-        words = f"accuracy {validation:.3f} on images kept for validation"
+def _show_training(screen: Screen, pipeline: Any, task: str) -> None:
+    """Print the score of the epoch that was kept, and on which images it was measured."""
+    from fishsk.inspection import find_target_scale, fitted_head, write_number
+
+    head = fitted_head(pipeline)
+    name, title, scale = "accuracy", "accuracy", 1.0
+    if task == "regression":
+        name, title = "mean_absolute_error", "mean absolute error"
+        scale = find_target_scale(pipeline["head"]) or 1.0
+    scores = {
+        key: scale * head.history_[key][head.best_epoch_]
+        for key in (name, f"val_{name}")
+        if key in head.history_
+    }
+    value = scores.get(f"val_{name}", scores[name])
+    where = "images kept for validation"
+    if f"val_{name}" not in scores:
+        where = "the images trained on (none were kept for validation)"
+    words = f"{value:.3f}" if task == "classification" else write_number(value, digits=3)
     screen.fact(
         "Training",
-        f"{head.n_iter_} epochs, {words}",
+        f"{head.n_iter_} epochs, {title} {words} on {where}",
         n_epochs=head.n_iter_,
-        training_accuracy=training,
-        validation_accuracy=validation,
+        **{f"training_{name}": scores[name], f"validation_{name}": scores.get(f"val_{name}")},
     )
 
 

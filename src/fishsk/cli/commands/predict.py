@@ -1,4 +1,4 @@
-"""``predict``: write the classes of images as CSV."""
+"""``predict``: write the classes or numbers of images as CSV."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from fishsk.cli._arguments import add_model, add_skip_bad, list_images
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
 
-SUMMARY = "write the classes of images as CSV"
+SUMMARY = "write the classes or numbers of images as CSV"
 EXAMPLES = """\
 examples:
   python -m fishsk predict fish.fishsk unknown/ --output answers.csv
   python -m fishsk predict fish.fishsk a.jpg b.png --output -
   python -m fishsk predict fish.fishsk a.jpg --output - --json      one JSON object instead of CSV
   python -m fishsk predict fish.fishsk unknown/ --min-probability 0.8    "unsure" below it
+  python -m fishsk predict weights.fishsk unknown/               a model of numbers writes numbers
   python -m fishsk predict fish.fishsk unknown/ --train photos/     also flag what is unlike all of photos/
 """
 UNSURE = "unsure"
@@ -59,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
-    """Write the classes of images as CSV, or as JSON on standard output."""
+    """Write the classes or numbers of images as CSV, or as JSON on standard output."""
     from fishsk.cli._targets import prepare_file, write_or_keep
     from fishsk.cli._tensorflow import load_tensorflow
 
@@ -70,10 +71,11 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     load_tensorflow(screen)
 
     import numpy as np
+    from sklearn.base import is_regressor
 
     from fishsk._utils.files import write_atomically
     from fishsk.cli._features import extract_features
-    from fishsk.inspection import find_confidence, find_unfamiliar
+    from fishsk.inspection import find_confidence, find_unfamiliar, write_number
     from fishsk.persistence import load_pipeline
 
     pipeline = load_pipeline(arguments.model)
@@ -100,10 +102,16 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     if target is None and not screen.as_json:
         sys.stdout.write(_to_csv(columns))
         return
-    counts = Counter(map(str, columns["predicted"]))
-    names = [*map(str, pipeline.classes_), *([] if arguments.min_probability is None else [UNSURE])]
-    screen.fact("Images", f"{len(paths)}", n_images=len(paths), counts={name: counts[name] for name in names})
-    screen.fact("Classes", ", ".join(f"{name} {counts[name]}" for name in names))
+    screen.fact("Images", f"{len(paths)}", n_images=len(paths))
+    if is_regressor(pipeline):
+        found_numbers = {"lowest": predicted.min(), "highest": predicted.max(), "mean": predicted.mean()}
+        words = "{} to {}, {} on average".format(*map(write_number, found_numbers.values()))
+        screen.fact("Numbers", words, **found_numbers)
+    else:
+        names = [*map(str, pipeline.classes_), *([] if arguments.min_probability is None else [UNSURE])]
+        counts = Counter(map(str, columns["predicted"]))
+        screen.facts["counts"] = {name: counts[name] for name in names}
+        screen.fact("Classes", ", ".join(f"{name} {counts[name]}" for name in names))
     if known is not None:
         n_unfamiliar = sum(columns["unfamiliar"])
         screen.fact(

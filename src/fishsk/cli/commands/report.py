@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from fishsk.cli._arguments import add_model, add_skip_bad, load_folder
+from fishsk.cli._arguments import add_model, add_photos, add_skip_bad, load_photos
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,18 +19,19 @@ examples:
   python -m fishsk report fish.fishsk new_photos/ --train photos/      also look for near-duplicates, and
                                                                        for images unlike all of photos/
   python -m fishsk report fish.fishsk new_photos/ --train photos/ --cv 5     and for wrong labels, in minutes
+  python -m fishsk report weights.fishsk new.csv --target weight --train photos.csv
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     add_model(parser)
-    parser.add_argument("folder", help="test images, one folder per class")
+    add_photos(parser, what="test images")
     parser.add_argument(
         "--train",
-        metavar="FOLDER",
-        help="training images, to look for near-duplicates in, and for what is unlike all of them "
-        "(default: do not look)",
+        metavar="PHOTOS",
+        help="training images, a folder or a table like the first, to look for near-duplicates in, and for "
+        "what is unlike all of them (default: do not look)",
     )
     parser.add_argument(
         "--output", default="report.html", metavar="FILE", help="the file to write (default: %(default)s)"
@@ -52,25 +53,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
-    """Write one HTML file on how a saved model does on a folder of images."""
+    """Write one HTML file on how a saved model does on a folder or a table of images."""
     from fishsk.cli._targets import prepare_file, write_or_keep
     from fishsk.cli._tensorflow import load_tensorflow
 
     if arguments.cv is not None and arguments.train is None:
-        raise ValueError("--cv trains on training images: pass --train FOLDER with it.")
+        raise ValueError("--cv trains on training images: pass --train PHOTOS with it.")
     target = prepare_file(arguments.output)
     load_tensorflow(screen)
+
+    from sklearn.base import is_regressor
 
     from fishsk.cli._features import extract_features
     from fishsk.persistence import load_pipeline
     from fishsk.report import write_report
 
     pipeline = load_pipeline(arguments.model)
-    skip_bad, classes = arguments.skip_bad, pipeline.classes_
-    paths, y = load_folder(arguments.folder, skip_bad=skip_bad, classes=classes)
+    if arguments.cv is not None and is_regressor(pipeline):
+        raise ValueError("--cv looks for wrong labels and forecasts accuracy: this model predicts numbers.")
+    paths, y, *_ = load_photos(arguments.photos, arguments, model=pipeline)
     X_train = y_train = None
     if arguments.train is not None:
-        X_train, y_train = load_folder(arguments.train, skip_bad=skip_bad, classes=classes)
+        X_train, y_train, *_ = load_photos(arguments.train, arguments, model=pipeline)
     extract_features(screen, pipeline, paths, *([] if X_train is None else [X_train]))
 
     def write(path: Path) -> None:
@@ -83,11 +87,12 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
             y_train=y_train,
             cv=arguments.cv,
             title=arguments.title,
+            target_name=arguments.target if is_regressor(pipeline) else None,
             explain=not arguments.no_maps,
             reproduce=arguments.command_line,
         )
 
     with screen.stage("report"):
         write_or_keep(target, write)
-    screen.fact("Images", f"{len(paths)} test images in {arguments.folder}", n_test=len(paths))
+    screen.fact("Images", f"{len(paths)} test images in {arguments.photos}", n_test=len(paths))
     screen.fact("Report", f"{target} (open it in a browser)", report=target)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fishsk.cli._arguments import add_skip_bad, add_training, load_folder, parse_weights
+from fishsk.cli._arguments import add_photos, add_skip_bad, add_training, load_photos, parse_weights
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -16,12 +16,13 @@ EXAMPLES = """\
 examples:
   python -m fishsk tune photos/ --trials 30 --model best.fishsk
   python -m fishsk tune photos/ --storage study.db     go on another time, or in a second process
+  python -m fishsk tune photos.csv --target weight     numbers: the highest R²
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument("folder", help="one folder per class")
+    add_photos(parser, with_task=True)
     parser.add_argument("--trials", type=int, default=30, help="candidates (default: %(default)s)")
     parser.add_argument(
         "--timeout", type=float, metavar="SECONDS", help="stop after so long (default: no limit)"
@@ -51,7 +52,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
 
     model = prepare_file(arguments.model)
     output = prepare_folder(arguments.output)
-    paths, y = load_folder(arguments.folder, skip_bad=arguments.skip_bad)
+    photos = load_photos(arguments.photos, arguments)
+    score = "R²" if photos.task == "regression" else "accuracy"
     load_tensorflow(screen)
 
     from fishsk._pipeline import make_fish_pipeline
@@ -60,9 +62,12 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     from fishsk.persistence import save_pipeline
     from fishsk.search import OptunaSearchCV, default_search_space
 
-    screen.fact("Images", f"{len(paths)} of {len(set(y))} classes in {arguments.folder}", n_images=len(paths))
+    screen.fact("Images", photos.words, n_images=len(photos.paths), task=photos.task)
     pipeline = make_fish_pipeline(
-        recipe=arguments.recipe, weights=parse_weights(arguments), random_state=arguments.seed
+        task=photos.task,
+        recipe=arguments.recipe,
+        weights=parse_weights(arguments),
+        random_state=arguments.seed,
     )
     search = OptunaSearchCV(
         pipeline,
@@ -72,16 +77,16 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         cv=arguments.cv,
         n_jobs=arguments.jobs,
         storage=arguments.storage,
-        study_name=Path(arguments.folder).name if arguments.storage else None,
+        study_name=Path(arguments.photos).name if arguments.storage else None,
         random_state=arguments.seed,
         verbose=1,
     )
-    extract_features(screen, pipeline, paths)
+    extract_features(screen, pipeline, photos.paths)
     with screen.measured("search"):
-        search.fit(paths, y)
+        search.fit(photos.paths, photos.y)
     screen.fact(
         "Best",
-        f"accuracy {search.best_score_:.3f} in {arguments.cv}-fold cross-validation",
+        f"{score} {search.best_score_:.3f} in {arguments.cv}-fold cross-validation",
         best_score=search.best_score_,
         best_params=search.best_params_,
     )
@@ -89,8 +94,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         screen.say(f"  {name} = {value!r}")
     write_or_keep(model, lambda path: save_pipeline(search.best_estimator_, path))
     screen.fact("Model", str(model), model=model)
-    written = save_study_figures(output, search.study_)
+    written = save_study_figures(output, search.study_, score=score)
     screen.figures(written)
     if output / "importances.png" not in written:
-        screen.say(f"No importances: they need {N_FOR_IMPORTANCES} finished trials whose accuracies differ.")
+        screen.say(f"No importances: they need {N_FOR_IMPORTANCES} finished trials whose scores differ.")
     screen.show_seconds()
