@@ -27,6 +27,7 @@ SEARCHES = {
     "leakage": "how_to/groups",
     "license": "license",
     "proxy": "how_to/offline",
+    "regression": "how_to/numbers",
     "ResNet": "user_guide/features",
     "skorch": "coming_from",
     "threshold": "how_to/thresholds",

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from quick import make_quick_pipeline
-from sklearn.base import clone, is_classifier
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestRegressor
+from sklearn.linear_model import Ridge
 from sklearn.metrics import classification_report
 from sklearn.model_selection import (
     GridSearchCV,
@@ -16,9 +18,10 @@ from sklearn.model_selection import (
     learning_curve,
     permutation_test_score,
 )
-from sklearn.svm import SVC
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, SVR
 
-from fishsk import make_fish_pipeline, write_report
+from fishsk import KerasHeadRegressor, make_fish_pipeline, write_report
 from fishsk.datasets import fetch_cifar100_fish, make_fish_images
 
 
@@ -54,6 +57,50 @@ def test_the_report_recipe_is_the_report_to_the_letter():
 
 def test_parameters_win_over_the_recipe():
     assert make_fish_pipeline(recipe="report", head__epochs=3)["head"].epochs == 3
+
+
+def test_numbers_have_a_keras_head_whose_targets_are_scaled():
+    pipeline = make_fish_pipeline(
+        task="regression", weights="cifar95", random_state=3, head__regressor__epochs=20
+    )
+    head = pipeline["head"]
+    assert isinstance(head.transformer, StandardScaler)
+    assert (head.regressor.random_state, head.regressor.epochs) == (3, 20)
+    X, y = make_fish_images(100, target="length", random_state=0)
+    assert is_regressor(pipeline)
+    assert pipeline.fit(X, y).score(X, y) > 0.5
+
+
+def test_the_report_recipe_of_numbers_has_the_reports_network():
+    regressor = make_fish_pipeline(task="regression", recipe="report")["head"].regressor
+    assert (regressor.hidden_units, regressor.dropout, regressor.epochs) == (512, 0.5, 20)
+
+
+@pytest.mark.parametrize(
+    "head", [Ridge(), SVR(), RandomForestRegressor(5)], ids=lambda head: type(head).__name__
+)
+def test_any_regressor_learns_numbers(head):
+    X, y = make_fish_images(60, target="length", random_state=0)
+    pipeline = make_fish_pipeline(
+        head=head, weights=None, random_state=0, features__image_size=32, features__layers=["block2_pool"]
+    ).fit(X, y)
+    assert is_regressor(pipeline)
+    assert pipeline.score(X, y) > 0
+    if isinstance(head, RandomForestRegressor):
+        assert pipeline["head"].random_state == 0
+
+
+def test_a_head_inside_of_what_scales_targets_is_seeded_and_told_the_views():
+    head = TransformedTargetRegressor(KerasHeadRegressor(), transformer=StandardScaler())
+    pipeline = make_fish_pipeline(head=head, weights="cifar95", random_state=3)
+    assert pipeline["head"].regressor.random_state == 3
+    assert pipeline["head"].regressor.n_views == pipeline["features"].n_views_out > 1
+    assert head.regressor.random_state is None
+
+
+def test_a_classifier_is_no_head_of_a_regression():
+    with pytest.raises(ValueError, match="head must be a regressor"):
+        make_fish_pipeline(task="regression", head=SVC(), weights="cifar95")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ HEADINGS = {
     "bench_labels": "Wrong labels found",
     "bench_peers": "torch and embetter",
     "bench_recipe": "The default recipe, step by step",
+    "bench_regression": "Numbers instead of classes",
     "bench_report": "The report's program",
     "bench_search": "A grid search",
     "bench_service": "A service, image by image",

@@ -9,6 +9,7 @@ _STORIES = (
     "plot_layers_and_pooling",
     "plot_classifiers",
     "plot_own_head",
+    "plot_fish_length",
     "plot_wrong_labels",
     "plot_more_images",
     "plot_image_search",

@@ -51,7 +51,7 @@ def test_importances_need_ten_trials(tmp_path, n_finished, importances):
 
 def test_the_history_counts_whole_trials_and_names_accuracy():
     trials = make_study(1, 1).trials
-    figure = _figures._draw_history(trials, trials[:1])
+    figure = _figures._draw_history(trials, trials[:1], "accuracy")
     (ax,) = figure.axes
     assert "Accuracy" in ax.get_ylabel()
     assert [tick for tick in ax.get_xticks() if 0.5 <= tick <= 2.5] == [1, 2]

@@ -42,7 +42,9 @@ def add_photos(parser: argparse.ArgumentParser, *, what: str = "images", with_ta
     """Add where labeled images are: a folder of class folders, or a table and its columns."""
     parser.add_argument("photos", help=f"{what}: one folder per class, or a table (CSV) with --target")
     parser.add_argument(
-        "--target", metavar="COLUMN", help="the column of a table to learn: numbers, or names of classes"
+        "--target",
+        metavar="COLUMN",
+        help="the column of a table to learn, numbers or names of classes (default: a folder needs none)",
     )
     parser.add_argument(
         "--paths",
