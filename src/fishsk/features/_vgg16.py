@@ -156,6 +156,24 @@ class VGG16FeatureTransformer(FrozenFeatures):
         """Digest of the frozen weights, which changes whenever a number in them does."""
         return resolve_weights(self.weights).digest
 
+    def list_layers(self) -> dict[str, tuple[int, ...]]:
+        """Return the layers that `layers` can name, and the shapes of their outputs.
+
+        Returns
+        -------
+        dict of str to tuple of int
+            In the order in which they are computed: (height, width, channels) of the map at `image_size`.
+        """
+        settings = self._settings()
+        backbone: Any = settings.backbone
+        return {
+            layer.name: (
+                *(side >> layer.n_halvings for side in settings.image_size),
+                backbone.weights.widths[layer.block],
+            )
+            for layer in LAYERS.values()
+        }
+
     def _settings(self) -> Settings:
         """Check the parameters that depend on each other, and resolve those that are None."""
         weights = resolve_weights(self.weights)

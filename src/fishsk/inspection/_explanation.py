@@ -64,8 +64,8 @@ def explain_images(
     steps = None if method == "occlusion" else find_keras_steps(fitted)
     if steps is None and method == "integrated_gradients":
         raise ValueError(
-            "method='integrated_gradients' needs a pipeline of a VGG16FeatureTransformer, optionally a "
-            f"StandardScaler, and a KerasHeadClassifier. Got {fitted!r}. Pass method='occlusion'."
+            "method='integrated_gradients' needs a pipeline of a transformer of frozen features, optionally "
+            f"a StandardScaler, and a KerasHeadClassifier. Got {fitted!r}. Pass method='occlusion'."
         )
     pixels = find_pixels(estimator, image_shape, input_range)
     images = check_images(X, **pixels)

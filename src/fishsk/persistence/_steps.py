@@ -15,16 +15,18 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fishsk._compat.sklearn import validate_parameters, validate_steps
-from fishsk.features import VGG16FeatureTransformer
+from fishsk.features import KerasFeatureTransformer, VGG16FeatureTransformer
 from fishsk.head import Architecture, KerasHeadClassifier
 from fishsk.persistence._archive import take
 from fishsk.persistence._configuration import get_configuration, set_configuration, take_configuration
 
 STEP_TYPES: dict[str, type] = {
-    step.__name__: step for step in (KerasHeadClassifier, StandardScaler, VGG16FeatureTransformer)
+    step.__name__: step
+    for step in (KerasFeatureTransformer, KerasHeadClassifier, StandardScaler, VGG16FeatureTransformer)
 }
 _LEARNED = {
     StandardScaler: {"feature_names_in_", "mean_", "n_features_in_", "n_samples_seen_", "scale_", "var_"},
+    KerasFeatureTransformer: {"feature_names_in_", "n_features_in_"},
     VGG16FeatureTransformer: {"feature_names_in_", "n_features_in_"},
 }
 _MAX_LABELS = 2**24  # bytes of all class labels: a few letters of JSON can ask for any width

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from fishsk.cli._arguments import add_skip_bad, add_training, load_folder, parse_weights
+from fishsk.cli._arguments import add_skip_bad, add_training, load_folder, parse_network
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -15,6 +15,7 @@ SUMMARY = "train on a folder of images and save the model"
 EXAMPLES = """\
 examples:
   python -m fishsk fit photos/ --model fish.fishsk
+  python -m fishsk fit photos/ --backbone EfficientNetV2B0
   python -m fishsk fit photos/ --weights imagenet --set head__dropout=0.2 --set head__epochs=40
 
 photos/ holds one folder per class: photos/ray/1.jpg, photos/shark/2.jpg, ...
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     from fishsk.persistence import save_pipeline
 
     pipeline = make_fish_pipeline(
-        recipe=arguments.recipe, weights=parse_weights(arguments), random_state=arguments.seed, **params
+        recipe=arguments.recipe, **parse_network(arguments), random_state=arguments.seed, **params
     )
     screen.fact("Images", f"{len(paths)} of {len(set(y))} classes in {arguments.folder}", n_images=len(paths))
     extract_features(screen, pipeline, paths)
