@@ -12,7 +12,7 @@ from fishsk.features._keras_backbone import PREPROCESSINGS, KerasBackbone
 from fishsk.features._network import Settings
 from fishsk.features._own_models import as_given_model, as_model_file
 from fishsk.features._transformer import FrozenFeatures, check_image_size, check_layers
-from fishsk.features._views import resolve_views
+from fishsk.features._views import View, resolve_views
 from fishsk.store import default_folder
 
 
@@ -187,17 +187,20 @@ class KerasFeatureTransformer(FrozenFeatures):
         by_keras = self.layers is None and isinstance(source, Application)
         return KerasBackbone(source, description, self.preprocessing, self.pooling if by_keras else None)
 
+    def _views(self) -> tuple[View, ...]:
+        """Return the views that the parameters ask for."""
+        return resolve_views(self.views, mirror=False)
+
     def _settings(self) -> Settings:
         """Check the parameters that depend on each other, and resolve those that are None."""
         backbone = self._backbone()
         layers = check_layers(self.layers, backbone.description.last)
         backbone.check_layers(layers)
-        views = resolve_views(self.views, mirror=False)
         return Settings(
             backbone,
             layers,
             self.pooling,
             backbone.description.image_size,
-            views,
-            side_by_side=len(views) > 1 and self.combine_views == "concatenate",
+            self._views(),
+            side_by_side=self.n_views_out > 1,
         )

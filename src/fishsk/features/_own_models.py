@@ -235,7 +235,7 @@ def _find_code(config: Any) -> Iterator[str]:
             continue
         elif str(module).partition(".")[0] not in ("keras", "builtins"):
             yield f"{name}, which is not Keras's own"
-        elif registered not in (None, "function", name):
+        elif registered not in (None, "function", name, f">{name}"):
             yield f"{registered}, which is not Keras's own"
         elif kind == "function" and module == "builtins" and not _is_function_of_keras(name):
             yield f"the function {name}, which is not Keras's own"

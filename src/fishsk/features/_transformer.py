@@ -20,7 +20,7 @@ from fishsk.features._counts import count_images
 from fishsk.features._extraction import read_or_extract
 from fishsk.features._images import check_images
 from fishsk.features._network import Settings, add_to_keras, raise_to
-from fishsk.features._views import VIEW_SETS
+from fishsk.features._views import VIEW_SETS, View
 
 
 class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseEstimator):
@@ -65,6 +65,10 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
     @abstractmethod
     def _settings(self) -> Settings:
         """Check the parameters that depend on each other, and resolve those that are None."""
+
+    @abstractmethod
+    def _views(self) -> tuple[View, ...]:
+        """Return the views that the parameters ask for."""
 
     @property
     @abstractmethod
@@ -170,7 +174,8 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
     @property
     def n_views_out(self) -> int:
         """Number of views that stand side by side in a row of features; 1 for their mean."""
-        return self._settings().n_blocks
+        n_views = len(self._views())
+        return n_views if self.combine_views == "concatenate" else 1
 
     def to_keras(self, images: Any) -> Any:
         """Add this transformer to a functional Keras model, in layers that load without fishsk.

@@ -10,7 +10,7 @@ from fishsk._compat.sklearn import Integral, Interval, StrOptions
 from fishsk.features._backbone import LAYERS, PREPROCESSINGS, VGG16Backbone
 from fishsk.features._network import Settings
 from fishsk.features._transformer import FrozenFeatures, check_image_size, check_layers
-from fishsk.features._views import resolve_views
+from fishsk.features._views import View, resolve_views
 from fishsk.features._weights import resolve_weights
 
 
@@ -174,6 +174,10 @@ class VGG16FeatureTransformer(FrozenFeatures):
             for layer in LAYERS.values()
         }
 
+    def _views(self) -> tuple[View, ...]:
+        """Return the views that the parameters ask for."""
+        return resolve_views(self.views, mirror=bool(self.mirror))
+
     def _settings(self) -> Settings:
         """Check the parameters that depend on each other, and resolve those that are None."""
         weights = resolve_weights(self.weights)
@@ -183,12 +187,11 @@ class VGG16FeatureTransformer(FrozenFeatures):
         preprocessing = (
             weights.preprocessing if self.preprocessing is None else PREPROCESSINGS[self.preprocessing]
         )
-        views = resolve_views(self.views, mirror=bool(self.mirror))
         return Settings(
             VGG16Backbone(weights, preprocessing),
             layers,
             self.pooling,
             check_image_size(self.image_size, weights.image_size, least=32),
-            views,
-            side_by_side=len(views) > 1 and self.combine_views == "concatenate",
+            self._views(),
+            side_by_side=self.n_views_out > 1,
         )
