@@ -3,7 +3,7 @@
 import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
-from fishsk import KerasHeadClassifier, KerasHeadRegressor, VGG16FeatureTransformer
+from fishsk import KerasFeatureTransformer, KerasHeadClassifier, KerasHeadRegressor, VGG16FeatureTransformer
 
 
 def run_checks(estimator, *, n_least, allowed):
@@ -35,10 +35,15 @@ def test_the_heads_pass_scikit_learns_checks(head, n_least):
     )
 
 
-def test_the_transformer_passes_scikit_learns_checks():
+@pytest.mark.parametrize(
+    "transformer",
+    [VGG16FeatureTransformer(), KerasFeatureTransformer(backbone="MobileNetV3Small")],
+    ids=lambda transformer: type(transformer).__name__,
+)
+def test_the_transformers_pass_scikit_learns_checks(transformer):
     # A row is a gray strip of an image, so that the checks' 2-D arrays are images.
     run_checks(
-        VGG16FeatureTransformer(weights=None, image_size=32, image_shape=(1, -1, 1), input_range=None),
+        transformer.set_params(weights=None, image_size=32, image_shape=(1, -1, 1), input_range=None),
         n_least=46,  # one less than where fit is required: check_estimators_unfitted has nothing to ask
         allowed={"check_array_api_input": "skipped"},
     )

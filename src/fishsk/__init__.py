@@ -17,6 +17,7 @@ _MODULES = {
     "AccuracyCoverageDisplay": "inspection",
     "ExplanationDisplay": "inspection",
     "FeatureMapDisplay": "inspection",
+    "KerasFeatureTransformer": "features",
     "KerasHeadClassifier": "head",
     "KerasHeadRegressor": "head",
     "LearningForecastDisplay": "inspection",

@@ -1,4 +1,4 @@
-"""make_fish_pipeline: frozen VGG16 features and a classifier or regressor as one scikit-learn Pipeline."""
+"""make_fish_pipeline: frozen features and a classifier or regressor as one scikit-learn Pipeline."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fishsk._compat.sklearn import HasMethods, StrOptions, validate_params
-from fishsk.features import VGG16FeatureTransformer, resolve_weights
+from fishsk.features import FrozenFeatures, KerasFeatureTransformer, VGG16FeatureTransformer, resolve_weights
 from fishsk.head import KerasHeadClassifier, KerasHeadRegressor
 
 _REPORT_FEATURES: dict[str, Any] = {"pooling": None, "preprocessing": "unit"}
@@ -45,6 +45,7 @@ _NUMBERS_HEAD: dict[str, Any] = {
 )
 def make_fish_pipeline(
     *,
+    backbone: Any = "vgg16",
     head: BaseEstimator | None = None,
     task: str = "classification",
     recipe: str = "default",
@@ -53,10 +54,14 @@ def make_fish_pipeline(
     verbose: int = 0,
     **params: Any,
 ) -> Pipeline:
-    """Return a Pipeline from images to class labels or numbers: frozen VGG16 features, then what learns.
+    """Return a Pipeline from images to class labels or numbers: frozen features, then what learns.
 
     Parameters
     ----------
+    backbone : "vgg16", str, path-like or keras.Model, default="vgg16"
+        The frozen network. ``"vgg16"`` makes a `VGG16FeatureTransformer`, anything else a
+        `KerasFeatureTransformer`, which says what it may be: ``"EfficientNetV2B0"``, say, or a ``.keras``
+        file. Of such a network the default recipe takes what nobody needs to tune: the last map, averaged.
     head : classifier, regressor or None, default=None
         What learns from the features: any classifier or regressor of scikit-learn's kind, which is cloned.
         None is a `KerasHeadClassifier` with the parameters of the recipe, or what `task` says.
@@ -70,7 +75,7 @@ def make_fish_pipeline(
         pixels divided by 255, Dense(512, relu), Dropout(0.5), softmax, 20 epochs of Adam with the learning
         rate halved on plateaus; its validation images come out of the training images.
     weights : {"imagenet", "cifar95"}, path-like or None, default="imagenet"
-        The frozen weights, as in `VGG16FeatureTransformer`.
+        The frozen weights, as in the transformer; ``"cifar95"`` are of VGG16.
     random_state : int, RandomState instance or None, default=None
         Seeds the head: its first weights, dropout, shuffling and validation split. The same int gives the
         same bits. A head of your own gets it if it has a `random_state` that is None.
@@ -83,18 +88,19 @@ def make_fish_pipeline(
     Returns
     -------
     sklearn.pipeline.Pipeline
-        Its steps are "features" (`VGG16FeatureTransformer`), "scale" (`StandardScaler`; "passthrough" in the
-        report's recipe) and "head".
+        Its steps are "features" (`VGG16FeatureTransformer` or `KerasFeatureTransformer`), "scale"
+        (`StandardScaler`; "passthrough" in the report's recipe) and "head".
 
     Raises
     ------
     ValueError
-        If `weights` is neither a known name nor a file of VGG16 weights, or a classifier is to be the head of
-        a regression.
+        If `weights` is neither a known name nor a file of weights, a classifier is to be the head of a
+        regression, or the report's recipe is asked of another network than VGG16.
 
     See Also
     --------
     VGG16FeatureTransformer : What its first step takes as images.
+    KerasFeatureTransformer : Its first step for any other network.
     KerasHeadClassifier : What its last step is by default.
     KerasHeadRegressor : The same for numbers.
     sklearn.compose.TransformedTargetRegressor : What scales targets, of any regressor.
@@ -118,6 +124,11 @@ def make_fish_pipeline(
     >>> pipeline["head"].dropout
     0.2
 
+    Any other network:
+
+    >>> make_fish_pipeline(backbone="MobileNetV3Small", weights=None)["features"]
+    KerasFeatureTransformer(backbone='MobileNetV3Small', weights=None)
+
     Any other classifier learns from the same features, which are computed once for all:
 
     >>> from sklearn.svm import SVC
@@ -131,13 +142,12 @@ def make_fish_pipeline(
     >>> pipeline["head"].regressor.epochs
     10
     """
-    of_weights = resolve_weights(weights).recipe
     is_report = recipe == "report"
-    features = dict(_REPORT_FEATURES if is_report else of_weights.features)
+    transformer, features, learned = _choose_features(backbone, weights, is_report=is_report)
     if head is None:
         common: dict[str, Any] = {"random_state": random_state, "verbose": verbose}
         if task == "classification":
-            head = KerasHeadClassifier(**common, **(_REPORT_HEAD if is_report else of_weights.head))
+            head = KerasHeadClassifier(**common, **learned)
         else:
             regressor = KerasHeadRegressor(**common, **(_REPORT_HEAD if is_report else _NUMBERS_HEAD))
             head = TransformedTargetRegressor(regressor, transformer=StandardScaler())
@@ -158,7 +168,7 @@ def make_fish_pipeline(
         features.pop("views", None)
     pipeline = Pipeline(
         [
-            ("features", VGG16FeatureTransformer(weights=weights, verbose=verbose, **features)),
+            ("features", transformer.set_params(weights=weights, verbose=verbose, **features)),
             ("scale", "passthrough" if is_report else StandardScaler()),
             ("head", head),
         ]
@@ -168,3 +178,20 @@ def make_fish_pipeline(
     if knows_views and views not in params and hasattr(pipeline["features"], "n_views_out"):
         pipeline.set_params(**{views: pipeline["features"].n_views_out})
     return pipeline
+
+
+def _choose_features(
+    backbone: Any, weights: Any, *, is_report: bool
+) -> tuple[FrozenFeatures, dict[str, Any], dict[str, Any]]:
+    """Return the transformer of a network, and the parameters of it and of the head that serve it best."""
+    if isinstance(backbone, str) and backbone.lower() == "vgg16":
+        of_weights = resolve_weights(weights).recipe
+        features, head = of_weights.features, of_weights.head
+        if is_report:
+            features, head = _REPORT_FEATURES, _REPORT_HEAD
+        return VGG16FeatureTransformer(), dict(features), dict(head)
+    if is_report:
+        raise ValueError(
+            f"recipe='report' is of backbone='vgg16' alone. Got backbone={backbone!r}. Pass recipe='default'."
+        )
+    return KerasFeatureTransformer(backbone=backbone), {}, {}

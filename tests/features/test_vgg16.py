@@ -19,13 +19,13 @@ from sklearn.callback import ProgressBar
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion
 
-import fishsk.features._vgg16
 from fishsk import VGG16FeatureTransformer
 from fishsk.datasets import make_fish_images
-from fishsk.features import _extraction
+from fishsk.features import _extraction, _transformer
 from fishsk.features._backbone import LAYERS, load_backbone
 from fishsk.features._images import check_images
 from fishsk.store import FeatureStore, _kept, cache_info
+from fishsk.store._folders import sha256_of
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_features_are_those_of_a_plain_keras_vgg16(fish):
 
     model = keras.applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3))
     vgg16 = VGG16FeatureTransformer(weights=None, image_size=32, layers=["block3_conv2", "block5_pool"])
-    ours = load_backbone(vgg16._settings().weights)
+    ours = load_backbone(vgg16._settings().backbone.weights)
     model.set_weights(ours.get_weights())
     maps = keras.Model(model.input, [model.get_layer(name).output for name in vgg16.layers])
     X = keras.applications.vgg16.preprocess_input(fish[0].astype("float32"))
@@ -298,7 +298,7 @@ def test_a_progress_bar_counts_images(fish, vgg16, capsys):
 
 
 def test_fault_41_features_that_would_fill_the_memory_are_refused(vgg16, monkeypatch):
-    monkeypatch.setattr(fishsk.features._vgg16, "_total_memory", lambda: 2**20)
+    monkeypatch.setattr(_transformer, "_total_memory", lambda: 2**20)
     vgg16.set_params(pooling=None)
     with pytest.raises(ValueError, match=r"12 images of 16384 float32 .* Pass pooling='avg'"):
         vgg16.transform(np.zeros((12, 32, 32, 3), np.uint8))
@@ -457,3 +457,41 @@ def test_readers_in_threads_change_no_bit(fish, vgg16, tmp_path, monkeypatch):
     paths = save_images(tmp_path, fish[0])
     monkeypatch.setattr(_extraction, "N_READERS", 3)
     np.testing.assert_array_equal(vgg16.set_params(batch_size=5).transform(paths), vgg16.transform(fish[0]))
+
+
+def test_the_cache_of_fishsk_0_1_is_still_warm(n_extracted):
+    """What its code of November 2026 computed: the settings, their folder, the key of an image, its row."""
+    settings = {
+        "image_size": [32, 32],
+        "layers": ["block1_pool"],
+        "mirror": False,
+        "pooling": "avg",
+        "preprocessing": [[123.68, 116.779, 103.939], [1.0, 1.0, 1.0], True],
+        "version": 1,
+        "weights": "445068498b46be786f81478fac472ed5d8fa0353daba41e6110df91378c5a906",
+    }
+    vgg16 = VGG16FeatureTransformer(weights=None, image_size=32, layers=["block1_pool"])
+    store = FeatureStore(os.environ["FISHSK_CACHE"], settings, 64)
+    row = np.arange(64, dtype=np.float32)
+    key = bytes.fromhex("c73e944d3b713764b09a5891f1d080c4c926187b0e1f15644aa60ce0d05c8a8b")
+    store.write([key], row[np.newaxis])
+    X = (np.arange(32 * 32 * 3) % 251).astype(np.uint8).reshape(1, 32, 32, 3)
+    np.testing.assert_array_equal(vgg16.transform(X), row[np.newaxis])
+    assert n_extracted() == 0
+    assert os.path.isdir(os.path.join(os.environ["FISHSK_CACHE"], "b5e2f8b8df290e041cbcddca2aab7012"))
+
+
+@pytest.mark.parametrize(
+    ("params", "folder"),
+    [
+        ({"weights": "imagenet"}, "2fd7d76f6096ae153c325163773e87b9"),
+        (
+            {"weights": "cifar95", "layers": ["block3_pool", "block5_pool"], "pooling": None},
+            "6913397f7d34f906be299e613dd916e4",
+        ),
+    ],
+)
+def test_folders_of_settings_are_those_of_fishsk_0_1(params, folder):
+    settings = VGG16FeatureTransformer(**params)._settings()
+    digest = sha256_of({"n_features": settings.n_view_features, "settings": settings.to_json()})
+    assert digest[:32] == folder

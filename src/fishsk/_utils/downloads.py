@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import threading
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
+from fishsk._utils.files import adopt
 from fishsk._utils.progress import ProgressBar
 
 TIMEOUT = 8.0  # seconds
+
+_lock = threading.Lock()  # a second thread that wants the same file waits, and finds it
 
 
 def download(
     url: str,
     folder: Path,
     *,
-    known_hash: str,
-    n_bytes: int,
+    known_hash: str | None,
+    n_bytes: int | None = None,
+    name: str | None = None,
     timeout: float = TIMEOUT,
     retries: int = 2,
     max_seconds: float | None = None,
@@ -28,13 +34,16 @@ def download(
     Parameters
     ----------
     url : str
-        Its last part is the file's name.
+        Where from.
     folder : Path
         It is made where it is missing.
-    known_hash : str
-        Such as ``"md5:03b5dc..."``.
-    n_bytes : int
-        The size, for the progress bar, which is shown on terminals.
+    known_hash : str or None
+        Such as ``"md5:03b5dc..."``. None takes any file of that name. With a hash, what came before the
+        connection was cut is kept, and the next call, of another process too, asks for the rest.
+    n_bytes : int or None, default=None
+        The size, for the progress bar, which is shown on terminals; None is what the server says.
+    name : str or None, default=None
+        The file's name; None is the last part of the URL.
     timeout : float, default=8.0
         Seconds without a single new byte, retries and name resolution included, after which to give up.
     retries : int, default=2
@@ -49,11 +58,20 @@ def download(
     """
     import pooch
 
-    base, _, name = url.rpartition("/")
+    name = name or url.rpartition("/")[2]
     folder.mkdir(parents=True, exist_ok=True)
-    files = pooch.create(folder, f"{base}/", registry={name: known_hash}, retry_if_failed=retries)
-    downloader = _Downloader(name, n_bytes, timeout, max_seconds)
-    return Path(files.fetch(name, downloader=downloader))
+    files = pooch.create(folder, "", registry={name: known_hash}, urls={name: url}, retry_if_failed=retries)
+    part = None if known_hash is None else folder / name
+    with _lock:
+        downloader = _Downloader(name, n_bytes, timeout, max_seconds, part)
+        return Path(files.fetch(name, downloader=downloader))
+
+
+class _Answer(NamedTuple):
+    """The head of a server's answer: whether it is the rest that was asked for, and how long."""
+
+    is_rest: bool
+    n_bytes: int | None
 
 
 class _Downloader:
@@ -66,15 +84,20 @@ class _Downloader:
     ----------
     name : str
         What is downloaded, for the progress bar.
-    n_bytes : int
+    n_bytes : int or None
         How much that is.
     timeout : float
         Seconds without a new byte, over all attempts.
     max_seconds : float or None
         Seconds from now on that all attempts together may take.
+    target : Path or None
+        What will become of it, beside which the first bytes are kept until the others come; None keeps none.
     """
 
-    def __init__(self, name: str, n_bytes: int, timeout: float, max_seconds: float | None):
+    def __init__(
+        self, name: str, n_bytes: int | None, timeout: float, max_seconds: float | None, target: Path | None
+    ):
+        self.target = target
         self.name = name
         self.n_bytes = n_bytes
         self.timeout = timeout
@@ -82,23 +105,39 @@ class _Downloader:
         self.ends = float("inf") if max_seconds is None else time.monotonic() + max_seconds
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:
-        received: queue.SimpleQueue[bytes | Exception | None] = queue.SimpleQueue()
+        path = Path(output_file) if self.target is None else adopt(self.target)
+        received: queue.SimpleQueue[_Answer | bytes | Exception | None] = queue.SimpleQueue()
         abandoned = threading.Event()
-        receiver = threading.Thread(target=self._receive, args=(url, received, abandoned), daemon=True)
-        receiver.start()
         bar = ProgressBar(self.name, self.n_bytes, unit="bytes", shown=None)
-        try:
-            with bar, open(output_file, "wb") as stream:
+        with bar, open(path, "wb" if self.target is None else "ab") as stream:
+            receiver = threading.Thread(
+                target=self._receive, args=(url, stream.tell(), received, abandoned), daemon=True
+            )
+            receiver.start()
+            try:
                 while (item := self._wait(received)) is not None:
                     if isinstance(item, Exception):
                         raise item
-                    stream.write(item)
-                    bar.advance(len(item))
-                    self.silence_ends = time.monotonic() + self.timeout
-        finally:
-            abandoned.set()
+                    if isinstance(item, bytes):
+                        stream.write(item)
+                        bar.advance(len(item))
+                        self.silence_ends = time.monotonic() + self.timeout
+                        continue
+                    if not item.is_rest:
+                        stream.truncate(0)
+                    if item.n_bytes is not None:
+                        bar.expect(stream.tell() + item.n_bytes)
+                    bar.move_to(stream.tell())
+            except OSError as error:
+                if getattr(getattr(error, "response", None), "status_code", None) == 416:
+                    stream.truncate(0)  # more than the server has
+                raise
+            finally:
+                abandoned.set()
+        if self.target is not None:
+            os.replace(path, output_file)
 
-    def _wait(self, received: queue.SimpleQueue) -> bytes | Exception | None:
+    def _wait(self, received: queue.SimpleQueue) -> _Answer | bytes | Exception | None:
         end = min(self.silence_ends, self.ends)
         left = end - time.monotonic()
         with contextlib.suppress(queue.Empty):
@@ -109,8 +148,14 @@ class _Downloader:
             raise TimeoutError("it takes longer than it may.")
         raise TimeoutError(f"nothing came for {self.timeout:g} seconds.")
 
-    def _receive(self, url: str, received: queue.SimpleQueue, abandoned: threading.Event) -> None:
+    def _receive(self, url: str, start: int, received: queue.SimpleQueue, abandoned: threading.Event) -> None:
         from pooch import HTTPDownloader
+
+        def tell(response: Any, **_: Any) -> None:
+            if response.status_code not in (200, 206):  # a redirect, or an error that is raised below
+                return
+            length = response.headers.get("Content-Length", "")
+            received.put(_Answer(response.status_code == 206, int(length) if length.isdecimal() else None))
 
         class Sink:
             def write(self, chunk: bytes) -> None:
@@ -121,8 +166,13 @@ class _Downloader:
             def flush(self) -> None:
                 pass
 
+        # Bytes of a file that a proxy has compressed could not be counted.
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
         try:
-            HTTPDownloader(chunk_size=2**16, timeout=self.timeout)(url, Sink(), None)
+            downloader = HTTPDownloader(
+                chunk_size=2**16, timeout=self.timeout, headers=headers, hooks={"response": tell}
+            )
+            downloader(url, Sink(), None)
             received.put(None)
         except Exception as error:  # it belongs to the thread that waits
             received.put(error)

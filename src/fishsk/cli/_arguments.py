@@ -11,11 +11,25 @@ from typing import Any, NamedTuple
 _TASKS = ("auto", "classification", "regression")
 
 
-def add_training(parser: argparse.ArgumentParser) -> None:
-    """Add the options of commands that train."""
+def add_network(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Add the options of commands that make features without a model; `several` networks are a list."""
+    networks = "vgg16, a name of keras.applications such as EfficientNetV2B0, or a .keras file"
     parser.add_argument(
-        "--weights", default="cifar95", help="cifar95, imagenet, none, or a file (default: %(default)s)"
+        "--backbone",
+        default=["vgg16"] if several else "vgg16",
+        nargs="+" if several else None,
+        metavar="NAME",
+        help=f"the frozen network{'s to try' if several else ''}: {networks} (default: vgg16)",
     )
+    parser.add_argument(
+        "--weights",
+        help="cifar95 (of vgg16), imagenet, none, or a file (default: cifar95 of vgg16, imagenet of others)",
+    )
+
+
+def add_training(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Add the options of commands that train."""
+    add_network(parser, several=several)
     parser.add_argument(
         "--recipe",
         choices=["default", "report"],
@@ -137,9 +151,13 @@ def _load_table(source: str, arguments: argparse.Namespace, task: str, classes: 
     return Photos(data.images, y[data.target], data.task, f"{found}, {len(y)} classes")
 
 
-def parse_weights(arguments: argparse.Namespace) -> str | None:
-    """Return the weights as the estimators take them."""
-    return None if arguments.weights.lower() == "none" else arguments.weights
+def parse_network(arguments: argparse.Namespace, backbone: str | None = None) -> dict[str, Any]:
+    """Return network and weights as `make_fish_pipeline` takes them; `backbone` is one of several."""
+    name = arguments.backbone if backbone is None else backbone
+    weights = arguments.weights
+    if weights is None:
+        weights = "cifar95" if name.lower() == "vgg16" else "imagenet"
+    return {"backbone": name, "weights": None if weights.lower() == "none" else weights}
 
 
 def load_folder(folder: str, *, skip_bad: bool, classes: Any = None) -> tuple[Any, Any]:

@@ -7,12 +7,12 @@ from typing import Any
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from fishsk.cli._screen import Screen
-from fishsk.features import VGG16FeatureTransformer
+from fishsk.features import FrozenFeatures
 
 
-def find_transformers(estimator: Any) -> list[VGG16FeatureTransformer]:
+def find_transformers(estimator: Any) -> list[FrozenFeatures]:
     """Return the transformers of an estimator that take the images as they come, whatever their names are."""
-    if isinstance(estimator, VGG16FeatureTransformer):
+    if isinstance(estimator, FrozenFeatures):
         return [estimator]
     parts: list[Any] = []
     if isinstance(estimator, Pipeline):
@@ -39,7 +39,7 @@ def extract_features(screen: Screen, estimator: Any, *images: Any) -> int:
     int
         How many images ran through the network; the others were known.
     """
-    with screen.measured("features"), VGG16FeatureTransformer.count_images() as count:
+    with screen.measured("features"), FrozenFeatures.count_images() as count:
         for transformer in find_transformers(estimator):
             if transformer.cache is None:
                 continue

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from optuna.trial import FrozenTrial
 
+_LONGEST_TICK = 12  # letters
 N_FOR_IMPORTANCES = 10  # finished trials; a forest fitted to fewer tells noise
 
 
@@ -177,7 +178,11 @@ def _draw_parameters(finished: list[FrozenTrial], score: str) -> Figure:
         if isinstance(distribution, CategoricalDistribution):
             choices = [str(choice) for choice in distribution.choices]
             values = [choices.index(str(value)) for value in values]
-            ax.set_xticks(range(len(choices)), choices)
+            # A choice that is no plain value is written as its number and what it is.
+            short = [
+                choice if len(choice) <= _LONGEST_TICK else choice.partition(":")[0] for choice in choices
+            ]
+            ax.set_xticks(range(len(choices)), short)
             ax.set_xlim(-0.5, len(choices) - 0.5)
         elif distribution.log:
             ax.set_xscale("log")

@@ -1,13 +1,17 @@
 """Images to features: reading images, frozen networks and their weights, the store of features on disk."""
 
 from fishsk.features._images import IMAGE_SUFFIXES, Images, check_images, read_image, resize_image
+from fishsk.features._keras import KerasFeatureTransformer
+from fishsk.features._transformer import FrozenFeatures
 from fishsk.features._vgg16 import VGG16FeatureTransformer
 from fishsk.features._weights import WEIGHTS, resolve_weights
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "WEIGHTS",
+    "FrozenFeatures",
     "Images",
+    "KerasFeatureTransformer",
     "VGG16FeatureTransformer",
     "check_images",
     "read_image",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -144,3 +144,59 @@ def load_backbone(weights: Weights) -> Any:
             )
         convolution.set_weights(arrays[name])
     return model
+
+
+@dataclass(frozen=True)
+class VGG16Backbone:
+    """VGG16 with some weights, as `Settings` wants a backbone.
+
+    Attributes
+    ----------
+    weights : Weights
+        What `resolve_weights` returned.
+    preprocessing : Preprocessing
+        What is done to the images.
+    """
+
+    weights: Weights
+    preprocessing: Preprocessing
+    name: ClassVar[str] = "VGG16"
+
+    def count_columns(self, layer: str, pooling: str | None, image_size: tuple[int, int]) -> int:
+        """Return the number of features of a layer."""
+        described = LAYERS[layer]
+        width = self.weights.widths[described.block]
+        if pooling is not None:
+            return width
+        height, length = (side >> described.n_halvings for side in image_size)
+        return width * height * length
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the features are stored under."""
+        preprocessing = self.preprocessing
+        return {
+            "weights": self.weights.digest,
+            "preprocessing": [list(preprocessing.mean), list(preprocessing.std), preprocessing.bgr],
+        }
+
+    def prepare(self, images: np.ndarray) -> np.ndarray:
+        """Return images as the model takes them."""
+        return self.preprocessing(images)
+
+    def prepare_in_keras(self, images: Any) -> Any:
+        """Return what `prepare` does to images as a Keras tensor."""
+        import keras
+
+        mean, std = np.array(self.preprocessing.mean), np.array(self.preprocessing.std)
+        scale, offset = (1 / std).tolist(), (-mean / std).tolist()
+        x = keras.layers.Rescaling(scale, offset, dtype="float32", name="preprocess")(images)
+        return keras.ops.flip(x, axis=3) if self.preprocessing.bgr else x
+
+    def load_maps(self, layers: Sequence[str]) -> Any:
+        """Return the frozen Keras model from prepared images to the outputs of layers."""
+        backbone = load_backbone(self.weights)
+        import keras
+
+        return keras.Model(
+            backbone.input, [backbone.get_layer(layer).output for layer in layers], name="vgg16"
+        )

@@ -52,7 +52,7 @@ def read_or_extract(
     settings : Settings
         What their features are.
     cache, batch_size
-        As in `VGG16FeatureTransformer`.
+        As in `FrozenFeatures`.
     shown : bool
         Whether there are progress bars.
     """
@@ -160,7 +160,7 @@ def _extract(
     network = load_network(settings.of_plain_image)
 
     def run(batch: list[int], loaded: np.ndarray, digests: list[bytes | None]) -> _Batch:
-        loaded = settings.preprocessing(loaded)
+        loaded = settings.backbone.prepare(loaded)
         rows = np.empty((len(batch), len(settings.views), settings.n_view_features), dtype=np.float32)
         is_new = np.ones(rows.shape[:2], dtype=bool)
         if stored is not None and len(settings.views) > 1:
@@ -177,7 +177,7 @@ def _extract(
         yield run(indices, *images.load_hashed(indices, settings.image_size))
         return
     batches = _make_batches(images, indices, settings, batch_size)
-    bar = ProgressBar("VGG16", len(indices), unit="images", shown=shown)
+    bar = ProgressBar(settings.backbone.name, len(indices), unit="images", shown=shown)
     with bar, ThreadPoolExecutor(N_READERS) as readers:
 
         def read(batch: list[int]) -> list[Future]:

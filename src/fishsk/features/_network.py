@@ -3,35 +3,58 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from fishsk._utils.process import check_not_forked
-from fishsk.features._backbone import LAYERS, Preprocessing, Weights, load_backbone
 from fishsk.features._views import PLAIN, VIEW_SETS, Samples, View
 
 _VERSION = 1  # raised when the same settings come to give other numbers
+
+
+class Backbone(Protocol):
+    """A frozen network, known but not loaded; hashable, and equal to others that give the same numbers."""
+
+    @property
+    def name(self) -> str:
+        """What it is called, for people."""
+
+    def count_columns(self, layer: str, pooling: str | None, image_size: tuple[int, int]) -> int:
+        """Return the number of features of a layer."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what its features are stored under, in JSON."""
+
+    def prepare(self, images: np.ndarray) -> np.ndarray:
+        """Return images, float32 in 0 to 255 of shape (n, height, width, 3), as the model takes them."""
+
+    def prepare_in_keras(self, images: Any) -> Any:
+        """Return what `prepare` does to images as a Keras tensor."""
+
+    def load_maps(self, layers: Sequence[str]) -> Any:
+        """Return the frozen Keras model from prepared images to the outputs of layers."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """Everything that changes a number, resolved."""
 
-    weights: Weights
+    backbone: Backbone
     layers: tuple[str, ...]
     pooling: str | None
     image_size: tuple[int, int]
-    preprocessing: Preprocessing
     views: tuple[View, ...] = (PLAIN,)
     side_by_side: bool = False
 
     @functools.cached_property
     def columns(self) -> dict[str, int]:
         """The number of features of each layer, of one view."""
-        return {layer: self._count(layer) for layer in self.layers}
+        return {
+            layer: self.backbone.count_columns(layer, self.pooling, self.image_size) for layer in self.layers
+        }
 
     @property
     def n_view_features(self) -> int:
@@ -76,29 +99,19 @@ class Settings:
         """Whether fishsk 0.1 had a row for the mean that these settings ask for."""
         return self.views == VIEW_SETS["mirror"] and not self.side_by_side
 
-    def _count(self, name: str) -> int:
-        layer = LAYERS[name]
-        width = self.weights.widths[layer.block]
-        if self.pooling is not None:
-            return width
-        height, length = (side >> layer.n_halvings for side in self.image_size)
-        return width * height * length
-
     def to_json(self, *, mirrored: bool = False) -> dict[str, Any]:
         """Return what the rows of single views are stored under, or those of 0.1's mirrored images."""
-        preprocessing = self.preprocessing
         return {
             "version": _VERSION,
-            "weights": self.weights.digest,
             "layers": list(self.layers),
             "pooling": self.pooling,
             "mirror": mirrored,
             "image_size": list(self.image_size),
-            "preprocessing": [list(preprocessing.mean), list(preprocessing.std), preprocessing.bgr],
+            **self.backbone.to_json(),
         }
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=4)
 def load_network(settings: Settings) -> Callable[[np.ndarray, View], np.ndarray]:
     """Return the function from a preprocessed batch and a view to its features.
 
@@ -108,20 +121,18 @@ def load_network(settings: Settings) -> Callable[[np.ndarray, View], np.ndarray]
         Those `of_plain_image`. The two graphs, one of them for all views but the plain one, are traced once
         for all batch lengths.
     """
-    backbone = load_backbone(settings.weights)
-    import keras
+    maps = settings.backbone.load_maps(settings.layers)
     import tensorflow as tf
-
-    maps = keras.Model(backbone.input, [backbone.get_layer(layer).output for layer in settings.layers])
 
     def pool(x: Any) -> Any:
         if settings.pooling is None:
             return tf.reshape(x, [tf.shape(x)[0], -1])
-        return tf.reduce_mean(x, axis=[1, 2]) if settings.pooling == "avg" else tf.reduce_max(x, axis=[1, 2])
+        places = list(range(1, len(x.shape) - 1))  # none in a vector, which stays as it is
+        return tf.reduce_mean(x, axis=places) if settings.pooling == "avg" else tf.reduce_max(x, axis=places)
 
     def features(batch: Any) -> Any:
         outputs = maps(batch, training=False)
-        return tf.concat([pool(x) for x in tf.nest.flatten(outputs)], axis=1)
+        return tf.concat([tf.cast(pool(x), tf.float32) for x in tf.nest.flatten(outputs)], axis=1)
 
     def features_of_view(batch: Any, rows: Any, columns: Any) -> Any:
         return features(_sample_axis(_sample_axis(batch, rows, 1), columns, 2))
@@ -172,27 +183,18 @@ def add_to_keras(images: Any, settings: Settings, input_range: tuple[float, floa
     """
     import keras
 
-    backbone = load_backbone(settings.weights)
-    layers = keras.layers
     x = images
     if input_range is not None and tuple(input_range) != (0, 255):
         low, high = input_range
         gain = 255 / (high - low)
-        x = layers.Rescaling(gain, -low * gain, dtype="float32", name="to_255")(x)
-    x = _resize(x, settings.image_size)
-    mean, std = np.array(settings.preprocessing.mean), np.array(settings.preprocessing.std)
-    x = layers.Rescaling((1 / std).tolist(), (-mean / std).tolist(), dtype="float32", name="preprocess")(x)
-    if settings.preprocessing.bgr:
-        x = keras.ops.flip(x, axis=3)
-
-    maps = keras.Model(
-        backbone.input, [backbone.get_layer(name).output for name in settings.layers], name="vgg16"
-    )
-    pooling = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D, None: layers.Flatten}
-    pools = [pooling[settings.pooling](dtype="float32", name=f"pool_{name}") for name in settings.layers]
+        x = keras.layers.Rescaling(gain, -low * gain, dtype="float32", name="to_255")(x)
+    x = settings.backbone.prepare_in_keras(_resize(x, settings.image_size))
+    maps = settings.backbone.load_maps(settings.layers)
+    outputs = zip(settings.layers, keras.tree.flatten(maps.output), strict=True)
+    pools = [_make_pool(settings.pooling, len(output.shape), f"pool_{name}") for name, output in outputs]
 
     def extract(x: Any) -> Any:
-        outputs = keras.tree.flatten(maps(x))
+        outputs = keras.tree.flatten(maps(x, training=False))
         pooled = [pool(output) for pool, output in zip(pools, outputs, strict=True)]
         return keras.ops.concatenate(pooled, axis=1)
 
@@ -211,11 +213,23 @@ def add_to_keras(images: Any, settings: Settings, input_range: tuple[float, floa
     return keras.ops.mean(rows, axis=1)
 
 
+def _make_pool(pooling: str | None, n_axes: int, name: str) -> Any:
+    """Return the Keras layer that makes one row of the output of a layer."""
+    from keras import layers
+
+    if pooling is None or n_axes == 2:
+        return layers.Flatten(dtype="float32", name=name)
+    kind = f"Global{'Average' if pooling == 'avg' else 'Max'}Pooling{n_axes - 2}D"
+    return getattr(layers, kind)(dtype="float32", name=name)
+
+
 def raise_to(features: Any, power: float) -> Any:
     """Return the Keras tensor of features that are raised to a power, whose gradient is finite at 0."""
     from keras import ops
 
-    return features if power == 1 else ops.power(ops.maximum(features, 1e-20), power)
+    if power == 1:
+        return features
+    return ops.sign(features) * ops.power(ops.maximum(ops.abs(features), 1e-20), power)
 
 
 def _resize(x: Any, size: tuple[int, int]) -> Any:

@@ -60,7 +60,7 @@ def _describe_imagenet() -> Weights:
         preprocessing=CAFFE,
         description="imagenet, as Keras ships them (59 MB, downloaded once)",
         recipe=_PHOTOGRAPHS,
-        read=lambda: _read_file(_fetch_imagenet()),
+        read=lambda: _read_file(_fetch_vgg16()),
     )
 
 
@@ -120,8 +120,7 @@ def resolve_weights(weights: str | os.PathLike | None) -> Weights:
             f"weights must be {', '.join(map(repr, WEIGHTS))}, None, or the path of an .h5 or .safetensors "
             f"file. Got {weights!r}{', which is no file' if path.suffix in _SUFFIXES else ''}."
         )
-    stat = path.stat()
-    digest = _remembered_sha256(path.resolve(), stat.st_mtime_ns, stat.st_size)
+    digest = hash_file(path)
     description = f"{path.name}, read from {os.fspath(weights)}"
     if path.suffix == ".safetensors":
         return _describe_safetensors(path, digest, description, lambda: _read_file(path))
@@ -236,26 +235,52 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file, which is read again only when its time or size has changed."""
+    stat = path.stat()
+    return _remembered_sha256(path.resolve(), stat.st_mtime_ns, stat.st_size)
+
+
 @functools.lru_cache(maxsize=16)
 def _remembered_sha256(path: Path, mtime_ns: int, size: int) -> str:
     """Hash a file once, until its time or size changes."""
     return _sha256(path)
 
 
-def _fetch_imagenet() -> Path:
-    """Return Keras's own copy of the ImageNet weights, downloaded where it is not there yet."""
+def _fetch_vgg16() -> Path:
+    """Return Keras's own copy of VGG16's ImageNet weights."""
+    name = _IMAGENET_URL.rpartition("/")[2]
+    return fetch_imagenet(
+        name,
+        _IMAGENET_URL,
+        f"md5:{_IMAGENET_MD5}",
+        network="VGG16",
+        n_bytes=_IMAGENET_BYTES,
+        instead="weights='cifar95', which ships with fishsk",
+    )
+
+
+def fetch_imagenet(
+    name: str,
+    url: str,
+    known_hash: str | None,
+    *,
+    network: str,
+    n_bytes: int | None = None,
+    instead: str = "weights=None, which is not trained",
+) -> Path:
+    """Return the file of ImageNet weights in Keras's own folder, downloaded where it is not there yet.
+
+    Raises
+    ------
+    OSError
+        If it cannot be downloaded.
+    """
     folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
     try:
-        return download(
-            _IMAGENET_URL,
-            folder,
-            known_hash=f"md5:{_IMAGENET_MD5}",
-            n_bytes=_IMAGENET_BYTES,
-            timeout=_TIMEOUT,
-        )
+        return download(url, folder, name=name, known_hash=known_hash, n_bytes=n_bytes, timeout=_TIMEOUT)
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong hash is a ValueError
-        target = folder / _IMAGENET_URL.rpartition("/")[2]
         raise OSError(
-            f"The ImageNet weights could not be downloaded from {_IMAGENET_URL} ({error}). To work offline, "
-            f"pass weights='cifar95', which ships with fishsk, or put the file at {str(target)!r}."
+            f"The ImageNet weights of {network} could not be downloaded from {url} ({error}). To work "
+            f"offline, pass {instead}, or put the file at {str(folder / name)!r}."
         ) from error

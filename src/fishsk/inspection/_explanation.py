@@ -73,8 +73,9 @@ class Explainer:
         self.steps = None if method == "occlusion" else find_keras_steps(self.fitted)
         if self.steps is None and method == "integrated_gradients":
             raise ValueError(
-                "method='integrated_gradients' needs a pipeline of a VGG16FeatureTransformer, optionally a "
-                f"StandardScaler, and a Keras head. Got {self.fitted!r}. Pass method='occlusion'."
+                "method='integrated_gradients' needs a pipeline of a transformer of frozen features, "
+                f"optionally a StandardScaler, and a Keras head. Got {self.fitted!r}. Pass "
+                "method='occlusion'."
             )
         self.pixels = find_pixels(estimator, image_shape, input_range)
 

@@ -25,7 +25,8 @@ def export_keras(pipeline: Any, path: str | os.PathLike) -> None:
     Parameters
     ----------
     pipeline : sklearn.pipeline.Pipeline
-        Fitted, of `VGG16FeatureTransformer`, optionally `StandardScaler`, and a Keras head.
+        Fitted, of `VGG16FeatureTransformer` or `KerasFeatureTransformer`, optionally `StandardScaler`, and a
+        Keras head.
     path : path-like
         Where to write; its suffix must be ``.keras``.
 
@@ -78,8 +79,8 @@ def export_keras(pipeline: Any, path: str | os.PathLike) -> None:
 
 def _refuse(steps: Sequence[Any]) -> NoReturn:
     raise ValueError(
-        "The steps of a pipeline for Keras must be a VGG16FeatureTransformer, optionally a "
-        f"StandardScaler, and a KerasHeadClassifier or KerasHeadRegressor. Got {steps!r}."
+        "The steps of a pipeline for Keras must be a VGG16FeatureTransformer or KerasFeatureTransformer, "
+        f"optionally a StandardScaler, and a KerasHeadClassifier or KerasHeadRegressor. Got {steps!r}."
     )
 
 

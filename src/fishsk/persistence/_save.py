@@ -29,8 +29,8 @@ def save_pipeline(pipeline: Any, path: str | os.PathLike) -> None:
     Parameters
     ----------
     pipeline : sklearn.pipeline.Pipeline
-        Fitted, of `VGG16FeatureTransformer`, `StandardScaler`, "passthrough", `KerasHeadClassifier` and
-        `KerasHeadRegressor`; or of other types that the notes describe.
+        Fitted, of `VGG16FeatureTransformer` or `KerasFeatureTransformer`, `StandardScaler`, "passthrough",
+        `KerasHeadClassifier` and `KerasHeadRegressor`; or of other types that the notes describe.
     path : path-like
         Where to write.
 
@@ -52,7 +52,8 @@ def save_pipeline(pipeline: Any, path: str | os.PathLike) -> None:
 
     Notes
     -----
-    Frozen weights are not copied into the file: it holds their name or path, and their digest.
+    Frozen weights are not copied into the file: it holds their name or path, and their digest. A keras.Model
+    that was given as `backbone` has no name: save it as a ``.keras`` file, and give that.
 
     A step of another type can be saved if its parameters are plain values (None, numbers, text, paths, and
     lists, tuples and dicts of these), and if all it has learned is such values and NumPy arrays, in

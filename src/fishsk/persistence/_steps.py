@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
 from fishsk._compat.sklearn import validate_parameters, validate_steps
-from fishsk.features import VGG16FeatureTransformer
+from fishsk.features import KerasFeatureTransformer, VGG16FeatureTransformer
 from fishsk.head import KerasHeadClassifier, KerasHeadRegressor
 from fishsk.persistence._archive import take
 from fishsk.persistence._configuration import get_configuration, set_configuration, take_configuration
@@ -34,6 +34,7 @@ from fishsk.persistence._regressors import (
 STEP_TYPES: dict[str, type] = {
     step.__name__: step
     for step in (
+        KerasFeatureTransformer,
         KerasHeadClassifier,
         KerasHeadRegressor,
         *REGRESSORS,
@@ -43,6 +44,7 @@ STEP_TYPES: dict[str, type] = {
 }
 _LEARNED = {
     StandardScaler: {"feature_names_in_", "mean_", "n_features_in_", "n_samples_seen_", "scale_", "var_"},
+    KerasFeatureTransformer: {"feature_names_in_", "n_features_in_"},
     VGG16FeatureTransformer: {"feature_names_in_", "n_features_in_"},
 }
 

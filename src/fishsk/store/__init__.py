@@ -2,6 +2,7 @@
 
 from fishsk.store._folders import default_folder
 from fishsk.store._kept import KeptStore, open_store
+from fishsk.store._notes import read_note, write_note
 from fishsk.store._store import FeatureStore
 from fishsk.store._upkeep import cache_info, clear_cache, verify_cache
 
@@ -12,5 +13,7 @@ __all__ = [
     "clear_cache",
     "default_folder",
     "open_store",
+    "read_note",
     "verify_cache",
+    "write_note",
 ]

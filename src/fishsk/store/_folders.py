@@ -15,6 +15,7 @@ from fishsk._utils.files import sweep
 from fishsk.store._shards import list_shards
 
 SETTINGS = "settings.json"
+NOTES = "notes"
 _DEFAULT_MAX_BYTES = 10 * 2**30
 
 

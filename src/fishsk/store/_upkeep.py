@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fishsk._utils.files import sweep
-from fishsk.store._folders import SETTINGS, check_owner, default_max_bytes, list_stores, parse_settings
+from fishsk.store._folders import NOTES, SETTINGS, check_owner, default_max_bytes, list_stores, parse_settings
 from fishsk.store._kept import flush
 from fishsk.store._shards import Shard, discard, list_shards, merge_shards
 
@@ -48,7 +48,7 @@ def cache_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def clear_cache(folder: str | os.PathLike[str]) -> int:
-    """Remove all stored rows, and nothing else, from a cache folder.
+    """Remove all stored rows and notes, and nothing else, from a cache folder.
 
     Parameters
     ----------
@@ -79,6 +79,12 @@ def clear_cache(folder: str | os.PathLike[str]) -> int:
             if os.listdir(store_folder) == [SETTINGS]:  # no rows of a newer format, no writer at work
                 os.unlink(store_folder / SETTINGS)
             store_folder.rmdir()
+    with contextlib.suppress(FileNotFoundError):
+        for note in sorted((Path(folder) / NOTES).glob("*.json")):
+            n_bytes += note.stat().st_size
+            note.unlink()
+        sweep(Path(folder) / NOTES)
+        (Path(folder) / NOTES).rmdir()
     return n_bytes
 
 

@@ -47,7 +47,7 @@ def _show_info(screen: Screen, folder: Any) -> int:
     if info["stores"]:
         screen.table(
             [_describe_store(store) for store in info["stores"]],
-            header=("rows", "features", "size", "files", "image size", "weights", "layers"),
+            header=("rows", "features", "size", "files", "image size", "network", "weights", "layers"),
             right=[0, 1, 2, 3, 4],
         )
     return 0
@@ -84,6 +84,7 @@ def _describe_store(store: dict[str, Any]) -> list[str]:
         _mebibytes(store["n_bytes"]),
         f"{store['n_shards']:,}",
         " x ".join(map(str, settings.get("image_size", []))),
+        str(settings.get("backbone", "VGG16")),
         str(settings.get("weights", "unknown"))[:12],
         ", ".join(settings.get("layers", [])),
     ]

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fishsk.cli._arguments import add_training, parse_weights
+from fishsk.cli._arguments import add_training, parse_network
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     from fishsk.report import write_data_issues
 
     pipeline = make_fish_pipeline(
-        recipe=arguments.recipe, weights=parse_weights(arguments), random_state=arguments.seed
+        recipe=arguments.recipe, **parse_network(arguments), random_state=arguments.seed
     )
     n_test = 0 if test is None else len(test[0])
     screen.fact(

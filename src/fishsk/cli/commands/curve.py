@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from fishsk.cli._arguments import add_photos, add_skip_bad, add_training, load_photos, parse_weights
+from fishsk.cli._arguments import add_photos, add_skip_bad, add_training, load_photos, parse_network
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         )
     if arguments.model is None:
         pipeline = make_fish_pipeline(
-            recipe=arguments.recipe, weights=parse_weights(arguments), random_state=arguments.seed
+            recipe=arguments.recipe, **parse_network(arguments), random_state=arguments.seed
         )
     else:
         pipeline = load_pipeline(arguments.model)

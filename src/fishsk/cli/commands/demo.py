@@ -7,7 +7,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
-from fishsk.cli._arguments import add_training, parse_weights
+from fishsk.cli._arguments import add_training, parse_network
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -52,27 +52,27 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     from fishsk.cli._features import extract_features
     from fishsk.cli._figures import save_figures
     from fishsk.cli._fish import find_fish
-    from fishsk.features import resolve_weights
+    from fishsk.features import VGG16FeatureTransformer, resolve_weights
     from fishsk.inspection import evaluate
     from fishsk.persistence import save_pipeline
     from fishsk.report import write_report
 
-    weights = parse_weights(arguments)
+    network = parse_network(arguments)
     with screen.measured("find images"):
         fish = find_fish(arguments.data, offline=arguments.offline, random_state=arguments.seed)
     n_train, n_test = len(fish.X_train), len(fish.X_test)
     screen.fact("Images", f"{n_train} to train, {n_test} to test: {fish.source}", data=fish.source)
-    pipeline = make_fish_pipeline(
-        recipe=arguments.recipe, weights=weights, random_state=arguments.seed, verbose=0
-    )
-    described = resolve_weights(weights).description
+    pipeline = make_fish_pipeline(recipe=arguments.recipe, **network, random_state=arguments.seed, verbose=0)
+    described = f"{network['weights'] or 'none trained'}, of {network['backbone']}"
+    if isinstance(pipeline["features"], VGG16FeatureTransformer):
+        described = resolve_weights(network["weights"]).description
     screen.fact("Weights", described, weights=described)
 
     n_extracted = extract_features(screen, pipeline, fish.X_train, fish.X_test)
     speed = (n_train + n_test) / screen.seconds["features"]
     screen.fact(
         "Features",
-        f"{speed:,.0f} images a second ({n_extracted} of {n_train + n_test} images run through VGG16, "
+        f"{speed:,.0f} images a second ({n_extracted} of {n_train + n_test} images run through the network, "
         "the others were known)",
         images_per_second=speed,
         n_extracted=n_extracted,

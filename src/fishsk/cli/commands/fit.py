@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from fishsk.cli._arguments import add_photos, add_skip_bad, add_training, load_photos, parse_weights
+from fishsk.cli._arguments import add_photos, add_skip_bad, add_training, load_photos, parse_network
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -15,6 +15,7 @@ SUMMARY = "train on a folder or a table of images and save the model"
 EXAMPLES = """\
 examples:
   python -m fishsk fit photos/ --model fish.fishsk
+  python -m fishsk fit photos/ --backbone EfficientNetV2B0
   python -m fishsk fit photos/ --weights imagenet --set head__dropout=0.2 --set head__epochs=40
   python -m fishsk fit photos.csv --target weight      a table: a column of paths, and one of numbers
   python -m fishsk fit photos.csv --target species     or of classes
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     pipeline = make_fish_pipeline(
         task=photos.task,
         recipe=arguments.recipe,
-        weights=parse_weights(arguments),
+        **parse_network(arguments),
         random_state=arguments.seed,
         **params,
     )

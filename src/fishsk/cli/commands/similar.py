@@ -8,7 +8,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fishsk.cli._arguments import add_skip_bad, list_images
+from fishsk.cli._arguments import add_network, add_skip_bad, list_images, parse_network
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -26,9 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", help="the image to compare with")
     parser.add_argument("folder", help="where to look, at any depth; a single image will do, too")
     parser.add_argument("--top", type=int, default=12, help="how many images to find (default: %(default)s)")
-    parser.add_argument(
-        "--weights", default="cifar95", help="cifar95, imagenet, none, or a file (default: %(default)s)"
-    )
+    add_network(parser)
     parser.add_argument(
         "--model",
         metavar="FILE",
@@ -61,13 +59,12 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
 
     from fishsk._pipeline import make_fish_pipeline
     from fishsk._utils.files import write_atomically
-    from fishsk.cli._arguments import parse_weights
     from fishsk.cli._features import extract_features
     from fishsk.inspection import SimilarImagesDisplay
     from fishsk.persistence import load_pipeline
 
     if arguments.model is None:
-        transformer = make_fish_pipeline(weights=parse_weights(arguments))["features"]
+        transformer = make_fish_pipeline(**parse_network(arguments))["features"]
     else:
         transformer = load_pipeline(arguments.model)
     screen.fact("Images", f"{len(paths):,} in {arguments.folder}", n_images=len(paths))

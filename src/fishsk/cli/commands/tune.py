@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from fishsk.cli._arguments import add_photos, add_skip_bad, add_training, load_photos, parse_weights
+from fishsk.cli._arguments import add_photos, add_skip_bad, add_training, load_photos, parse_network
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
 
-SUMMARY = "search for the best head with Optuna, and save the model"
+SUMMARY = "search for the best head, and network, with Optuna, and save the model"
 EXAMPLES = """\
 examples:
   python -m fishsk tune photos/ --trials 30 --model best.fishsk
+  python -m fishsk tune photos/ --backbone EfficientNetV2B0 MobileNetV3Small     networks and their layers too
   python -m fishsk tune photos/ --storage study.db     go on another time, or in a second process
   python -m fishsk tune photos.csv --target weight     numbers: the highest R²
 """
@@ -42,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="figures of the search go here (default: %(default)s)",
     )
     add_skip_bad(parser)
-    add_training(parser)
+    add_training(parser, several=True)
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
@@ -56,22 +58,35 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     score = "R²" if photos.task == "regression" else "accuracy"
     load_tensorflow(screen)
 
+    from sklearn.pipeline import FeatureUnion
+
     from fishsk._pipeline import make_fish_pipeline
     from fishsk.cli._features import extract_features
     from fishsk.cli._figures import N_FOR_IMPORTANCES, save_study_figures
+    from fishsk.features import KerasFeatureTransformer
     from fishsk.persistence import save_pipeline
     from fishsk.search import OptunaSearchCV, default_search_space
 
     screen.fact("Images", photos.words, n_images=len(photos.paths), task=photos.task)
-    pipeline = make_fish_pipeline(
-        task=photos.task,
-        recipe=arguments.recipe,
-        weights=parse_weights(arguments),
-        random_state=arguments.seed,
-    )
+    pipelines = [
+        make_fish_pipeline(
+            task=photos.task,
+            recipe=arguments.recipe,
+            random_state=arguments.seed,
+            **parse_network(arguments, backbone),
+        )
+        for backbone in dict.fromkeys(arguments.backbone)
+    ]
+    pipeline = pipelines[0]
+    candidates = [pipeline["features"]]
+    space: dict[str, Any] = default_search_space(pipeline)
+    if len(pipelines) > 1 or isinstance(pipeline["features"], KerasFeatureTransformer):
+        candidates = _list_candidates(pipelines)
+        space["features"] = candidates
+        _show_candidates(screen, candidates)
     search = OptunaSearchCV(
         pipeline,
-        default_search_space(pipeline),
+        space,
         n_trials=arguments.trials,
         timeout=arguments.timeout,
         cv=arguments.cv,
@@ -81,7 +96,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         random_state=arguments.seed,
         verbose=1,
     )
-    extract_features(screen, pipeline, photos.paths)
+    union = FeatureUnion([(str(number), each) for number, each in enumerate(candidates)])
+    extract_features(screen, union, photos.paths)
     with screen.measured("search"):
         search.fit(photos.paths, photos.y)
     screen.fact(
@@ -99,3 +115,39 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     if output / "importances.png" not in written:
         screen.say(f"No importances: they need {N_FOR_IMPORTANCES} finished trials whose scores differ.")
     screen.show_seconds()
+
+
+def _list_candidates(pipelines: Sequence[Any]) -> list[Any]:
+    """Return the features to try: of each network the recipe's, and those of its last two sizes of maps."""
+    from sklearn.base import clone
+
+    candidates = []
+    for pipeline in pipelines:
+        transformer = pipeline["features"]
+        if len(pipelines) > 1:  # one head for all: it cannot know how many views stand side by side
+            transformer.set_params(combine_views="mean")
+        candidates.append(transformer)
+        if (layers := _find_last_stages(transformer)) is not None:
+            candidates.append(clone(transformer).set_params(layers=layers))
+    if len(pipelines) > 1 and "n_views" in pipelines[0]["head"].get_params():
+        pipelines[0].set_params(head__n_views=1)
+    return candidates
+
+
+def _show_candidates(screen: Screen, candidates: Sequence[Any]) -> None:
+    """Print the numbers by which the figures call the networks."""
+    rows = []
+    for number, transformer in enumerate(candidates):
+        layers = transformer.layers or "the last map"
+        layers = layers if isinstance(layers, str) else ", ".join(layers)
+        rows.append((number, getattr(transformer, "backbone", "vgg16"), layers))
+    screen.table(rows, header=("features", "network", "layers"), right=[0])
+
+
+def _find_last_stages(transformer: Any) -> list[str] | None:
+    """Return the last layer of each of the last two sizes of maps, where the recipe names no layers."""
+    if transformer.layers is not None:
+        return None
+    shapes = transformer.list_layers().items()
+    last = {shape[:2]: name for name, shape in shapes if len(shape) == 3 and "pad" not in name}
+    return list(last.values())[-2:] if len(last) > 1 else None

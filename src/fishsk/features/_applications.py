@@ -1,0 +1,247 @@
+"""The networks that Keras ships, listed from Keras itself: how they are described, built and get weights."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fishsk._utils.versions import find_version
+from fishsk.features._description import Description, build_apart, describe_model
+from fishsk.features._weights import fetch_imagenet, hash_file
+from fishsk.store import read_note, write_note
+
+_NOTE_VERSION = 1  # raised when descriptions come to hold something else
+_DRAW_VERSION = 1  # raised when the same network comes to be drawn with other numbers
+_DEFAULT_SIZE = (224, 224)  # of the networks that Keras builds for images of any size: MobileNetV3
+
+
+@functools.cache
+def list_applications() -> dict[str, Callable[..., Any]]:
+    """Return Keras's functions that build a network for images, by their names. It loads Keras."""
+    from keras import applications
+
+    functions = inspect.getmembers(applications, inspect.isfunction)
+    return {name: build for name, build in functions if "include_top" in inspect.signature(build).parameters}
+
+
+def find_application(name: str) -> Callable[..., Any]:
+    """Return the function that builds a network.
+
+    Raises
+    ------
+    ValueError
+        If Keras ships no network of that name.
+    """
+    known = list_applications()
+    if name not in known:
+        raise ValueError(
+            f"backbone must be a name of keras.applications, the path of a .keras file, or a keras.Model. "
+            f"Got {name!r}. {name_nearest(name, known)}"
+        )
+    return known[name]
+
+
+def name_nearest(name: str, known: Any) -> str:
+    """Return a sentence that names what a text may have been meant to be."""
+    lower = {each.lower(): each for each in known}
+    nearest = [lower[each] for each in difflib.get_close_matches(str(name).lower(), lower, n=5, cutoff=0.5)]
+    if nearest:
+        return f"The nearest names are {', '.join(nearest)}."
+    return f"There are {', '.join([*known][:60])}."
+
+
+@dataclass(frozen=True)
+class Application:
+    """A network of keras.applications with some weights.
+
+    Attributes
+    ----------
+    name : str
+        Keras's name of the function that builds it.
+    imagenet : bool
+        Whether its numbers are those that Keras publishes. Without a file, they are drawn from a fixed seed.
+    file : Path or None
+        The user's own file of weights.
+    file_digest : str or None
+        Of its content.
+    """
+
+    name: str
+    imagenet: bool = False
+    file: Path | None = field(default=None, compare=False)
+    file_digest: str | None = None
+
+    def describe(
+        self, image_size: tuple[int, int] | None, notes: str | os.PathLike[str] | None
+    ) -> Description:
+        """Return what is known of the network, without Keras where a note on disk says it.
+
+        Parameters
+        ----------
+        image_size : (height, width) or None
+            None is the size that Keras has built the network for.
+        notes : path-like or None
+            The cache folder.
+
+        Raises
+        ------
+        ValueError
+            If Keras does not build it at this size.
+        """
+        subject = {
+            "version": _NOTE_VERSION,
+            "keras": find_version("keras"),
+            "application": self.name,
+            "imagenet": self.imagenet,
+            "image_size": None if image_size is None else list(image_size),
+        }
+        facts = None if notes is None else read_note(notes, subject)
+        if facts is not None:
+            return Description.from_json(facts)
+        description = _describe(self.name, self.imagenet, image_size)
+        if notes is not None:
+            write_note(notes, subject, description.to_json())
+        return description
+
+    def digest(self, description: Description) -> str:
+        """Return what changes whenever a number in the weights does."""
+        if self.file_digest is not None:
+            return self.file_digest
+        if not self.imagenet:
+            return f"drawn:{_DRAW_VERSION}"
+        if description.download is None:
+            raise ValueError(f"Keras has no ImageNet weights of {self.name}. Pass weights=None, or a file.")
+        _, url, known_hash = description.download
+        return known_hash or f"url:{url}"
+
+    def load(self, description: Description, pooling: str | None) -> Any:
+        """Return the frozen Keras model, which takes what `preprocess` returns.
+
+        Parameters
+        ----------
+        description : Description
+            What `describe` returned.
+        pooling : {"avg", "max"} or None
+            As Keras's own parameter, on which the very end of some networks depends.
+        """
+        return _load(self, description, pooling)
+
+    def preprocess(self, images: Any) -> Any:
+        """Return RGB in 0 to 255, an array or a Keras tensor, as the network was trained to see it."""
+        return sys.modules[find_application(self.name).__module__].preprocess_input(images)
+
+
+def _build(
+    name: str, image_size: tuple[int, int], weights: str | None = None, pooling: str | None = None
+) -> Any:
+    """Call Keras's function."""
+    build = find_application(name)
+    with warnings.catch_warnings():
+        # "Weights for input shape (224, 224) will be loaded": MobileNet has others for four sizes alone.
+        warnings.filterwarnings("ignore", "`input_shape` is undefined or non-square", UserWarning)
+        try:
+            return build(weights=weights, include_top=False, input_shape=(*image_size, 3), pooling=pooling)
+        except (ValueError, TypeError) as error:
+            if weights is not None:  # the size was good enough for the description
+                raise
+            raise ValueError(
+                f"image_size must be one that Keras builds {name} for. Got {image_size}: {error}"
+            ) from error
+
+
+@functools.lru_cache(maxsize=64)
+def _describe(name: str, imagenet: bool, image_size: tuple[int, int] | None) -> Description:
+    import keras
+
+    from fishsk._compat.keras import find_download
+
+    size = image_size or build_apart(lambda: _find_size(name))
+
+    def describe() -> Description:
+        with keras.StatelessScope(initialize_variables=False):  # shapes alone: no weight is made
+            model = _build(name, size)
+            last = next(layer.name for layer in reversed(model.layers) if layer.output is model.output)
+            color = Application(name).preprocess(np.array([[[[0, 100, 255]]]], dtype=np.float32))
+            description = describe_model(model, size, last=last, more=f"{color.tolist()}")
+            download = find_download(lambda: _build(name, size, "imagenet")) if imagenet else None
+        return replace(description, download=download and (*download,))
+
+    return build_apart(describe)
+
+
+def _find_size(name: str) -> tuple[int, int]:
+    """Return the size of images that Keras has built a network for, whole, with its classes."""
+    import keras
+
+    with keras.StatelessScope(initialize_variables=False):
+        shape = find_application(name)(weights=None).input_shape
+    return _DEFAULT_SIZE if None in shape[1:3] else (shape[1], shape[2])
+
+
+@functools.lru_cache(maxsize=2)
+def _load(application: Application, description: Description, pooling: str | None) -> Any:
+    """Return the frozen model. The last two are kept, so that equal transformers of a process share one."""
+    from fishsk._compat.keras import build_from
+
+    name, size, file = application.name, description.image_size, application.file
+    if application.imagenet and description.download is not None:
+        file = fetch_imagenet(*description.download, network=name)
+
+    def build() -> Any:
+        if file is None:
+            model = _build(name, size, pooling=pooling)
+            _draw(model)
+            return model
+        try:
+            if application.file is None:
+                return build_from(lambda: _build(name, size, "imagenet", pooling), str(file))
+            model = _build(name, size, pooling=pooling)
+            model.load_weights(file)
+        except Exception as error:  # h5py raises kinds of its own on corrupt bytes, and Keras many
+            raise ValueError(
+                f"{str(file)!r} must hold weights of {name} without its top, as Keras loads them: {error}"
+            ) from error
+        return model
+
+    model = build_apart(build)
+    model.trainable = False
+    return model
+
+
+def _draw(model: Any) -> None:
+    """Draw He normal kernels; RandomState's stream is frozen by NumPy's policy (NEP 19)."""
+    random_state = np.random.RandomState(0)
+    for variable in model.weights:
+        shape = tuple(variable.shape)
+        if len(shape) > 1:
+            n_in = np.prod(shape[:2] if shape[-1] == 1 else shape[:-1])  # of a depthwise kernel, or any other
+            variable.assign((random_state.standard_normal(shape) * np.sqrt(2 / n_in)).astype(np.float32))
+
+
+def check_application(backbone: str, weights: str | os.PathLike | None) -> Application:
+    """Return the network that two parameters ask for.
+
+    Raises
+    ------
+    ValueError
+        If `weights` is neither "imagenet" nor None nor a file.
+    """
+    if weights is not None and weights != "imagenet" and not Path(weights).is_file():
+        hint = " 'cifar95' is of VGG16FeatureTransformer." if weights == "cifar95" else ""
+        raise ValueError(
+            f"weights of {backbone} must be 'imagenet', None, or the path of a file that Keras can load "
+            f"into it. Got {weights!r}, which is no file.{hint}"
+        )
+    if weights is None or weights == "imagenet":
+        return Application(backbone, imagenet=weights is not None)
+    return Application(backbone, file=Path(weights), file_digest=hash_file(Path(weights)))

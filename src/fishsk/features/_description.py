@@ -1,0 +1,106 @@
+"""What is known of a Keras network without its weights, and how to build it the same in every process."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Description:
+    """A network at one size of its images, without its weights.
+
+    Attributes
+    ----------
+    image_size : (height, width)
+        What it takes.
+    shapes : tuple of (name, shape)
+        Its layers with one output, in the order in which they are computed, and the shapes of these outputs,
+        without the axis of the samples.
+    last : str
+        The layer that is used where none is asked for.
+    graph : str
+        Digest of what is computed, which another release of Keras might change.
+    download : (file name, URL, hash or None) or None
+        Keras's own weights for it.
+    """
+
+    image_size: tuple[int, int]
+    shapes: tuple[tuple[str, tuple[int, ...]], ...]
+    last: str
+    graph: str
+    download: tuple[str, str, str | None] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        return {
+            "image_size": list(self.image_size),
+            "shapes": [[name, list(shape)] for name, shape in self.shapes],
+            "last": self.last,
+            "graph": self.graph,
+            "download": None if self.download is None else list(self.download),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Return what `to_json` was called on."""
+        height, width = document["image_size"]
+        download = document["download"]
+        return cls(
+            (height, width),
+            tuple((name, tuple(shape)) for name, shape in document["shapes"]),
+            document["last"],
+            document["graph"],
+            None if download is None else (download[0], download[1], download[2]),
+        )
+
+
+def build_apart(build: Callable[[], _Result]) -> _Result:
+    """Call a function in a thread of its own.
+
+    Keras counts the names of unnamed layers, and keeps its dtype policy, for each thread: here they are as in
+    a new process, so that "conv2d_93" means the same layer whatever was built before.
+    """
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(build).result()
+
+
+def describe_model(
+    model: Any, image_size: tuple[int, int], *, last: str | None = None, more: str = ""
+) -> Description:
+    """Return the description of a functional Keras model of images.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Its weights are not looked at.
+    image_size : (height, width)
+        What it is to be used at.
+    last : str or None, default=None
+        The layer to use where none is asked for; None is the last one whose output is a map.
+    more : str, default=""
+        What is computed besides, as text.
+    """
+    import keras
+
+    outputs = {}
+    for layer in model.layers:
+        with contextlib.suppress(AttributeError, ValueError):  # of a layer that is used twice
+            if not isinstance(layer, keras.layers.InputLayer) and hasattr(layer.output, "shape"):
+                outputs[layer.name] = layer.output
+    shapes = {name: tuple(output.shape[1:]) for name, output in outputs.items()}
+    if any(None in shape for shape in shapes.values()):
+        images = keras.KerasTensor((None, *image_size, 3))
+        called = keras.Model(model.input, outputs).compute_output_spec(images)
+        shapes = {name: tuple(called[name].shape[1:]) for name in outputs}
+    if last is None:
+        maps = [name for name, shape in shapes.items() if len(shape) == 3]
+        last = (maps or list(shapes))[-1]
+    graph = hashlib.sha256(f"{model.to_json()}{more}".encode()).hexdigest()
+    return Description(image_size, tuple(shapes.items()), last, graph)

@@ -1,0 +1,206 @@
+"""KerasFeatureTransformer: images in, features of any frozen Keras network out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fishsk._compat.sklearn import HasMethods, StrOptions
+from fishsk.features._applications import Application, check_application
+from fishsk.features._keras_backbone import PREPROCESSINGS, KerasBackbone
+from fishsk.features._network import Settings
+from fishsk.features._own_models import as_given_model, as_model_file
+from fishsk.features._transformer import FrozenFeatures, check_image_size, check_layers
+from fishsk.features._views import View, resolve_views
+from fishsk.store import default_folder
+
+
+class KerasFeatureTransformer(FrozenFeatures):
+    """Features of images from any frozen Keras network.
+
+    Images are resized, preprocessed and run through the network; the outputs of some layers are pooled and
+    stacked side by side. Nothing is learned, so `transform` needs no `fit`. The features of an image are kept
+    on disk by its content: no image is run twice, whatever folds, shuffles, clones, processes or restarts
+    come between.
+
+    Parameters
+    ----------
+    backbone : str, path-like or keras.Model, default="EfficientNetV2B0"
+        A name of ``keras.applications`` [1]_, as Keras writes it: all that the installed Keras ships. Or the
+        path of a ``.keras`` file, which is loaded in Keras's safe mode and refused where it needs code, such
+        as `Lambda` layers or layers of your own. Or a functional or sequential ``keras.Model``, which is
+        copied and never changed.
+    weights : "imagenet", path-like or None, default="imagenet"
+        Of a name: ``"imagenet"`` are Keras's own, downloaded once into Keras's folder and checked against the
+        hash that Keras holds. ``None``: drawn from a fixed seed, the same in every process. A path: a file
+        that the network's `load_weights` takes. A file or a model has its own, whatever this is.
+    image_size : int, (height, width) or None, default=None
+        What images are resized to; None is the size that Keras has built the network for, such as 224 or 299.
+        Each network has its least size, which the error names. A network of your own that was built for one
+        size takes only that one.
+    layers : str, list of str or None, default=None
+        Names of layers, as `list_layers` gives them. Layers behind the last of them are never computed. None
+        is the last map; with `pooling`, what Keras itself gives for ``include_top=False`` and this `pooling`.
+        Of a network of your own, None is the last layer whose output is a map, so that a classifier behind it
+        is left out.
+    pooling : {"avg", "max"} or None, default="avg"
+        How a layer's map becomes one number a channel; None flattens the maps. An output that is a vector
+        stays as it is.
+    power : float in (0, 1], default=1.0
+        Power that the distance of each feature from 0 is raised to. Below 1, as 0.5, large activations stand
+        out less.
+    preprocessing : {"caffe", "tf", "torch", "unit"} or None, default=None
+        None is what the network was trained with: of a name, the `preprocess_input` of its module; of a file
+        or a model, what its own layers do with RGB in 0 to 255. The others are the modes of
+        ``keras.applications.imagenet_utils.preprocess_input``, and a division by 255.
+    views : {"mirror", "shifts", "shifts+zooms"}, list of dict or None, default=None
+        The copies of each image that are run through the network, as in `VGG16FeatureTransformer`.
+    combine_views : {"mean", "concatenate"}, default="mean"
+        ``"mean"`` gives the mean of the views' features. ``"concatenate"`` puts the views side by side: a
+        `KerasHeadClassifier` with `n_views` learns from each, and averages what it says of them.
+    image_shape : tuple of int or None, default=None
+        (height, width) or (height, width, channels) of the images of a 2-D `X`, as scikit-learn's own image
+        data sets come. One entry may be -1.
+    input_range : (low, high) or None, default=(0, 255)
+        What black and white are in images that are not uint8. None takes values as they are.
+    batch_size : int or None, default=None
+        Images a forward pass; None chooses by `image_size`.
+    cache : {"auto"}, path-like or None, default="auto"
+        Where features are kept: ``"auto"`` is a size-limited folder in the user's cache directory, or the one
+        that the environment variable ``FISHSK_CACHE`` names. None keeps nothing.
+    verbose : int, default=0
+        1 shows a progress bar while images are run through the network.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of columns of the `X` seen in `fit`, where it was 2-D.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of these columns, where `X` had names that are all strings.
+
+    See Also
+    --------
+    VGG16FeatureTransformer : VGG16, also with weights that ship with fishsk.
+    fishsk.make_fish_pipeline : A transformer and a classifier in one Pipeline.
+
+    Notes
+    -----
+    `X` takes all the forms that `VGG16FeatureTransformer` describes.
+
+    Networks run as in inference: batch normalization uses the statistics of its training, dropout nothing.
+    With oneDNN, which fishsk switches on, a row is the same bit for bit in every batch, in every order and
+    alone, for all networks of Keras 3.15 but ConvNeXt, whose rows then differ by up to 1e-6 of the largest
+    feature. What is in the cache stays as it is there.
+
+    The layers of a network are known once Keras has built it. What was found is noted in the cache folder, so
+    that known images need neither Keras nor TensorFlow; with ``cache=None`` the number and the names of the
+    features need both.
+
+    References
+    ----------
+    .. [1] "Keras Applications", https://keras.io/api/applications/
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fishsk import KerasFeatureTransformer
+    >>> images = np.zeros((2, 32, 32, 3), dtype=np.uint8)
+    >>> mobile = KerasFeatureTransformer(backbone="MobileNetV3Small", weights=None, image_size=32)
+    >>> mobile.transform(images).shape
+    (2, 576)
+    >>> list(mobile.list_layers().items())[-1]
+    ('activation_17', (1, 1, 576))
+    >>> mobile.set_params(layers="activation_17").get_feature_names_out()[:2]
+    array(['activation_17_avg_0', 'activation_17_avg_1'], dtype=object)
+    """
+
+    _parameter_constraints = FrozenFeatures._parameter_constraints | {
+        "backbone": [str, os.PathLike, HasMethods(["get_layer", "get_config"])],
+        "preprocessing": [StrOptions(set(PREPROCESSINGS)), None],
+    }
+
+    def __init__(
+        self,
+        *,
+        backbone: Any = "EfficientNetV2B0",
+        weights: str | os.PathLike | None = "imagenet",
+        image_size: int | tuple[int, int] | None = None,
+        layers: str | Sequence[str] | None = None,
+        pooling: str | None = "avg",
+        power: float = 1.0,
+        preprocessing: str | None = None,
+        views: str | Sequence[Mapping[str, Any]] | None = None,
+        combine_views: str = "mean",
+        image_shape: tuple[int, ...] | None = None,
+        input_range: tuple[float, float] | None = (0, 255),
+        batch_size: int | None = None,
+        cache: str | os.PathLike | None = "auto",
+        verbose: int = 0,
+    ) -> None:
+        self.backbone = backbone
+        self.weights = weights
+        self.image_size = image_size
+        self.layers = layers
+        self.pooling = pooling
+        self.power = power
+        self.preprocessing = preprocessing
+        self.views = views
+        self.combine_views = combine_views
+        self.image_shape = image_shape
+        self.input_range = input_range
+        self.batch_size = batch_size
+        self.cache = cache
+        self.verbose = verbose
+
+    @property
+    def weights_digest(self) -> str:
+        """Digest of the frozen weights, which changes whenever a number in them does."""
+        return self._backbone().digest
+
+    def list_layers(self) -> dict[str, tuple[int, ...]]:
+        """Return the layers that `layers` can name, and the shapes of their outputs.
+
+        Returns
+        -------
+        dict of str to tuple of int
+            In the order in which they are computed: (height, width, channels) of a map at `image_size`.
+        """
+        return dict(self._backbone().description.shapes)
+
+    def _backbone(self) -> KerasBackbone:
+        """Find the network, and what is known of it."""
+        source: Any
+        if isinstance(self.backbone, os.PathLike) or str(self.backbone).endswith(".keras"):
+            source = as_model_file(self.backbone)
+        elif isinstance(self.backbone, str):
+            source = check_application(self.backbone, self.weights)
+        else:
+            source = as_given_model(self.backbone)
+        size = None
+        if self.image_size is not None:
+            size = check_image_size(self.image_size, (1, 1), least=1)
+        notes = self.cache
+        if notes == "auto":
+            notes = default_folder()
+        description = source.describe(size, notes)
+        by_keras = self.layers is None and isinstance(source, Application)
+        return KerasBackbone(source, description, self.preprocessing, self.pooling if by_keras else None)
+
+    def _views(self) -> tuple[View, ...]:
+        """Return the views that the parameters ask for."""
+        return resolve_views(self.views, mirror=False)
+
+    def _settings(self) -> Settings:
+        """Check the parameters that depend on each other, and resolve those that are None."""
+        backbone = self._backbone()
+        layers = check_layers(self.layers, backbone.description.last)
+        backbone.check_layers(layers)
+        return Settings(
+            backbone,
+            layers,
+            self.pooling,
+            backbone.description.image_size,
+            self._views(),
+            side_by_side=self.n_views_out > 1,
+        )

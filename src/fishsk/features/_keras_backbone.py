@@ -1,0 +1,112 @@
+"""Any frozen network of Keras, as `Settings` wants a backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fishsk._utils.process import check_not_forked
+from fishsk.features._applications import Application, name_nearest
+from fishsk.features._description import Description
+from fishsk.features._own_models import GivenModel, ModelFile
+
+PREPROCESSINGS = ("caffe", "tf", "torch", "unit")
+
+
+@dataclass(frozen=True)
+class KerasBackbone:
+    """A network at one size of its images.
+
+    Attributes
+    ----------
+    source : Application, ModelFile or GivenModel
+        Where it comes from.
+    description : Description
+        What is known of it.
+    preprocessing : one of `PREPROCESSINGS`, or None
+        None is the network's own.
+    keras_pooling : {"avg", "max"} or None
+        Where the end of the network is asked for, and of an application, how Keras is to pool it: a few
+        networks, such as ConvNeXt, normalize what was pooled.
+    """
+
+    source: Application | ModelFile | GivenModel
+    description: Description
+    preprocessing: str | None
+    keras_pooling: str | None
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.source.name
+
+    @property
+    def digest(self) -> str:
+        """What changes whenever a number in the weights does."""
+        return self.source.digest(self.description)
+
+    def check_layers(self, layers: Sequence[str]) -> None:
+        """Refuse names that no layer has.
+
+        Raises
+        ------
+        ValueError
+            If there is one; it names the nearest ones.
+        """
+        known = dict(self.description.shapes)
+        for layer in layers:
+            if layer not in known:
+                raise ValueError(
+                    f"layers must be names of layers of {self.name}. Got {layer!r}. "
+                    f"{name_nearest(layer, known)} list_layers() gives all."
+                )
+
+    def count_columns(self, layer: str, pooling: str | None, image_size: tuple[int, int]) -> int:
+        """Return the number of features of a layer."""
+        shape = dict(self.description.shapes)[layer]
+        return int(np.prod(shape)) if pooling is None else shape[-1]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the features are stored under."""
+        return {
+            "backbone": self.source.name if isinstance(self.source, Application) else "own",
+            "weights": self.digest,
+            "graph": self.description.graph,
+            "preprocessing": self.preprocessing,
+            "keras_pooling": self.keras_pooling,
+        }
+
+    def prepare(self, images: np.ndarray) -> np.ndarray:
+        """Return images as they are: the model preprocesses them."""
+        return images
+
+    def prepare_in_keras(self, images: Any) -> Any:
+        """Return images as they are: the model preprocesses them."""
+        return images
+
+    def load_maps(self, layers: Sequence[str]) -> Any:
+        """Return the frozen Keras model from RGB in 0 to 255 to the outputs of layers."""
+        check_not_forked()
+        network = self.source.load(self.description, self.keras_pooling)
+        import keras
+
+        outputs = [network.output]
+        if self.keras_pooling is None:
+            outputs = [network.get_layer(layer).output for layer in layers]
+        maps = keras.Model(network.input, outputs, name="backbone")
+        images = keras.Input((*self.description.image_size, 3), dtype="float32")
+        model = keras.Model(images, maps(self._preprocess(images), training=False), name="frozen")
+        model.trainable = False
+        return model
+
+    def _preprocess(self, images: Any) -> Any:
+        import keras
+
+        if self.preprocessing is None:
+            return self.source.preprocess(images)
+        if self.preprocessing == "unit":
+            return keras.layers.Rescaling(1 / 255, dtype="float32", name="preprocess")(images)
+        return keras.applications.imagenet_utils.preprocess_input(images, mode=self.preprocessing)

@@ -1,0 +1,249 @@
+"""Networks of the user's own: a .keras file, none of which is executed, or a model of this process."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fishsk._utils.process import check_not_forked
+from fishsk._utils.versions import find_version
+from fishsk.features._description import Description, build_apart, describe_model
+from fishsk.features._weights import hash_file
+from fishsk.store import read_note, write_note
+
+_NOTE_VERSION = 1  # raised when descriptions come to hold something else
+_DEFAULT_SIZE = (224, 224)  # of networks that take images of any size
+_MAX_CONFIG_BYTES = 2**26
+# Keras's own layers that run code from the file, or from a folder that the file names.
+_CODE = {"Lambda", "__lambda__", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer"}
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A network in a file that ``keras.Model.save`` wrote."""
+
+    path: Path = field(compare=False)
+    file_digest: str
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    def describe(
+        self, image_size: tuple[int, int] | None, notes: str | os.PathLike[str] | None
+    ) -> Description:
+        """Return what is known of the network, without Keras where a note on disk says it."""
+        subject = {
+            "version": _NOTE_VERSION,
+            "keras": find_version("keras"),
+            "file": self.file_digest,
+            "image_size": None if image_size is None else list(image_size),
+        }
+        facts = None if notes is None else read_note(notes, subject)
+        if facts is not None:
+            return Description.from_json(facts)
+        description = _describe(_load_file(self), self.name, image_size)
+        if notes is not None:
+            write_note(notes, subject, description.to_json())
+        return description
+
+    def digest(self, description: Description) -> str:
+        """Return what changes whenever a number in the weights does."""
+        return self.file_digest
+
+    def load(self, description: Description, pooling: str | None) -> Any:
+        """Return the frozen Keras model."""
+        return _load_file(self)
+
+    def preprocess(self, images: Any) -> Any:
+        """Return images as they are: what is to be done to them, the network does itself."""
+        return images
+
+
+@dataclass(frozen=True)
+class GivenModel:
+    """A network of this process, which is copied before it is used, so that it never changes."""
+
+    model: Any = field(compare=False)
+    content: str
+
+    @property
+    def name(self) -> str:
+        """The model's own name."""
+        return self.model.name
+
+    def describe(
+        self, image_size: tuple[int, int] | None, notes: str | os.PathLike[str] | None
+    ) -> Description:
+        """Return what is known of the network."""
+        return _describe(self.model, self.name, image_size)
+
+    def digest(self, description: Description) -> str:
+        """Return what changes whenever a number in the weights does."""
+        return self.content
+
+    def load(self, description: Description, pooling: str | None) -> Any:
+        """Return the frozen Keras model."""
+        return _copy(self)
+
+    def preprocess(self, images: Any) -> Any:
+        """Return images as they are: what is to be done to them, the network does itself."""
+        return images
+
+
+def as_model_file(path: str | os.PathLike) -> ModelFile:
+    """Return the network of a file.
+
+    Raises
+    ------
+    ValueError
+        If it is no .keras file that is there.
+    """
+    path = Path(path)
+    if path.suffix != ".keras" or not path.is_file():
+        raise ValueError(
+            "backbone must be a name of keras.applications, the path of a .keras file, or a keras.Model. Got "
+            f"{str(path)!r}, which is no {'file' if path.suffix == '.keras' else '.keras file'}."
+        )
+    return ModelFile(path, hash_file(path))
+
+
+def as_given_model(model: Any) -> GivenModel:
+    """Return a network of this process, known by its graph and by all of its numbers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no functional or sequential Keras model of one image.
+    """
+    _check_model(model, getattr(model, "name", repr(model)))
+    digest = hashlib.sha256(model.to_json().encode())
+    for array in model.get_weights():
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return GivenModel(model, digest.hexdigest())
+
+
+def _describe(model: Any, name: str, image_size: tuple[int, int] | None) -> Description:
+    height, width = model.input_shape[1:3]
+    if None in (height, width):
+        size = image_size or _DEFAULT_SIZE
+    elif image_size not in (None, (height, width)):
+        raise ValueError(
+            f"image_size must be {(height, width)}, which {name!r} was built for, or None. Got {image_size}."
+        )
+    else:
+        size = (height, width)
+    return describe_model(model, size)
+
+
+def _check_model(model: Any, name: str) -> None:
+    """Refuse what is no network from one image to something."""
+    import keras
+
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "backbone must be a name of keras.applications, the path of a .keras file, or a keras.Model. "
+            f"Got {model!r}."
+        )
+    shapes = [tuple(each.shape) for each in getattr(model, "inputs", None) or ()]
+    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][3] != 3:
+        raise ValueError(
+            f"The network {name!r} must be a functional or sequential Keras model of one input of shape "
+            f"(None, height, width, 3). Its inputs are {shapes}."
+        )
+
+
+@functools.lru_cache(maxsize=2)
+def _load_file(source: ModelFile) -> Any:
+    """Return the model of a file, once it is known to need no code."""
+    check_not_forked()
+    path = str(source.path)
+    found = sorted(set(_find_code(_read_config(source.path))))
+    if found:
+        raise ValueError(
+            f"{path!r} must be a .keras file that needs no code. It holds {', '.join(found)}, and was not "
+            "loaded. Save the network without it, of Keras's own layers; or, if you trust the file, load it "
+            "yourself and pass the keras.Model: backbone=keras.saving.load_model(...)."
+        )
+    import keras
+
+    def load() -> Any:
+        try:
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
+        except Exception as error:  # zipfile and h5py raise kinds of their own on corrupt bytes, Keras many
+            raise ValueError(f"{path!r} cannot be loaded by Keras as a network: {error}") from error
+
+    model = build_apart(load)
+    _check_model(model, source.name)
+    model.trainable = False
+    return model
+
+
+@functools.lru_cache(maxsize=2)
+def _copy(source: GivenModel) -> Any:
+    check_not_forked()
+    import keras
+
+    def copy() -> Any:
+        copied = keras.models.clone_model(source.model)
+        copied.set_weights(source.model.get_weights())
+        return copied
+
+    model = build_apart(copy)
+    model.trainable = False
+    return model
+
+
+def _read_config(path: Path) -> Any:
+    """Return what a .keras file says of the network, as JSON holds it."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open("config.json") as file:
+            content = file.read(_MAX_CONFIG_BYTES + 1)
+        if len(content) > _MAX_CONFIG_BYTES:
+            raise ValueError(f"its config.json is larger than {_MAX_CONFIG_BYTES} bytes")
+        return json.loads(content)
+    except (OSError, LookupError, ValueError, RecursionError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{str(path)!r} is no .keras file that Keras can load: {error}") from error
+
+
+def _find_code(config: Any) -> Iterator[str]:
+    """Yield what in a configuration is neither data nor a part of Keras itself."""
+    left = [config]
+    while left:
+        part = left.pop()
+        if isinstance(part, list):
+            left += part
+        if not isinstance(part, dict):
+            continue
+        left += part.values()
+        kind, module, registered = (part.get(key) for key in ("class_name", "module", "registered_name"))
+        if not isinstance(kind, str):
+            continue
+        name = part.get("config") if kind == "function" else kind
+        if kind in _CODE:
+            yield "a lambda" if kind == "__lambda__" else f"a layer of the kind {kind}"
+        elif "module" not in part:  # data: a tensor, a slice
+            continue
+        elif str(module).partition(".")[0] not in ("keras", "builtins"):
+            yield f"{name}, which is not Keras's own"
+        elif registered not in (None, "function", name, f">{name}"):
+            yield f"{registered}, which is not Keras's own"
+        elif kind == "function" and module == "builtins" and not _is_function_of_keras(name):
+            yield f"the function {name}, which is not Keras's own"
+
+
+def _is_function_of_keras(name: Any) -> bool:
+    """Return whether Keras writes a function of its own under this name alone."""
+    import keras
+
+    rooms = (keras.activations, keras.constraints, keras.initializers, keras.regularizers)
+    return isinstance(name, str) and any(hasattr(room, name) for room in rooms)

@@ -1,0 +1,297 @@
+"""What every transformer of frozen features does, whatever its network: fit, transform, names, dask, tags."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils.validation import validate_data
+
+from fishsk._compat.sklearn import Integral, Interval, StrOptions, check_feature_names_in, fit_context
+from fishsk._utils.stamp import StampedMixin
+from fishsk._utils.versions import link_documentation
+from fishsk.features._counts import count_images
+from fishsk.features._extraction import read_or_extract
+from fishsk.features._images import check_images
+from fishsk.features._network import Settings, add_to_keras, raise_to
+from fishsk.features._views import VIEW_SETS, View
+
+
+class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseEstimator):
+    """Base class of the transformers whose networks are frozen; a subclass says what its parameters mean.
+
+    It has an `__init__`, its own entries of `_parameter_constraints`, `_settings` and `weights_digest`.
+    """
+
+    _doc_link_module, _doc_link_template = link_documentation()
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        "weights": [str, os.PathLike, None],
+        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+        "layers": [str, "array-like", None],
+        "pooling": [StrOptions({"avg", "max"}), None],
+        "power": [Interval(Real, 0, 1, closed="right")],
+        "views": [StrOptions(set(VIEW_SETS)), list, tuple, None],
+        "combine_views": [StrOptions({"mean", "concatenate"})],
+        "image_shape": [tuple, list, None],
+        "input_range": [tuple, list, None],
+        "batch_size": [Interval(Integral, 1, 2**31 - 1, closed="both"), None],
+        "cache": [str, os.PathLike, None],
+        "verbose": ["verbose"],
+    }
+
+    params_without_effect = ("batch_size", "cache", "verbose")  # change no number
+
+    weights: str | os.PathLike | None
+    image_size: int | tuple[int, int] | None
+    layers: str | Sequence[str] | None
+    pooling: str | None
+    power: float
+    preprocessing: str | None
+    views: str | Sequence[Mapping[str, Any]] | None
+    combine_views: str
+    image_shape: tuple[int, ...] | None
+    input_range: tuple[float, float] | None
+    batch_size: int | None
+    cache: str | os.PathLike | None
+    verbose: int
+
+    @abstractmethod
+    def _settings(self) -> Settings:
+        """Check the parameters that depend on each other, and resolve those that are None."""
+
+    @abstractmethod
+    def _views(self) -> tuple[View, ...]:
+        """Return the views that the parameters ask for."""
+
+    @property
+    @abstractmethod
+    def weights_digest(self) -> str:
+        """Digest of the frozen weights, which changes whenever a number in them does."""
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Check the parameters and `X`; nothing is learned.
+
+        Parameters
+        ----------
+        X : array-like of images
+            See the notes of the class.
+        y : None
+            Ignored, here by scikit-learn's convention.
+
+        Returns
+        -------
+        self : transformer
+            The same transformer.
+        """
+        task = {"estimator": self, "X": X, "y": y}
+        context = self._init_callback_context().call_on_fit_task_begin(**task)
+        self._settings()
+        self._check_columns(X, reset=True)
+        if not _is_dask(X):
+            check_images(X, image_shape=self.image_shape, input_range=self.input_range)
+        context.call_on_fit_task_end(**task)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Return the features of images.
+
+        Parameters
+        ----------
+        X : array-like of images
+            See the notes of the class.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out), float32
+            One row an image; a lazy dask array where `X` is one.
+
+        Raises
+        ------
+        ValueError
+            If `X` holds something that is no image, or its features would not fit into memory.
+        OSError
+            If weights are not there and cannot be downloaded.
+        """
+        self._validate_params()
+        settings = self._settings()
+        if _is_dask(X):
+            return self._map_blocks(X, settings.n_features)
+        self._check_columns(X, reset=False)
+        images = check_images(X, image_shape=self.image_shape, input_range=self.input_range)
+        _check_memory(len(images), settings)
+        features = read_or_extract(
+            images, settings, cache=self.cache, batch_size=self.batch_size, shown=bool(self.verbose)
+        )
+        if self.power != 1:  # of the distance from 0, since some networks give negative numbers
+            features = np.copysign(np.abs(features) ** self.power, features)
+        return features
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the features: view, layer, pooling and channel.
+
+        Parameters
+        ----------
+        input_features : None or array-like of str, default=None
+            Only checked against `feature_names_in_` and `n_features_in_`, by scikit-learn's convention.
+
+        Returns
+        -------
+        ndarray of str objects
+            ``"block5_pool_avg_0"``, ``"block5_pool_avg_1"``, ...; of views side by side
+            ``"view0_block5_pool_avg_0"``, ...
+
+        Raises
+        ------
+        ValueError
+            If `input_features` are not those of the `X` that was seen in `fit`.
+        """
+        check_feature_names_in(self, input_features, generate_names=False)
+        settings = self._settings()
+        prefixes = [f"view{view}_" for view in range(settings.n_blocks)] if settings.side_by_side else [""]
+        return np.array(
+            [
+                f"{prefix}{layer}_{self.pooling or 'flat'}_{column}"
+                for prefix in prefixes
+                for layer, n_columns in settings.columns.items()
+                for column in range(n_columns)
+            ],
+            dtype=object,
+        )
+
+    @property
+    def n_features_out(self) -> int:
+        """Number of features of an image."""
+        return self._settings().n_features
+
+    @property
+    def n_views_out(self) -> int:
+        """Number of views that stand side by side in a row of features; 1 for their mean."""
+        n_views = len(self._views())
+        return n_views if self.combine_views == "concatenate" else 1
+
+    def to_keras(self, images: Any) -> Any:
+        """Add this transformer to a functional Keras model, in layers that load without fishsk.
+
+        Parameters
+        ----------
+        images : keras.KerasTensor of shape (None, None, None, 3), float32
+            RGB in `input_range`, of any height and width.
+
+        Returns
+        -------
+        keras.KerasTensor of shape (None, `n_features_out`), float32
+            The features of the images.
+        """
+        return raise_to(add_to_keras(images, self._settings(), self.input_range), self.power)
+
+    def _check_columns(self, X: Any, *, reset: bool) -> None:
+        """Let scikit-learn check the number and names of the columns of flattened images."""
+        if self.image_shape is not None and len(getattr(X, "shape", (0, 0))) == 2 and not _is_dask(X):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+
+    def _map_blocks(self, X: Any, n_features: int) -> Any:
+        """Return the lazy features of a dask array, whose images stay where they are."""
+        X = X.rechunk(dict.fromkeys(range(1, X.ndim), -1))
+        return X.map_blocks(
+            self.transform,
+            dtype=np.float32,
+            drop_axis=list(range(2, X.ndim)),
+            chunks=(X.chunks[0], (n_features,)),
+            meta=np.empty((0, n_features), dtype=np.float32),
+        )
+
+    @staticmethod
+    def count_images() -> Any:
+        """Count the images that `transform` runs through networks, and those whose features are known.
+
+        Returns
+        -------
+        context manager
+            It gives an object whose `n_extracted` and `n_known` count the images of all calls of `transform`
+            in this process while it is open, those of clones in searches and of other threads too. An image
+            that comes twice in one call is known the second time. What other processes do, such as those of
+            ``n_jobs=2`` or of a Dask cluster, is not counted here.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fishsk import VGG16FeatureTransformer
+        >>> vgg16 = VGG16FeatureTransformer(weights="cifar95", cache=None)
+        >>> with VGG16FeatureTransformer.count_images() as count:
+        ...     rows = vgg16.transform(np.zeros((3, 32, 32, 3), dtype=np.uint8))
+        >>> count.n_extracted, count.n_known
+        (1, 2)
+        """
+        return count_images()
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.two_d_array = self.image_shape is not None
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        return tags
+
+
+def check_layers(given: str | Sequence[str] | None, default: str) -> tuple[str, ...]:
+    """Return the names of layers that a parameter asks for.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or one comes twice.
+    """
+    layers = [default] if given is None else [given] if isinstance(given, str) else list(given)
+    if not layers or len(set(layers)) < len(layers):
+        raise ValueError(f"layers must be different names of layers, at least one. Got {given!r}.")
+    return tuple(layers)
+
+
+def check_image_size(given: Any, default: tuple[int, int], *, least: int) -> tuple[int, int]:
+    """Return the (height, width) that a parameter asks for.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or a side is shorter than `least`.
+    """
+    size: Any = default if given is None else given
+    size = tuple(size) if isinstance(size, tuple | list) else (size, size)
+    if len(size) != 2 or not all(isinstance(side, Integral) and side >= least for side in size):
+        raise ValueError(f"image_size must be (height, width), integers >= {least}. Got {given!r}.")
+    return int(size[0]), int(size[1])
+
+
+def _is_dask(X: Any) -> bool:
+    return hasattr(X, "dask") and hasattr(X, "map_blocks")
+
+
+def _check_memory(n_samples: int, settings: Settings) -> None:
+    """Refuse features that would fill more than half of the memory, before hours are spent on them."""
+    n_features = settings.n_features
+    needed, limit = n_samples * n_features * 4, _total_memory() / 2
+    if needed > limit:
+        remedy = "Pass pooling='avg'" if settings.pooling is None else "Pass fewer layers"
+        if settings.n_blocks > 1:
+            remedy = "Pass combine_views='mean'"
+        raise ValueError(
+            f"The features must fit into half of the memory, {limit / 2**30:.1f} GiB. {n_samples} images of "
+            f"{n_features} float32 features need {needed / 2**30:.1f} GiB. {remedy}, or fewer images at a "
+            "time, or a dask array."
+        )
+
+
+def _total_memory() -> float:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # Windows does not tell
+        return float("inf")
