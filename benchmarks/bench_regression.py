@@ -53,7 +53,7 @@ def main():
             rows = [{"head": name} | measure(each, *few, folder) for name, each in HEADS.items()]
             bench.table(f"{size} drawn fish of 32 x 32, {N_FOLDS} folds; lengths in pixels", rows)
     bench.note(
-        '"R2" and "error" (mean absolute, in pixels) are means over the folds, with their standard deviation. '
+        '"R2" and "error" (mean absolute, in pixels) are means over the folds, with their deviation. '
         '"Seconds" are those of one training, features known.'
     )
     bench.write()
