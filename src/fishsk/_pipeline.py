@@ -27,9 +27,9 @@ _REPORT_HEAD: dict[str, Any] = {
 }
 # What cross-validation on drawn fish of known length showed best (benchmarks/bench_regression.py).
 _NUMBERS_HEAD: dict[str, Any] = {
-    "hidden_units": 512,
-    "n_networks": 2,
-    "epochs": 30,
+    "hidden_units": 128,
+    "n_networks": 8,
+    "epochs": 60,
     "batch_size": 32,
     "l2": 0.1,
 }

@@ -9,6 +9,7 @@ from matplotlib.colors import same_color, to_rgb
 from matplotlib.patches import Rectangle
 from matplotlib.testing.compare import compare_images
 from PIL import Image
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -17,7 +18,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from fishsk import PredictionGridDisplay, TrainingCurveDisplay
+from fishsk import KerasHeadRegressor, PredictionGridDisplay, TrainingCurveDisplay
 
 BASELINE = Path(__file__).parent / "baseline"
 NAMES = ["ray", "shark", "trout"]
@@ -208,6 +209,23 @@ def test_the_panels_are_those_that_were_recorded():
     assert labels("loss") == ["Loss"]
     assert labels("loss", "val_loss", "learning_rate") == ["Loss", "Learning rate"]
     assert labels(*make_history()) == ["Loss", "Accuracy", "Learning rate"]
+
+
+def test_the_training_of_a_regressor_inside_of_what_scales_targets_is_drawn():
+    X, _ = load_iris(return_X_y=True)
+    head = KerasHeadRegressor(hidden_units=4, epochs=2, random_state=0)
+    scaled = TransformedTargetRegressor(head, transformer=StandardScaler())
+    pipeline = make_pipeline(StandardScaler(), scaled).fit(X[:, :3], X[:, 3])
+    display = TrainingCurveDisplay.from_estimator(pipeline)
+    assert [axes.get_ylabel().split("\n")[0] for axes in display.axes_] == [
+        "Loss",
+        "Mean absolute",
+        "Learning",
+    ]
+    history = pipeline[-1].regressor_.history_
+    np.testing.assert_allclose(
+        display.curves["val_mean_absolute_error"], [history["val_mean_absolute_error"]]
+    )
 
 
 def test_the_legend_counts_epochs_from_1():

@@ -245,6 +245,19 @@ def test_what_raises_a_number_is_above_zero_and_what_lowers_it_below(counter):
     assert heat[1, 1] > 5 > -5 > heat[-2, -2]
 
 
+def test_gradients_of_a_number_add_up_to_what_the_image_changes():
+    """The way begins at a plain image of the same color, and the sum is in the unit of the target."""
+    X, y = make_fish_images(60, target="length", random_state=0)
+    params = {"features__layers": ["block1_pool", "block2_pool"], "features__image_size": 32}
+    params |= {"head__regressor__epochs": 5, "head__regressor__hidden_units": 16}
+    pipeline = make_fish_pipeline(task="regression", weights=None, random_state=0, **params).fit(X, 1000 * y)
+    found = explain_images(pipeline, X[:3])
+    assert found.method == "integrated_gradients"
+    plain = np.broadcast_to(X[:3].mean(axis=(1, 2), keepdims=True), X[:3].shape)
+    change = pipeline.predict(X[:3]) - pipeline.predict(np.rint(plain).astype(np.uint8))
+    np.testing.assert_allclose([heat.sum() for heat in found.maps], change, rtol=0.15, atol=300)
+
+
 def test_a_number_stands_above_its_image(counter):
     X, estimator = counter
     display = ExplanationDisplay.from_estimator(estimator, X[:2])

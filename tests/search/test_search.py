@@ -9,19 +9,20 @@ import pytest
 import sklearn
 from scipy.stats import expon, loguniform, poisson, randint, uniform
 from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier, is_regressor
-from sklearn.datasets import make_classification
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.datasets import make_classification, make_regression
 from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import accuracy_score, make_scorer
-from sklearn.model_selection import GroupKFold, RandomizedSearchCV, cross_val_score
+from sklearn.metrics import accuracy_score, make_scorer, r2_score
+from sklearn.model_selection import GroupKFold, KFold, RandomizedSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from fishsk import OptunaSearchCV, default_search_space
+from fishsk import KerasHeadRegressor, OptunaSearchCV, default_search_space
 
 X, y = make_classification(120, 6, n_informative=4, n_classes=3, random_state=0)
 SPACE = {"C": loguniform(1e-3, 1e2), "gamma": [0.01, 0.1, 1.0]}
@@ -71,6 +72,24 @@ def checks():
 @pytest.mark.parametrize(("estimator", "check"), list(checks()))
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
+
+
+def test_a_search_of_numbers_is_a_regressor_in_plain_folds_scored_by_r2():
+    rows, target = make_regression(60, 5, noise=5, random_state=0)
+    ours = search(TransformedTargetRegressor(Ridge()), {"regressor__alpha": [0.1, 10.0]}, n_trials=2)
+    ours.fit(rows, target)
+    assert is_regressor(ours)
+    assert not is_classifier(ours)
+    expected = cross_val_score(ours.best_estimator_, rows, target, cv=KFold(3), scoring="r2").mean()
+    assert ours.best_score_ == pytest.approx(expected)
+    assert ours.score(rows, target) == pytest.approx(r2_score(target, ours.predict(rows)))
+
+
+def test_the_default_space_of_numbers_has_no_smoothing_of_labels():
+    head = TransformedTargetRegressor(KerasHeadRegressor(), transformer=StandardScaler())
+    space = default_search_space(make_pipeline(StandardScaler(), head))
+    names = {name.removeprefix("transformedtargetregressor__regressor__") for name in space}
+    assert names == {"hidden_units", "dropout", "learning_rate", "l2", "batch_size", "epochs"}
 
 
 def test_results_are_those_of_a_random_search_on_the_same_candidates():
