@@ -30,7 +30,8 @@ def save_pipeline(pipeline: Any, path: str | os.PathLike) -> None:
     ----------
     pipeline : sklearn.pipeline.Pipeline
         Fitted, of `VGG16FeatureTransformer`, `StandardScaler`, "passthrough", `KerasHeadClassifier` and
-        `KerasHeadRegressor`; or of other types that the notes describe.
+        `KerasHeadRegressor`; of scikit-learn's regressors that the notes name; or of other types that these
+        describe.
     path : path-like
         Where to write.
 
@@ -53,6 +54,10 @@ def save_pipeline(pipeline: Any, path: str | os.PathLike) -> None:
     Notes
     -----
     Frozen weights are not copied into the file: it holds their name or path, and their digest.
+
+    Of scikit-learn's regressors, ``SVR``, ``Ridge``, ``RidgeCV``, ``LinearRegression``, ``Lasso`` and
+    ``ElasticNet`` are known, and any regressor that can be saved inside of a ``TransformedTargetRegressor``
+    whose transformer is a ``StandardScaler`` or None.
 
     A step of another type can be saved if its parameters are plain values (None, numbers, text, paths, and
     lists, tuples and dicts of these), and if all it has learned is such values and NumPy arrays, in
