@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import keras
+from keras.src.models.functional import Functional
+
+__all__ = ["Functional", "forget_model", "take_initial_epoch"]
 
 
 def forget_model(callback: keras.callbacks.Callback) -> None:
