@@ -67,6 +67,22 @@ def test_several_targets_come_back(data, tmp_path):
     np.testing.assert_array_equal(load_pipeline(tmp_path / "a.fishsk").predict(X), pipeline.predict(X))
 
 
+def build_network(meta):
+    """Return a linear network, as a user writes it."""
+    return keras.Sequential([keras.Input((meta["n_features_in_"],)), keras.layers.Dense(1)])
+
+
+def test_a_network_of_ones_own_comes_back_with_what_scales_its_targets(data, tmp_path):
+    X, y = data
+    head = scaled(KerasHeadRegressor(model=build_network, epochs=2, random_state=0))
+    pipeline = Pipeline([("head", head)]).fit(X, y)
+    save_pipeline(pipeline, tmp_path / "a.fishsk")
+    loaded = load_pipeline(tmp_path / "a.fishsk")
+    np.testing.assert_allclose(loaded.predict(X), pipeline.predict(X), rtol=1e-6)
+    save_pipeline(loaded, tmp_path / "b.fishsk")
+    np.testing.assert_array_equal(load_pipeline(tmp_path / "b.fishsk").predict(X), loaded.predict(X))
+
+
 def test_what_was_told_since_the_fit_is_saved(data, tmp_path):
     head = scaled(KerasHeadRegressor(epochs=1, callbacks=["TerminateOnNaN"], random_state=0))
     pipeline = Pipeline([("head", head)]).fit(*data)
