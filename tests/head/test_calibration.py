@@ -80,8 +80,8 @@ def test_calibration_changes_neither_the_network_nor_what_is_predicted(data):
 def test_the_temperature_knows_only_the_validation_part(data):
     X, y, _, _ = data
     head = make_head().fit(X, y)
-    _, validation = head._split(np.arange(len(y)), y, head._seed, {"validation_split": 0})
-    logits = head._logits(X[validation], {})
+    _, validation = head._split(np.arange(len(y)), y, head._seed)
+    logits = head._logits(X[validation])
     assert head.temperature_ == fit_temperature(logits, y[validation], np.ones(len(validation)))
 
 
@@ -95,7 +95,7 @@ def test_logarithms_are_those_of_calibrated_probabilities(data):
     head = make_head().fit(X, y)
     np.testing.assert_allclose(np.exp(head.predict_log_proba(others)), head.predict_proba(others))
     np.testing.assert_allclose(
-        head.predict_log_proba(others), log_softmax(head._logits(others, {}) / head.temperature_, axis=1)
+        head.predict_log_proba(others), log_softmax(head._logits(others) / head.temperature_, axis=1)
     )
 
 

@@ -175,7 +175,7 @@ def test_scaled_targets_in_cross_validation():
     ("params", "message"),
     [
         ({"hidden_units": (8, 0)}, "hidden_units must be a number of units"),
-        ({"loss": "hinge"}, "'loss' parameter"),
+        ({"loss": "no such"}, "no such"),
         ({"activation": "sigmoid"}, "'activation' parameter"),
     ],
 )

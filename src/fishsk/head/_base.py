@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Integral, Real
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 import keras
@@ -163,12 +164,6 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
 
     def _make_built_in(self, meta: Mapping[str, Any]) -> keras.Model:
         """Return the built-in network as a model that is not compiled, for another optimizer or loss."""
-        for name, plain in (("n_networks", 1), ("n_views", 1), ("label_smoothing", 0.0)):
-            if getattr(self, name, plain) != plain:
-                raise ValueError(
-                    f"{name} must be {plain} with an optimizer, loss or metrics of one's own. "
-                    f"Got {getattr(self, name)}."
-                )
         if len(meta.get("X_shape_", ())) != 2:
             raise ValueError(
                 "X must be 2-D for the built-in network. Pass as model a function that builds another."
@@ -294,7 +289,7 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
         self._take_over(*state["learned"])
         self._set_target_state(meta, self._architecture)
 
-    def _logits(self, X: Any, keywords: Mapping[str, Any]) -> np.ndarray:
+    def _logits(self, X: Any, keywords: Mapping[str, Any] = MappingProxyType({})) -> np.ndarray:
         """Return the logits before they are calibrated (a regressor's predictions), without TensorFlow."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, reset=False)

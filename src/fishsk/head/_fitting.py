@@ -35,7 +35,7 @@ class FittingMixin:
             self._strata(targets, rows, own=own)
         else:
             strata = self._strata(targets, rows, own=own)
-            train, validation = self._split(rows, strata, start.seed, training)
+            train, validation = self._split(rows, strata, start.seed, training["validation_split"])
         train = count_steps(train, training["batch_size"], training["steps_per_epoch"])
         if validation is not None:
             size = training["validation_batch_size"] or training["batch_size"]
@@ -209,10 +209,10 @@ class FittingMixin:
     def _calibrate(self: Any, X: Any, targets: Any, weight: Any) -> None:
         """Set what the logits are divided by; a head that knows no probabilities leaves it."""
 
-    def _split(self: Any, rows: Any, strata: Any, seed: Any, training: Mapping[str, Any]) -> Any:
+    def _split(self: Any, rows: Any, strata: Any, seed: Any, validation_split: float = 0) -> Any:
         """Return the rows that train, and those that validate or None."""
-        if training["validation_split"]:  # the last rows, as in Keras
-            n_train = int(len(rows) * (1 - training["validation_split"]))
+        if validation_split:  # the last rows, as in Keras
+            n_train = int(len(rows) * (1 - validation_split))
             return rows[:n_train], rows[n_train:]
         if not self.validation_fraction:
             return rows, None

@@ -89,6 +89,13 @@ def build_model(
     head: Any, meta: Mapping[str, Any], seed: int, make_built_in: Callable[[], Any]
 ) -> keras.Model:
     """Return a compiled model, built with first weights that follow from `seed` alone."""
+    for name, plain in (("n_networks", 1), ("n_views", 1), ("label_smoothing", 0.0)):
+        if getattr(head, name, plain) != plain:
+            raise ValueError(
+                f"{name} must be {plain} with a network, optimizer, loss or metrics of one's own. Got "
+                f"{getattr(head, name)}. Where it counts views, let the transformer average them, by "
+                "combine_views='mean'."
+            )
     builder = find_builder(head)
     with preserved_random(seed):
         if builder is None:

@@ -87,7 +87,7 @@ def route_compilation(given: Mapping[str, Any], params: Mapping[str, Any]) -> di
     for name, find_class in _CLASS_FINDERS.items():
         arguments[name] = unflatten_params(
             items=try_to_convert_strings_to_classes(arguments[name], find_class),
-            params=route_params(params, destination=name, pass_filter=set(), strict=name == "optimizer"),
+            params=route_params(params, destination=name, pass_filter=set()),
         )
     return arguments
 
