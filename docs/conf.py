@@ -44,6 +44,7 @@ extensions = [
     "dependencies",
     "inherited_methods",
     "neighbors",
+    "scikeras_scenarios",
 ]
 exclude_patterns = ["_build", "_templates"]
 templates_path = ["_templates"]

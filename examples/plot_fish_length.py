@@ -47,8 +47,9 @@ print(f"Always the mean: {mean_absolute_error(y_test, [y_train.mean()] * len(y_t
 # %%
 # Predicted against true
 # ----------------------
-# The same display of scikit-learn serves as for any regressor. On the right, what is left over. Short fish
-# are taken for longer ones, long ones for shorter: a model that is not sure stays near the mean.
+# The same display of scikit-learn serves as for any regressor. On the left, short fish lie to the right of
+# the line and long ones to its left: a model that is not sure stays near the mean. On the right, what is left
+# over.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
 for ax, kind in zip(axes, ("actual_vs_predicted", "residual_vs_predicted"), strict=True):

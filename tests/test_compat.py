@@ -40,7 +40,7 @@ ATTRIBUTES = {
     "optuna.study.Study": (optuna.create_study, ["_storage", "_study_id"]),
     "sklearn.base.BaseEstimator": (
         BaseEstimator,
-        ["_doc_link_module", "_doc_link_template", "_validate_params"],
+        ["_doc_link_module", "_doc_link_template", "_get_param_names", "_validate_params"],
     ),
     "sklearn.linear_model.Ridge": (make_request, ["_metadata_request"]),
     "sklearn.preprocessing.StandardScaler": (

@@ -19,6 +19,7 @@ HEADINGS = {
     "bench_forecast": "More images, predicted",
     "bench_head": "Training a head",
     "bench_labels": "Wrong labels found",
+    "bench_own": "A network of one's own",
     "bench_peers": "torch and embetter",
     "bench_recipe": "The default recipe, step by step",
     "bench_regression": "Numbers instead of classes",

@@ -29,7 +29,7 @@ _REPORT_HEAD: dict[str, Any] = {
 _NUMBERS_HEAD: dict[str, Any] = {
     "hidden_units": 128,
     "n_networks": 8,
-    "epochs": 60,
+    "epochs": 40,
     "batch_size": 32,
     "l2": 0.1,
 }

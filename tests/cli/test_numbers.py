@@ -133,6 +133,19 @@ def test_tune_looks_for_the_highest_r2(table, tmp_path, capsys):
     assert model.is_file()
 
 
+def test_tune_shuffles_the_rows_of_a_table_into_its_folds(table, tmp_path, monkeypatch):
+    given = {}
+
+    def record(*_, **options):
+        given.update(options)
+        raise ValueError("seen enough")
+
+    monkeypatch.setattr("fishsk.search.OptunaSearchCV", record)
+    command = ["tune", table, "--target", "length in px", "--cv", "3", "--seed", "7"]
+    assert main([*command, "--model", str(tmp_path / "a.fishsk"), "--output", str(tmp_path)]) == 1
+    assert (given["cv"].n_splits, given["cv"].shuffle, given["cv"].random_state) == (3, True, 7)
+
+
 def test_a_column_of_text_is_one_of_classes(table, tmp_path, capsys):
     path = str(tmp_path / "kinds.fishsk")
     facts = read_facts(capsys, "fit", table, "--target", "kind", "--model", path, "--set", "head__epochs=2")
@@ -157,4 +170,5 @@ def test_a_source_that_does_not_suit_is_one_line(lengths, photos, table, capsys)
     assert "pass a table (CSV) and --target" in refuse(capsys, "evaluate", lengths, str(photos))
     assert "pass --target with the column" in refuse(capsys, "fit", table)
     assert "--target is a column of a table" in refuse(capsys, "fit", str(photos), "--target", "kind")
+    assert "No such file or directory: 'nowhere.csv'" in refuse(capsys, "fit", "nowhere.csv", "--target", "a")
     assert "must have a column 'weight'" in refuse(capsys, "fit", table, "--target", "weight")

@@ -9,7 +9,7 @@ import pytest
 from sklearn.datasets import make_classification
 
 from fishsk import KerasHeadClassifier
-from fishsk.head import _training
+from fishsk.head import _shelves, _training
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +22,9 @@ def data():
 @pytest.fixture(autouse=True)
 def no_networks():
     """Begin and end without any network."""
-    _training._shelves.clear()
+    _shelves._shelves.clear()
     yield
-    _training._shelves.clear()
+    _shelves._shelves.clear()
 
 
 def make_head(**params):
@@ -117,12 +117,12 @@ def test_a_network_that_cannot_be_built_blocks_no_later_fit(data, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             make_head().fit(*data)
     make_head().fit(*data)
-    assert [shelf.network is not None for shelf in _training._shelves.values()] == [True]
+    assert [shelf.network is not None for shelf in _shelves._shelves.values()] == [True]
 
 
 def test_fault_58_keras_s_floatx_changes_no_weight(data):
     plain = make_head().fit(*data)
-    _training._shelves.clear()
+    _shelves._shelves.clear()
     keras.config.set_floatx("float64")
     try:
         head = make_head().fit(*data)

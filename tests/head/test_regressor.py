@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fishsk import KerasHeadRegressor, load_pipeline, save_pipeline
-from fishsk.head import _training
+from fishsk.head import _shelves
 
 
 def make_head(**params):
@@ -106,7 +106,7 @@ def test_deep_networks_side_by_side_are_those_that_stand_alone(data):
 def test_the_same_seed_gives_the_same_bits(data):
     first = make_head(dropout=0.3).fit(*data)
     make_head(random_state=1).fit(*data)
-    _training._shelves.clear()
+    _shelves._shelves.clear()
     second = clone(first).fit(*data)
     assert all(map(np.array_equal, first._weights, second._weights))
 
@@ -175,7 +175,7 @@ def test_scaled_targets_in_cross_validation():
     ("params", "message"),
     [
         ({"hidden_units": (8, 0)}, "hidden_units must be a number of units"),
-        ({"loss": "hinge"}, "'loss' parameter"),
+        ({"loss": "no such"}, "no such"),
         ({"activation": "sigmoid"}, "'activation' parameter"),
     ],
 )

@@ -73,6 +73,7 @@ def test_without_it_the_baseline_is_the_mean_of_the_test_images(gray):
     found = evaluate_numbers(Ridge().fit(flatten(X), y), flatten(X), y)
     assert found.baseline_is_of == "test"
     assert found.baseline_scores.r2 == pytest.approx(0)
+    assert found.baseline_scores.bias == 0
 
 
 def test_numbers_that_are_all_the_same_have_no_r2():

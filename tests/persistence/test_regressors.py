@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 from sklearn.compose import TransformedTargetRegressor
@@ -11,7 +12,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVR
 
-from fishsk import KerasHeadRegressor, load_pipeline, save_pipeline
+from fishsk import KerasHeadRegressor, export_keras, load_pipeline, make_fish_pipeline, save_pipeline
+from fishsk.datasets import make_fish_images
 from fishsk.persistence._archive import pack, unpack
 from fishsk.persistence._steps import describe
 
@@ -63,6 +65,22 @@ def test_several_targets_come_back(data, tmp_path):
     pipeline = make_pipeline(scaled(Ridge())).fit(X, Y)
     save_pipeline(pipeline, tmp_path / "a.fishsk")
     np.testing.assert_array_equal(load_pipeline(tmp_path / "a.fishsk").predict(X), pipeline.predict(X))
+
+
+def build_network(meta):
+    """Return a linear network, as a user writes it."""
+    return keras.Sequential([keras.Input((meta["n_features_in_"],)), keras.layers.Dense(1)])
+
+
+def test_a_network_of_ones_own_comes_back_with_what_scales_its_targets(data, tmp_path):
+    X, y = data
+    head = scaled(KerasHeadRegressor(model=build_network, epochs=2, random_state=0))
+    pipeline = Pipeline([("head", head)]).fit(X, y)
+    save_pipeline(pipeline, tmp_path / "a.fishsk")
+    loaded = load_pipeline(tmp_path / "a.fishsk")
+    np.testing.assert_allclose(loaded.predict(X), pipeline.predict(X), rtol=1e-6)
+    save_pipeline(loaded, tmp_path / "b.fishsk")
+    np.testing.assert_array_equal(load_pipeline(tmp_path / "b.fishsk").predict(X), loaded.predict(X))
 
 
 def test_what_was_told_since_the_fit_is_saved(data, tmp_path):
@@ -155,3 +173,12 @@ def test_what_was_rewritten_unchanged_loads(data, tmp_path):
     load_pipeline(rewrite(pipeline, tmp_path / "a.fishsk", lambda record, arrays: None))
     document, _ = describe(pipeline)
     assert unpack((tmp_path / "a.fishsk").read_bytes())[1] == document
+
+
+def test_a_pipeline_of_numbers_becomes_one_keras_model(tmp_path):
+    X, y = make_fish_images(40, target="length", random_state=0)
+    params = {"features__layers": ["block1_pool"], "features__image_size": 32, "head__regressor__epochs": 2}
+    pipeline = make_fish_pipeline(task="regression", weights=None, random_state=0, **params).fit(X, 100 * y)
+    export_keras(pipeline, tmp_path / "a.keras")
+    predicted = keras.saving.load_model(tmp_path / "a.keras").predict(X, verbose=0)
+    np.testing.assert_allclose(predicted[:, 0], pipeline.predict(X), rtol=1e-4)

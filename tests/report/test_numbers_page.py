@@ -98,6 +98,13 @@ def test_the_copy_of_a_training_image_is_found_with_its_number(page):
     assert "trained as <b>" in section
 
 
+def test_the_lines_that_make_it_again_name_the_numbers(page):
+    assert (
+        "write_report(estimator, X, y, 'report.html', X_train=X_train, y_train=y_train, target_name='length')"
+        in (page.text)
+    )
+
+
 def test_the_page_has_no_script_and_loads_nothing(page):
     assert not page.find("script")
     for tag, found in page.elements:

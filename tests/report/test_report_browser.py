@@ -4,8 +4,9 @@ import shutil
 
 import numpy as np
 import pytest
-from sklearn.dummy import DummyClassifier
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.naive_bayes import GaussianNB
+from test_numbers_page import write_numbers
 from test_report import HOSTILE, flatten, make_images, write
 
 from fishsk import compare_pipelines, find_data_issues, write_comparison, write_data_issues
@@ -240,3 +241,32 @@ def test_other_pages_fit_the_width_and_show_names_as_text(open_page, other_pages
         assert page.locator("script, img[src=x]").count() == 0
         assert HOSTILE[1] in page.locator("#classes").inner_text()
         assert page.get_by_role("img").first.bounding_box()["width"] > 60
+
+
+@pytest.fixture(scope="module")
+def pages_of_numbers(tmp_path_factory):
+    """Return the report of a regressor, and a comparison of two, whose numbers have hostile names."""
+    folder = tmp_path_factory.mktemp("numbers")
+    report, (estimator, X, y) = write_numbers(folder, target_name=HOSTILE[1])
+    other = DummyRegressor().fit(X, y)
+    comparison = compare_pipelines(other, estimator, X, y)
+    compared = write_comparison(comparison, X, folder / "comparison.html", names=HOSTILE[1:])
+    return [report.as_uri(), compared.as_uri()]
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_pages_of_numbers_fit_the_width_and_show_names_as_text(open_page, pages_of_numbers, viewport):
+    for uri in pages_of_numbers:
+        page = open_page(uri, viewport=viewport)
+        assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+        assert page.evaluate("window.pwned") is None
+        assert page.locator("script, img[src=x]").count() == 0
+        assert HOSTILE[1] in page.locator("body").inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_pages_of_numbers(open_page, pages_of_numbers, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
+    for uri in pages_of_numbers:
+        found = axe.Axe().run(open_page(uri, color_scheme=scheme, bypass_csp=True)).response["violations"]
+        assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []

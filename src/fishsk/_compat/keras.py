@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import keras
+from keras.src.models.functional import Functional
 from keras.src.utils import file_utils
+
+__all__ = ["Download", "Functional", "build_from", "find_download", "forget_model", "take_initial_epoch"]
 
 _lock = threading.Lock()
 

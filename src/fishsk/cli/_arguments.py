@@ -113,17 +113,17 @@ def load_photos(source: str, arguments: argparse.Namespace, *, model: Any = None
 
     of_numbers = model is not None and is_regressor(model)
     classes = None if model is None or of_numbers else model.classes_
-    if not Path(source).is_file():
-        if arguments.target is not None and Path(source).is_dir():
+    if arguments.target is None or Path(source).is_dir():
+        if arguments.target is not None:
             raise ValueError(f"--target is a column of a table. Got the folder {source!r}: pass a CSV file.")
+        if Path(source).is_file():
+            raise ValueError(f"{source!r} is a file: pass --target with the column of this table to learn.")
         if of_numbers:
             raise ValueError(
                 f"This model predicts numbers: pass a table (CSV) and --target COLUMN. Got {source!r}."
             )
         paths, y = load_folder(source, skip_bad=arguments.skip_bad, classes=classes)
         return Photos(paths, y, "classification", f"{len(paths):,} of {len(set(y))} classes in {source}")
-    if arguments.target is None:
-        raise ValueError(f"{source!r} is a file: pass --target with the column of this table to learn.")
     task = vars(arguments).get("task", "auto")
     if model is not None:
         task = "regression" if of_numbers else "classification"

@@ -159,6 +159,20 @@ class Architecture:
 
     def build(self, learning_rate: float = 1e-3, temperature: float = 1.0) -> keras.Model:
         """Return a compiled Keras model of standard parts, whatever Keras's global policy is."""
+        model = self.build_layers(temperature)
+        model.compile(
+            optimizer=keras.optimizers.Adam(learning_rate),
+            loss=self.loss,
+            metrics=[
+                keras.metrics.BinaryAccuracy("accuracy") if _OUTPUTS[self.loss] == "sigmoid" else self.metric
+            ],
+            jit_compile=False,
+            auto_scale_loss=False,  # of the float16 policy, whose layers these are not
+        )
+        return model
+
+    def build_layers(self, temperature: float = 1.0) -> keras.Model:
+        """Return the model without a loss."""
         settings: dict[str, Any] = {
             # An unseeded initializer would draw its seed from Python's global `random`.
             "kernel_initializer": keras.initializers.GlorotUniform(seed=0),
@@ -182,19 +196,7 @@ class Architecture:
             layers.append(keras.layers.Softmax(dtype="float32", name="softmax"))
         elif not is_single and _OUTPUTS[self.loss] == "sigmoid":
             layers.append(keras.layers.Activation("sigmoid", dtype="float32", name="sigmoid"))
-        model = keras.Sequential(layers, name="head")
-        model.compile(
-            optimizer=keras.optimizers.Adam(learning_rate),
-            loss=self.loss,
-            metrics=[
-                keras.metrics.BinaryAccuracy("accuracy")
-                if self.loss == "binary_crossentropy"
-                else self.metric
-            ],
-            jit_compile=False,
-            auto_scale_loss=False,  # of the float16 policy, whose layers these are not
-        )
-        return model
+        return keras.Sequential(layers, name="head")
 
     def _hidden_layers(self, views: tuple[int, ...], settings: dict[str, Any]) -> list[Any]:
         """Return the hidden layers, each with its dropout; without any, the dropout of the features."""

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
 from numbers import Integral, Real
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 import keras
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fishsk._compat.sklearn import Interval, StrOptions
+from fishsk._compat.sklearn import Interval, Options, StrOptions
 from fishsk._utils.process import check_not_forked
 from fishsk._utils.stamp import StampedMixin
 from fishsk.head._architecture import ACTIVATIONS, Architecture
-from fishsk.head._callbacks import EpochTasks, make_callbacks
+from fishsk.head._fitting import FittingMixin
 from fishsk.head._history import find_turn, join_histories
+from fishsk.head._own import is_routed
+from fishsk.head._own_head import OwnNetworkMixin
+from fishsk.head._own_state import pack_own, unpack_own
 from fishsk.head._state import pack_state, unpack_state
 from fishsk.head._training import borrow_network
 
@@ -35,13 +37,17 @@ class _Start(NamedTuple):
     optimizer_state: list[np.ndarray] | None = None
     history: dict[str, list[float]] = {}
 
+    def reconstruct(self, model: keras.Model) -> dict[str, Any]:
+        """Return the attributes of a head with the weights of `model`, which is in training."""
+        return {"_weights": model.get_weights(), "_architecture": self.architecture, "_seed": self.seed}
 
-class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
+
+class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixin, BaseEstimator):
     """Base of heads; it stands first among the bases.
 
     A head knows its targets: `_validate` checks them, `_learn_targets` looks at them, `_encode` and
-    `_row_weights` give what the network trains on, `_strata` what a validation part is stratified by, and
-    `_loss` and `_n_outputs` what the network must have.
+    `_row_weights` give what the built-in network trains on, `_strata` what a validation part is stratified
+    by, and `_loss` and `_n_outputs` what it must have. `target_encoder` is for networks of one's own.
     """
 
     _parameter_constraints: dict = {
@@ -50,7 +56,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, 2**31 - 1, closed="both")],
+        "batch_size": [Interval(Integral, 1, 2**31 - 1, closed="both"), Options(Integral, {-1}), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="left"), None],
         "lr_factor": [Interval(Real, 0, 1, closed="right")],
         "lr_patience": [Interval(Integral, 1, None, closed="left")],
@@ -72,6 +78,8 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
     def model_(self) -> keras.Model:
         """A Keras model with the fitted weights."""
         check_is_fitted(self)
+        if self._own is not None:
+            return self._own.model
         if self._model is None:
             check_not_forked()
             model = self._architecture.build(self.learning_rate, self._temperature)
@@ -118,16 +126,16 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         Parameters
         ----------
         deep : bool, default=True
-            Whether to return also those that `set_params` routed to `callbacks`.
+            Whether to return also those of parts that can say them.
 
         Returns
         -------
         params : dict
         """
-        return super().get_params(deep) | (self._routed_params() if deep else {})
+        return super().get_params(deep) | self._extra_params()
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters, also those of `callbacks`, spelt ``callbacks__...``.
+        """Set parameters, also those that are routed to a part, such as ``callbacks__...`` or ``model__...``.
 
         Parameters
         ----------
@@ -138,91 +146,33 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         -------
         self : estimator
         """
-        routed = {name: value for name, value in params.items() if name.startswith("callbacks__")}
+        known = self._extra_params()
+        routed = {name: value for name, value in params.items() if is_routed(name) or name in known}
         super().set_params(**{name: value for name, value in params.items() if name not in routed})
         for name, value in routed.items():
             setattr(self, name, value)
         return self
 
-    def _routed_params(self) -> Any:
-        return {name: value for name, value in vars(self).items() if name.startswith("callbacks__")}
+    def _extra_params(self) -> dict[str, Any]:
+        """Return the parameters that the constructor took as keywords, or that were routed since."""
+        named = set(self._get_param_names())
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name not in named and name[0] != "_" and name[-1] != "_"
+        }
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
-        warm = self.warm_start and self.__sklearn_is_fitted__()
-        X, y = self._validate(X, y, reset=not warm)
-        if not warm:
-            self._learn_targets(y)
-        targets, weight = self._encode(y), self._row_weights(X, y, sample_weight)
-        rows = np.flatnonzero(weight)
-        if not len(rows):
+    def _make_built_in(self, meta: Mapping[str, Any]) -> keras.Model:
+        """Return the built-in network as a model that is not compiled, for another optimizer or loss."""
+        if len(meta.get("X_shape_", ())) != 2:
             raise ValueError(
-                "sample_weight and class_weight must leave a row whose weight is above 0. Got only zeros."
+                "X must be 2-D for the built-in network. Pass as model a function that builds another."
             )
-        strata = self._strata(targets[rows])
-        start = self._go_on() if warm else self._start_afresh()
-        train, validation = self._split(rows, strata, start.seed)
-
-        context = self._init_callback_context(max_subtasks=self.epochs)
-        # Copied only if a callback of scikit-learn asks for them.
-        task = {"estimator": self, "X": cache(lambda: X[train]), "y": cache(lambda: y[train])}
-        if sample_weight is not None:
-            task["metadata"] = cache(lambda: {"sample_weight": np.asarray(sample_weight)[train]})
-        context.call_on_fit_task_begin(**task)
-
-        callbacks = self._own_callbacks("loss" if validation is None else "val_loss")
-        if hasattr(self, "_skl_callbacks"):
-            callbacks.append(EpochTasks(context, task, start.architecture))
-        self._train(start, (X, targets, weight), train, validation, self.epochs, callbacks)
-        self._temperature = 1.0
-        if validation is not None:
-            self._calibrate(X[validation], targets[validation], weight[validation])
-        context.call_on_fit_task_end(**task, reconstruction_attributes={})
-
-    def _fit_an_epoch(self, X: Any, y: Any, sample_weight: Any, *, first: bool) -> None:
-        """Train for one epoch, as part of a `partial_fit` that has checked its arguments."""
-        targets, weight = self._encode(y), self._row_weights(X, y, sample_weight)
-        start = self._start_afresh() if first else self._go_on(optimizer_state=self._optimizer_state)
-        self._train(start, (X, targets, weight), np.flatnonzero(weight), None, 1, keep_optimizer=True)
-
-    def _start_only(self) -> None:
-        """Take over the weights that training would start from."""
+        self._learn_built_in_targets(meta)
         start = self._start_afresh()
-        self._take_over(start.architecture, start.weights, start.seed)
-        self._temperature = 1.0
-
-    def _own_callbacks(self, monitor: str) -> list[keras.callbacks.Callback]:
-        """Return the callbacks that `lr_factor` and `early_stopping` ask for."""
-        callbacks = []
-        if self.lr_factor < 1:
-            callbacks.append(
-                keras.callbacks.ReduceLROnPlateau(monitor, factor=self.lr_factor, patience=self.lr_patience)
-            )
-        if self.early_stopping:
-            callbacks.append(
-                keras.callbacks.EarlyStopping(monitor, patience=self.patience, restore_best_weights=True)
-            )
-        return callbacks
-
-    def _calibrate(self, X: Any, targets: Any, weight: Any) -> None:
-        """Set what the logits are divided by; a head that knows no probabilities leaves it."""
-
-    def _split(self, rows: Any, strata: Any, seed: Any) -> Any:
-        """Return the rows that train, and those that validate or None."""
-        if not self.validation_fraction:
-            return rows, None
-        n_validation = int(np.ceil(self.validation_fraction * len(rows)))
-        counts = [len(rows)] if strata is None else np.unique(strata, return_counts=True)[1]
-        if min(counts) < 2 or min(n_validation, len(rows) - n_validation) < len(counts):
-            classes = f"all {len(counts)} classes (the smallest has {min(counts)} rows)"
-            warnings.warn(
-                f"A validation part of validation_fraction={self.validation_fraction} of {len(rows)} rows, "
-                f"and the rest, cannot each hold {'a row' if strata is None else classes}. All rows train, "
-                "and the training loss is monitored. Pass validation_fraction=0 to silence this warning.",
-                UserWarning,
-                stacklevel=6,
-            )
-            return rows, None
-        return train_test_split(rows, test_size=n_validation, stratify=strata, random_state=seed)
+        model = start.architecture.build_layers()
+        model.set_weights(start.weights)
+        return model
 
     def _start_afresh(self) -> Any:
         if self.n_features_in_ % self.n_views:
@@ -266,35 +216,38 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         self,
         start: Any,
         data: Any,
-        train: Any,
-        validation: Any,
-        epochs: int,
-        callbacks: Any = (),
+        weight: np.ndarray,
+        train: np.ndarray,
+        validation: np.ndarray | None,
+        training: Mapping[str, Any],
+        callbacks: Any,
         *,
-        keep_optimizer: Any = False,
+        logs_rate: bool,
     ) -> None:
-        """Train from `start` on the rows `train` of `data`, which is (X, targets, weight)."""
+        """Train from `start` on the rows `train` of `data`, which is (X, targets)."""
         check_not_forked()
-        X, targets, weight = data
         weight = weight.copy()
         for part in (train, validation):
             if part is not None:
                 weight[part] /= weight[part].mean()
-        first = len(start.history.get("loss", []))
+        first = len(start.history.get("loss", [])) or training["initial_epoch"]
         with borrow_network(start.architecture) as network:
             network.reset(start.architecture, start.weights, self.learning_rate, start.optimizer_state)
             history = network.fit(
-                (X, targets, weight.astype(np.float32)),
+                (*data, weight.astype(np.float32)),
                 train,
                 validation,
-                epochs=range(first, first + epochs),
-                batch_size=self.batch_size,
+                epochs=range(first, first + training["epochs"]),
+                batch_size=training["batch_size"],
                 seed=start.seed,
-                callbacks=[*callbacks, *make_callbacks(self.callbacks, self._routed_params())],
-                verbose=int(self.verbose),
+                callbacks=callbacks,
+                verbose=int(training["verbose"]),
+                shuffle=training["shuffle"],
+                validation_freq=training["validation_freq"],
+                logs_rate=logs_rate,
             )
             weights = network.model.get_weights()
-            optimizer_state = network.optimizer_state() if keep_optimizer else None
+            optimizer_state = network.optimizer_state() if training.get("keeps_optimizer") else None
         if not all(np.isfinite(array).all() for array in weights):
             raise ValueError(
                 f"Training diverged: the weights are not finite after {len(history['loss'])} epochs. Scale "
@@ -309,42 +262,50 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
     ) -> None:
         """Set all that a fit learns, but for what describes X and y."""
         self._architecture, self._weights, self._seed = architecture, weights, seed
-        self._optimizer_state, self._model = optimizer_state, None
-        self.history_ = history or {}
+        self._optimizer_state, self._model, self._own = optimizer_state, None, None
+        self._learn_history(history or {})
+
+    def _learn_history(self, history: dict[str, list[float]]) -> None:
+        self.history_ = history
         self.n_iter_ = len(self.history_.get("loss", []))
-        if self.history_:
+        if "loss" in self.history_:
             self.best_epoch_, self.overfit_epoch_ = find_turn(self.history_)
 
     def _get_fitted_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return what was learned, as a JSON-able dict and named arrays."""
         check_is_fitted(self)
+        if self._own is not None:
+            return pack_own(self)
         return pack_state(self)
 
     def _set_fitted_state(self, meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         """Take over what `_get_fitted_state` returned; ValueError if a weight is missing or does not fit."""
+        if "network" in meta:
+            unpack_own(self, meta, arrays)
+            return
         state = unpack_state(meta, arrays)
         for name, value in state["described"].items():
             setattr(self, name, value)
         self._take_over(*state["learned"])
         self._set_target_state(meta, self._architecture)
 
-    def _logits(self, X: Any) -> np.ndarray:
+    def _logits(self, X: Any, keywords: Mapping[str, Any] = MappingProxyType({})) -> np.ndarray:
         """Return the logits before they are calibrated (a regressor's predictions), without TensorFlow."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, reset=False)
-        return self._architecture.logits(self._weights, X)
+        with self._predicting(keywords) as hooks:
+            hooks.on_predict_batch_begin(0)
+            logits = self._architecture.logits(self._weights, X)
+            hooks.on_predict_batch_end(0, {"outputs": logits})
+        return logits
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_weights")
+        return hasattr(self, "_seed")
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
         state.pop("_model", None)
         return state
-
-    def __sklearn_clone__(self) -> Self:
-        twin = super().__sklearn_clone__()
-        return twin.set_params(**clone(self._routed_params(), safe=False))
 
 
 def _unify(hidden_units: Any) -> int | tuple[int, ...]:

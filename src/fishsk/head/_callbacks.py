@@ -11,6 +11,7 @@ import keras
 from fishsk.head._scikeras import route_callbacks
 
 _TRAIN_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+_PREDICT_HOOKS = ("on_predict_begin", "on_predict_end", "on_predict_batch_begin", "on_predict_batch_end")
 _TEST_HOOKS = ("on_test_batch_begin", "on_test_batch_end")
 
 
@@ -59,6 +60,11 @@ def watch_test_batches(callbacks: Iterable[keras.callbacks.Callback]) -> bool:
     return any(_overrides(callback, _TEST_HOOKS) for callback in callbacks)
 
 
+def watches_predictions(callback: keras.callbacks.Callback) -> bool:
+    """Return whether a callback looks at predictions."""
+    return _overrides(callback, _PREDICT_HOOKS)
+
+
 def _overrides(callback: keras.callbacks.Callback, hooks: Iterable[str]) -> bool:
     if isinstance(callback, keras.callbacks.ProgbarLogger):
         return callback.verbose == 1 and hooks is _TRAIN_HOOKS
@@ -72,14 +78,11 @@ def _overrides(callback: keras.callbacks.Callback, hooks: Iterable[str]) -> bool
 class EpochTasks(keras.callbacks.Callback):
     """Show each epoch to scikit-learn's callbacks, as a task inside the task `context` of the fit."""
 
-    def __init__(self, context: Any, task: Mapping[str, Any], architecture: Any):
+    def __init__(self, context: Any, task: Mapping[str, Any], start: Any):
         super().__init__()
         self._context = context
-
-        def describe() -> dict[str, Any]:
-            return {"_weights": self.model.get_weights(), "_architecture": architecture}
-
-        self._task = {**task, "reconstruction_attributes": describe}
+        # What makes a head that predicts of the model in training: see what it starts from.
+        self._task = {**task, "reconstruction_attributes": lambda: start.reconstruct(self.model)}
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Begin the epoch's task."""

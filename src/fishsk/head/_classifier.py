@@ -5,35 +5,40 @@ from __future__ import annotations
 from numbers import Real
 from typing import Any, Self
 
+import keras
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
-from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from fishsk._compat.sklearn import (
     Interval,
     StrOptions,
     check_partial_fit_first_call,
-    check_sample_weight,
     fit_context,
 )
 from fishsk._utils.versions import link_documentation
 from fishsk.head._base import KerasHead
-from fishsk.head._calibration import fit_temperature
+from fishsk.head._class_targets import ClassifyingHead
+from fishsk.head._own import is_own, set_keywords
 from fishsk.head._scikeras import ScikerasClassifier
 from fishsk.head._state import learns_as_a_whole
 
 
-class KerasHeadClassifier(KerasHead, ScikerasClassifier):
-    """Classifier with one hidden layer (or none), trained with Keras on 2-D features.
+class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
+    """Classifier with hidden layers (or none) or any Keras network, trained with Keras on features.
 
-    The network is Dense(`hidden_units`, relu), Dropout, Dense(n_classes, softmax), trained with Adam on the
-    sparse categorical cross-entropy. The learning rate is lowered on plateaus of the validation loss; the
-    validation part is split off the training data. It also calibrates the probabilities.
+    The built-in network is Dense(`hidden_units`, relu), Dropout, Dense(n_classes, softmax), trained with Adam
+    on the sparse categorical cross-entropy. The learning rate is lowered on plateaus of the validation loss;
+    the validation part is split off the training data. It also calibrates the probabilities.
 
     Parameters
     ----------
+    model : callable, keras.Model or None, default=None
+        Network to train instead of the built-in one: a function that returns a Keras model, compiled or not,
+        or a model, which is copied for each fit, with its weights, and never changed. A function gets its
+        own parameters, set by keyword or as ``model__units=64``, and those of ``meta`` (what is known of the
+        data, such as ``n_classes_`` and ``X_shape_``), ``compile_kwargs`` and ``params`` that it takes, as
+        in scikeras. Rows may then have any shape, and `X` may be a dict of arrays.
     hidden_units : int or tuple of int, default=512
         Units of the hidden layer, or of each of several. 0 leaves it out, which makes the network a
         multinomial logistic regression.
@@ -43,7 +48,15 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         Share of each layer's hidden units (of the features, if there are none) that each training step leaves
         out.
     learning_rate : float, default=1e-3
-        Learning rate of Adam in the first epoch.
+        Learning rate in the first epoch.
+    optimizer : str, type or keras.optimizers.Optimizer, default="adam"
+        Name, class or instance of an optimizer. Arguments of names and classes are routed:
+        ``optimizer__momentum=0.9``, ``optimizer__clipnorm=1.0``, and as ``optimizer__learning_rate`` a number
+        or a schedule, which then steers the learning rate alone.
+    loss : str, type, callable, keras.losses.Loss, list, dict or None, default=None
+        None is the cross-entropy that suits the targets. Arguments are routed: ``loss__from_logits=True``.
+    metrics : list, dict, str, type, keras.metrics.Metric or None, default=None
+        What is measured besides. Arguments are routed: ``metrics__0__name="top"``.
     epochs : int, default=20
         Passes over the training part; `early_stopping` and callbacks may end training before.
     batch_size : int, default=32
@@ -94,6 +107,11 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         used.
     verbose : int, default=0
         0 is silent, 1 shows Keras's progress bar, 2 a line for each epoch.
+    **keywords : dict
+        Parameters of `model`, parameters that are routed to a part by their prefix, and keywords of Keras's
+        ``fit`` and ``compile``: ``shuffle``, ``validation_split``, ``validation_data``, ``validation_freq``,
+        ``validation_batch_size``, ``validation_steps``, ``steps_per_epoch``, ``initial_epoch``,
+        ``loss_weights``, ``weighted_metrics``, ``run_eagerly``.
 
     Attributes
     ----------
@@ -156,12 +174,11 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
     ['accuracy', 'learning_rate', 'loss', 'val_accuracy', 'val_loss']
     """
 
-    _has_tags = False  # whether rows have any number of tags, and not one class each
-
     _doc_link_module, _doc_link_template = link_documentation()
 
     _parameter_constraints: dict = {
         **KerasHead._parameter_constraints,
+        "model": [callable, keras.Model, None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "threshold": [Interval(Real, 0, 1, closed="both")],
         "calibration": [StrOptions({"temperature"}), None],
@@ -170,13 +187,17 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
 
     def __init__(
         self,
+        model: Any = None,
         *,
         hidden_units: int | tuple[int, ...] = 512,
         activation: str = "relu",
         dropout: float = 0.5,
         learning_rate: float = 1e-3,
         epochs: int = 20,
-        batch_size: int = 32,
+        batch_size: int | None = 32,
+        optimizer: Any = "adam",
+        loss: Any = None,
+        metrics: Any = None,
         validation_fraction: float | None = 0.1,
         lr_factor: float = 0.5,
         lr_patience: int = 3,
@@ -193,13 +214,18 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
+        **keywords: Any,
     ) -> None:
+        self.model = model
         self.hidden_units = hidden_units
         self.activation = activation
         self.dropout = dropout
         self.learning_rate = learning_rate
         self.epochs = epochs
         self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.loss = loss
+        self.metrics = metrics
         self.validation_fraction = validation_fraction
         self.lr_factor = lr_factor
         self.lr_patience = lr_patience
@@ -216,20 +242,24 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
+        set_keywords(self, keywords)
 
     @learns_as_a_whole
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, **keywords: Any) -> Self:
         """Train the network.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Features.
-        y : array-like of shape (n_samples,)
-            Class labels: numbers or strings.
+            Features; for a network of one's own rows of any shape, or a dict of arrays.
+        y : array-like of shape (n_samples,) or (n_samples, n_tags)
+            Class labels, numbers or strings; or the tags of each row, as a table of 0 and 1. A network of
+            one's own may have several outputs, for a table of several class labels a row.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the losses.
+        **keywords : dict
+            Those of Keras's ``fit``, such as ``epochs`` and ``validation_data``, for this fit only.
 
         Returns
         -------
@@ -242,12 +272,14 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         RuntimeError
             In a process forked from one in which TensorFlow has run.
         """
-        self._fit(X, y, sample_weight)
+        self._fit(X, y, sample_weight, keywords)
         return self
 
     @learns_as_a_whole
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None, **keywords: Any
+    ) -> Self:
         """Train for one more epoch on the given rows, without a validation part.
 
         The learning rate stays at `learning_rate`; Adam's moments and the randomness go on where they were,
@@ -261,26 +293,25 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         y : array-like of shape (n_samples,)
             Class labels; they need not hold every class.
         classes : array-like of shape (n_classes,), default=None
-            All class labels; needed by the first call.
+            All class labels; needed by the first call, but for tags and networks of one's own.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the loss.
+        **keywords : dict
+            Those of Keras's ``fit``.
 
         Returns
         -------
         self : KerasHeadClassifier
         """
-        if self.class_weight == "balanced":
+        if isinstance(self.class_weight, str):
             raise ValueError(
                 "class_weight='balanced' needs all rows, which partial_fit does not see. Pass a dict, with "
                 "weights such as those of sklearn.utils.class_weight.compute_class_weight."
             )
         first = not self.__sklearn_is_fitted__()
-        X, y = self._validate(X, y, reset=first)
-        if first and y.ndim == 2:
-            self._learn_targets(y)
-        elif check_partial_fit_first_call(self, classes):
-            self._has_tags = False
-        self._fit_an_epoch(X, y, sample_weight, first=first)
+        if not (is_own(self) or (first and np.ndim(y) == 2)):
+            check_partial_fit_first_call(self, classes)
+        self._fit_an_epoch(X, y, sample_weight, keywords, classes)
         return self
 
     @learns_as_a_whole
@@ -298,140 +329,77 @@ class KerasHeadClassifier(KerasHead, ScikerasClassifier):
         -------
         self : KerasHeadClassifier
         """
-        self._validate_params()
-        X, y = self._validate(X, y, reset=True)
-        self._learn_targets(y)
-        self._start_only()
+        self._initialize(X, y)
         return self
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Any, **keywords: Any) -> Any:
         """Return the probability of each class.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Features.
+        **keywords : dict
+            ``batch_size``, ``verbose`` and ``callbacks``, as of Keras's ``predict``.
 
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes)
-            float64; the columns follow `classes_`.
+            float64; the columns follow `classes_`. Of tags the probability of each. Of several class labels a
+            row a list of arrays.
         """
-        logits = self._logits(X) / self._temperature
+        check_is_fitted(self)
+        if self._own is not None:
+            return self.target_encoder_.inverse_transform(self._outputs(X, keywords), return_proba=True)
+        logits = self._logits(X, keywords) / self._temperature
         return expit(logits) if self._has_tags else softmax(logits, axis=1)
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: Any, **keywords: Any) -> Any:
         """Return the logarithm of the probability of each class.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Features.
+        **keywords : dict
+            As of `predict_proba`.
 
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
             float64, finite also where a probability is too small for a float; columns follow `classes_`.
         """
-        logits = self._logits(X) / self._temperature
+        check_is_fitted(self)
+        if self._own is not None:
+            tiny = np.finfo(np.float64).tiny
+            return keras.tree.map_structure(
+                lambda proba: np.log(np.maximum(proba, tiny)), self.predict_proba(X, **keywords)
+            )
+        logits = self._logits(X, keywords) / self._temperature
         return log_expit(logits) if self._has_tags else log_softmax(logits, axis=1)
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable class.
+    def predict(self, X: Any, **keywords: Any) -> np.ndarray:
+        """Return the most probable class, or the tags whose probability is above `threshold`.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Features.
+        **keywords : dict
+            As of `predict_proba`.
 
         Returns
         -------
-        y : ndarray of shape (n_samples,)
-            Class labels.
+        y : ndarray of shape (n_samples,) or (n_samples, n_tags)
+            Class labels, or 0 and 1.
         """
+        check_is_fitted(self)
+        if self._own is not None:
+            return self.target_encoder_.inverse_transform(self._outputs(X, keywords))
         if self._has_tags:
-            return (self.predict_proba(X) > self.threshold).astype(np.int64)
-        codes = self._logits(X).argmax(axis=1)
+            return (self.predict_proba(X, **keywords) > self.threshold).astype(np.int64)
+        codes = self._logits(X, keywords).argmax(axis=1)
         return self.classes_[codes]
-
-    def _validate(self, X: Any, y: Any, *, reset: bool) -> Any:
-        is_table = getattr(np.asarray(y), "ndim", 1) == 2 and type_of_target(y) == "multilabel-indicator"
-        X, y = validate_data(self, X, y, dtype=np.float32, order="C", reset=reset, multi_output=is_table)
-        check_classification_targets(y)
-        return X, y
-
-    def _learn_targets(self, y: Any) -> None:
-        self._has_tags = y.ndim == 2
-        self.classes_ = np.arange(y.shape[1]) if self._has_tags else np.unique(y)
-
-    @property
-    def _n_outputs(self) -> int:
-        return len(self.classes_)
-
-    @property
-    def _loss(self) -> str:
-        return "binary_crossentropy" if self._has_tags else "sparse_categorical_crossentropy"
-
-    def _encode(self, y: Any) -> Any:
-        """Return the number of each row's class, or its tags as float32."""
-        if (y.ndim == 2) != self._has_tags or (self._has_tags and y.shape[1] != len(self.classes_)):
-            expected = f"a table of {len(self.classes_)} tags" if self._has_tags else "one label a row"
-            raise ValueError(f"y must hold {expected}, as in the first fit. Got shape {y.shape}.")
-        if self._has_tags:
-            return y.astype(np.float32)
-        unseen = np.setdiff1d(y, self.classes_)
-        if len(unseen):
-            raise ValueError(
-                f"y must hold only labels in classes_, {self.classes_.tolist()}. Got also {unseen.tolist()}. "
-                "A fit with warm_start=False learns new classes."
-            )
-        return np.searchsorted(self.classes_, y)
-
-    def _strata(self, targets: Any) -> Any:
-        if self._has_tags:
-            return None
-        present = np.unique(targets)
-        if len(present) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs at least 2 classes among the rows of y whose weight is not 0. "
-                f"Got 1 class, {self.classes_[present].tolist()[0]!r}."
-            )
-        return targets
-
-    def _row_weights(self, X: Any, y: Any, sample_weight: Any) -> Any:
-        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if self.class_weight is None:
-            return weight
-        if self._has_tags:
-            return weight * compute_sample_weight(self.class_weight, y)
-        rows = np.flatnonzero(weight)  # a class whose rows all weigh nothing cannot be balanced
-        classes, codes = np.unique(y[rows], return_inverse=True)
-        by_class = compute_class_weight(
-            self.class_weight,
-            classes=classes,
-            y=y[rows],
-            sample_weight=None if sample_weight is None else weight[rows],
-        )
-        weighted = np.zeros_like(weight)
-        weighted[rows] = weight[rows] * by_class[codes]
-        return weighted
-
-    def _calibrate(self, X: Any, targets: Any, weight: Any) -> None:
-        if self.calibration is not None and not self._has_tags:
-            logits = self._architecture.logits(self._weights, X)
-            self._temperature = fit_temperature(logits, targets, weight)
-
-    def _get_target_state(self) -> dict[str, Any]:
-        return {
-            "classes": self.classes_.tolist(),
-            "classes_dtype": self.classes_.dtype.str,
-            "temperature": self._temperature,
-        }
-
-    def _set_target_state(self, meta: dict[str, Any], architecture: Any) -> None:
-        self.classes_ = np.array(meta["classes"], dtype=meta["classes_dtype"])
-        self._temperature = meta.get("temperature", 1.0)
-        self._has_tags = architecture.loss == "binary_crossentropy"
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

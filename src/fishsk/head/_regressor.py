@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+import keras
 import numpy as np
-from sklearn.base import RegressorMixin
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fishsk._compat.sklearn import StrOptions, check_sample_weight, fit_context
+from fishsk._compat.sklearn import check_sample_weight, fit_context
 from fishsk._utils.versions import link_documentation
 from fishsk.head._base import KerasHead
+from fishsk.head._own import set_keywords
+from fishsk.head._scikeras import ScikerasRegressor
 from fishsk.head._state import learns_as_a_whole
+from fishsk.head._targets import NumberEncoder
 
 _LOSSES = {
     "mean_squared_error": "mean_squared_error",
@@ -22,17 +25,20 @@ _LOSSES = {
 }
 
 
-class KerasHeadRegressor(RegressorMixin, KerasHead):
-    """Regressor with hidden layers (or none), trained with Keras on 2-D features.
+class KerasHeadRegressor(KerasHead, ScikerasRegressor):
+    """Regressor with hidden layers (or none) or any Keras network, trained with Keras on features.
 
-    The network is Dense(`hidden_units`, relu), Dropout, Dense(n_outputs), trained with Adam. The learning
-    rate is lowered on plateaus of the validation loss; the validation part is split off the training data.
+    The built-in network is Dense(`hidden_units`, relu), Dropout, Dense(n_outputs), trained with Adam. The
+    learning rate is lowered on plateaus of the validation loss; the validation part is split off the training
+    data.
 
     Targets should be of the size of 1, such as `sklearn.preprocessing.StandardScaler` makes them: wrap the
     regressor in `sklearn.compose.TransformedTargetRegressor`, which scales them and predicts in their unit.
 
     Parameters
     ----------
+    model : callable, keras.Model or None, default=None
+        Network to train instead of the built-in one, as of `KerasHeadClassifier`.
     hidden_units : int or tuple of int, default=512
         Units of the hidden layer, or of each of several. 0 leaves it out, which makes the network a linear
         regression.
@@ -42,14 +48,19 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
         Share of each layer's hidden units (of the features, if there are none) that each training step leaves
         out.
     learning_rate : float, default=1e-3
-        Learning rate of Adam in the first epoch.
+        Learning rate in the first epoch.
+    optimizer : str, type or keras.optimizers.Optimizer, default="adam"
+        As of `KerasHeadClassifier`.
     epochs : int, default=20
         Passes over the training part; `early_stopping` and callbacks may end training before.
     batch_size : int, default=32
         Rows of each training step. The last step of an epoch takes the rows that remain.
-    loss : {"mean_squared_error", "mean_absolute_error", "huber"}, default="mean_squared_error"
+    loss : str, type, callable, keras.losses.Loss, list or dict, default="mean_squared_error"
         What is minimized; "mse" and "mae" are short for two of them. ``"huber"`` is the squared error for
         errors up to 1, and grows in proportion above, so that single wrong targets weigh less [1]_.
+        Any other loss of Keras, or one's own, serves too.
+    metrics : list, dict, str, type, keras.metrics.Metric or None, default=None
+        What is measured besides.
     validation_fraction : float in [0, 1) or None, default=0.1
         Share of the training rows that only validates. With 0 or None all rows train, and the training loss
         steers the learning rate and early stopping.
@@ -85,6 +96,8 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
         used.
     verbose : int, default=0
         0 is silent, 1 shows Keras's progress bar, 2 a line for each epoch.
+    **keywords : dict
+        Parameters of `model`, routed parameters, and keywords of Keras, as of `KerasHeadClassifier`.
 
     Attributes
     ----------
@@ -141,18 +154,24 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
 
     _doc_link_module, _doc_link_template = link_documentation()
 
-    _parameter_constraints: dict = {**KerasHead._parameter_constraints, "loss": [StrOptions(set(_LOSSES))]}
+    _parameter_constraints: dict = {
+        **KerasHead._parameter_constraints,
+        "model": [callable, keras.Model, None],
+    }
 
     def __init__(
         self,
+        model: Any = None,
         *,
         hidden_units: int | tuple[int, ...] = 512,
         activation: str = "relu",
         dropout: float = 0.5,
         learning_rate: float = 1e-3,
         epochs: int = 20,
-        batch_size: int = 32,
-        loss: str = "mean_squared_error",
+        batch_size: int | None = 32,
+        optimizer: Any = "adam",
+        loss: Any = "mean_squared_error",
+        metrics: Any = None,
         validation_fraction: float | None = 0.1,
         lr_factor: float = 0.5,
         lr_patience: int = 3,
@@ -165,14 +184,18 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
+        **keywords: Any,
     ) -> None:
+        self.model = model
         self.hidden_units = hidden_units
         self.activation = activation
         self.dropout = dropout
         self.learning_rate = learning_rate
         self.epochs = epochs
         self.batch_size = batch_size
+        self.optimizer = optimizer
         self.loss = loss
+        self.metrics = metrics
         self.validation_fraction = validation_fraction
         self.lr_factor = lr_factor
         self.lr_patience = lr_patience
@@ -185,10 +208,11 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
+        set_keywords(self, keywords)
 
     @learns_as_a_whole
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, **keywords: Any) -> Self:
         """Train the network.
 
         Parameters
@@ -199,6 +223,8 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
             Numbers to predict.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the losses.
+        **keywords : dict
+            Those of Keras's ``fit``, such as ``epochs`` and ``validation_data``, for this fit only.
 
         Returns
         -------
@@ -211,12 +237,12 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
         RuntimeError
             In a process forked from one in which TensorFlow has run.
         """
-        self._fit(X, y, sample_weight)
+        self._fit(X, y, sample_weight, keywords)
         return self
 
     @learns_as_a_whole
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, **keywords: Any) -> Self:
         """Train for one more epoch on the given rows, without a validation part.
 
         The learning rate stays at `learning_rate`; Adam's moments and the randomness go on where they were,
@@ -230,16 +256,14 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
             Numbers to predict.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the loss.
+        **keywords : dict
+            Those of Keras's ``fit``.
 
         Returns
         -------
         self : KerasHeadRegressor
         """
-        first = not self.__sklearn_is_fitted__()
-        X, y = self._validate(X, y, reset=first)
-        if first:
-            self._learn_targets(y)
-        self._fit_an_epoch(X, y, sample_weight, first=first)
+        self._fit_an_epoch(X, y, sample_weight, keywords)
         return self
 
     @learns_as_a_whole
@@ -257,26 +281,28 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
         -------
         self : KerasHeadRegressor
         """
-        self._validate_params()
-        X, y = self._validate(X, y, reset=True)
-        self._learn_targets(y)
-        self._start_only()
+        self._initialize(X, y)
         return self
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any, **keywords: Any) -> np.ndarray:
         """Return the predicted numbers.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Features.
+        **keywords : dict
+            ``batch_size``, ``verbose`` and ``callbacks``, as of Keras's ``predict``.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             float64, of the shape that `y` had in `fit`.
         """
-        predicted = self._logits(X)
+        check_is_fitted(self)
+        if self._own is not None:
+            return self.target_encoder_.inverse_transform(self._outputs(X, keywords))
+        predicted = self._logits(X, keywords)
         return predicted if self._target_ndim == 2 else predicted[:, 0]
 
     def _validate(self, X: Any, y: Any, *, reset: bool) -> Any:
@@ -284,9 +310,23 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
             self, X, y, dtype=np.float32, order="C", reset=reset, multi_output=True, y_numeric=True
         )
 
-    def _learn_targets(self, y: Any) -> None:
+    def _learn_targets(self, y: Any, classes: Any = None) -> None:
         self._target_ndim = y.ndim
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+
+    def _learn_built_in_targets(self, meta: Any) -> None:
+        self._target_ndim = meta["y_ndim_"]
+
+    @property
+    def target_encoder(self) -> NumberEncoder:
+        """Transformer of `y` for networks of one's own, for subclasses to override."""
+        return NumberEncoder()
+
+    def _has_built_in_loss(self) -> bool:
+        return isinstance(self.loss, str) and self.loss in _LOSSES
+
+    def _choose_loss(self, model: keras.Model) -> Any:
+        return "mean_squared_error"
 
     @property
     def _n_outputs(self) -> int:
@@ -294,7 +334,7 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
 
     @property
     def _loss(self) -> str:
-        return _LOSSES[self.loss]
+        return _LOSSES[self.loss] if self._has_built_in_loss() else "mean_squared_error"
 
     def _encode(self, y: Any) -> Any:
         targets = np.asarray(y).astype(np.float32).reshape(len(y), -1)
@@ -303,7 +343,7 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
             raise ValueError(f"y must hold {expected}, as in the first fit. Got shape {y.shape}.")
         return targets
 
-    def _strata(self, targets: Any) -> Any:
+    def _strata(self, targets: Any, rows: Any, *, own: bool) -> Any:
         return None
 
     def _row_weights(self, X: Any, y: Any, sample_weight: Any) -> Any:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from fishsk._compat.keras import forget_model, take_initial_epoch
 from fishsk.head._architecture import Architecture
-from fishsk.head._callbacks import watch_test_batches, watch_train_batches
-
-_TEST_BATCH = 1024
-_MAX_KEPT = 8  # networks of a process that wait for the next fit
-_MAX_KEPT_BYTES = 2**29
+from fishsk.head._loop import Loop
+from fishsk.head._shelves import borrow
 
 
-class Network:
+class Network(Loop):
     """A Keras model and the two graphs that train and test it over rows, a whole epoch in one call.
 
     Keras's `Model.fit` returns to Python after each batch, shuffles by TensorFlow's global seed, and a new
@@ -104,93 +98,28 @@ class Network:
         """Return what `reset` needs to go on as if training had not been interrupted."""
         return [variable.numpy() for variable in self._optimizer.variables]
 
-    def fit(
-        self,
-        data: tuple[np.ndarray, np.ndarray, np.ndarray],
-        train: np.ndarray,
-        validation: np.ndarray | None,
-        *,
-        epochs: range,
-        batch_size: int,
-        seed: int,
-        callbacks: Iterable[keras.callbacks.Callback],
-        verbose: int,
-    ) -> dict[str, list[float]]:
-        """Train on the rows `train` of `data` (X, y, weight) and return the history.
+    def _reset_logs(self) -> None:
+        self._sums = np.zeros(3)
 
-        The randomness of an epoch (order of rows, views, dropout) follows from `seed` and the epoch's number
-        alone. An epoch trains on one view of each row.
-        """
-        tensors = [tf.constant(part) for part in data]
-        model = self.model
-        history: dict[str, list[float]] = {}
-        model.stop_training = False
-        callbacks = list(callbacks)
-        hooks = keras.callbacks.CallbackList(
-            callbacks,
-            add_progbar=verbose > 0,
-            model=model,
-            verbose=verbose,
-            epochs=epochs.stop,
-            steps=-(-len(train) // batch_size),
-        )
-        try:
-            hooks.on_train_begin()
-            for epoch in range(max(epochs.start, take_initial_epoch(model)), epochs.stop):
-                hooks.on_epoch_begin(epoch)
-                rng = np.random.default_rng((seed, 1 + epoch))
-                self._seed.assign([int(rng.integers(2**31)), 0])
-                order = train[rng.permutation(len(train))]
-                if (n_views := self.architecture.n_views) > 1:
-                    order = order * n_views + rng.integers(n_views, size=len(order))
-                logs = self._run_epoch(tensors, order, batch_size, hooks)
-                if validation is not None:
-                    logs |= {
-                        f"val_{name}": value
-                        for name, value in self._run_test(tensors, validation, hooks).items()
-                    }
-                logs["learning_rate"] = float(model.optimizer.learning_rate)
-                for name, value in logs.items():
-                    history.setdefault(name, []).append(value)
-                hooks.on_epoch_end(epoch, logs)
-                if model.stop_training:
-                    break
-            hooks.on_train_end()
-        finally:
-            # The model outlives this fit: a callback that kept it would drag it into clones and pickles.
-            for callback in callbacks:
-                forget_model(callback)
-        return history
+    def _get_logs(self) -> dict[str, float]:
+        """Return loss and metric from their sums over rows; in the metric each row counts as one."""
+        loss, measured, n_rows = self._sums.tolist()
+        return {"loss": loss / n_rows, self.architecture.metric: measured / n_rows}
 
-    def _run_epoch(
-        self, tensors: list[tf.Tensor], rows: np.ndarray, batch_size: int, hooks: keras.callbacks.CallbackList
-    ) -> dict[str, float]:
-        """Train on rows in their order; the bits are the same whether callbacks look at batches or not."""
-        if not watch_train_batches(hooks.callbacks):
-            return self._to_logs(self._train(*tensors, rows, batch_size).numpy())
-        sums = np.zeros(3)
-        for index, start in enumerate(range(0, len(rows), batch_size)):
-            hooks.on_train_batch_begin(index)
-            sums += self._train(*tensors, rows[start : start + batch_size], batch_size).numpy()
-            hooks.on_train_batch_end(index, self._to_logs(sums))
-        return self._to_logs(sums)
+    def _begin_epoch(self, rng: np.random.Generator) -> None:
+        self._seed.assign([int(rng.integers(2**31)), 0])
 
-    def _run_test(
-        self, tensors: list[tf.Tensor], rows: np.ndarray, hooks: keras.callbacks.CallbackList
-    ) -> dict[str, float]:
-        hooks.on_test_begin()
-        watched = watch_test_batches(hooks.callbacks)
-        step = _TEST_BATCH if watched else len(rows)
-        sums = np.zeros(3)
-        for index, start in enumerate(range(0, len(rows), step)):
-            if watched:
-                hooks.on_test_batch_begin(index)
-            sums += self._test(*tensors, rows[start : start + step], _TEST_BATCH).numpy()
-            if watched:
-                hooks.on_test_batch_end(index, self._to_logs(sums))
-        logs = self._to_logs(sums)
-        hooks.on_test_end(logs)
-        return logs
+    def _draw_order(self, train: np.ndarray, rng: np.random.Generator, *, shuffle: bool) -> np.ndarray:
+        order = super()._draw_order(train, rng, shuffle=shuffle)
+        if (n_views := self.architecture.n_views) > 1:
+            order = order * n_views + rng.integers(n_views, size=len(order))
+        return order
+
+    def _train_rows(self, tensors: Any, rows: np.ndarray, batch_size: int) -> None:
+        self._sums += self._train(*tensors, rows, batch_size).numpy()
+
+    def _test_rows(self, tensors: Any, rows: np.ndarray, batch_size: int) -> None:
+        self._sums += self._test(*tensors, rows, batch_size).numpy()
 
     def _over_rows(self, step: Any) -> Any:
         """Return the graph that takes `step` with each batch of rows, and sums what the steps return."""
@@ -270,7 +199,7 @@ class Network:
         return X
 
     def _measure(self, logits: tf.Tensor, y: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the loss of a batch, and what is summed over batches: see `_to_logs`.
+        """Return the loss of a batch, and what is summed over batches: see `_get_logs`.
 
         The loss of several networks is the sum of theirs, so that each trains as it would alone. What is
         summed is their mean, of the loss without smoothing and penalty: of classes the log loss.
@@ -312,11 +241,6 @@ class Network:
         losses = tf.reduce_mean(losses, 1)
         return losses, losses, tf.cast(tf.reduce_mean(errors, 1), tf.float64)
 
-    def _to_logs(self, sums: np.ndarray) -> dict[str, float]:
-        """Return loss and metric from their sums over rows; in the metric each row counts as one."""
-        loss, measured, n_rows = sums.tolist()
-        return {"loss": loss / n_rows, self.architecture.metric: measured / n_rows}
-
 
 def _apply(X: tf.Tensor, layer: tuple[tf.Tensor, tf.Tensor], *, is_apart: bool) -> tf.Tensor:
     """Return the sums of a layer; `is_apart` if each of several networks has inputs of its own."""
@@ -326,52 +250,7 @@ def _apply(X: tf.Tensor, layer: tuple[tf.Tensor, tf.Tensor], *, is_apart: bool) 
     return tf.einsum("bmh,mhc->bmc" if is_apart else "bd,mdc->bmc", X, kernel) + bias
 
 
-class _Shelf:
-    """Where the network of one graph waits for its next fit; who holds the lock has it."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.network: Network | None = None
-
-
-_shelves: dict[Architecture, _Shelf] = {}
-_shelves_lock = threading.Lock()
-_this_thread = threading.local()
-
-
-@contextmanager
-def borrow_network(architecture: Architecture) -> Iterator[Network]:
-    """Lend the network with the graph of `architecture`, when no other thread is fitting it.
-
-    Threads wait for each other, so that a process has one network of each graph. A fit inside a fit, as a
-    callback may start it, never waits, which could be for ever: it gets a network of its own. The last few
-    are kept, up to half a gigabyte of them: TensorFlow never gives back the some megabytes of a graph. One
-    whose fit has failed, or whose model a callback has changed, is not used again.
-    """
+def borrow_network(architecture: Architecture) -> AbstractContextManager[Network]:
+    """Lend the network with the graph of `architecture`."""
     graph = architecture.graph
-    with _shelves_lock:
-        shelf = _shelves.pop(graph, None) or _Shelf()
-        _shelves[graph] = shelf  # the last one is the last used
-    is_inner = getattr(_this_thread, "is_fitting", False)
-    if not shelf.lock.acquire(blocking=not is_inner):
-        yield Network(graph)
-        return
-    try:
-        _this_thread.is_fitting = True
-        network, shelf.network = shelf.network or Network(graph), None
-        yield network
-        shelf.network = network if network.is_intact else None
-    finally:
-        _this_thread.is_fitting = is_inner
-        shelf.lock.release()
-    _clear_shelves()
-
-
-def _clear_shelves() -> None:
-    """Forget the networks that were not used for longest, above the limits."""
-    with _shelves_lock:
-        idle = [graph for graph, shelf in _shelves.items() if not shelf.lock.locked()]
-        while len(idle) > 1 and (
-            len(idle) > _MAX_KEPT or sum(graph.n_bytes for graph in idle) > _MAX_KEPT_BYTES
-        ):
-            del _shelves[idle.pop(0)]
+    return borrow(graph, lambda: Network(graph))

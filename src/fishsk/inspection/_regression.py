@@ -15,6 +15,7 @@ from fishsk._utils.axes import palette
 from fishsk.inspection._settings import find_training_mean
 
 N_POINTS = 1000  # of a figure: more make it dark and the file large
+_ROUNDING = 1e-12  # of the largest number: what floats leave of 0
 _N_DRAWS = 1000  # of the bootstrap
 _BLOCK = 2**20  # drawn images at a time
 
@@ -139,6 +140,8 @@ def score_numbers(y_true: np.ndarray, y_pred: np.ndarray) -> NumberScores:
     errors = y_pred - y_true
     facts = np.column_stack([np.abs(errors), errors**2, errors, y_true - y_true.mean()])
     found: dict[str, Any] = {name: float(score(facts[np.newaxis])[0]) for name, score in _SCORES.items()}
+    if abs(found["bias"]) < _ROUNDING * np.abs(y_true).max():
+        found["bias"] = 0.0
     found |= {f"{name}_interval": _find_interval(values) for name, values in _draw_scores(facts).items()}
     return NumberScores(n_samples=len(y_true), **found)
 

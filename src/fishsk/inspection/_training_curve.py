@@ -31,7 +31,7 @@ class TrainingCurveDisplay:
     ----------
     curves : dict of str to ndarray of shape (n_runs, n_epochs)
         What was recorded after each epoch: "loss", and any of "accuracy", "mean_absolute_error", these with
-        "val_" before them, and "learning_rate". NaN after the end of a run that was shorter than others.
+        ``"val_"`` before them, and "learning_rate". NaN after the end of a run that was shorter than others.
     means, stds : dict of str to ndarray of shape (n_epochs,)
         Mean and standard deviation of `curves` over the runs; NaN from where the first run ended.
     best_epochs, overfit_epochs : list of int or None
@@ -162,7 +162,7 @@ class TrainingCurveDisplay:
         ----------
         history : dict of str to list of float, or list of such dicts
             What was recorded after each epoch, as in ``KerasHeadClassifier.history_`` and in Keras's
-            ``History.history``: "loss", and any of "accuracy", "mean_absolute_error", these with "val_"
+            ``History.history``: "loss", and any of "accuracy", "mean_absolute_error", these with ``"val_"``
             before them, and "learning_rate".
         overfit_epoch : int or None, or list of these, default=None
             The epoch, counted from 0, in which overfitting began; for several histories a list.

@@ -72,8 +72,8 @@ def find_unfamiliar(
     Parameters
     ----------
     estimator : estimator
-        A fitted classifier of images, such as `make_fish_pipeline` makes, or a search over one. Its features
-        are used, before they are scaled; its answers are not.
+        A fitted classifier or regressor of images, such as `make_fish_pipeline` makes, or a search over one.
+        Its features are used, before they are scaled; its answers are not.
     X : array-like or sequence
         Images, as `VGG16FeatureTransformer` describes them.
     X_train : array-like or sequence

@@ -1,4 +1,4 @@
-"""export_keras: a fitted pipeline as one Keras model, from raw images to probabilities."""
+"""export_keras: a fitted pipeline as one Keras model, from raw images to probabilities or numbers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sklearn.base import is_classifier, is_regressor
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
@@ -17,7 +18,7 @@ from fishsk.persistence._steps import check_pipeline, is_skipped
 
 
 def export_keras(pipeline: Any, path: str | os.PathLike) -> None:
-    """Write a fitted pipeline as one Keras model, from RGB images to class probabilities.
+    """Write a fitted pipeline as one Keras model, from RGB images to class probabilities or numbers.
 
     It loads with Keras alone, by ``keras.saving.load_model(path)`` in its safe mode, and is made of standard
     layers and operations. It resizes images as the pipeline does.
@@ -26,7 +27,7 @@ def export_keras(pipeline: Any, path: str | os.PathLike) -> None:
     ----------
     pipeline : sklearn.pipeline.Pipeline
         Fitted, of `VGG16FeatureTransformer` or `KerasFeatureTransformer`, optionally `StandardScaler`, and a
-        Keras head.
+        Keras head, also one inside of a `TransformedTargetRegressor`.
     path : path-like
         Where to write; its suffix must be ``.keras``.
 
@@ -94,9 +95,22 @@ def _build_keras(steps: Sequence[Any]) -> Any:
             x = _normalize(step)(x)
         elif hasattr(step, "to_keras"):
             x = step.to_keras(x)
+        elif isinstance(step, TransformedTargetRegressor) and hasattr(step.regressor_, "to_keras"):
+            x = step.regressor_.to_keras(x)
+            if step.transformer is not None:
+                x = _undo(step.transformer_)(x)
         else:
             _refuse(steps)
     return keras.Model(images, x, name="fish")
+
+
+def _undo(scaler: StandardScaler) -> Any:
+    """Return the Keras layer that gives scaled targets back in their unit."""
+    import keras
+
+    scale = scaler.scale_.tolist() if scaler.with_std else 1.0
+    offset = scaler.mean_.tolist() if scaler.with_mean else 0.0
+    return keras.layers.Rescaling(scale, offset, dtype="float32", name="unit")
 
 
 def _normalize(scaler: StandardScaler) -> Any:

@@ -13,12 +13,12 @@ from fishsk.head import (
     LOSSES,
     Architecture,
     KerasHeadClassifier,
-    KerasHeadRegressor,
+    check_configuration,
+    is_own,
     restore_architecture,
 )
 from fishsk.persistence._archive import take
 
-HEADS = (KerasHeadClassifier, KerasHeadRegressor)
 _CLASSIFYING = LOSSES[:2]
 _MAX_LABELS = 2**24  # bytes of all class labels: a few letters of JSON can ask for any width
 
@@ -32,6 +32,9 @@ def check_head_state(head: Any, state: dict[str, Any], arrays: dict[str, np.ndar
         If no head of this type can have learned this.
     """
     is_classifier = isinstance(head, KerasHeadClassifier)
+    if "network" in state:
+        _check_own_state(is_classifier, state, arrays)
+        return
     common = {"architecture": dict, "feature_names_in": list, "history": dict, "seed": int}
     of_classes = {"classes": list, "classes_dtype": str, "temperature": float}
     described, names, history, seed, *of_targets = take(
@@ -61,6 +64,52 @@ def check_head_state(head: Any, state: dict[str, Any], arrays: dict[str, np.ndar
     found = {key: array.shape for key, array in arrays.items() if key.startswith("optimizer_")}
     if found not in ({}, adam) or len(arrays) != len(shapes) + len(found):
         raise ValueError(f"a head of the architecture {described} cannot have the arrays {sorted(arrays)}")
+
+
+def get_head_params(head: Any) -> dict[str, Any]:
+    """Return the parameters of a head that are saved; a network of one's own is saved as what it has learned.
+
+    Its function, optimizer, loss, metrics and their routed parameters are code, or names for it: in their
+    place the head that is loaded has the compiled network as its `model`.
+    """
+    params = head.get_params(deep=False)
+    if not is_own(head):
+        return params
+    defaults = type(head)().get_params(deep=False)
+    of_network = {"model", "optimizer", "loss", "metrics"}
+    return {name: defaults[name] if name in of_network else params[name] for name in defaults}
+
+
+def _check_own_state(is_classifier: bool, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    network, shapes, n_features, names, history, seed, target = take(
+        state,
+        "the head's state",
+        network=dict,
+        row_shapes=dict,
+        n_features_in=int,
+        feature_names_in=list,
+        history=dict,
+        seed=int,
+        target=dict,
+    )
+    check_configuration(network)
+    if sorted(arrays) != sorted(f"weight_{index}" for index in range(len(arrays))):
+        raise ValueError(f"a network of one's own cannot have the arrays {sorted(arrays)}")
+    if not 0 <= seed < 2**32 or n_features < 0 or not all(isinstance(name, str) for name in names):
+        raise ValueError("the head's seed, number of features and their names must be such")
+    if not all(isinstance(shape, list) and all(type(n) is int for n in shape) for shape in shapes.values()):
+        raise ValueError(f"the shapes of rows must be lists of numbers. Got {reprlib.repr(shapes)}")
+    _check_history(history)
+    if not is_classifier:
+        kind, shape = take(target, "the targets", kind=str, shape=list)
+        if kind != "numbers" or not all(type(n) is int for n in shape) or len(shape) > 1:
+            raise ValueError(f"a regressor's targets must be numbers. Got {reprlib.repr(target)}")
+        return
+    kind, classes, dtypes = take(target, "the targets", kind=str, classes=list, dtypes=list)
+    if kind not in ("classes", "tags", "one-hot", "columns") or len(classes) != len(dtypes) or not classes:
+        raise ValueError(f"a classifier's targets must be classes. Got {reprlib.repr(target)}")
+    for labels, dtype in zip(classes, dtypes, strict=True):
+        _check_classes(labels, dtype, len(labels))
 
 
 def _check_history(history: dict[str, Any]) -> None:

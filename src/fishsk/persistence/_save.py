@@ -30,7 +30,8 @@ def save_pipeline(pipeline: Any, path: str | os.PathLike) -> None:
     ----------
     pipeline : sklearn.pipeline.Pipeline
         Fitted, of `VGG16FeatureTransformer` or `KerasFeatureTransformer`, `StandardScaler`, "passthrough",
-        `KerasHeadClassifier` and `KerasHeadRegressor`; or of other types that the notes describe.
+        `KerasHeadClassifier` and `KerasHeadRegressor`; of scikit-learn's regressors that the notes name; or of
+        other types that these describe.
     path : path-like
         Where to write.
 
@@ -54,6 +55,14 @@ def save_pipeline(pipeline: Any, path: str | os.PathLike) -> None:
     -----
     Frozen weights are not copied into the file: it holds their name or path, and their digest. A keras.Model
     that was given as `backbone` has no name: save it as a ``.keras`` file, and give that.
+
+    Of scikit-learn's regressors, ``SVR``, ``Ridge``, ``RidgeCV``, ``LinearRegression``, ``Lasso`` and
+    ``ElasticNet`` are known, and any regressor that can be saved inside of a ``TransformedTargetRegressor``
+    whose transformer is a ``StandardScaler`` or None.
+
+    A head with a network of one's own is saved as that network, its configuration and its weights; it must be
+    made of Keras's own parts. The function that built it is code, and is not saved: the `model` of the head
+    that is loaded is the trained network.
 
     A step of another type can be saved if its parameters are plain values (None, numbers, text, paths, and
     lists, tuples and dicts of these), and if all it has learned is such values and NumPy arrays, in
@@ -102,8 +111,9 @@ def load_pipeline(path: str | os.PathLike, *, custom_steps: dict[str, type] | No
     """Read a pipeline that `save_pipeline` wrote, without running anything in the file.
 
     Every member is checked against its SHA-256, every parameter by the step that it belongs to, and every
-    array against the parameters. Estimators and layers are built by fishsk's own code: no pickle is read,
-    and Keras never sees the file.
+    array against the parameters. Estimators and layers are built by fishsk's own code, and no pickle is read.
+    Of a network of one's own Keras gets the configuration, in its safe mode, once each name in it was found
+    among Keras's own parts that neither run code nor read files.
 
     Parameters
     ----------

@@ -17,10 +17,10 @@ from sklearn.svm import SVR
 
 from fishsk._compat.sklearn import validate_parameters, validate_steps
 from fishsk.features import KerasFeatureTransformer, VGG16FeatureTransformer
-from fishsk.head import KerasHeadClassifier, KerasHeadRegressor
+from fishsk.head import HEADS
 from fishsk.persistence._archive import take
 from fishsk.persistence._configuration import get_configuration, set_configuration, take_configuration
-from fishsk.persistence._heads import HEADS, check_head_state
+from fishsk.persistence._heads import check_head_state, get_head_params
 from fishsk.persistence._regressors import (
     LINEAR,
     REGRESSORS,
@@ -33,14 +33,7 @@ from fishsk.persistence._regressors import (
 
 STEP_TYPES: dict[str, type] = {
     step.__name__: step
-    for step in (
-        KerasFeatureTransformer,
-        KerasHeadClassifier,
-        KerasHeadRegressor,
-        *REGRESSORS,
-        StandardScaler,
-        VGG16FeatureTransformer,
-    )
+    for step in (*HEADS, *REGRESSORS, KerasFeatureTransformer, StandardScaler, VGG16FeatureTransformer)
 }
 _LEARNED = {
     StandardScaler: {"feature_names_in_", "mean_", "n_features_in_", "n_samples_seen_", "scale_", "var_"},
@@ -205,8 +198,8 @@ def _get_digests(pipeline: Pipeline) -> dict[str, str]:
 
 
 def _get_params(name: str, step: Any) -> dict[str, Any]:
-    params = step.get_params(deep=False)
-    nested = sorted(step.get_params(deep=True).keys() - params.keys())
+    params = get_head_params(step) if isinstance(step, HEADS) else step.get_params(deep=False)
+    nested = sorted(step.get_params(deep=True).keys() - step.get_params(deep=False).keys())
     if nested:
         raise ValueError(
             f"The parameters of step {name!r} must be plain values. Got also these, which belong to one of "

@@ -186,7 +186,8 @@ def write_report(
         default = f"Classification of {len(y):,} test images"
     report["title"] = default if title is None else title
     if reproduce is None:
-        reproduce = _compose_lines(find_fitted(estimator), path.name, train is not None, cv)
+        told = {"cv": cv, "target_name": target_name if of_numbers else None}
+        reproduce = _compose_lines(find_fitted(estimator), path.name, train is not None, told)
     report["lines"] = reproduce
     write_atomically(path, [render_report(report).encode()])
     return path
@@ -214,8 +215,8 @@ def render_report(report: dict[str, Any]) -> str:
     return render_page("numbers.html", **context, sections=sections, version=report["versions"]["fishsk"])
 
 
-def _compose_lines(estimator: Any, file_name: str, has_train: bool, cv: Any) -> str:
-    """Return the lines of Python that make an estimator and its report."""
+def _compose_lines(estimator: Any, file_name: str, has_train: bool, told: dict[str, Any]) -> str:
+    """Return the lines of Python that make an estimator and its report, told what is not None."""
     estimators = [
         each for each in (estimator, *estimator.get_params().values()) if isinstance(each, BaseEstimator)
     ]
@@ -226,7 +227,7 @@ def _compose_lines(estimator: Any, file_name: str, has_train: bool, cv: Any) -> 
         names.setdefault(module, set()).add(type(each).__name__)
     imports = [f"from {module} import {', '.join(sorted(names[module]))}" for module in sorted(names)]
     train = ", X_train=X_train, y_train=y_train" if has_train else ""
-    train += "" if cv is None else f", cv={cv!r}"
+    train += "".join(f", {name}={value!r}" for name, value in told.items() if value is not None)
     return "\n".join(
         [
             *imports,

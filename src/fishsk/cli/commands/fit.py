@@ -18,6 +18,7 @@ examples:
   python -m fishsk fit photos/ --backbone EfficientNetV2B0
   python -m fishsk fit photos/ --weights imagenet --set head__dropout=0.2 --set head__epochs=40
   python -m fishsk fit photos.csv --target weight      a table: a column of paths, and one of numbers
+  python -m fishsk fit photos.csv --target weight --set head__regressor__epochs=80
   python -m fishsk fit photos.csv --target species     or of classes
 
 photos/ holds one folder per class: photos/ray/1.jpg, photos/shark/2.jpg, ... The first row of photos.csv

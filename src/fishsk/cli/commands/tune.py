@@ -55,9 +55,9 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     model = prepare_file(arguments.model)
     output = prepare_folder(arguments.output)
     photos = load_photos(arguments.photos, arguments)
-    score = "R²" if photos.task == "regression" else "accuracy"
     load_tensorflow(screen)
 
+    from sklearn.model_selection import KFold
     from sklearn.pipeline import FeatureUnion
 
     from fishsk._pipeline import make_fish_pipeline
@@ -67,6 +67,9 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     from fishsk.persistence import save_pipeline
     from fishsk.search import OptunaSearchCV, default_search_space
 
+    score, folds = "accuracy", arguments.cv
+    if photos.task == "regression":  # plain folds follow the order of the rows, which a table is sorted by
+        score, folds = "R²", KFold(arguments.cv, shuffle=True, random_state=arguments.seed)
     screen.fact("Images", photos.words, n_images=len(photos.paths), task=photos.task)
     pipelines = [
         make_fish_pipeline(
@@ -89,7 +92,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         space,
         n_trials=arguments.trials,
         timeout=arguments.timeout,
-        cv=arguments.cv,
+        cv=folds,
         n_jobs=arguments.jobs,
         storage=arguments.storage,
         study_name=Path(arguments.photos).name if arguments.storage else None,

@@ -1,0 +1,186 @@
+"""Targets as networks of one's own want them, and what these predict as scikit-learn wants it.
+
+Encoders have the interface of scikeras's: a subclass of a head may put another in the place of one, by its
+`target_encoder`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from scipy.special import expit, softmax
+from sklearn.base import BaseEstimator
+from sklearn.utils.multiclass import type_of_target
+
+
+class ClassEncoder(BaseEstimator):
+    """Classes, tags or several classes of each row, as numbers.
+
+    Parameters
+    ----------
+    loss : object, default=None
+        The loss that a head was given. With a categorical cross-entropy, classes are one-hot.
+    classes : array-like of shape (n_classes,), default=None
+        All class labels, if `y` need not hold each.
+    threshold : float, default=0.5
+        Probability above which a row has a tag.
+    """
+
+    def __init__(self, loss: Any = None, classes: Any = None, threshold: float = 0.5) -> None:
+        self.loss = loss
+        self.classes = classes
+        self.threshold = threshold
+
+    def fit(self, y: np.ndarray) -> Self:
+        """Learn the classes of `y`."""
+        kind = type_of_target(y if self.classes is None else np.asarray(self.classes))
+        if kind == "multilabel-indicator":
+            is_one_hot = self.classes is None and y.min() == 0 and bool((y.sum(axis=1) == 1).all())
+            self.kind_ = "one-hot" if is_one_hot else "tags"
+            self.classes_: Any = np.arange(y.shape[1])
+        elif kind == "multiclass-multioutput":
+            self.kind_, self.classes_ = "columns", [np.unique(column) for column in y.T]
+        elif kind in ("binary", "multiclass"):
+            self.kind_ = "classes"
+            self.classes_ = np.unique(y if self.classes is None else self.classes)
+        else:
+            raise ValueError(
+                f"Unknown label type: y must hold classes, tags or several classes of each row. Got {kind}. "
+                "A KerasHeadRegressor predicts numbers."
+            )
+        return self
+
+    def transform(self, y: np.ndarray) -> Any:
+        """Return `y` as float32: numbers of classes, one-hot rows or tags; of several columns a list."""
+        if self.kind_ in ("one-hot", "tags"):
+            return y.astype(np.float32)
+        if self.kind_ == "columns":
+            return [
+                _find_codes(column, classes).astype(np.float32)[:, np.newaxis]
+                for column, classes in zip(y.T, self.classes_, strict=True)
+            ]
+        codes = _find_codes(y, self.classes_)
+        if len(self.classes_) > 2 and is_categorical(self.loss):
+            return np.eye(len(self.classes_), dtype=np.float32)[codes]
+        return codes.astype(np.float32)[:, np.newaxis]
+
+    def inverse_transform(self, y: Any, return_proba: bool = False) -> Any:
+        """Return the classes, or their probabilities, that the outputs `y` of a network mean."""
+        if self.kind_ == "columns":
+            proba = [_both_classes(np.asarray(each)) for each in y]
+            if return_proba:
+                return proba
+            columns = [
+                classes[each.argmax(axis=1)] for classes, each in zip(self.classes_, proba, strict=True)
+            ]
+            return np.column_stack(columns)
+        y = np.asarray(y).reshape(len(y), -1)
+        if self.kind_ == "tags":
+            return y if return_proba else (y > self.threshold).astype(np.int64)
+        if self.kind_ == "classes" and len(self.classes_) <= 2:
+            y = _both_classes(y)
+        if return_proba:
+            return y
+        chosen = y.argmax(axis=1)
+        if self.kind_ == "one-hot":
+            return np.eye(y.shape[1], dtype=np.int64)[chosen]
+        return self.classes_[np.minimum(chosen, len(self.classes_) - 1)]
+
+    def get_metadata(self) -> dict[str, Any]:
+        """Return what a function that builds a network may ask of its `meta`."""
+        is_columns = self.kind_ == "columns"
+        n_columns = len(self.classes_) if is_columns else 1
+        return {
+            "classes_": self.classes_,
+            "n_classes_": list(map(len, self.classes_)) if is_columns else len(self.classes_),
+            "n_outputs_": n_columns,
+            "n_outputs_expected_": n_columns,
+        }
+
+
+class NumberEncoder(BaseEstimator):
+    """Numbers as they are, float32."""
+
+    def fit(self, y: np.ndarray) -> Self:
+        """Learn the shape of `y`."""
+        self.shape_ = y.shape[1:]
+        return self
+
+    def transform(self, y: np.ndarray) -> np.ndarray:
+        """Return `y` as float32."""
+        if y.shape[1:] != self.shape_:
+            raise ValueError(
+                f"y must have the shape (n_samples, *{self.shape_}), as in the first fit. Got {y.shape}."
+            )
+        return y.astype(np.float32)
+
+    def inverse_transform(self, y: Any) -> np.ndarray:
+        """Return outputs of a network in the shape of the targets."""
+        return np.asarray(y).reshape(-1, *self.shape_)
+
+    def get_metadata(self) -> dict[str, Any]:
+        """Return what a function that builds a network may ask of its `meta`."""
+        return {"n_outputs_": self.shape_[0] if self.shape_ else 1, "n_outputs_expected_": 1}
+
+
+class Unchanged(BaseEstimator):
+    """Rows as they are, arrays or dicts of them."""
+
+    def fit(self, X: Any) -> Self:
+        """Learn nothing."""
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Return `X`."""
+        return X
+
+
+def is_categorical(loss: Any) -> bool:
+    """Return whether a loss is Keras's categorical cross-entropy, by name, class, instance or function."""
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    return name in ("categorical_crossentropy", "CategoricalCrossentropy", "cce")
+
+
+def split_by_output(y: Any, n_outputs: int) -> Any:
+    """Return the columns of `y` apart, if a network has one output for each of them."""
+    if n_outputs > 1 and isinstance(y, np.ndarray) and y.ndim == 2 and y.shape[1] == n_outputs:
+        return [y[:, [index]] for index in range(n_outputs)]
+    return y
+
+
+def join_outputs(outputs: Any, model: Any, *, apart: bool) -> Any:
+    """Return outputs in float64; logits as probabilities; single columns of several outputs side by side."""
+    is_several = isinstance(outputs, list | tuple | dict)
+    parts = (
+        list(outputs.values()) if isinstance(outputs, dict) else list(outputs) if is_several else [outputs]
+    )
+    losses = model.loss if isinstance(model.loss, list | tuple) else [model.loss] * len(parts)
+    parts = [
+        _squash(np.asarray(part, np.float64), getattr(loss, "from_logits", False))
+        for part, loss in zip(parts, losses, strict=False)
+    ]
+    if not is_several:
+        return parts[0]
+    return parts if apart or any(part.shape[1:] != (1,) for part in parts) else np.hstack(parts)
+
+
+def _squash(logits: np.ndarray, is_logits: bool) -> np.ndarray:
+    if not is_logits:
+        return logits
+    return expit(logits) if logits.shape[-1] == 1 else softmax(logits, axis=-1)
+
+
+def _both_classes(proba: np.ndarray) -> np.ndarray:
+    proba = proba.reshape(len(proba), -1)
+    return np.column_stack([1 - proba, proba]) if proba.shape[1] == 1 else proba
+
+
+def _find_codes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    unseen = np.setdiff1d(y, classes)
+    if len(unseen):
+        raise ValueError(
+            f"y must hold only labels in classes_, {classes.tolist()}. Got also {unseen.tolist()}. "
+            "A fit with warm_start=False learns new classes."
+        )
+    return np.searchsorted(classes, y)
