@@ -7,6 +7,7 @@ _STORIES = (
     "plot_grid_search",
     "plot_optuna",
     "plot_layers_and_pooling",
+    "plot_backbones",
     "plot_classifiers",
     "plot_own_head",
     "plot_wrong_labels",
