@@ -21,6 +21,7 @@ HEADINGS = {
     "bench_head": "Training a head",
     "bench_labels": "Wrong labels found",
     "bench_peers": "torch and embetter",
+    "bench_precision": "Lower precision",
     "bench_recipe": "The default recipe, step by step",
     "bench_report": "The report's program",
     "bench_search": "A grid search",
