@@ -32,14 +32,18 @@ NETWORKS = (
 
 def main():
     """Run all networks."""
-    bench = Benchmark(__file__, __doc__, repeats=5)
-    n_images, size, batch_sizes = (6, 96, (2, 3)) if bench.quick else (32, None, (4, 8, 16, 32))
+    bench = Benchmark(__file__, __doc__, repeats=5, add_arguments=add_arguments)
+    n_images = 4 if bench.quick else bench.options.images
+    batch_sizes = [batch_size for batch_size in (4, 8, 16, 32) if batch_size <= n_images]
     images, _, source = load_fish(n_images)
     facts, errors = [], []
-    for name in NETWORKS[:2] if bench.quick else NETWORKS:
-        fact, error = measure(name, images, size, batch_sizes, bench.repeats)
-        facts.append(fact)
-        errors.append(error)
+    try:
+        for name in NETWORKS[:2] if bench.quick else NETWORKS:
+            fact, error = measure(name, images, 96 if bench.quick else None, batch_sizes, bench.repeats)
+            facts.append(fact)
+            errors.append(error)
+    except KeyboardInterrupt:
+        bench.note("It was interrupted: of the other networks nothing is known.")
     where = f"{n_images} of {source}, each at the network's own size"
     bench.table(f"Networks of Keras, without cache: {where}", facts)
     bench.note(
@@ -51,6 +55,11 @@ def main():
         f"Features of fishsk and of bare Keras differ by at most {max(errors):.1e} of the largest one."
     )
     bench.write()
+
+
+def add_arguments(parser):
+    """Add the options of this program."""
+    parser.add_argument("--images", type=int, default=32, help="images of each run (default: %(default)s)")
 
 
 def measure(name, images, size, batch_sizes, repeats):

@@ -57,10 +57,9 @@ for name, folds in scores.items():
 ax.axhline(0.2, color="0.5", linestyle=":", label="guessing")
 ax.set(xscale="log", xlabel="milliseconds an image, once", ylabel="accuracy, 5 folds", ylim=(0, 1))
 ax.set_title("What each backbone gives, and what it takes")
-ax.legend(loc="lower right")
+ax.legend(loc="upper left")
 
 # %%
 # **Conclusion.** The one loop above is all that a comparison takes. Its winner is the network that has
-# learned something, though it is the smallest: weights matter more than names. ``python -m fishsk tune
-# photos/ --backbone ...`` searches head and network together; :doc:`/user_guide/backbones` says where to
-# start.
+# learned something: weights matter more than names. ``python -m fishsk tune photos/ --backbone ...`` searches
+# head and network together; :doc:`/user_guide/backbones` says where to start.
