@@ -52,7 +52,7 @@ def list_names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_what_came_before_a_cut_is_not_asked_for_again(server, tmp_path):
+def test_fault_37_what_came_before_a_cut_is_not_asked_for_again(server, tmp_path):
     server.cuts = [300_000, 200_000]
     path = download(server.url, tmp_path, known_hash=KNOWN, name="fish.h5")
     assert path.read_bytes() == CONTENT
@@ -61,7 +61,7 @@ def test_what_came_before_a_cut_is_not_asked_for_again(server, tmp_path):
     assert list_names(tmp_path) == ["fish.h5"]
 
 
-def test_another_process_goes_on_where_a_dead_one_was(server, tmp_path):
+def test_fault_37_another_process_goes_on_where_a_dead_one_was(server, tmp_path):
     program = (
         "import sys; from pathlib import Path; from fishsk._utils.downloads import download;"
         "download(sys.argv[1], Path(sys.argv[2]), known_hash=sys.argv[3], retries=0)"

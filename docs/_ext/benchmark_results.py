@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from _table import format_value
 
 HEADINGS = {
+    "bench_backbones": "Ten backbones",
     "bench_cures": "The report's recipe, cured",
     "bench_dask": "Dask workers",
     "bench_explanations": "Heat maps",
@@ -21,6 +22,7 @@ HEADINGS = {
     "bench_labels": "Wrong labels found",
     "bench_own": "A network of one's own",
     "bench_peers": "torch and embetter",
+    "bench_precision": "Lower precision",
     "bench_recipe": "The default recipe, step by step",
     "bench_regression": "Numbers instead of classes",
     "bench_report": "The report's program",

@@ -1,7 +1,9 @@
 """Directives whose content follows from the package itself, so that no page can fall behind it."""
 
 import argparse
+import json
 import os
+import tomllib
 from pathlib import Path
 
 from sphinx.util.docutils import SphinxDirective
@@ -51,6 +53,34 @@ class WeightsFacts(SphinxDirective):
             f"     - in the package, {size:.1f} MB",
             "     - a download of 59 MB",
         ]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+class BackboneFacts(SphinxDirective):
+    """The networks that benchmarks/bench_backbones.py measured, beside the accuracy that Keras publishes."""
+
+    def run(self):
+        """Return a table."""
+        docs = Path(self.env.srcdir)
+        accuracy = tomllib.loads((docs / "imagenet_accuracy.toml").read_text(encoding="utf-8"))
+        results = docs.parent / "benchmarks" / "results" / "bench_backbones.json"
+        self.env.note_reread()
+        if not results.exists():
+            return self.parse_text_to_nodes("Nothing is kept: run ``benchmarks/bench_backbones.py``.")
+        rows = json.loads(results.read_text(encoding="utf-8"))["tables"][0]["rows"]
+        columns = {
+            "Network": lambda row: row["network"],
+            "ImageNet, top 1": lambda row: f"{accuracy[row['network']]:.1f} %",
+            "Pixels": lambda row: f"{row['image_size']}",
+            "GFLOP": lambda row: f"{row['GFLOP']:.2g}",
+            "Download, about": lambda row: f"{row['weights_MB']:.0f} MB",
+            "Features": lambda row: f"{row['features']:,}",
+            "Images a second": lambda row: f"{row['images_per_second']:.3g}",
+            "of bare Keras": lambda row: f"{row['share_of_Keras']:.2f}",
+        }
+        lines = [".. list-table::", "   :header-rows: 1", "   :stub-columns: 1", ""]
+        for cells in (list(columns), *([count(row) for count in columns.values()] for row in rows)):
+            lines += [f"   * - {cells[0]}", *(f"     - {cell}" for cell in cells[1:])]
         return self.parse_text_to_nodes("\n".join(lines))
 
 
@@ -135,5 +165,6 @@ def setup(app):
     """Register the directives with Sphinx."""
     app.add_directive("command-help", CommandHelp)
     app.add_directive("weights-facts", WeightsFacts)
+    app.add_directive("backbone-facts", BackboneFacts)
     app.add_directive("scaling-arithmetic", ScalingArithmetic)
     return {"parallel_read_safe": True}

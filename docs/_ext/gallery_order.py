@@ -8,6 +8,7 @@ _STORIES = (
     "plot_optuna",
     "plot_schedule",
     "plot_layers_and_pooling",
+    "plot_backbones",
     "plot_classifiers",
     "plot_own_head",
     "plot_convolutional_head",

@@ -1,4 +1,4 @@
-"""A directive that lists the methods which a class has from scikit-learn and scikeras."""
+"""A directive that documents the methods that a class has from a base class of fishsk, and lists others."""
 
 import importlib
 import inspect
@@ -42,6 +42,18 @@ def _summarize(method) -> str:
     return text.replace("`", "")
 
 
+def list_shared(cls: type) -> list[str]:
+    """Return the public methods and properties that a class has from base classes of fishsk."""
+    names = sorted({name for each in cls.__mro__[1:] for name in vars(each) if not name.startswith("_")})
+    found = []
+    for name in names:
+        owner = next(each for each in cls.__mro__ if name in vars(each))
+        is_documented = callable(getattr(cls, name)) or isinstance(vars(owner)[name], property)
+        if owner is not cls and owner.__module__.startswith("fishsk.") and is_documented:
+            found.append(name)
+    return [name for name in found if not name.endswith("_request")]
+
+
 class InheritedMethods(SphinxDirective):
     """The inherited methods of a class: signature, first sentence, and where from."""
 
@@ -52,6 +64,9 @@ class InheritedMethods(SphinxDirective):
         module, _, name = self.arguments[0].rpartition(".")
         lines = []
         cls = getattr(importlib.import_module(module), name)
+        for shared in list_shared(cls):
+            kind = "autoattribute" if isinstance(getattr(cls, shared), property) else "automethod"
+            lines += [f".. {kind}:: {self.arguments[0]}.{shared}", ""]
         for method, signature, owner, summary in list_inherited(cls):
             source = "scikit-learn" if owner.startswith("sklearn") else owner.split(".")[0]
             lines += [f".. method:: {name}.{method}{signature}", ""]

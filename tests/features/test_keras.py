@@ -34,7 +34,7 @@ from fishsk.features._applications import list_applications
 
 QUICK = ("ConvNeXtTiny", "MobileNet", "MobileNetV3Small")
 ALL = [
-    pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow])
+    pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow, pytest.mark.timeout(1200)])
     for name in sorted(list_applications())
 ]
 

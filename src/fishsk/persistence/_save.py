@@ -147,9 +147,9 @@ def load_pipeline(path: str | os.PathLike, *, custom_steps: dict[str, type] | No
 
     Notes
     -----
-    Parameters in a file may name places on this machine: a path in `weights` is read, and to one in `cache`
-    features are written when the pipeline is used. In a stranger's file, look at these two first, in
-    ``get_params()``.
+    Parameters in a file may name places on this machine: a path in `weights` or `backbone` is read, and to
+    one in `cache` features are written when the pipeline is used. In a stranger's file, look at these first,
+    in ``get_params()``.
 
     Examples
     --------
