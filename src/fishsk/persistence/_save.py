@@ -30,8 +30,8 @@ def save_pipeline(pipeline: Any, path: str | os.PathLike) -> None:
     ----------
     pipeline : sklearn.pipeline.Pipeline
         Fitted, of `VGG16FeatureTransformer` or `KerasFeatureTransformer`, `StandardScaler`, "passthrough",
-        `KerasHeadClassifier` and `KerasHeadRegressor`; of scikit-learn's regressors that the notes name; or of
-        other types that these describe.
+        `KerasHeadClassifier` and `KerasHeadRegressor`; of scikit-learn's regressors that the notes name; or
+        of other types that these describe.
     path : path-like
         Where to write.
 
