@@ -109,7 +109,7 @@ def write_comparison(
 
     common: dict[str, Any] = {
         "title": f"{name_a} and {name_b} on {comparison.n_samples:,} images" if title is None else title,
-        "p_value": "<\u00a00.001" if comparison.p_value < 0.001 else f"{comparison.p_value:.3f}",
+        "p_value": "<0.001" if comparison.p_value < 0.001 else f"{comparison.p_value:.3f}",
         "images": album,
         "written": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
         "version": __version__,
