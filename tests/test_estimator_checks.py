@@ -1,9 +1,23 @@
 """scikit-learn's own estimator checks, in full."""
 
+import keras
 import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
 from fishsk import KerasFeatureTransformer, KerasHeadClassifier, KerasHeadRegressor, VGG16FeatureTransformer
+
+
+def build(meta):
+    """Return a network of one's own for classes, tags or numbers."""
+    kind = meta["target_type_"]
+    if "n_classes_" not in meta:
+        n_units, activation = meta["n_outputs_"], None
+    else:
+        n_units = meta["n_classes_"]
+        activation = "sigmoid" if "multilabel" in kind or n_units == 1 else "softmax"
+    hidden = keras.layers.Dense(16, activation="relu")
+    layers = [keras.Input(meta["X_shape_"][1:]), hidden, keras.layers.Dense(n_units, activation=activation)]
+    return keras.Sequential(layers)
 
 
 def run_checks(estimator, *, n_least, allowed):
@@ -21,9 +35,10 @@ def run_checks(estimator, *, n_least, allowed):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:A validation part of:UserWarning")
 @pytest.mark.parametrize(("head", "n_least"), [(KerasHeadClassifier, 67), (KerasHeadRegressor, 60)])
-def test_the_heads_pass_scikit_learns_checks(head, n_least):
+@pytest.mark.parametrize("model", [None, build], ids=["built-in", "own"])
+def test_the_heads_pass_scikit_learns_checks(head, n_least, model):
     run_checks(
-        head(hidden_units=16, learning_rate=0.02, epochs=10, batch_size=16),
+        head(model, hidden_units=16, learning_rate=0.02, epochs=10, batch_size=16),
         n_least=n_least,
         allowed={
             "check_array_api_input": "skipped",

@@ -115,6 +115,8 @@ class FittingMixin:
         self: Any, X: Any, y: Any, sample_weight: Any, *, own: bool, reset: bool, classes: Any = None
     ) -> Any:
         """Return checked rows and targets, and the weight of each row."""
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         if own:
             X, y = self._validate_own(X, y, reset=reset)
             return (X, y), self._weigh_own(X, y, sample_weight)

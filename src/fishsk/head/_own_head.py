@@ -8,7 +8,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from sklearn.utils import check_random_state, column_or_1d
+from scipy.sparse import issparse
+from sklearn.utils import assert_all_finite, check_random_state, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
@@ -57,7 +58,7 @@ class OwnNetworkMixin:
 
     def _validate_own(self: Any, X: Any, y: Any, *, reset: bool) -> Any:
         """Return rows of any shape, and targets; what `reset` learns is part of `meta`."""
-        if isinstance(X, Mapping):
+        if isinstance(X, Mapping) and not issparse(X):  # one sparse format is a dict
             X = {name: _check_part(part) for name, part in X.items()}
             check_consistent_length(*X.values())
             found: dict[str, Any] = {name: part.shape[1:] for name, part in X.items()}
@@ -73,6 +74,8 @@ class OwnNetworkMixin:
         if y is None:
             return X, None
         y = np.asarray(y)
+        if y.dtype.kind == "f":
+            assert_all_finite(y, input_name="y")
         check_consistent_length(*keras.tree.flatten(X), y)
         if y.ndim == 2 and y.shape[1] == 1 and type_of_target(y) in ("binary", "multiclass"):
             y = column_or_1d(y, warn=True)
