@@ -1,5 +1,6 @@
 """make_fish_pipeline among the tools of scikit-learn."""
 
+import keras
 import numpy as np
 import pytest
 from quick import make_quick_pipeline
@@ -21,7 +22,7 @@ from sklearn.model_selection import (
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
-from fishsk import KerasHeadRegressor, make_fish_pipeline, write_report
+from fishsk import KerasHeadClassifier, KerasHeadRegressor, make_fish_pipeline, write_report
 from fishsk.datasets import fetch_cifar100_fish, make_fish_images
 
 
@@ -123,6 +124,20 @@ def test_a_head_that_knows_no_views_gets_their_mean(fish):
     features = make_fish_pipeline(weights="cifar95", head=SVC(), features__cache=None)["features"]
     assert features.n_views_out == 1
     assert features.transform(fish[0][:2]).shape == (2, 1920)
+
+
+def build_linear(meta):
+    layers = [keras.Input((meta["n_features_in_"],)), keras.layers.Dense(meta["n_classes_"], "softmax")]
+    return keras.Sequential(layers)
+
+
+@pytest.mark.parametrize(
+    "params", [{"head__model": build_linear}, {"head": KerasHeadClassifier(build_linear)}]
+)
+def test_a_network_of_ones_own_gets_the_mean_of_the_views(fish, params):
+    pipeline = make_fish_pipeline(**params, weights="cifar95", head__loss="sparse_categorical_crossentropy")
+    assert pipeline["features"].n_views_out == 1
+    assert pipeline.set_params(head__epochs=1).fit(*fish).predict(fish[0]).shape == (100,)
 
 
 @pytest.mark.parametrize(("params", "match"), [({"recipe": "best"}, "recipe"), ({"head__depth": 3}, "depth")])

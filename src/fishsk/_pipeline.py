@@ -109,8 +109,9 @@ def make_fish_pipeline(
     -----
     Where the features are several views of an image side by side, the head must know how many:
     ``features__views``, ``features__combine_views`` and ``head__n_views`` belong together. What is given of
-    them here is kept in step, what `set_params` or a search changes later is not. A head that knows no views
-    gets their mean.
+    them here is kept in step, what `set_params` or a search changes later is not. A head that knows no views,
+    and one with a network of your own (``head__model``), gets their mean; of the recipe's settings for the
+    built-in network such a head gets none.
 
     scikit-learn 1.9 does not see a classifier in plain ``scikeras.wrappers.KerasClassifier``, so that
     cross-validation does not stratify: pass ``cv=StratifiedKFold()``.
@@ -146,6 +147,8 @@ def make_fish_pipeline(
     transformer, features, learned = _choose_features(backbone, weights, is_report=is_report)
     if head is None:
         common: dict[str, Any] = {"random_state": random_state, "verbose": verbose}
+        if params.get("head__model") is not None:  # the recipe's settings are of the built-in network
+            learned = {}
         if task == "classification":
             head = KerasHeadClassifier(**common, **learned)
         else:
@@ -161,7 +164,8 @@ def make_fish_pipeline(
     settings = head.get_params()
     if settings.get(f"{inner}random_state", 0) is None:
         head.set_params(**{f"{inner}random_state": random_state})
-    knows_views = f"{inner}n_views" in settings
+    has_own_network = params.get(f"head__{inner}model", settings.get(f"{inner}model")) is not None
+    knows_views = f"{inner}n_views" in settings and not has_own_network
     if not knows_views:
         features.pop("combine_views", None)
     if "features__mirror" in params:  # which is a set of views, too
