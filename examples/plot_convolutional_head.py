@@ -67,6 +67,7 @@ for place, search in enumerate(searches.values()):
     folds = [search.cv_results_[f"split{fold}_test_score"] for fold in range(3)]
     ax.plot([place] * 6, [score for fold in folds for score in fold], "o", alpha=0.6)
 ax.set(xticks=[0, 1], xticklabels=list(searches), xlim=(-0.5, 1.5), ylabel="accuracy of each fold")
+title = ax.set_title("What maps add to pooled features")
 
 # %%
 # **Conclusion.** A network of your own is a parameter like any other: it is cloned, searched, cross-validated

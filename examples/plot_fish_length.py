@@ -52,10 +52,15 @@ print(f"Always the mean: {mean_absolute_error(y_test, [y_train.mean()] * len(y_t
 # over.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
-for ax, kind in zip(axes, ("actual_vs_predicted", "residual_vs_predicted"), strict=True):
+titles = {
+    "actual_vs_predicted": "True against predicted lengths",
+    "residual_vs_predicted": "What is left over",
+}
+for ax, (kind, title) in zip(axes, titles.items(), strict=True):
     display = PredictionErrorDisplay.from_estimator(
         pipelines["Keras head"], X_test, y_test, kind=kind, ax=ax, scatter_kwargs={"alpha": 0.5}
     )
+    ax.set_title(title)
 
 # %%
 # The largest errors

@@ -49,8 +49,8 @@ ends = 100 * np.array([each.interval for each in found]).T
 figure, axes = plt.subplots(figsize=(6.4, 2.8), layout="constrained")
 axes.errorbar(points, np.arange(len(points)), xerr=np.abs(ends - points), fmt="o", capsize=4)
 axes.axvline(0, color="gray", linewidth=1)
-axes.set(xlabel="Points gained by the new model (95 % interval)", yticks=np.arange(len(points)))
-labels = axes.set_yticklabels([FISH_NAMES[label] for label in comparison.classes])
+axes.set(title="What the new model gains in each class", xlabel="Points (95 % interval)")
+ticks = axes.set_yticks(np.arange(len(points)), [FISH_NAMES[label] for label in comparison.classes])
 
 # %%
 # **Conclusion.** An interval that does not meet the line is a class on which the new model is better; of
