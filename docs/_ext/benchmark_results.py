@@ -20,6 +20,7 @@ HEADINGS = {
     "bench_forecast": "More images, predicted",
     "bench_head": "Training a head",
     "bench_labels": "Wrong labels found",
+    "bench_networks": "Forms of the head's network",
     "bench_own": "A network of one's own",
     "bench_peers": "torch and embetter",
     "bench_precision": "Lower precision",
