@@ -10,7 +10,6 @@ import numpy as np
 from fishsk.features import Images
 from fishsk.inspection import (
     Evaluation,
-    accuracy_interval,
     evaluate,
     find_features,
     find_fitted,
@@ -25,6 +24,7 @@ from fishsk.report._understand import (
     gather_coverage_section,
     gather_map,
     gather_unfamiliar,
+    score_groups,
 )
 
 _N_IMAGES = 1000  # shown in the confusion matrix's cells together, as far as each shows one
@@ -191,12 +191,11 @@ def _gather_duplicates(
     """Return pairs of test and training images that are nearly the same, and scores without them."""
     rows, train_rows = (find_features(estimator, X, **pixels) for X, *_ in (test, train))
     found = find_near_duplicates((rows, *test[1:]), (train_rows, *train[1:]))
-    right = album.evaluation.y_true == album.evaluation.y_pred
-    is_copy = np.isin(np.arange(len(right)), found.test)
+    is_copy = np.isin(np.arange(len(test[1])), found.test)
     groups = {
-        "All test images": right,
-        "Without near-duplicates": right[~is_copy],
-        "Near-duplicates": right[is_copy],
+        "All test images": np.full(len(is_copy), True),
+        "Without near-duplicates": ~is_copy,
+        "Near-duplicates": is_copy,
     }
     train_labels = train[2]
     pairs = []
@@ -217,14 +216,6 @@ def _gather_duplicates(
         "highest_between_classes": None
         if np.isnan(found.highest_between_classes)
         else found.highest_between_classes,
-        "share": len(pairs) / len(right),
-        "scores": [
-            {
-                "name": name,
-                "count": len(group),
-                "accuracy": float(group.mean()) if len(group) else None,
-                "interval": accuracy_interval(group),
-            }
-            for name, group in groups.items()
-        ],
+        "share": len(pairs) / len(is_copy),
+        "scores": score_groups(album.evaluation, groups),
     }

@@ -17,19 +17,17 @@ from fishsk.inspection import (
     find_features,
     find_fitted,
     find_near_duplicates,
-    find_unfamiliar,
     score_numbers,
 )
 from fishsk.report._album import NumberAlbum
 from fishsk.report._facts import Timings, describe_run, find_digests
 from fishsk.report._figures import draw_diagram, draw_figure, draw_training
-from fishsk.report._understand import add_explanations
+from fishsk.report._understand import add_explanations, gather_unfamiliar
 
 _N_WORST = 16
 _N_SAMPLES = 16
 _N_RANGES = 5
 _PER_RANGE = 10  # images at least, or else fewer ranges
-_N_UNFAMILIAR = 12
 _SCORES = {
     "mae": "Mean absolute error",
     "rmse": "Root mean squared error",
@@ -75,7 +73,7 @@ def gather_numbers_report(
             report["explained"] = add_explanations(report["worst"], estimator, X, worst, album, pixels)
     with timings("Look for unfamiliar images"):
         report["unfamiliar"] = (
-            None if train is None else _gather_unfamiliar(estimator, X, train, album, pixels)
+            None if train is None else gather_unfamiliar(estimator, X, train, album, pixels, _score_groups)
         )
     with timings("Look for near-duplicates"):
         report["duplicates"] = (
@@ -144,41 +142,6 @@ def _spread_samples(y: np.ndarray) -> np.ndarray:
     """Return images from the smallest number to the largest, evenly by their ranks."""
     order = np.argsort(y, kind="stable")
     return order[np.linspace(0, len(y) - 1, min(_N_SAMPLES, len(y))).astype(int)]
-
-
-def _gather_unfamiliar(
-    estimator: Any, X: Any, train: tuple[Any, Images, Any], album: NumberAlbum, pixels: dict[str, Any]
-) -> dict[str, Any]:
-    """Return test images that are unlike all of the training images, the most so first."""
-    try:
-        found = find_unfamiliar(estimator, X, train[0], **pixels)
-    except ValueError as error:  # so few training images that nothing can be said
-        return {"reason": str(error)}
-    flagged = np.flatnonzero(found.is_unfamiliar)
-    flagged = flagged[np.argsort(-found.distance[flagged], kind="stable")]
-    return {
-        "reason": None,
-        "count": len(flagged),
-        "share": len(flagged) / len(found.distance),
-        "false_alarms": found.false_alarms,
-        "threshold": f"{found.threshold:.2f}",
-        "scores": _score_groups(
-            album.evaluation,
-            {
-                "Unlike the training images": found.is_unfamiliar,
-                "All others": ~found.is_unfamiliar,
-            },
-        ),
-        "images": [
-            album.show(index)
-            | {
-                "partner": album.add("train", train[1], found.nearest[index]),
-                "partner_name": album.name_of(train[1], found.nearest[index]),
-                "distance": f"{found.distance[index]:.2f}",
-            }
-            for index in flagged[:_N_UNFAMILIAR]
-        ],
-    }
 
 
 def _gather_duplicates(

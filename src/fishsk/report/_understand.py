@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from fishsk._compat.sklearn import safe_indexing
 from fishsk.inspection import (
     AccuracyCoverageDisplay,
+    Evaluation,
     accuracy_interval,
     explain_images,
     find_features,
@@ -76,35 +78,46 @@ def gather_coverage_section(album: ClassAlbum) -> dict[str, Any] | None:
     return figures | {"marks": gathered["marks"]}
 
 
+def score_groups(evaluation: Evaluation, groups: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Return the accuracy on groups of images, each a mask; None of a group without images."""
+    right = evaluation.y_true == evaluation.y_pred
+    return [
+        {
+            "name": name,
+            "count": int(members.sum()),
+            "accuracy": float(right[members].mean()) if members.any() else None,
+            "interval": accuracy_interval(right[members]),
+        }
+        for name, members in groups.items()
+    ]
+
+
 def gather_unfamiliar(
-    estimator: Any, X: Any, train: tuple[Any, Any, Any], album: ClassAlbum, pixels: dict[str, Any]
+    estimator: Any,
+    X: Any,
+    train: tuple[Any, Any, Any],
+    album: ClassAlbum | NumberAlbum,
+    pixels: dict[str, Any],
+    score: Callable[[Any, dict[str, np.ndarray]], list[dict[str, Any]]] = score_groups,
 ) -> dict[str, Any]:
-    """Return test images that are unlike all of the training images, the most so first."""
+    """Return test images that are unlike all of the training images, the most so first.
+
+    `score` returns the rows of a table from an evaluation and groups of images.
+    """
     try:
         found = find_unfamiliar(estimator, X, train[0], **pixels)
     except ValueError as error:  # so few training images that nothing can be said
         return {"reason": str(error)}
-    right = album.evaluation.y_true == album.evaluation.y_pred
     flagged = np.flatnonzero(found.is_unfamiliar)
     flagged = flagged[np.argsort(-found.distance[flagged], kind="stable")]
-    groups = {
-        "Unlike the training images": right[found.is_unfamiliar],
-        "All others": right[~found.is_unfamiliar],
-    }
+    groups = {"Unlike the training images": found.is_unfamiliar, "All others": ~found.is_unfamiliar}
     return {
         "reason": None,
         "count": len(flagged),
-        "share": len(flagged) / len(right),
+        "share": len(flagged) / len(found.distance),
         "false_alarms": found.false_alarms,
-        "scores": [
-            {
-                "name": name,
-                "count": len(group),
-                "accuracy": float(group.mean()) if len(group) else None,
-                "interval": accuracy_interval(group),
-            }
-            for name, group in groups.items()
-        ],
+        "threshold": f"{found.threshold:.2f}",
+        "scores": score(album.evaluation, groups),
         "images": [
             album.show(index)
             | {
@@ -114,7 +127,6 @@ def gather_unfamiliar(
             }
             for index in flagged[:_N_UNFAMILIAR]
         ],
-        "threshold": f"{found.threshold:.2f}",
     }
 
 
