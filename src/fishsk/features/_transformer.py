@@ -22,6 +22,8 @@ from fishsk.features._images import check_images
 from fishsk.features._network import Settings, add_to_keras, raise_to
 from fishsk.features._views import VIEW_SETS, View
 
+_CHUNK_VALUES = 2**16  # that are raised to a power at a time
+
 
 class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseEstimator):
     """Base class of the transformers whose networks are frozen; a subclass says what its parameters mean.
@@ -130,8 +132,8 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         features = read_or_extract(
             images, settings, cache=self.cache, batch_size=self.batch_size, shown=bool(self.verbose)
         )
-        if self.power != 1:  # of the distance from 0, since some networks give negative numbers
-            features = np.copysign(np.abs(features) ** self.power, features)
+        if self.power != 1:
+            _raise_to(features, self.power)
         return features
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -273,6 +275,17 @@ def check_image_size(given: Any, default: tuple[int, int], *, least: int) -> tup
 
 def _is_dask(X: Any) -> bool:
     return hasattr(X, "dask") and hasattr(X, "map_blocks")
+
+
+def _raise_to(features: np.ndarray, power: float) -> None:
+    """Raise features to a power, in place and a few rows at a time, which stay in the processor's cache.
+
+    It is the distance from 0 that is raised, since some networks give negative numbers.
+    """
+    step = max(1, _CHUNK_VALUES // features.shape[1])
+    for start in range(0, len(features), step):
+        rows = features[start : start + step]
+        np.copysign(np.abs(rows) ** power, rows, out=rows)
 
 
 def _check_memory(n_samples: int, settings: Settings) -> None:

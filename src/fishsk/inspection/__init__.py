@@ -29,7 +29,7 @@ from fishsk.inspection._regression import (
 from fishsk.inspection._settings import find_fitted, find_pixels, find_setting, fitted_head, name_classes
 from fishsk.inspection._similar_images import SimilarImagesDisplay
 from fishsk.inspection._training_curve import TrainingCurveDisplay
-from fishsk.inspection._unfamiliar import FamiliarImages, UnfamiliarImages, find_unfamiliar
+from fishsk.inspection._unfamiliar import FamiliarImages, FamiliarRows, UnfamiliarImages, find_unfamiliar
 
 __all__ = [
     "N_POINTS",
@@ -43,6 +43,7 @@ __all__ = [
     "Explanation",
     "ExplanationDisplay",
     "FamiliarImages",
+    "FamiliarRows",
     "FeatureMapDisplay",
     "LabelIssues",
     "LearningForecastDisplay",

@@ -140,6 +140,54 @@ def find_unfamiliar(
     return familiar.compare(X)
 
 
+class FamiliarRows:
+    """The features of familiar images, made ready for those of others to be compared with them.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_samples, n_features)
+        As `find_features` returns them.
+    false_alarms, n_neighbors
+        As in `find_unfamiliar`.
+
+    Raises
+    ------
+    ValueError
+        If there are too few rows for so small a share of false alarms.
+    """
+
+    def __init__(self, rows: np.ndarray, *, false_alarms: float = 0.05, n_neighbors: int = 5) -> None:
+        self.false_alarms = false_alarms
+        train = normalize(rows)
+        # Of equal images the first: a copy of each would make every distance to the others 0.
+        firsts = {row.tobytes(): index for index, row in reversed(list(enumerate(train)))}
+        self.firsts = np.array(list(firsts.values())[::-1])
+        train = train[self.firsts]
+        n_needed = max(n_neighbors + 1, math.ceil(round(1 / false_alarms, 9)) - 1)
+        if len(train) < n_needed:
+            raise ValueError(
+                f"X_train must hold at least {n_needed} different images for false_alarms={false_alarms:g} "
+                f"and n_neighbors={n_neighbors}. Got {len(train)}. Pass more images, or a larger share."
+            )
+        self.neighbors = NearestNeighbors(n_neighbors=n_neighbors).fit(train)
+        n_drawn = max(n_needed, _N_CALIBRATION)
+        self.threshold = _find_threshold(self.neighbors, train, false_alarms, n_drawn)
+
+    def compare(self, rows: np.ndarray) -> UnfamiliarImages:
+        """Return how far images are from these, by their features, and which are too far."""
+        distances, indices = self.neighbors.kneighbors(normalize(rows))
+        neighbors = self.firsts[indices]
+        distance = distances.mean(axis=1)
+        return UnfamiliarImages(
+            distance=distance,
+            nearest=neighbors[:, 0],
+            neighbors=neighbors,
+            threshold=self.threshold,
+            is_unfamiliar=distance > self.threshold,
+            false_alarms=self.false_alarms,
+        )
+
+
 class FamiliarImages:
     """The images that a classifier was trained on, made ready to be compared with others.
 
@@ -159,36 +207,12 @@ class FamiliarImages:
         check_is_fitted(estimator)
         self.estimator = estimator
         self.pixels = {"image_shape": image_shape, "input_range": input_range}
-        self.false_alarms = false_alarms
-        train = normalize(find_features(estimator, X_train, **self.pixels))
-        # Of equal images the first: a copy of each would make every distance to the others 0.
-        firsts = {row.tobytes(): index for index, row in reversed(list(enumerate(train)))}
-        self.firsts = np.array(list(firsts.values())[::-1])
-        train = train[self.firsts]
-        n_needed = max(n_neighbors + 1, math.ceil(round(1 / false_alarms, 9)) - 1)
-        if len(train) < n_needed:
-            raise ValueError(
-                f"X_train must hold at least {n_needed} different images for false_alarms={false_alarms:g} "
-                f"and n_neighbors={n_neighbors}. Got {len(train)}. Pass more images, or a larger share."
-            )
-        self.neighbors = NearestNeighbors(n_neighbors=n_neighbors).fit(train)
-        n_drawn = max(n_needed, _N_CALIBRATION)
-        self.threshold = _find_threshold(self.neighbors, train, false_alarms, n_drawn)
+        rows = find_features(estimator, X_train, **self.pixels)
+        self.rows = FamiliarRows(rows, false_alarms=false_alarms, n_neighbors=n_neighbors)
 
     def compare(self, X: Any) -> UnfamiliarImages:
         """Return how far images are from these, and which are too far."""
-        rows = normalize(find_features(self.estimator, X, **self.pixels))
-        distances, indices = self.neighbors.kneighbors(rows)
-        neighbors = self.firsts[indices]
-        distance = distances.mean(axis=1)
-        return UnfamiliarImages(
-            distance=distance,
-            nearest=neighbors[:, 0],
-            neighbors=neighbors,
-            threshold=self.threshold,
-            is_unfamiliar=distance > self.threshold,
-            false_alarms=self.false_alarms,
-        )
+        return self.rows.compare(find_features(self.estimator, X, **self.pixels))
 
 
 def _find_threshold(

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fishsk.features import Images
-from fishsk.inspection import (
-    Evaluation,
-    evaluate,
-    find_features,
-    find_fitted,
-    find_near_duplicates,
-)
+from fishsk.inspection import Evaluation, evaluate, find_features, find_fitted
 from fishsk.report._album import ClassAlbum
+from fishsk.report._beside import gather_duplicates, gather_unfamiliar
 from fishsk.report._facts import Timings, describe_run, find_digests
 from fishsk.report._figures import draw_calibration, draw_diagram, draw_training
 from fishsk.report._refits import gather_forecast, gather_labels
-from fishsk.report._understand import (
-    add_explanations,
-    gather_coverage_section,
-    gather_map,
-    gather_unfamiliar,
-    score_groups,
-)
+from fishsk.report._understand import add_explanations, gather_coverage_section, gather_map
 
 _N_IMAGES = 1000  # shown in the confusion matrix's cells together, as far as each shows one
 _N_SAMPLES = 8  # of each class
@@ -69,19 +59,22 @@ def gather_report(
         report["explained"] = None
         if explain:
             report["explained"] = add_explanations(report["mistakes"], estimator, X, worst, album, pixels)
-    with timings("Look for unfamiliar images"):
-        report["coverage"] = gather_coverage_section(album)
-        report["unfamiliar"] = (
-            None if train is None else gather_unfamiliar(estimator, X, train, album, pixels)
-        )
+    report["coverage"] = gather_coverage_section(album)
+    with timings("Read features"):
+        rows = find_features(estimator, X, **pixels)
+        train_rows = None if train is None else find_features(estimator, train[0], **pixels)
     with timings("Lay images out"):
-        report["map"] = gather_map(estimator, X, album, pixels)
-    with timings("Look for near-duplicates"):
-        report["duplicates"] = (
-            None if train is None else _gather_duplicates(estimator, test, train, album, pixels)
-        )
-    report["forecast"] = report["labels"] = None
+        report["map"] = gather_map(rows, album)
     y_train = None if train is None else train[2]
+    report["unfamiliar"] = report["duplicates"] = None
+    if train is not None and train_rows is not None:
+        with timings("Look for unfamiliar images"):
+            report["unfamiliar"] = gather_unfamiliar(rows, (train_rows, train[1]), album)
+        with timings("Look for near-duplicates"):
+            describe = partial(_describe_partner, y_train, names)
+            beside = (train_rows, train[1], y_train)
+            report["duplicates"] = gather_duplicates((rows, images, y), beside, album, describe)
+    report["forecast"] = report["labels"] = None
     if cv is not None and train is not None and y_train is not None:
         with timings("Train on growing parts"):
             report["forecast"] = gather_forecast(estimator, train[0], y_train, cv)
@@ -181,41 +174,9 @@ def _gather_confusion(evaluation: Evaluation, album: ClassAlbum, max_images: int
     return rows
 
 
-def _gather_duplicates(
-    estimator: Any,
-    test: tuple[Any, Images, np.ndarray],
-    train: tuple[Any, Images, np.ndarray | None],
-    album: ClassAlbum,
-    pixels: dict[str, Any],
-) -> dict[str, Any]:
-    """Return pairs of test and training images that are nearly the same, and scores without them."""
-    rows, train_rows = (find_features(estimator, X, **pixels) for X, *_ in (test, train))
-    found = find_near_duplicates((rows, *test[1:]), (train_rows, *train[1:]))
-    is_copy = np.isin(np.arange(len(test[1])), found.test)
-    groups = {
-        "All test images": np.full(len(is_copy), True),
-        "Without near-duplicates": ~is_copy,
-        "Near-duplicates": is_copy,
-    }
-    train_labels = train[2]
-    pairs = []
-    for index, partner, similarity in zip(found.test, found.train, found.similarity, strict=True):
-        label = None if train_labels is None else train_labels[[partner]].tolist()[0]
-        pairs.append(
-            album.show(index)
-            | {
-                "partner": album.add("train", train[1], partner),
-                "partner_name": album.name_of(train[1], partner),
-                "partner_class": None if label is None else album.names.get(label, str(label)),
-                "similarity": f"{similarity:.3f}",
-            }
-        )
-    return {
-        "pairs": pairs,
-        "threshold": found.threshold,
-        "highest_between_classes": None
-        if np.isnan(found.highest_between_classes)
-        else found.highest_between_classes,
-        "share": len(pairs) / len(is_copy),
-        "scores": score_groups(album.evaluation, groups),
-    }
+def _describe_partner(y_train: np.ndarray | None, names: dict[Any, str], index: int) -> dict[str, Any]:
+    """Return the name of a training image's class."""
+    if y_train is None:
+        return {"partner_class": None}
+    label = y_train[[index]].tolist()[0]
+    return {"partner_class": names.get(label, str(label))}

@@ -16,13 +16,13 @@ from fishsk.inspection import (
     evaluate_numbers,
     find_features,
     find_fitted,
-    find_near_duplicates,
     score_numbers,
 )
 from fishsk.report._album import NumberAlbum
+from fishsk.report._beside import gather_duplicates, gather_unfamiliar
 from fishsk.report._facts import Timings, describe_run, find_digests
 from fishsk.report._figures import draw_diagram, draw_figure, draw_training
-from fishsk.report._understand import add_explanations, gather_unfamiliar
+from fishsk.report._understand import add_explanations
 
 _N_WORST = 16
 _N_SAMPLES = 16
@@ -71,14 +71,20 @@ def gather_numbers_report(
         report["explained"] = None
         if explain:
             report["explained"] = add_explanations(report["worst"], estimator, X, worst, album, pixels)
-    with timings("Look for unfamiliar images"):
-        report["unfamiliar"] = (
-            None if train is None else gather_unfamiliar(estimator, X, train, album, pixels, _score_groups)
-        )
-    with timings("Look for near-duplicates"):
-        report["duplicates"] = (
-            None if train is None else _gather_duplicates(estimator, test, train, album, pixels)
-        )
+    report["unfamiliar"] = report["duplicates"] = None
+    if train is not None:
+        with timings("Read features"):
+            rows, train_rows = (find_features(estimator, each, **pixels) for each in (X, train[0]))
+        with timings("Look for unfamiliar images"):
+            report["unfamiliar"] = gather_unfamiliar(rows, (train_rows, train[1]), album, _score_groups)
+        with timings("Look for near-duplicates"):
+            report["duplicates"] = gather_duplicates(
+                (rows, images, y),
+                (train_rows, train[1], None),
+                album,
+                lambda index: {"partner_number": None if y_train is None else float(y_train[index])},
+                _score_groups,
+            )
     with timings("Draw figures"):
         report["training"] = draw_training(estimator)
         report["figures"] = {
@@ -142,41 +148,6 @@ def _spread_samples(y: np.ndarray) -> np.ndarray:
     """Return images from the smallest number to the largest, evenly by their ranks."""
     order = np.argsort(y, kind="stable")
     return order[np.linspace(0, len(y) - 1, min(_N_SAMPLES, len(y))).astype(int)]
-
-
-def _gather_duplicates(
-    estimator: Any,
-    test: tuple[Any, Images, np.ndarray],
-    train: tuple[Any, Images, np.ndarray | None],
-    album: NumberAlbum,
-    pixels: dict[str, Any],
-) -> dict[str, Any]:
-    """Return pairs of test and training images that are nearly the same, and scores without them."""
-    rows, train_rows = (find_features(estimator, X, **pixels) for X, *_ in (test, train))
-    found = find_near_duplicates((rows, *test[1:]), (train_rows, train[1], None))
-    is_copy = np.isin(np.arange(len(test[1])), found.test)
-    groups = {
-        "All test images": np.full(len(is_copy), True),
-        "Without near-duplicates": ~is_copy,
-        "Near-duplicates": is_copy,
-    }
-    y_train = train[2]
-    pairs = [
-        album.show(index)
-        | {
-            "partner": album.add("train", train[1], partner),
-            "partner_name": album.name_of(train[1], partner),
-            "partner_number": None if y_train is None else float(y_train[partner]),
-            "similarity": f"{similarity:.3f}",
-        }
-        for index, partner, similarity in zip(found.test, found.train, found.similarity, strict=True)
-    ]
-    return {
-        "pairs": pairs,
-        "threshold": found.threshold,
-        "share": len(pairs) / len(is_copy),
-        "scores": _score_groups(album.evaluation, groups),
-    }
 
 
 def _score_groups(evaluation: NumberEvaluation, groups: dict[str, np.ndarray]) -> list[dict[str, Any]]:

@@ -1,8 +1,7 @@
-"""What the report says to understand a classifier: why, where an image stands, and when not to trust it."""
+"""What the report says to understand a classifier: why, how sure it should be, where an image stands."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,8 @@ import numpy as np
 from fishsk._compat.sklearn import safe_indexing
 from fishsk.inspection import (
     AccuracyCoverageDisplay,
-    Evaluation,
-    accuracy_interval,
     explain_images,
-    find_features,
     find_setting,
-    find_unfamiliar,
     gather_coverage,
     lay_out,
     lay_over,
@@ -25,7 +20,6 @@ from fishsk.report._album import ClassAlbum, NumberAlbum
 from fishsk.report._figures import draw_figure, encode_image
 
 _N_PLACES = 500
-_N_UNFAMILIAR = 12
 _MAP = (700, 500)  # width and height, in units of the map
 _MARGIN = 14
 _PEEK = 110  # longest side of an image that is shown at its point
@@ -78,64 +72,12 @@ def gather_coverage_section(album: ClassAlbum) -> dict[str, Any] | None:
     return figures | {"marks": gathered["marks"]}
 
 
-def score_groups(evaluation: Evaluation, groups: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """Return the accuracy on groups of images, each a mask; None of a group without images."""
-    right = evaluation.y_true == evaluation.y_pred
-    return [
-        {
-            "name": name,
-            "count": int(members.sum()),
-            "accuracy": float(right[members].mean()) if members.any() else None,
-            "interval": accuracy_interval(right[members]),
-        }
-        for name, members in groups.items()
-    ]
-
-
-def gather_unfamiliar(
-    estimator: Any,
-    X: Any,
-    train: tuple[Any, Any, Any],
-    album: ClassAlbum | NumberAlbum,
-    pixels: dict[str, Any],
-    score: Callable[[Any, dict[str, np.ndarray]], list[dict[str, Any]]] = score_groups,
-) -> dict[str, Any]:
-    """Return test images that are unlike all of the training images, the most so first.
-
-    `score` returns the rows of a table from an evaluation and groups of images.
-    """
-    try:
-        found = find_unfamiliar(estimator, X, train[0], **pixels)
-    except ValueError as error:  # so few training images that nothing can be said
-        return {"reason": str(error)}
-    flagged = np.flatnonzero(found.is_unfamiliar)
-    flagged = flagged[np.argsort(-found.distance[flagged], kind="stable")]
-    groups = {"Unlike the training images": found.is_unfamiliar, "All others": ~found.is_unfamiliar}
-    return {
-        "reason": None,
-        "count": len(flagged),
-        "share": len(flagged) / len(found.distance),
-        "false_alarms": found.false_alarms,
-        "threshold": f"{found.threshold:.2f}",
-        "scores": score(album.evaluation, groups),
-        "images": [
-            album.show(index)
-            | {
-                "partner": album.add("train", train[1], found.nearest[index]),
-                "partner_name": album.name_of(train[1], found.nearest[index]),
-                "distance": f"{found.distance[index]:.2f}",
-            }
-            for index in flagged[:_N_UNFAMILIAR]
-        ],
-    }
-
-
-def gather_map(estimator: Any, X: Any, album: ClassAlbum, pixels: dict[str, Any]) -> dict[str, Any]:
-    """Return test images as points, where those of like features are neighbors."""
+def gather_map(rows: np.ndarray, album: ClassAlbum) -> dict[str, Any]:
+    """Return test images as points, where those of like features, `rows`, are neighbors."""
     evaluation = album.evaluation
     n_images = len(evaluation.y_true)
     chosen = np.sort(np.random.default_rng(0).permutation(n_images)[:_N_PLACES])
-    places = lay_out(find_features(estimator, safe_indexing(X, chosen), **pixels), random_state=0)
+    places = lay_out(rows[chosen], random_state=0)
     places = _MARGIN + places * (np.array(_MAP) - 2 * _MARGIN)
     points = []
     for index, (x, y) in zip(chosen, places.tolist(), strict=True):
