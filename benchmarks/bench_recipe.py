@@ -25,6 +25,7 @@ FIRST = {
     "features__combine_views": "mean",
     "features__power": 1.0,
     "head__hidden_units": 512,
+    "head__activation": "relu",
     "head__epochs": 20,
     "head__batch_size": 32,
     "head__label_smoothing": 0.0,
@@ -35,7 +36,7 @@ NEW = make_fish_pipeline(weights="cifar95")["head"].get_params()
 STEPS = {
     "the mean of image and mirror image": {},
     "temperature": {"head__calibration": "temperature"},
-    "ten views side by side": {"features__views": "shifts", "features__combine_views": "concatenate"},
+    "four views side by side": {"features__views": "corners", "features__combine_views": "concatenate"},
     "roots of the features": {"features__power": 0.5},
     "more epochs, larger batches": {
         "head__epochs": NEW["epochs"],
@@ -43,6 +44,7 @@ STEPS = {
     },
     "label smoothing": {"head__label_smoothing": NEW["label_smoothing"]},
     "several networks": {"head__n_networks": NEW["n_networks"], "head__hidden_units": NEW["hidden_units"]},
+    "gelu instead of relu": {"head__activation": NEW["activation"]},
 }
 
 
@@ -67,7 +69,7 @@ def main():
             found = judge(make(**params))
             rows.append(describe(step, found, above))
             above = found
-        kernel = judge(make(head=SVC(C=3), features__views="shifts"))
+        kernel = judge(make(head=SVC(C=3), features__views="corners"))
         rows.append(describe("a kernel machine instead: SVC(C=3), mean of views", kernel, above))
     n_classes = len(np.unique(y))
     bench.table(

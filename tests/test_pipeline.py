@@ -107,7 +107,7 @@ def test_a_classifier_is_no_head_of_a_regression():
 @pytest.mark.parametrize(
     ("params", "n_views"),
     [
-        ({}, 10),
+        ({}, 4),
         ({"features__views": "shifts+zooms"}, 14),
         ({"features__combine_views": "mean"}, 1),
         ({"features__mirror": True, "features__combine_views": "mean"}, 1),

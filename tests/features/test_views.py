@@ -10,7 +10,7 @@ from fishsk import VGG16FeatureTransformer
 from fishsk.datasets import make_fish_images
 from fishsk.features import _extraction
 from fishsk.features._images import check_images
-from fishsk.features._views import PLAIN, VIEW_SETS, View, resolve_views
+from fishsk.features._views import VIEW_SETS, View, resolve_views
 from fishsk.store import FeatureStore
 
 SHIFT = {"shift": (0.125, -0.25)}  # of 32 pixels: 4 down, 8 to the left
@@ -76,6 +76,17 @@ def test_a_zoom_shows_the_center_bilinearly():
     ramp = np.repeat(np.arange(8.0)[:, np.newaxis, np.newaxis], 3, axis=2) * np.ones((1, 8, 1))
     seen = sample(ramp, View(zoom=0.5))
     np.testing.assert_allclose(seen[:, 0, 0], [1.75, 2.25, 2.75, 3.25, 3.75, 4.25, 4.75, 5.25])
+
+
+def test_corners_are_the_image_moved_to_each_two_of_them_mirrored(fish, vgg16):
+    padded = np.pad(fish, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="reflect")
+    moved = [
+        np.ascontiguousarray(padded[:, down : down + 32, right : right + 32][:, :, ::step])
+        for down, right, step in ((4, 4, 1), (0, 0, 1), (4, 0, -1), (0, 4, -1))
+    ]
+    expected = np.hstack([clone(vgg16).transform(images) for images in moved])
+    vgg16.set_params(views="corners", combine_views="concatenate")
+    np.testing.assert_array_equal(vgg16.transform(fish), expected)
 
 
 @pytest.mark.parametrize("size", [32, 224])
@@ -161,9 +172,8 @@ def test_a_file_that_changed_gives_no_view_of_another_image(fish, vgg16, tmp_pat
     np.testing.assert_array_equal(vgg16.set_params(views="mirror").transform([str(path)]), expected)
 
 
-def test_the_sets_hold_the_image_itself_and_each_view_once():
+def test_no_set_holds_a_view_twice():
     for views in VIEW_SETS.values():
-        assert views[0] == PLAIN
         assert len({view.tag for view in views}) == len(views)
 
 

@@ -2,6 +2,7 @@
 
 import http.server
 import importlib.util
+import pickle
 import threading
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from quick import write_safetensors
 from safetensors.numpy import load_file
+from sklearn.base import clone
 
 from fishsk import VGG16FeatureTransformer
 from fishsk.features import _weights
@@ -259,3 +261,13 @@ def test_each_entry_describes_itself_without_being_loaded(name):
     assert weights.description
     assert len(weights.widths) == 5
     assert VGG16FeatureTransformer(weights=name).weights_digest == weights.digest
+
+
+def test_a_pickle_tells_of_other_weights_than_it_was_written_with(recwarn):
+    transformer = VGG16FeatureTransformer(weights="cifar95")
+    state = transformer.__getstate__()
+    pickle.loads(pickle.dumps(transformer))
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match="not those that this transformer was pickled with"):
+        clone(transformer).__setstate__(state | {"_weights_digest": "another"})
+    assert "_weights_digest" not in vars(pickle.loads(pickle.dumps(transformer)))

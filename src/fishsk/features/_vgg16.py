@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -45,10 +46,11 @@ class VGG16FeatureTransformer(FrozenFeatures):
         ``"unit"`` divides by 255.
     mirror : bool, default=False
         True is ``views="mirror"``.
-    views : {"mirror", "shifts", "shifts+zooms"}, list of dict or None, default=None
+    views : {"mirror", "corners", "shifts", "shifts+zooms"}, list of dict or None, default=None
         The copies of each image that are run through the network; None is the image alone. ``"mirror"``: the
-        image and its mirror image. ``"shifts"``: these two, and both shifted up, down, left and right by
-        3/32 of the sides, 10 views. ``"shifts+zooms"``: these, and the central 28/32 and 24/32 of both, 14
+        image and its mirror image. ``"corners"``: the image moved by 1/16 of its sides into each corner, two
+        of the four mirrored. ``"shifts"``: image and mirror image, and both shifted up, down, left and right
+        by 3/32 of the sides, 10 views. ``"shifts+zooms"``: these, and the central 28/32 and 24/32 of both, 14
         views. A list holds dicts such as ``{"shift": (0.1, 0), "zoom": 0.9, "mirror": True}``, each entry of
         which may be left out: shares of the height (down) and width (right), rounded to whole pixels, with
         the border reflected; the share of the sides that fills the view; whether left and right change
@@ -150,6 +152,23 @@ class VGG16FeatureTransformer(FrozenFeatures):
         self.batch_size = batch_size
         self.cache = cache
         self.verbose = verbose
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        if self.weights == "cifar95":  # which another version of fishsk may ship anew
+            state["_weights_digest"] = self.weights_digest
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        digest = state.get("_weights_digest")
+        super().__setstate__({name: value for name, value in state.items() if name != "_weights_digest"})
+        if digest not in (None, self.weights_digest):
+            warnings.warn(
+                f"The weights {self.weights!r} of this fishsk are not those that this transformer was "
+                "pickled with, so that what has learned from its features must be fitted again.",
+                UserWarning,
+                stacklevel=2,
+            )
 
     @property
     def weights_digest(self) -> str:

@@ -57,6 +57,7 @@ PLAIN = View()
 _MIRRORED = View(mirror=True)
 _SHIFT = 3 / 32
 _SHIFTED = [View(shift) for shift in ((-_SHIFT, 0.0), (_SHIFT, 0.0), (0.0, -_SHIFT), (0.0, _SHIFT))]
+_CORNER = 2 / 32
 _ZOOMED = [View(zoom=28 / 32), View(zoom=24 / 32)]
 
 
@@ -66,6 +67,12 @@ def _with_mirrored(views: Sequence[View]) -> tuple[View, ...]:
 
 VIEW_SETS = {
     "mirror": (PLAIN, _MIRRORED),
+    "corners": (
+        View((-_CORNER, -_CORNER)),
+        View((_CORNER, _CORNER)),
+        View((-_CORNER, _CORNER), mirror=True),
+        View((_CORNER, -_CORNER), mirror=True),
+    ),
     "shifts": _with_mirrored([PLAIN, *_SHIFTED]),
     "shifts+zooms": _with_mirrored([PLAIN, *_SHIFTED, *_ZOOMED]),
 }
