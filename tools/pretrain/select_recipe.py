@@ -1,4 +1,4 @@
-"""Choose layers, pooling, mirror, image size and head by cross-validation, with fishsk's own parts.
+"""Choose layers, pooling, views, image size and head by cross-validation, with fishsk's own parts.
 
 The judges are the fish *training* images. Prints a markdown table. The 500 fish test images are read only
 with ``--test``, once the choice is made.
@@ -9,20 +9,29 @@ from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score
-from sklearn.pipeline import make_pipeline, make_union
+from sklearn.metrics import log_loss
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from fishsk import KerasHeadClassifier, VGG16FeatureTransformer
+from fishsk import KerasHeadClassifier, VGG16FeatureTransformer, make_fish_pipeline
 from fishsk.datasets import fetch_cifar100_fish
 from fishsk.features._backbone import LAYERS
+from fishsk.features._views import VIEW_SETS
 
 # "p3" is block3_pool, "c3" the last convolution of block 3.
 SHORT_NAMES = {("p" if name.endswith("pool") else "c") + name[len("block")]: name for name in LAYERS}
 STAGES = ["p5", "p4+p5", "p3+p4", "p3+p4+p5", "p3+p4+c5+p5", "p2+p3+p4+p5"]
+RECIPE = make_fish_pipeline(weights="cifar95")["head"]
 HEADS = {
+    "recipe": RECIPE,
+    "recipe, relu": clone(RECIPE).set_params(activation="relu"),
+    "recipe, 2 x 256": clone(RECIPE).set_params(hidden_units=256, n_networks=2),
+    "recipe, relu, 2 x 256": clone(RECIPE).set_params(activation="relu", hidden_units=256, n_networks=2),
     **{f"logistic C={c}": LogisticRegression(C=c, max_iter=500) for c in (0.0003, 0.001, 0.003, 0.01)},
     **{f"SVM C={c}": SVC(C=c) for c in (1, 3, 10)},
     "Keras": KerasHeadClassifier(random_state=0),
@@ -35,13 +44,6 @@ HEADS = {
 }
 
 
-def make_features(weights, stage, **params):
-    """Return a transformer of the layers of ``"p3+c5"``, of one weights file or of several side by side."""
-    layers = [SHORT_NAMES[short] for short in stage.split("+")]
-    parts = [VGG16FeatureTransformer(weights=path, layers=layers, **params) for path in weights]
-    return make_union(*parts) if len(parts) > 1 else parts[0]
-
-
 def main():
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -52,9 +54,10 @@ def main():
     )
     parser.add_argument("--sizes", nargs="+", type=int, default=[32])
     parser.add_argument("--poolings", nargs="+", default=["none"], choices=["avg", "max", "none"])
-    parser.add_argument("--mirror", nargs="+", type=int, default=[1])
-    parser.add_argument("--heads", nargs="+", default=["SVM C=3", "Keras l2=1e-3"], choices=list(HEADS))
-    parser.add_argument("--repeats", type=int, default=1, help="repeats of the five folds")
+    parser.add_argument("--views", nargs="+", default=["corners"], choices=list(VIEW_SETS))
+    parser.add_argument("--powers", nargs="+", type=float, default=[0.5])
+    parser.add_argument("--heads", nargs="+", default=["SVM C=3", "recipe"], choices=list(HEADS))
+    parser.add_argument("--repeats", type=int, default=3, help="repeats of the five folds, each with a seed")
     parser.add_argument(
         "--test", action="store_true", help="also the test images: only for the chosen recipe"
     )
@@ -62,31 +65,64 @@ def main():
     X, y = fetch_cifar100_fish(subset="train", data_home=args.data, return_X_y=True)
     if args.test:
         X_test, y_test = fetch_cifar100_fish(subset="test", data_home=args.data, return_X_y=True)
-    folds = RepeatedStratifiedKFold(n_splits=5, n_repeats=args.repeats, random_state=0)
     files = ", ".join(Path(path).name for path in args.weights)
     print(f"Weights: {files}; {len(y)} training images, {args.repeats} x 5 stratified folds.\n")
-    columns = ["layers", "pooling", "size", "mirror", "head", "columns", "CV", "std of folds"]
+    columns = ["layers", "pooling", "size", "views", "power", "head", "columns", "CV"]
+    columns += ["of each repeat", "log loss"]
     columns += ["test"] * args.test
     print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|", flush=True)
-    for size, mirror, stage, pooling in product(args.sizes, args.mirror, args.stages, args.poolings):
+    choices = product(args.sizes, args.views, args.powers, args.stages, args.poolings)
+    for size, views, power, stage, pooling in choices:
         with TemporaryDirectory() as folder:
-            features = make_features(
-                args.weights,
-                stage,
-                image_size=size,
-                mirror=bool(mirror),
-                pooling=None if pooling == "none" else pooling,
-                cache=folder,
-            )
-            rows = features.fit_transform(X)
+            features = [
+                VGG16FeatureTransformer(
+                    weights=path,
+                    image_size=size,
+                    layers=[SHORT_NAMES[short] for short in stage.split("+")],
+                    pooling=None if pooling == "none" else pooling,
+                    power=power,
+                    views=views,
+                    combine_views="concatenate",
+                    cache=folder,
+                )
+                for path in args.weights
+            ]
             for name in args.heads:
-                model = make_pipeline(StandardScaler(), HEADS[name])
-                scores = cross_val_score(model, rows, y, cv=folds)
-                cells = [stage, pooling, size, "yes" if mirror else "no", name, rows.shape[1]]
-                cells += [f"{scores.mean():.4f}", f"{scores.std():.3f}"]
+                rows, head = arrange(features, HEADS[name], X)
+                scores, losses = cross_validate(make_pipeline(StandardScaler(), head), rows, y, args.repeats)
+                cells = [stage, pooling, size, views, power, name, rows.shape[1], f"{scores.mean():.4f}"]
+                cells += [" ".join(f"{score:.4f}" for score in scores), f"{losses.mean():.4f}"]
                 if args.test:
-                    cells.append(f"{model.fit(rows, y).score(features.transform(X_test), y_test):.4f}")
+                    model = make_pipeline(StandardScaler(), head).fit(rows, y)
+                    cells.append(f"{model.score(arrange(features, head, X_test)[0], y_test):.4f}")
                 print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+
+
+def arrange(features, head, X):
+    """Return rows of all views side by side and a head that knows them, or else the mean of the views."""
+    n_views = features[0].n_views_out
+    of_weights = [each.fit_transform(X).reshape(len(X), n_views, -1) for each in features]
+    rows = np.concatenate(of_weights, axis=2)
+    if isinstance(head, KerasHeadClassifier):
+        return rows.reshape(len(rows), -1), clone(head).set_params(n_views=n_views)
+    return rows.mean(axis=1), head
+
+
+def cross_validate(model, rows, y, n_repeats):
+    """Return accuracy and log loss of each repeat; NaN for a head without probabilities."""
+    scores, losses = np.empty(n_repeats), np.full(n_repeats, np.nan)
+    for seed in range(n_repeats):
+        found = []
+        for train, test in StratifiedKFold(5, shuffle=True, random_state=seed).split(rows, y):
+            fitted = clone(model)
+            if "random_state" in fitted[-1].get_params():
+                fitted[-1].set_params(random_state=seed)
+            fitted.fit(rows[train], y[train])
+            found.append([fitted.score(rows[test], y[test]), np.nan])
+            if hasattr(fitted, "predict_proba"):
+                found[-1][1] = log_loss(y[test], fitted.predict_proba(rows[test]), labels=fitted.classes_)
+        scores[seed], losses[seed] = np.mean(found, axis=0)
+    return scores, losses
 
 
 if __name__ == "__main__":
