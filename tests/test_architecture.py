@@ -14,7 +14,7 @@ import fishsk
 
 PACKAGE = Path(fishsk.__file__).parent
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
-HEAVY = {"tensorflow", "keras", "scikeras", "matplotlib", "optuna", "jinja2", "dask", "pandas"}
+HEAVY = {"tensorflow", "keras", "scikeras", "matplotlib", "optuna", "jinja2", "dask", "pandas", "openvino"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 LONGEST = 450  # lines
 

@@ -68,3 +68,22 @@ def test_without_its_weights_a_network_says_in_one_line_which_file_goes_where(
 def test_a_typo_is_answered_with_the_nearest_names(photos, capsys):
     assert main(["fit", str(photos), "--backbone", "EfficientNetV2-B0"]) == 1
     assert "The nearest names are EfficientNetV2B0" in capsys.readouterr().err
+
+
+def test_a_model_of_int8_is_fitted_and_predicts(networks, photos, tmp_path, capsys):
+    pytest.importorskip("openvino", reason="needs OpenVINO: pip install 'fishsk[int8]'")
+    model = str(tmp_path / "model.fishsk")
+    command = ["fit", str(photos), "--backbone", networks[0], "--precision", "int8", "--model", model]
+    assert main([*command, "--set", "head__epochs=2"]) == 0
+    assert load_pipeline(model)["features"].precision == "int8"
+    assert main(["predict", model, str(photos / "ray"), "--output", "-"]) == 0
+    assert main(["cache", "info"]) == 0
+    assert "1 in int8" in capsys.readouterr().out
+
+
+def test_without_openvino_int8_is_one_line(networks, photos, capsys, monkeypatch):
+    monkeypatch.setattr("fishsk.features._int8.find_version", lambda name: None)
+    assert main(["fit", str(photos), "--backbone", networks[0], "--precision", "int8"]) == 1
+    error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("fishsk: error: ")]
+    assert len(error) == 1
+    assert 'pip install "fishsk[int8]"' in error[0]

@@ -358,6 +358,13 @@ def test_a_given_model_that_is_trained_further_is_another_one(fish, n_extracted)
     assert n_extracted() == 24
 
 
+def test_a_sequential_model_is_a_network(fish):
+    model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(4, 3, name="map")])
+    rows = KerasFeatureTransformer(backbone=model, cache=None).transform(fish[0])
+    expected = model(fish[0].astype(np.float32)).numpy().mean(axis=(1, 2))
+    np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("model", "match"),
     [

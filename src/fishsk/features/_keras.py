@@ -8,6 +8,7 @@ from typing import Any
 
 from fishsk._compat.sklearn import HasMethods, StrOptions
 from fishsk.features._applications import Application, check_application
+from fishsk.features._int8 import resolve_precision
 from fishsk.features._keras_backbone import PREPROCESSINGS, KerasBackbone
 from fishsk.features._network import Settings
 from fishsk.features._own_models import as_given_model, as_model_file
@@ -59,6 +60,10 @@ class KerasFeatureTransformer(FrozenFeatures):
     combine_views : {"mean", "concatenate"}, default="mean"
         ``"mean"`` gives the mean of the views' features. ``"concatenate"`` puts the views side by side: a
         `KerasHeadClassifier` with `n_views` learns from each, and averages what it says of them.
+    precision : {"float32", "int8"}, default="float32"
+        What the network computes in. ``"int8"`` is several times as fast on a processor, and its features
+        differ a little from those of float32: see :doc:`/user_guide/backbones`. It needs
+        ``pip install "fishsk[int8]"``.
     image_shape : tuple of int or None, default=None
         (height, width) or (height, width, channels) of the images of a 2-D `X`, as scikit-learn's own image
         data sets come. One entry may be -1.
@@ -132,6 +137,7 @@ class KerasFeatureTransformer(FrozenFeatures):
         preprocessing: str | None = None,
         views: str | Sequence[Mapping[str, Any]] | None = None,
         combine_views: str = "mean",
+        precision: str = "float32",
         image_shape: tuple[int, ...] | None = None,
         input_range: tuple[float, float] | None = (0, 255),
         batch_size: int | None = None,
@@ -147,6 +153,7 @@ class KerasFeatureTransformer(FrozenFeatures):
         self.preprocessing = preprocessing
         self.views = views
         self.combine_views = combine_views
+        self.precision = precision
         self.image_shape = image_shape
         self.input_range = input_range
         self.batch_size = batch_size
@@ -203,4 +210,5 @@ class KerasFeatureTransformer(FrozenFeatures):
             backbone.description.image_size,
             self._views(),
             side_by_side=self.n_views_out > 1,
+            precision=resolve_precision(self.precision),
         )

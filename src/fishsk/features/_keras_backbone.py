@@ -93,10 +93,11 @@ class KerasBackbone:
         network = self.source.load(self.description, self.keras_pooling)
         import keras
 
-        outputs = [network.output]
-        if self.keras_pooling is None:
+        if self.keras_pooling is None:  # a Sequential model has no output of its own
             outputs = [network.get_layer(layer).output for layer in layers]
-        maps = keras.Model(network.input, outputs, name="backbone")
+        else:
+            outputs = [network.output]
+        maps = keras.Model(network.inputs[0], outputs, name="backbone")
         images = keras.Input((*self.description.image_size, 3), dtype="float32")
         model = keras.Model(images, maps(self._preprocess(images), training=False), name="frozen")
         model.trainable = False

@@ -12,6 +12,7 @@ import numpy as np
 from fishsk._utils.process import check_not_forked
 from fishsk.features._views import PLAIN, VIEW_SETS, Samples, View
 
+FLOAT32 = ("float32",)
 _VERSION = 1  # raised when the same settings come to give other numbers
 
 
@@ -40,7 +41,7 @@ class Backbone(Protocol):
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that changes a number, resolved."""
+    """Everything that changes a number, resolved; `precision` is its name and what else changes a number."""
 
     backbone: Backbone
     layers: tuple[str, ...]
@@ -48,6 +49,7 @@ class Settings:
     image_size: tuple[int, int]
     views: tuple[View, ...] = (PLAIN,)
     side_by_side: bool = False
+    precision: tuple[str, ...] = FLOAT32
 
     @functools.cached_property
     def columns(self) -> dict[str, int]:
@@ -101,7 +103,7 @@ class Settings:
 
     def to_json(self, *, mirrored: bool = False) -> dict[str, Any]:
         """Return what the rows of single views are stored under, or those of 0.1's mirrored images."""
-        return {
+        document = {
             "version": _VERSION,
             "layers": list(self.layers),
             "pooling": self.pooling,
@@ -109,6 +111,9 @@ class Settings:
             "image_size": list(self.image_size),
             **self.backbone.to_json(),
         }
+        if self.precision != FLOAT32:  # whose rows stay where earlier versions have put them
+            document["precision"] = list(self.precision)
+        return document
 
 
 @functools.lru_cache(maxsize=4)

@@ -25,7 +25,7 @@ class ViewRows:
 
     def __init__(self, folder: str | os.PathLike, settings: Settings):
         self._settings = settings
-        self._folder = folder
+        self.folder = folder
         self._store = open_store(folder, settings.to_json(), settings.n_view_features)
 
     def read(self, keys: Sequence[bytes], features: np.ndarray) -> np.ndarray:
@@ -84,7 +84,7 @@ class ViewRows:
     def _read_means_of_old(self, keys: Sequence[bytes], features: np.ndarray, found: np.ndarray) -> None:
         """Look for what fishsk 0.1 stored of ``mirror=True``: the means, under settings of their own."""
         settings = self._settings
-        old = open_store(self._folder, settings.to_json(mirrored=True), settings.n_view_features)
+        old = open_store(self.folder, settings.to_json(mirrored=True), settings.n_view_features)
         missing = np.flatnonzero(~found)
         rows, stored = old.read([keys[index] for index in missing.tolist()])
         features[missing[stored]] = rows[stored]

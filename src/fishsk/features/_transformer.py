@@ -19,6 +19,7 @@ from fishsk._utils.versions import link_documentation
 from fishsk.features._counts import count_images
 from fishsk.features._extraction import read_or_extract
 from fishsk.features._images import check_images
+from fishsk.features._int8 import check_precision
 from fishsk.features._network import Settings, add_to_keras, raise_to
 from fishsk.features._views import VIEW_SETS, View
 
@@ -41,6 +42,7 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         "power": [Interval(Real, 0, 1, closed="right")],
         "views": [StrOptions(set(VIEW_SETS)), list, tuple, None],
         "combine_views": [StrOptions({"mean", "concatenate"})],
+        "precision": [StrOptions({"float32", "int8"})],
         "image_shape": [tuple, list, None],
         "input_range": [tuple, list, None],
         "batch_size": [Interval(Integral, 1, 2**31 - 1, closed="both"), None],
@@ -58,6 +60,7 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
     preprocessing: str | None
     views: str | Sequence[Mapping[str, Any]] | None
     combine_views: str
+    precision: str
     image_shape: tuple[int, ...] | None
     input_range: tuple[float, float] | None
     batch_size: int | None
@@ -95,6 +98,7 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         """
         task = {"estimator": self, "X": X, "y": y}
         context = self._init_callback_context().call_on_fit_task_begin(**task)
+        check_precision(self.precision)
         self._settings()
         self._check_columns(X, reset=True)
         if not _is_dask(X):
@@ -121,8 +125,11 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
             If `X` holds something that is no image, or its features would not fit into memory.
         OSError
             If weights are not there and cannot be downloaded.
+        ImportError
+            If `precision` is "int8" and OpenVINO or NNCF is not installed.
         """
         self._validate_params()
+        check_precision(self.precision)
         settings = self._settings()
         if _is_dask(X):
             return self._map_blocks(X, settings.n_features)
@@ -190,7 +197,7 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         Returns
         -------
         keras.KerasTensor of shape (None, `n_features_out`), float32
-            The features of the images.
+            The features of the images, in float32 whatever `precision` is.
         """
         return raise_to(add_to_keras(images, self._settings(), self.input_range), self.power)
 

@@ -44,6 +44,17 @@ class View:
         )
         return rows, Samples(*(part[::-1] for part in columns)) if self.mirror else columns
 
+    def look_at(self, images: np.ndarray) -> np.ndarray:
+        """Return the view of images, an array (n, height, width, channels)."""
+        if self == PLAIN:
+            return images
+        for axis, (low, high, share) in enumerate(self.samples(images.shape[1:3]), 1):
+            seen = images.take(low, axis)
+            if share.any():
+                seen += (images.take(high, axis) - seen) * share.reshape((-1, 1, 1) if axis == 1 else (-1, 1))
+            images = seen
+        return images
+
 
 class Samples(NamedTuple):
     """Each pixel of an axis is the mean of the pixels `low` and `high`, the share of `high` being `share`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -51,6 +52,9 @@ def export_keras(pipeline: Any, path: str | os.PathLike) -> None:
     probabilities are within 1e-5 of the pipeline's. Their columns follow ``pipeline.classes_``, which it does
     not hold.
 
+    Keras computes in float32. Of a pipeline with ``precision="int8"``, the model's features are those of
+    float32, its probabilities differ from the pipeline's by more, and a warning says so.
+
     Examples
     --------
     >>> import keras
@@ -71,6 +75,15 @@ def export_keras(pipeline: Any, path: str | os.PathLike) -> None:
     if not (hasattr(steps[0], "n_features_out") and (is_classifier(steps[-1]) or is_regressor(steps[-1]))):
         _refuse(steps)
     check_pipeline(pipeline)
+    precision = getattr(steps[0], "precision", "float32")
+    if precision != "float32":
+        warnings.warn(
+            f"The pipeline was fitted on features of precision={precision!r}. Keras computes in float32, so "
+            "that the model's probabilities differ a little from the pipeline's. Fit a pipeline with "
+            "precision='float32' for a model that agrees with it.",
+            UserWarning,
+            stacklevel=2,
+        )
     model = _build_keras(steps)
     with tempfile.TemporaryDirectory() as folder:  # Keras itself would leave half a file if it were killed
         temporary = Path(folder) / "model.keras"

@@ -16,6 +16,7 @@ from fishsk.store._shards import list_shards
 
 SETTINGS = "settings.json"
 NOTES = "notes"
+NETWORKS = "networks"
 _DEFAULT_MAX_BYTES = 10 * 2**30
 
 
@@ -29,16 +30,19 @@ def default_folder() -> Path:
 
 
 def evict(root: Path, max_bytes: int) -> None:
-    """Remove the least recently used shards until the cache folder is within its limit."""
-    shards = []
+    """Remove the least recently used shards and networks until the cache folder is within its limit."""
+    paths = list_networks(root)
+    sweep(root / NETWORKS)
     for folder in list_stores(root):
         sweep(folder)
-        for name in list_shards(folder):
-            with contextlib.suppress(FileNotFoundError):  # other processes evict, merge and clear too
-                status = os.stat(folder / name)
-                shards.append((status.st_mtime_ns, status.st_size, folder / name))
-    excess = sum(size for _, size, _ in shards) - max_bytes
-    for _, size, path in sorted(shards):
+        paths += [folder / name for name in list_shards(folder)]
+    files = []
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):  # other processes evict, merge and clear too
+            status = os.stat(path)
+            files.append((status.st_mtime_ns, status.st_size, path))
+    excess = sum(size for _, size, _ in files) - max_bytes
+    for _, size, path in sorted(files):
         if excess <= 0:
             break
         with contextlib.suppress(FileNotFoundError):
@@ -54,6 +58,11 @@ def list_stores(root: Path) -> list[Path]:
         )
     except FileNotFoundError:
         return []
+
+
+def list_networks(root: Path) -> list[Path]:
+    """Return the files of the networks in a cache folder."""
+    return sorted((root / NETWORKS).glob("*.network"))
 
 
 def check_owner(folder: Path) -> None:

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from fishsk._utils.files import sweep
-from fishsk.store._folders import NOTES, SETTINGS, check_owner, default_max_bytes, list_stores, parse_settings
+from fishsk.store._folders import (
+    NETWORKS,
+    NOTES,
+    SETTINGS,
+    check_owner,
+    default_max_bytes,
+    list_networks,
+    list_stores,
+    parse_settings,
+)
 from fishsk.store._kept import flush
 from fishsk.store._shards import Shard, discard, list_shards, merge_shards
 
@@ -24,8 +33,9 @@ def cache_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
     Returns
     -------
     info : dict
-        ``folder``, ``max_bytes`` (the default limit), ``n_rows``, ``n_shards``, ``n_bytes``, and ``stores``,
-        a list of one dict per settings: ``settings``, ``n_features``, ``n_rows``, ``n_shards``, ``n_bytes``.
+        ``folder``, ``max_bytes`` (the default limit), ``n_rows``, ``n_shards``, ``n_networks``, ``n_bytes``
+        (of all files), and ``stores``, a list of one dict per settings: ``settings``, ``n_features``,
+        ``n_rows``, ``n_shards``, ``n_bytes``.
         Unreadable shards have no rows.
     """
     flush()
@@ -44,11 +54,16 @@ def cache_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
         described = {key: document.get(key) for key in ("settings", "n_features")}
         stores.append({**described, "n_rows": n_rows, "n_shards": n_shards, "n_bytes": n_bytes})
     totals = {key: sum(store[key] for store in stores) for key in ("n_rows", "n_shards", "n_bytes")}
+    networks = list_networks(Path(folder))
+    for path in networks:
+        with contextlib.suppress(FileNotFoundError):
+            totals["n_bytes"] += path.stat().st_size
+    totals["n_networks"] = len(networks)
     return {"folder": str(folder), "max_bytes": default_max_bytes(), **totals, "stores": stores}
 
 
 def clear_cache(folder: str | os.PathLike[str]) -> int:
-    """Remove all stored rows and notes, and nothing else, from a cache folder.
+    """Remove all stored rows, networks and notes, and nothing else, from a cache folder.
 
     Parameters
     ----------
@@ -79,12 +94,15 @@ def clear_cache(folder: str | os.PathLike[str]) -> int:
             if os.listdir(store_folder) == [SETTINGS]:  # no rows of a newer format, no writer at work
                 os.unlink(store_folder / SETTINGS)
             store_folder.rmdir()
-    with contextlib.suppress(FileNotFoundError):
-        for note in sorted((Path(folder) / NOTES).glob("*.json")):
-            n_bytes += note.stat().st_size
-            note.unlink()
-        sweep(Path(folder) / NOTES)
-        (Path(folder) / NOTES).rmdir()
+    notes = sorted((Path(folder) / NOTES).glob("*.json"))
+    for path in [*list_networks(Path(folder)), *notes]:
+        with contextlib.suppress(FileNotFoundError):
+            n_bytes += path.stat().st_size
+            path.unlink()
+    for name in (NETWORKS, NOTES):
+        sweep(Path(folder) / name)
+        with contextlib.suppress(OSError):  # not there, or a file has come meanwhile
+            (Path(folder) / name).rmdir()
     return n_bytes
 
 

@@ -43,6 +43,8 @@ def _show_info(screen: Screen, folder: Any) -> int:
     limit = info["max_bytes"]
     rows = f"{info['n_rows']:,} rows of features, one for each view of an image"
     screen.fact("Kept", f"{rows}, in {info['n_shards']:,} files")
+    if info["n_networks"]:
+        screen.fact("Networks", f"{info['n_networks']:,} in int8")
     screen.fact("Size", f"{_mebibytes(info['n_bytes'])} of {_mebibytes(limit)}")
     if info["stores"]:
         screen.table(

@@ -60,9 +60,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     pipeline = make_fish_pipeline(
         task=photos.task,
         recipe=arguments.recipe,
-        **parse_network(arguments),
         random_state=arguments.seed,
-        **params,
+        **(parse_network(arguments) | params),
     )
     screen.fact("Images", photos.words, n_images=len(photos.paths), task=photos.task)
     extract_features(screen, pipeline, photos.paths)

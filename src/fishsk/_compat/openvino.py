@@ -1,0 +1,47 @@
+"""OpenVINO and NNCF, which fishsk imports and calls without what they do besides."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+
+import rich
+
+
+def load_module(name: str) -> ModuleType:
+    """Return the module "openvino" or "nncf".
+
+    Both report their import and their use to Google Analytics, unless openvino_telemetry is missing: here it
+    is, for the time of the import. And NNCF makes its own kind of logger that of all loggers to come.
+    """
+    telemetry = {name: sys.modules.pop(name) for name in list(sys.modules) if _is_telemetry(name)}
+    loggers = logging.getLoggerClass()
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # an import of it raises ImportError
+    try:
+        return importlib.import_module(name)
+    finally:
+        del sys.modules["openvino_telemetry"]
+        sys.modules.update(telemetry)
+        logging.setLoggerClass(loggers)
+
+
+def _is_telemetry(name: str) -> bool:
+    return name.partition(".")[0] == "openvino_telemetry"
+
+
+@contextlib.contextmanager
+def silent_nncf() -> Iterator[None]:
+    """Keep NNCF's log and its progress bars, which rich's own console draws, off standard output."""
+    console, logger = rich.get_console(), logging.getLogger("nncf")
+    was_quiet, level = console.quiet, logger.level
+    console.quiet = True
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        console.quiet = was_quiet
+        logger.setLevel(level)
