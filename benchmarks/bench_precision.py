@@ -82,7 +82,7 @@ def judge(bench):
     few = X[:100] if bench.quick else X[:500]
     recipe = make_fish_pipeline(weights="cifar95", features__cache=None)["features"]
     rows = measure(make_sides(recipe, few), bench.repeats, len(few))
-    bench.table(f"cifar95, ten views of the default recipe: {len(few)} of {source}", rows)
+    bench.table(f"cifar95, the views of the default recipe: {len(few)} of {source}", rows)
 
 
 def make_sides(transformer, images):
