@@ -123,7 +123,7 @@ def test_the_head_is_told_how_many_views_stand_side_by_side(params, n_views):
 def test_a_head_that_knows_no_views_gets_their_mean(fish):
     features = make_fish_pipeline(weights="cifar95", head=SVC(), features__cache=None)["features"]
     assert features.n_views_out == 1
-    assert features.transform(fish[0][:2]).shape == (2, 1920)
+    assert features.transform(fish[0][:2]).shape == (2, 3072)
 
 
 def build_linear(meta):

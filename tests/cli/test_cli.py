@@ -170,7 +170,7 @@ def test_the_cache_is_counted_verified_and_cleared(model, photos, capsys):
     main(["predict", str(model), str(photos), "--output", "-"])
     capsys.readouterr()
     for action, expected in (
-        ("info", {"n_rows": 600}),
+        ("info", {"n_rows": 240}),
         ("verify", {"n_corrupt": 0}),
         ("clear", {}),
         ("info", {"n_rows": 0}),

@@ -166,6 +166,7 @@ def test_vgg16_gives_the_same_bits_in_every_batch_and_order(needs_openvino, fish
     check_network(vgg16, fish)
 
 
+@pytest.mark.filterwarnings("ignore:In int8 the features of")  # drawn weights are not made for it
 @pytest.mark.parametrize(
     "name",
     [
@@ -211,6 +212,33 @@ def test_a_network_that_openvino_does_not_know_is_one_error(needs_openvino, fish
 
 
 # Where it is kept
+
+
+@pytest.mark.parametrize("cache", [None, "kept"])
+def test_a_network_that_eight_bits_do_not_suit_says_so(
+    needs_openvino, fish, vgg16, n_quantized, monkeypatch, tmp_path, cache
+):
+    monkeypatch.setattr(_int8, "_compare", lambda *networks: 0.5)
+    vgg16.set_params(cache=cache and tmp_path)
+    for _ in range(2):  # a network that is read back from the cache, too
+        with pytest.warns(UserWarning, match="features of VGG16 are 50% off those of float32"):
+            vgg16.transform(fish[0][:2])
+        _int8._loaded.clear()
+        fish = (fish[0][2:], fish[1][2:])
+    assert n_quantized() == (1 if cache else 2)
+
+
+def test_the_distance_to_float32_is_that_of_the_features(needs_openvino, vgg16, monkeypatch):
+    measured = []
+    compare = _int8._compare
+    monkeypatch.setattr(_int8, "_compare", lambda *args: measured.append(compare(*args)) or measured[-1])
+    _int8._quantize(vgg16._settings(), shown=False)
+    crops = _int8._crop_photographs((32, 32))
+    exact = clone(vgg16).set_params(precision="float32", input_range=None).transform(crops)
+    rough = clone(vgg16).set_params(input_range=None).transform(crops)
+    expected = np.linalg.norm(rough - exact) / np.linalg.norm(exact)
+    assert 0 < measured[0] < _int8._LARGE_DISTANCE
+    np.testing.assert_allclose(measured[0], expected, rtol=1e-3)
 
 
 def test_a_network_is_quantized_once_and_again_to_the_same_bits(

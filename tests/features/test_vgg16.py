@@ -486,8 +486,8 @@ def test_the_cache_of_fishsk_0_1_is_still_warm(n_extracted):
     [
         ({"weights": "imagenet"}, "2fd7d76f6096ae153c325163773e87b9"),
         (
-            {"weights": "cifar95", "layers": ["block3_pool", "block5_pool"], "pooling": None},
-            "6913397f7d34f906be299e613dd916e4",
+            {"weights": None, "layers": ["block3_pool", "block5_pool"], "pooling": None},
+            "d39eb7881593e68469d9f8e3dd508b91",
         ),
     ],
 )

@@ -13,9 +13,11 @@ References
 from __future__ import annotations
 
 import io
+import json
 import os
 import tempfile
 import threading
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +39,8 @@ _N_CROPS = 64  # benchmarks/bench_precision.py: as good as crops of the training
 _CHUNK_PIXELS = 2**14  # of images that run together, always as many: others would get other last bits
 _LEAST_SHARE = 0.3  # of the photograph that a crop shows
 _PACKAGES = ("openvino", "nncf")
+_LARGE_DISTANCE = 0.25  # of the features on the crops, relative to their length
+_DISTANCE = "distance.json"
 
 _MAX_LOADED = 4
 _loaded: dict[Settings, Callable[[np.ndarray, View], np.ndarray]] = {}  # the oldest first
@@ -103,6 +107,15 @@ def _compile(settings: Settings, content: bytes) -> Callable[[np.ndarray, View],
     openvino: Any = load_module("openvino")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         network = openvino.Core().read_model(archive.read("network.xml"), archive.read("network.bin"))
+        distance = json.loads(archive.read(_DISTANCE))
+    if distance > _LARGE_DISTANCE:
+        warnings.warn(
+            f"In int8 the features of {settings.backbone.name} are {distance:.0%} off those of float32, on "
+            "the photographs that it was quantized with: this network may need float32. Compare both by "
+            "cross-validation on images of yours, or pass precision='float32'.",
+            UserWarning,
+            stacklevel=2,
+        )
     hints = {
         "ENABLE_CPU_PINNING": False,  # other processes may want the same cores
         "INFERENCE_PRECISION_HINT": "f32",  # of what is not int8: bfloat16, the default of some, is no faster
@@ -156,13 +169,15 @@ def _quantize(settings: Settings, shown: bool) -> bytes:
             maps.export(folder, format="tf_saved_model", verbose=False)
             network = openvino.convert_model(folder, input=[(-1, *settings.image_size, 3)])
             with silent_nncf():
-                network = nncf.quantize(
+                quantized = nncf.quantize(
                     network,
                     nncf.Dataset(crops, show),
                     subset_size=len(crops),
                     advanced_parameters=advanced,
                 )
-            openvino.serialize(_pool(network, settings), Path(folder) / "network.xml")
+            network, quantized = _pool(network, settings), _pool(quantized, settings)
+            distance = _compare(network, quantized, crops)
+            openvino.serialize(quantized, Path(folder) / "network.xml")
         except (OSError, MemoryError):
             raise
         except Exception as error:  # each of the three raises kinds of its own on what it does not know
@@ -174,7 +189,23 @@ def _quantize(settings: Settings, shown: bool) -> bytes:
         with zipfile.ZipFile(content, "w") as archive:
             for file in ("network.xml", "network.bin"):
                 archive.write(Path(folder) / file, file)
+            archive.writestr(_DISTANCE, json.dumps(distance))
     return content.getvalue()
+
+
+def _compare(network: Any, quantized: Any, images: np.ndarray) -> float:
+    """Return how far the features of a quantized network are from the network's, relative to their length."""
+    openvino: Any = load_module("openvino")
+    exact, rough = (
+        openvino.compile_model(each, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        for each in (network, quantized)
+    )
+    off = total = 0.0
+    for image in images:
+        row = exact(image[np.newaxis])[0]
+        off += float(np.sum((rough(image[np.newaxis])[0] - row) ** 2))
+        total += float(np.sum(row**2))
+    return float(np.sqrt(off / total)) if total else 0.0
 
 
 def _pool(network: Any, settings: Settings) -> Any:
