@@ -24,7 +24,7 @@ def score_groups(evaluation: Evaluation, groups: dict[str, np.ndarray]) -> list[
         {
             "name": name,
             "count": int(members.sum()),
-            "accuracy": float(right[members].mean()) if members.any() else None,
+            "score": float(right[members].mean()) if members.any() else None,
             "interval": accuracy_interval(right[members]),
         }
         for name, members in groups.items()

@@ -161,7 +161,7 @@ def _score_groups(evaluation: NumberEvaluation, groups: dict[str, np.ndarray]) -
             {
                 "name": name,
                 "count": int(members.sum()),
-                "mae": None if found is None else found.mae,
+                "score": None if found is None else found.mae,
                 "interval": None if found is None else found.mae_interval,
             }
         )

@@ -19,6 +19,21 @@ from fishsk.report._gather import gather_report
 from fishsk.report._numbers import gather_numbers_report
 from fishsk.report._render import render_page
 
+_OF_CLASSES = {  # sections of a classifier's page
+    "scores": "Scores",
+    "confusion": "Confusion",
+    "mistakes": "Mistakes",
+    "map": "Map",
+    "data": "Data",
+    "training": "Training",
+    "calibration": "Calibration",
+    "trust": "When not to trust it",
+    "duplicates": "Near-duplicates",
+    "forecast": "More images",
+    "labels": "Labels",
+    "pipeline": "Pipeline",
+    "reproduce": "Reproduce",
+}
 _OF_NUMBERS = {  # sections of a regressor's page
     "scores": "Scores",
     "errors": "Predicted against true",
@@ -30,6 +45,7 @@ _OF_NUMBERS = {  # sections of a regressor's page
     "pipeline": "Pipeline",
     "reproduce": "Reproduce",
 }
+_OPTIONAL = ("training", "forecast", "labels")  # others are there, and say so, if there is nothing to tell
 
 
 def write_report(
@@ -208,11 +224,10 @@ def render_report(report: dict[str, Any]) -> str:
 
     # scikit-learn has escaped what users put into its diagram.
     diagram = markupsafe.Markup(report["diagram"])
-    context = report | {"diagram": diagram}
-    if "ranges" not in report:
-        return render_page("report.html", **context)
-    sections = {id: title for id, title in _OF_NUMBERS.items() if report.get(id, True) is not None}
-    return render_page("numbers.html", **context, sections=sections, version=report["versions"]["fishsk"])
+    context = report | {"diagram": diagram, "version": report["versions"]["fishsk"]}
+    template, sections = ("numbers.html", _OF_NUMBERS) if "ranges" in report else ("report.html", _OF_CLASSES)
+    sections = {id: title for id, title in sections.items() if id not in _OPTIONAL or report[id]}
+    return render_page(template, **context, sections=sections)
 
 
 def _compose_lines(estimator: Any, file_name: str, has_train: bool, told: dict[str, Any]) -> str:
