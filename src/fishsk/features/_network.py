@@ -205,7 +205,8 @@ def add_to_keras(images: Any, settings: Settings, input_range: tuple[float, floa
 
     def look(x: Any, view: View) -> Any:
         for axis, samples in enumerate(view.samples(settings.image_size), 1):
-            x = _sample_axis(x, samples, axis)
+            is_mixed = samples.share.any()  # by zooms alone
+            x = _sample_axis(x, samples, axis) if is_mixed else keras.ops.take(x, samples.low, axis=axis)
         return x
 
     if settings.views == (PLAIN,):

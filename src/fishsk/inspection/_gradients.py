@@ -83,7 +83,7 @@ def load_gradient(
     model = keras.Model(images, x)
     vector = tf.TensorSpec((None,), tf.float32)
 
-    @tf.function(input_signature=[vector, vector, tf.TensorSpec((None, None, None, 3), tf.float32)])
+    @tf.function(autograph=False, input_signature=[vector, vector, tf.TensorSpec((None, None, None, 3), tf.float32)])
     def differentiate(these: Any, those: Any, batch: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(batch)
