@@ -82,8 +82,9 @@ def load_gradient(
         x = step.to_keras(x) if hasattr(step, "to_keras") else _scale(step, x)
     model = keras.Model(images, x)
     vector = tf.TensorSpec((None,), tf.float32)
+    signature = [vector, vector, tf.TensorSpec((None, None, None, 3), tf.float32)]
 
-    @tf.function(autograph=False, input_signature=[vector, vector, tf.TensorSpec((None, None, None, 3), tf.float32)])
+    @tf.function(autograph=False, input_signature=signature)
     def differentiate(these: Any, those: Any, batch: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(batch)
