@@ -46,7 +46,9 @@ def test_the_heads_pass_scikit_learns_checks(head, n_least, model):
             # As for MLPClassifier and SGDClassifier: batches and dropout are drawn by row. In its stead see
             # test_head.test_weights_are_repetitions.
             "check_sample_weight_equivalence_on_dense_data": "failed",
-        },
+        }
+        # Keras's own layers give a row other last bits in another place on processors without AVX-512.
+        | ({} if model is None else {"check_methods_sample_order_invariance": "failed"}),
     )
 
 
