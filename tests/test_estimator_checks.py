@@ -47,7 +47,8 @@ def test_the_heads_pass_scikit_learns_checks(head, n_least, model):
             # test_head.test_weights_are_repetitions.
             "check_sample_weight_equivalence_on_dense_data": "failed",
         }
-        # Keras's own layers give a row other last bits in another place on processors without AVX-512.
+        # Keras's own layers give a row other last bits in another place on processors without AVX-512. In its
+        # stead see test_own_networks.test_the_order_of_rows_changes_last_bits_at_most.
         | ({} if model is None else {"check_methods_sample_order_invariance": "failed"}),
     )
 

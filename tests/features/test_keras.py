@@ -91,7 +91,7 @@ def test_every_network_is_fitted_cross_validated_and_saved(name, fish, tmp_path,
         head__validation_fraction=0,
         random_state=0,
     )
-    if name.startswith("EfficientNet"):  # drawn, its swish gives 1e-37 and 1e3, which overflow in a scaler
+    if name == "EfficientNetV2S":  # drawn, its swish gives 1e-37 and 1e3, which overflow in a scaler
         pipeline.set_params(features__power=0.5)
     assert np.isfinite(cross_val_score(pipeline, X, y, cv=2)).all()
     proba = pipeline.fit(X, y).predict_proba(X)

@@ -131,6 +131,12 @@ def test_a_pickle_goes_on_with_the_same_bits(data, model, monkeypatch):
     keras.saving.get_custom_objects().pop("tests>Doubled", None)
 
 
+def test_the_order_of_rows_changes_last_bits_at_most(data, rng):
+    head, order = make_head().fit(*data), rng.permutation(len(data[0]))
+    expected = head.predict_proba(data[0])[order]
+    np.testing.assert_allclose(head.predict_proba(data[0][order]), expected, rtol=2e-6)
+
+
 def test_epochs_of_partial_fit_are_those_of_fit(data):
     whole = make_head(validation_fraction=0, lr_factor=1).fit(*data)
     parts = make_head()
