@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
-from sklearn.svm import SVC
 
 from fishsk import (
     ExplanationDisplay,
@@ -387,10 +386,17 @@ def test_a_network_of_one_size_takes_no_other(fish):
         KerasFeatureTransformer(backbone=make_network(size=32), image_size=40).fit(fish[0])
 
 
-def test_a_given_model_cannot_be_saved_by_name(fish, tmp_path):
-    pipeline = make_fish_pipeline(backbone=make_network(size=32), head=SVC()).fit(*fish)
-    with pytest.raises(ValueError, match=r"features__backbone must be .*text, a path"):
-        save_pipeline(pipeline, tmp_path / "model.fishsk")
+def test_a_pipeline_with_a_given_model_is_saved_once_the_model_has_a_file(fish, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    head = {"head__epochs": 1, "head__validation_fraction": 0}
+    pipeline = make_fish_pipeline(backbone=make_network(size=32), **head).fit(*fish)
+    expected = pipeline.predict_proba(fish[0])
+    with pytest.raises(ValueError, match=r"features__backbone must be a name or a path") as refusal:
+        save_pipeline(pipeline, "model.fishsk")
+    for advice in re.findall(r"pipeline\S+\([^)]*\)", str(refusal.value)):
+        eval(advice, {"pipeline": pipeline})
+    save_pipeline(pipeline, "model.fishsk")
+    np.testing.assert_array_equal(load_pipeline("model.fishsk").predict_proba(fish[0]), expected)
 
 
 def test_fault_08_a_saved_pipeline_wants_the_network_that_it_was_fitted_with(fish, tmp_path):
