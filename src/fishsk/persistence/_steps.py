@@ -198,6 +198,12 @@ def _get_digests(pipeline: Pipeline) -> dict[str, str]:
 
 
 def _get_params(name: str, step: Any) -> dict[str, Any]:
+    if isinstance(step, KerasFeatureTransformer) and not isinstance(step.backbone, str | os.PathLike):
+        raise ValueError(
+            f"{name}__backbone must be a name or a path to be saved. Got {step.backbone!r}. Pass "
+            f"pipeline[{name!r}].backbone.save('network.keras') and then "
+            f"pipeline.set_params({name}__backbone='network.keras'), which gives the same features."
+        )
     params = get_head_params(step) if isinstance(step, HEADS) else step.get_params(deep=False)
     nested = sorted(step.get_params(deep=True).keys() - step.get_params(deep=False).keys())
     if nested:
@@ -298,12 +304,6 @@ def _check_learned(name: str, step: Any) -> None:
         raise ValueError(
             f"{name}__callbacks must be None: callbacks are code, and of no use once fitted. Got "
             f"{step.callbacks!r}. Pass pipeline.set_params({name}__callbacks=None)."
-        )
-    if isinstance(step, KerasFeatureTransformer) and not isinstance(step.backbone, str | os.PathLike):
-        raise ValueError(
-            f"{name}__backbone must be a name or a path to be saved. Got {step.backbone!r}. Pass "
-            f"pipeline[{name!r}].backbone.save('network.keras') and then "
-            f"pipeline.set_params({name}__backbone='network.keras'), which gives the same features."
         )
     if isinstance(step, LINEAR) and not is_linear_fit(step):
         raise ValueError(f"The coefficients of step {name!r} do not fit its features. Fit it again.")
