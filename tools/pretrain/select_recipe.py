@@ -54,7 +54,7 @@ def main():
     )
     parser.add_argument("--sizes", nargs="+", type=int, default=[32])
     parser.add_argument("--poolings", nargs="+", default=["none"], choices=["avg", "max", "none"])
-    parser.add_argument("--views", nargs="+", default=["corners"], choices=list(VIEW_SETS))
+    parser.add_argument("--views", nargs="+", default=["mirror+corners"], choices=list(VIEW_SETS))
     parser.add_argument("--powers", nargs="+", type=float, default=[0.5])
     parser.add_argument("--heads", nargs="+", default=["SVM C=3", "recipe"], choices=list(HEADS))
     parser.add_argument("--repeats", type=int, default=3, help="repeats of the five folds, each with a seed")

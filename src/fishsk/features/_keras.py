@@ -55,7 +55,7 @@ class KerasFeatureTransformer(FrozenFeatures):
         None is what the network was trained with: of a name, the `preprocess_input` of its module; of a file
         or a model, what its own layers do with RGB in 0 to 255. The others are the modes of
         ``keras.applications.imagenet_utils.preprocess_input``, and a division by 255.
-    views : {"mirror", "corners", "shifts", "shifts+zooms"}, list of dict or None, default=None
+    views : {"mirror", "mirror+corners", "shifts", "shifts+zooms"}, list of dict or None, default=None
         The copies of each image that are run through the network, as in `VGG16FeatureTransformer`.
     combine_views : {"mean", "concatenate"}, default="mean"
         ``"mean"`` gives the mean of the views' features. ``"concatenate"`` puts the views side by side: a

@@ -47,15 +47,15 @@ class VGG16FeatureTransformer(FrozenFeatures):
         ``"unit"`` divides by 255.
     mirror : bool, default=False
         True is ``views="mirror"``.
-    views : {"mirror", "corners", "shifts", "shifts+zooms"}, list of dict or None, default=None
+    views : {"mirror", "mirror+corners", "shifts", "shifts+zooms"}, list of dict or None, default=None
         The copies of each image that are run through the network; None is the image alone. ``"mirror"``: the
-        image and its mirror image. ``"corners"``: the image moved by 1/16 of its sides into each corner, two
-        of the four mirrored. ``"shifts"``: image and mirror image, and both shifted up, down, left and right
-        by 3/32 of the sides, 10 views. ``"shifts+zooms"``: these, and the central 28/32 and 24/32 of both, 14
-        views. A list holds dicts such as ``{"shift": (0.1, 0), "zoom": 0.9, "mirror": True}``, each entry of
-        which may be left out: shares of the height (down) and width (right), rounded to whole pixels, with
-        the border reflected; the share of the sides that fills the view; whether left and right change
-        places.
+        image and its mirror image. ``"mirror+corners"``: these, the image moved by 1/16 of its sides into one
+        corner, and the mirror image moved into another, 4 views. ``"shifts"``: image and mirror image, and
+        both shifted up, down, left and right by 3/32 of the sides, 10 views. ``"shifts+zooms"``: these, and
+        the central 28/32 and 24/32 of both, 14 views. A list holds dicts such as
+        ``{"shift": (0.1, 0), "zoom": 0.9, "mirror": True}``, each entry of which may be left out: shares of
+        the height (down) and width (right), rounded to whole pixels, with the border reflected; the share of
+        the sides that fills the view; whether left and right change places.
     combine_views : {"mean", "concatenate"}, default="mean"
         ``"mean"`` gives the mean of the views' features. ``"concatenate"`` puts the views side by side: a
         `KerasHeadClassifier` with `n_views` learns from each, and averages what it says of them.

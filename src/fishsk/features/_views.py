@@ -78,10 +78,10 @@ def _with_mirrored(views: Sequence[View]) -> tuple[View, ...]:
 
 VIEW_SETS = {
     "mirror": (PLAIN, _MIRRORED),
-    "corners": (
+    "mirror+corners": (
+        PLAIN,
+        _MIRRORED,
         View((-_CORNER, -_CORNER)),
-        View((_CORNER, _CORNER)),
-        View((-_CORNER, _CORNER), mirror=True),
         View((_CORNER, -_CORNER), mirror=True),
     ),
     "shifts": _with_mirrored([PLAIN, *_SHIFTED]),

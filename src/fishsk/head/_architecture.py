@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 from scipy.special import erf, expit
+
+from fishsk.head._centers import look_from_centers
 
 _CHUNK_VALUES = 2**22  # of the rows that are predicted at a time
 
@@ -38,7 +41,8 @@ class Architecture:
 
     Several networks of the same form stand side by side in one: their first hidden layers are one wide layer,
     and the kernels of what follows are stacked. A row of features holds one or several views of an image.
-    `hidden_units` is a tuple if there are two hidden layers or more.
+    `hidden_units` is a tuple if there are two hidden layers or more. What stands around centers, in front of
+    all of it, does not train.
     """
 
     n_features: int
@@ -51,6 +55,7 @@ class Architecture:
     n_views: int = 1
     activation: str = "relu"
     loss: str = "sparse_categorical_crossentropy"
+    n_centers: int = 0
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # fishsk 0.1 pickled the name of heads that were all classifiers.
@@ -71,6 +76,32 @@ class Architecture:
         return self.n_features // self.n_views
 
     @property
+    def n_inputs(self) -> int:
+        """Number of values that what trains takes of a view."""
+        return self.n_centers or self.n_view_features
+
+    @property
+    def fixed_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of each weight that does not train, in Keras's order."""
+        if not self.n_centers:
+            return {}
+        n_features, n_centers = self.n_view_features, self.n_centers
+        return {
+            "squares_kernel": (n_features, 1),
+            "bumps_kernel": (n_features + 1, n_centers),
+            "bumps_bias": (n_centers,),
+            "basis_kernel": (n_centers, n_centers),
+            "basis_bias": (n_centers,),
+        }
+
+    @property
+    def trained(self) -> Architecture:
+        """What trains, on what the centers answer."""
+        if not self.n_centers:
+            return self
+        return replace(self, n_features=self.n_views * self.n_centers, n_centers=0)
+
+    @property
     def n_members(self) -> int:
         """Number of answers that are averaged for a row."""
         return self.n_networks * self.n_views
@@ -84,8 +115,8 @@ class Architecture:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of each weight, in Keras's order."""
         stack = (self.n_networks,) if self.n_networks > 1 else ()
-        shapes: dict[str, tuple[int, ...]] = {}
-        n_inputs = self.n_view_features
+        shapes = self.fixed_shapes
+        n_inputs = self.n_inputs
         for index, n_units in enumerate(self.hidden):
             name = _name_hidden(index)
             if index == 0:
@@ -114,7 +145,10 @@ class Architecture:
         return 3 * 4 * sum(math.prod(shape) for shape in self.shapes.values())
 
     def initial_weights(self, rng: np.random.Generator) -> list[np.ndarray]:
-        """Draw Glorot-uniform kernels and zero biases, as Keras's Dense does, from `rng` alone."""
+        """Draw Glorot-uniform kernels and zero biases, as Keras's Dense does, from `rng` alone.
+
+        Those of centers are not drawn: there must be none.
+        """
         weights = []
         for name, shape in self.shapes.items():
             if name.endswith("bias"):
@@ -127,6 +161,11 @@ class Architecture:
             weights.append((2 * rng.random(shape, dtype=np.float32) - 1) * limit)
         return weights
 
+    def look_from_centers(self, weights: list[np.ndarray], X: np.ndarray) -> np.ndarray:
+        """Return rows as what trains takes them: all answers of the centers to all views side by side."""
+        views = X.reshape(-1, self.n_view_features)
+        return look_from_centers(weights[: len(self.fixed_shapes)], views).reshape(len(X), -1)
+
     def logits(self, weights: list[np.ndarray], X: np.ndarray) -> np.ndarray:
         """Return the logits of rows, the mean over views and networks, without TensorFlow.
 
@@ -134,16 +173,21 @@ class Architecture:
         other rows, as it does in a float32 matrix product.
         """
         activate = ACTIVATIONS[self.activation]
-        *hidden, kernel, bias = (array.astype(np.float64) for array in weights)
+        n_fixed = len(self.fixed_shapes)
+        fixed = [array.astype(np.float64) for array in weights[:n_fixed]]
+        *hidden, kernel, bias = (array.astype(np.float64) for array in weights[n_fixed:])
         logits = np.empty((len(X), self.n_outputs))
-        step = max(1, _CHUNK_VALUES // max(X.shape[1], self.n_members * max(self.hidden, default=0)))
+        widest = max(X.shape[1], self.n_views * self.n_centers, self.n_members * max(self.hidden, default=0))
+        step = max(1, _CHUNK_VALUES // widest)
         for start in range(0, len(X), step):
             rows = X[start : start + step].astype(np.float64).reshape(-1, self.n_view_features)
+            if fixed:
+                rows = look_from_centers(fixed, rows)
             if hidden:
                 rows = activate(rows @ hidden[0] + hidden[1])
             deeper = list(zip(hidden[2::2], hidden[3::2], strict=True))
             if self.n_networks > 1:
-                n_inputs = self.hidden[0] if hidden else self.n_view_features
+                n_inputs = self.hidden[0] if hidden else self.n_inputs
                 of_networks = rows.reshape(len(rows), -1, n_inputs).swapaxes(0, 1)
                 for weight, offset in deeper:
                     of_networks = activate(of_networks @ weight + offset[:, np.newaxis])
@@ -180,7 +224,8 @@ class Architecture:
             "dtype": "float32",
         }
         is_single = self.n_members == 1 and temperature == 1
-        layers = [keras.Input((self.n_features,), dtype="float32", name="features")]
+        features = keras.Input((self.n_features,), dtype="float32", name="features")
+        layers: list[Any] = [] if self.n_centers else [features]
         views = (self.n_views,) if self.n_views > 1 else ()
         if views:
             layers.append(_reshape((*views, self.n_view_features), "views"))
@@ -196,7 +241,26 @@ class Architecture:
             layers.append(keras.layers.Softmax(dtype="float32", name="softmax"))
         elif not is_single and _OUTPUTS[self.loss] == "sigmoid":
             layers.append(keras.layers.Activation("sigmoid", dtype="float32", name="sigmoid"))
-        return keras.Sequential(layers, name="head")
+        if not self.n_centers:
+            return keras.Sequential(layers, name="head")
+        found = features
+        for index, layer in enumerate(layers):
+            if index == len(views):
+                found = self._look_in_layers(found)
+            found = layer(found)
+        return keras.Model(features, found, name="head")
+
+    def _look_in_layers(self, rows: Any) -> Any:
+        """Return what the centers answer, in layers that do not train."""
+        settings: dict[str, Any] = {"dtype": "float32", "trainable": False}
+        initializer = keras.initializers.Zeros()
+        dense = partial(keras.layers.Dense, kernel_initializer=initializer, **settings)
+        squared = keras.layers.Multiply(dtype="float32", name="squared")([rows, rows])
+        squares = dense(1, use_bias=False, name="squares")(squared)
+        # Not a sum of two layers: TensorFlow 2.21 with oneDNN broadcasts it wrong for as many rows as centers.
+        joined = keras.layers.Concatenate(dtype="float32", name="joined")([rows, squares])
+        bumps = dense(self.n_centers, activation="exponential", name="bumps")(joined)
+        return dense(self.n_centers, name="basis")(bumps)
 
     def _hidden_layers(self, views: tuple[int, ...], settings: dict[str, Any]) -> list[Any]:
         """Return the hidden layers, each with its dropout; without any, the dropout of the features."""

@@ -19,6 +19,7 @@ from fishsk._compat.sklearn import Interval, Options, StrOptions
 from fishsk._utils.process import check_not_forked
 from fishsk._utils.stamp import StampedMixin
 from fishsk.head._architecture import ACTIVATIONS, Architecture
+from fishsk.head._centers import place_centers, scale_gamma
 from fishsk.head._fitting import FittingMixin
 from fishsk.head._history import find_turn, join_histories
 from fishsk.head._own import is_routed
@@ -37,9 +38,15 @@ class _Start(NamedTuple):
     optimizer_state: list[np.ndarray] | None = None
     history: dict[str, list[float]] = {}
 
+    @property
+    def fixed(self) -> list[np.ndarray]:
+        """The weights that do not train."""
+        return self.weights[: len(self.architecture.fixed_shapes)]
+
     def reconstruct(self, model: keras.Model) -> dict[str, Any]:
         """Return the attributes of a head with the weights of `model`, which is in training."""
-        return {"_weights": model.get_weights(), "_architecture": self.architecture, "_seed": self.seed}
+        weights = self.fixed + model.get_weights()
+        return {"_weights": weights, "_architecture": self.architecture, "_seed": self.seed}
 
 
 class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixin, BaseEstimator):
@@ -65,6 +72,9 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
         "l2": [Interval(Real, 0, None, closed="left")],
         "n_networks": [Interval(Integral, 1, None, closed="left")],
         "n_views": [Interval(Integral, 1, None, closed="left")],
+        "n_centers": [Interval(Integral, 0, None, closed="left")],
+        "gamma": [StrOptions({"scale"}), Interval(Real, 0, None, closed="neither")],
+        "refit": ["boolean"],
         "callbacks": [keras.callbacks.Callback, type, str, list, tuple, dict, None],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
@@ -195,6 +205,21 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         return _Start(architecture, architecture.initial_weights(np.random.default_rng((seed, 0))), seed)
 
+    def _place_centers(self, start: Any, X: np.ndarray, rows: np.ndarray) -> Any:
+        """Return a new start with centers, drawn from `rows` of `X`, in front of what trains."""
+        if not self.n_centers or len(start.weights) > len(start.architecture.trained.shapes):
+            return start
+        architecture = replace(start.architecture, n_centers=min(self.n_centers, len(rows)))
+        rng = np.random.default_rng((start.seed, 0))
+        weights = architecture.trained.initial_weights(rng)
+        if not architecture.hidden:  # what is drawn would be noise, for training to forget
+            weights = [np.zeros_like(array) for array in weights]
+        chosen = rows[np.sort(rng.choice(len(rows), architecture.n_centers, replace=False))]
+        views = X[chosen].reshape(len(chosen), architecture.n_views, -1)
+        gamma = scale_gamma(views) if self.gamma == "scale" else self.gamma
+        fixed = place_centers(views.mean(axis=1, dtype=np.float64), gamma)
+        return start._replace(architecture=architecture, weights=fixed + weights)
+
     def _go_on(self, optimizer_state: Any = None) -> Any:
         asked = {"hidden_units": _unify(self.hidden_units), "activation": self.activation, "loss": self._loss}
         asked |= {"n_networks": self.n_networks, "n_views": self.n_views}
@@ -231,10 +256,14 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
             if part is not None:
                 weight[part] /= weight[part].mean()
         first = len(start.history.get("loss", [])) or training["initial_epoch"]
-        with borrow_network(start.architecture) as network:
-            network.reset(start.architecture, start.weights, self.learning_rate, start.optimizer_state)
+        X, targets = data
+        if start.fixed:
+            X = start.architecture.look_from_centers(start.fixed, X)
+        architecture, trained = start.architecture.trained, start.weights[len(start.fixed) :]
+        with borrow_network(architecture) as network:
+            network.reset(architecture, trained, self.learning_rate, start.optimizer_state)
             history = network.fit(
-                (*data, weight.astype(np.float32)),
+                (X, targets, weight.astype(np.float32)),
                 train,
                 validation,
                 epochs=range(first, first + training["epochs"]),
@@ -246,7 +275,7 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
                 validation_freq=training["validation_freq"],
                 logs_rate=logs_rate,
             )
-            weights = network.model.get_weights()
+            weights = start.fixed + network.model.get_weights()
             optimizer_state = network.optimizer_state() if training.get("keeps_optimizer") else None
         if not all(np.isfinite(array).all() for array in weights):
             raise ValueError(

@@ -86,6 +86,18 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
         Number of views of an image that stand side by side in each row of `X`, as `VGG16FeatureTransformer`
         puts them with ``combine_views="concatenate"``. Each epoch trains on one view of each row, drawn anew;
         in validation and prediction the logits of all views are averaged.
+    n_centers : int, default=0
+        Number of training rows (their views' mean), drawn at random, around each of which a Gaussian bump
+        ``exp(-gamma * squared_distance)`` stands; all of them, if there are fewer. The network then sees how
+        near a row is to each, and not its features: a radial basis function network [5]_, and by Nyström's
+        method [6]_ a kernel machine. Bumps do not train. Scale the features first. 0 for none.
+    gamma : {"scale"} or float, default="scale"
+        How narrow the bumps are. ``"scale"`` is ``1 / (n_features * X.var())`` of a view, as in
+        `sklearn.svm.SVC`.
+    refit : bool, default=False
+        Whether to train once more, on all rows, when the validation part has served: for as many epochs (with
+        early stopping, up to the best) at the same learning rates. `history_` and `temperature_` stay those
+        of the first training, the only one that callbacks see.
     calibration : {"temperature"} or None, default="temperature"
         ``"temperature"`` divides the logits by the number that gives the validation part, which has not
         trained, its lowest log loss [4]_: probabilities then mean what they say, and what is predicted stays
@@ -150,7 +162,8 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
     of weight 0 are left out.
 
     Fits of the same architecture use the same compiled network of their process, one after the other. Keras
-    callbacks see it as their ``model`` until the fit ends.
+    callbacks see it as their ``model`` until the fit ends. With `n_centers` it is what
+    stands behind the centers.
 
     References
     ----------
@@ -160,6 +173,10 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
     .. [3] Szegedy et al. (2016), "Rethinking the Inception Architecture for Computer Vision",
        https://arxiv.org/abs/1512.00567
     .. [4] Guo et al. (2017), "On Calibration of Modern Neural Networks", https://arxiv.org/abs/1706.04599
+    .. [5] Broomhead, Lowe (1988), "Multivariable Functional Interpolation and Adaptive Networks", Complex
+       Systems 2, https://www.complex-systems.com/abstracts/v02_i03_a05/
+    .. [6] Williams, Seeger (2001), "Using the Nyström Method to Speed Up Kernel Machines",
+       https://papers.nips.cc/paper/1866-using-the-nystrom-method-to-speed-up-kernel-machines
 
     Examples
     --------
@@ -207,6 +224,9 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
         label_smoothing: float = 0.0,
         n_networks: int = 1,
         n_views: int = 1,
+        n_centers: int = 0,
+        gamma: float | str = "scale",
+        refit: bool = False,
         calibration: str | None = "temperature",
         threshold: float = 0.5,
         class_weight: dict | str | None = None,
@@ -235,6 +255,9 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
         self.label_smoothing = label_smoothing
         self.n_networks = n_networks
         self.n_views = n_views
+        self.n_centers = n_centers
+        self.gamma = gamma
+        self.refit = refit
         self.calibration = calibration
         self.threshold = threshold
         self.class_weight = class_weight

@@ -41,6 +41,9 @@ class FittingMixin:
             size = training["validation_batch_size"] or training["batch_size"]
             validation = count_steps(validation, size, training["validation_steps"])
 
+        fresh = start
+        if not own:
+            start = self._place_centers(start, X, train)
         context = self._init_callback_context(max_subtasks=training["epochs"])
         # Copied only if a callback of scikit-learn asks for them.
         task = {"estimator": self, "X": cache(lambda: X[train]), "y": cache(lambda: y[train])}
@@ -66,7 +69,36 @@ class FittingMixin:
         self._temperature = 1.0
         if validation is not None and not own:
             self._calibrate(X[validation], targets[validation], weight[validation])
+            if self.refit and training["validation_data"] is None:
+                self._train_on_all(fresh, (X, targets), weight, rows, training)
         context.call_on_fit_task_end(**task, reconstruction_attributes={})
+
+    def _train_on_all(
+        self: Any, start: Any, data: Any, weight: Any, rows: Any, training: Mapping[str, Any]
+    ) -> None:
+        """Train once more from `start`, on all `rows`, as long and at the rates that validation has led to.
+
+        What describes the first training stays: history and temperature.
+        """
+        history = self.history_
+        n_before = len(start.history.get("loss", []))
+        n_epochs = (self.best_epoch_ + 1 if self.early_stopping else self.n_iter_) - n_before
+        if n_epochs < 1:  # the best weights are those that training went on from
+            return
+        rates = history["learning_rate"][n_before:]
+        first = n_before or training["initial_epoch"]
+        schedule = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rates[epoch - first])
+        self._train(
+            self._place_centers(start, data[0], rows),
+            data,
+            weight,
+            rows,
+            None,
+            {**training, "epochs": n_epochs},
+            [schedule],
+            logs_rate=False,
+        )
+        self._learn_history(history)
 
     def _fit_an_epoch(
         self: Any, X: Any, y: Any, sample_weight: Any, keywords: Mapping[str, Any], classes: Any = None
@@ -87,6 +119,8 @@ class FittingMixin:
         callbacks = self._make_callbacks("fit", training)
         train_network = self._train_own if own else self._train
         rows = np.flatnonzero(weight)
+        if not own:
+            start = self._place_centers(start, X, rows)
         train_network(start, (X, targets), weight, rows, None, training, callbacks, logs_rate=not own)
 
     def _initialize(self: Any, X: Any, y: Any) -> None:
@@ -98,6 +132,7 @@ class FittingMixin:
         if own:
             self._take_over_own(start)
         else:
+            start = self._place_centers(start, data[0], np.arange(len(data[0])))
             self._take_over(start.architecture, start.weights, start.seed)
         self._temperature = 1.0
 

@@ -89,7 +89,13 @@ def build_model(
     head: Any, meta: Mapping[str, Any], seed: int, make_built_in: Callable[[], Any]
 ) -> keras.Model:
     """Return a compiled model, built with first weights that follow from `seed` alone."""
-    for name, plain in (("n_networks", 1), ("n_views", 1), ("label_smoothing", 0.0)):
+    for name, plain in (
+        ("n_networks", 1),
+        ("n_views", 1),
+        ("label_smoothing", 0.0),
+        ("n_centers", 0),
+        ("refit", False),
+    ):
         if getattr(head, name, plain) != plain:
             raise ValueError(
                 f"{name} must be {plain} with a network, optimizer, loss or metrics of one's own. Got "

@@ -83,6 +83,18 @@ class KerasHeadRegressor(KerasHead, ScikerasRegressor):
         Number of views of an image that stand side by side in each row of `X`, as `VGG16FeatureTransformer`
         puts them with ``combine_views="concatenate"``. Each epoch trains on one view of each row, drawn anew;
         in validation and prediction what is predicted of all views is averaged.
+    n_centers : int, default=0
+        Number of training rows (their views' mean), drawn at random, around each of which a Gaussian bump
+        ``exp(-gamma * squared_distance)`` stands; all of them, if there are fewer. The network then sees how
+        near a row is to each, and not its features: a kernel machine, as in `KerasHeadClassifier`. Bumps do
+        not train. Scale the features first. 0 for none.
+    gamma : {"scale"} or float, default="scale"
+        How narrow the bumps are. ``"scale"`` is ``1 / (n_features * X.var())`` of a view, as in
+        `sklearn.svm.SVC`.
+    refit : bool, default=False
+        Whether to train once more, on all rows, when the validation part has served: for as many epochs (with
+        early stopping, up to the best) at the same learning rates. `history_` stays that of the first
+        training, the only one that callbacks see.
     callbacks : keras.callbacks.Callback, its class or name, list, tuple, dict of them, or None, default=None
         Keras callbacks. Names and classes are instantiated by each fit; their parameters are routed, as in
         scikeras, by ``callbacks__patience=2`` for all, or ``callbacks__0__patience=2`` or
@@ -133,7 +145,8 @@ class KerasHeadRegressor(KerasHead, ScikerasRegressor):
     of weight 0 are left out.
 
     Fits of the same architecture use the same compiled network of their process, one after the other. Keras
-    callbacks see it as their ``model`` until the fit ends.
+    callbacks see it as their ``model`` until the fit ends. With `n_centers` it is what
+    stands behind the centers.
 
     References
     ----------
@@ -180,6 +193,9 @@ class KerasHeadRegressor(KerasHead, ScikerasRegressor):
         l2: float = 0.0,
         n_networks: int = 1,
         n_views: int = 1,
+        n_centers: int = 0,
+        gamma: float | str = "scale",
+        refit: bool = False,
         callbacks: Any = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
@@ -204,6 +220,9 @@ class KerasHeadRegressor(KerasHead, ScikerasRegressor):
         self.l2 = l2
         self.n_networks = n_networks
         self.n_views = n_views
+        self.n_centers = n_centers
+        self.gamma = gamma
+        self.refit = refit
         self.callbacks = callbacks
         self.warm_start = warm_start
         self.random_state = random_state

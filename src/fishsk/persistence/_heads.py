@@ -129,6 +129,7 @@ def _take_architecture(described: dict[str, Any]) -> Architecture:
         "n_views": 1,
         "activation": "relu",
         "loss": LOSSES[0],
+        "n_centers": 0,
     }
     outputs = "n_classes" if "n_classes" in described else "n_outputs"
     units: type = list if isinstance(described.get("hidden_units"), list) else int
@@ -157,6 +158,7 @@ def _take_architecture(described: dict[str, Any]) -> Architecture:
         or architecture.n_features % architecture.n_views
         or not (0 <= architecture.dropout < 1 and 0 <= architecture.label_smoothing < 1)
         or architecture.l2 < 0
+        or architecture.n_centers < 0
         or architecture.activation not in ACTIVATIONS
         or architecture.loss not in LOSSES
     ):

@@ -318,9 +318,8 @@ def default_search_space(pipeline: Any) -> dict[str, Any]:
             "Write param_distributions for it yourself."
         )
     prefix = min(heads, key=len)
-    units = [
-        units for units in (0, 64, 128, 256, 512, 1024) if units * heads[prefix].n_networks <= _MAX_UNITS
-    ]
+    head = heads[prefix]
+    units = [units for units in (0, 64, 128, 256, 512, 1024) if units * head.n_networks <= _MAX_UNITS]
     space = {
         "hidden_units": CategoricalDistribution(units),
         "dropout": FloatDistribution(0.0, 0.7),
@@ -330,5 +329,7 @@ def default_search_space(pipeline: Any) -> dict[str, Any]:
         "batch_size": CategoricalDistribution([16, 32, 64, 128]),
         "epochs": IntDistribution(5, 50),
     }
-    known = heads[prefix].get_params(deep=False)
+    if head.n_centers:  # a hidden layer would only repeat what the bumps around training rows do
+        del space["hidden_units"]
+    known = head.get_params(deep=False)
     return {prefix + name: distribution for name, distribution in space.items() if name in known}
