@@ -170,6 +170,13 @@ def test_a_warm_start_goes_on_around_the_same_centers(moons):
     assert len(head.history_["loss"]) == 4
 
 
+@pytest.mark.parametrize(("before", "after"), [(0, 40), (40, 0), (40, 30)])
+def test_a_warm_start_cannot_change_the_centers(moons, before, after):
+    head = make_head(n_centers=before, epochs=1, warm_start=True).fit(*moons)
+    with pytest.raises(ValueError, match=f"n_centers must be {before}"):
+        head.set_params(n_centers=after).fit(*moons)
+
+
 def test_partial_fit_keeps_the_centers_of_its_first_rows(moons):
     X, y = moons
     head = make_head(n_centers=30).partial_fit(X[:100], y[:100], classes=[0, 1])

@@ -82,13 +82,13 @@ def fitted(weights, images):
     return make_pipeline(weights).fit(images, LABELS)
 
 
-@pytest.fixture(scope="module")
-def partly_fitted():
+@pytest.fixture(scope="module", params=[0, 5], ids="{} centers".format)
+def partly_fitted(request):
     """Return a pipeline that has learned an optimizer's state and the names of features, from no images."""
     import pandas as pd
 
     X = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 4)), columns=list("abcd"))
-    head = KerasHeadClassifier(hidden_units=2, random_state=0)
+    head = KerasHeadClassifier(hidden_units=2, n_centers=request.param, random_state=0)
     for _ in range(2):
         head.partial_fit(X, np.arange(20) % 2, classes=[0, 1, 2])
     return Pipeline([("head", head)])

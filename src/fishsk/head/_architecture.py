@@ -257,7 +257,7 @@ class Architecture:
         dense = partial(keras.layers.Dense, kernel_initializer=initializer, **settings)
         squared = keras.layers.Multiply(dtype="float32", name="squared")([rows, rows])
         squares = dense(1, use_bias=False, name="squares")(squared)
-        # Not a sum of two layers: TensorFlow 2.21 with oneDNN broadcasts it wrong for as many rows as centers.
+        # Not a sum of layers: TensorFlow 2.21 with oneDNN broadcasts it wrong for as many rows as centers.
         joined = keras.layers.Concatenate(dtype="float32", name="joined")([rows, squares])
         bumps = dense(self.n_centers, activation="exponential", name="bumps")(joined)
         return dense(self.n_centers, name="basis")(bumps)

@@ -207,7 +207,7 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
 
     def _place_centers(self, start: Any, X: np.ndarray, rows: np.ndarray) -> Any:
         """Return a new start with centers, drawn from `rows` of `X`, in front of what trains."""
-        if not self.n_centers or len(start.weights) > len(start.architecture.trained.shapes):
+        if not self.n_centers or start.architecture.n_centers:
             return start
         architecture = replace(start.architecture, n_centers=min(self.n_centers, len(rows)))
         rng = np.random.default_rng((start.seed, 0))
@@ -229,6 +229,12 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
                     f"{name} must be {before}, as in the network to go on with. "
                     f"Got {value}. A fit with warm_start=False builds a new network."
                 )
+        n_centers = self._architecture.n_centers  # all rows, where there were fewer than asked for
+        if self.n_centers < n_centers or bool(self.n_centers) != bool(n_centers):
+            raise ValueError(
+                f"n_centers must be {n_centers}, as in the network to go on with. Got {self.n_centers}. A "
+                "fit with warm_start=False places new centers."
+            )
         architecture = replace(
             self._architecture,
             dropout=float(self.dropout),

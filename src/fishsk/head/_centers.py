@@ -74,7 +74,8 @@ def look_from_centers(weights: list[np.ndarray], rows: np.ndarray) -> np.ndarray
 
     def look(start: int) -> None:
         part = rows[start : start + step]
-        bumps = np.exp(np.concatenate([part, part**2 @ squares], axis=1) @ kernel + bias)
+        exponents = np.concatenate([part, part**2 @ squares], axis=1) @ kernel + bias
+        bumps = np.exp(np.minimum(exponents, 0))  # above 0 by the error of the last digits
         answers[start : start + step] = bumps @ basis + offset
 
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(cpu_count()) as pool:

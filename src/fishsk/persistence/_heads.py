@@ -58,11 +58,11 @@ def check_head_state(head: Any, state: dict[str, Any], arrays: dict[str, np.ndar
     if not 0 <= seed < 2**32:
         raise ValueError(f"the head's seed must be in 0 to 2**32 - 1. Got {seed}")
     _check_history(history)
-    shapes = list(architecture.shapes.values())
-    # Adam's iterations, its learning rate, and two moments of each weight.
-    adam = {f"optimizer_{i}": s for i, s in enumerate([(), (), *(s for s in shapes for _ in range(2))])}
+    # Adam's iterations, its learning rate, and two moments of each weight that trains.
+    moments = [shape for shape in architecture.trained.shapes.values() for _ in range(2)]
+    adam = {f"optimizer_{i}": shape for i, shape in enumerate([(), (), *moments])}
     found = {key: array.shape for key, array in arrays.items() if key.startswith("optimizer_")}
-    if found not in ({}, adam) or len(arrays) != len(shapes) + len(found):
+    if found not in ({}, adam) or len(arrays) != len(architecture.shapes) + len(found):
         raise ValueError(f"a head of the architecture {described} cannot have the arrays {sorted(arrays)}")
 
 
