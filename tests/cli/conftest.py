@@ -23,7 +23,7 @@ def photos(tmp_path_factory):
 def model(photos, tmp_path_factory):
     """Return the file of a model that ``fit`` has saved."""
     path = tmp_path_factory.mktemp("model") / "fish.fishsk"
-    assert main(["fit", str(photos), "--model", str(path), "--set", "head__epochs=3"]) == 0
+    assert main(["fit", str(photos), "--model", str(path), "--set", "head__epochs=8"]) == 0
     return path
 
 

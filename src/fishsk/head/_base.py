@@ -218,7 +218,7 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
         views = X[chosen].reshape(len(chosen), architecture.n_views, -1)
         gamma = scale_gamma(views) if self.gamma == "scale" else self.gamma
         fixed = place_centers(views.mean(axis=1, dtype=np.float64), gamma)
-        return start._replace(architecture=architecture, weights=fixed + weights)
+        return _Start(architecture, fixed + weights, start.seed)
 
     def _go_on(self, optimizer_state: Any = None) -> Any:
         asked = {"hidden_units": _unify(self.hidden_units), "activation": self.activation, "loss": self._loss}
