@@ -43,8 +43,8 @@ def show_evaluation(
     )
     if scores := score_probabilities(evaluation):
         screen.fact(
-            "Probabilities",
-            f"calibration error {scores.calibration_error:.3f}, log loss {scores.log_loss:.3f}, Brier score "
+            "Calibration",
+            f"error {scores.calibration_error:.3f}, log loss {scores.log_loss:.3f}, Brier score "
             f"{scores.brier_score:.3f}; {scores.n_sure_and_wrong} wrong above 0.99",
             probabilities=asdict(scores),
         )
