@@ -15,7 +15,7 @@ from sklearn.svm import SVC
 from fishsk import KerasHeadClassifier, KerasHeadRegressor
 from fishsk.head._centers import look_from_centers, place_centers, scale_gamma
 
-N_VIEWS = 3
+N_VIEWS = 3  # of the rows of views_data
 
 
 @pytest.fixture(scope="module")
@@ -23,16 +23,6 @@ def moons():
     """Return two classes that no line can part."""
     X, y = make_moons(300, noise=0.2, random_state=0)
     return scale(X).astype(np.float32), y
-
-
-@pytest.fixture(scope="module")
-def of_views():
-    """Return rows of three views, in each of which two columns tell the class."""
-    rng = np.random.default_rng(0)
-    y = np.arange(150) % 3
-    views = rng.normal(size=(150, N_VIEWS, 4))
-    views[:, :, :2] += 2.0 * np.eye(3)[y][:, np.newaxis, :2]
-    return views.reshape(150, -1).astype(np.float32), y
 
 
 def make_head(**params):
@@ -45,6 +35,12 @@ def make_head(**params):
         "random_state": 0,
     }
     return KerasHeadClassifier(**defaults | params)
+
+
+def fit_all_at(rates, X, y, **settings):
+    """Return a head that all rows have trained, each epoch at its learning rate."""
+    schedule = keras.callbacks.LearningRateScheduler(lambda epoch: rates[epoch])
+    return make_head(validation_fraction=None, callbacks=schedule, lr_factor=1.0, **settings).fit(X, y)
 
 
 def test_products_of_what_the_centers_answer_are_the_kernel():
@@ -98,8 +94,8 @@ def test_centers_are_training_rows_that_do_not_validate(moons):
     assert {tuple(row) for row in centers.round(4)} <= {tuple(row) for row in X.round(4)}
 
 
-def test_a_center_is_the_mean_of_a_rows_views(of_views):
-    X, y = of_views
+def test_a_center_is_the_mean_of_a_rows_views(views_data):
+    X, y = views_data
     head = make_head(n_views=N_VIEWS, n_centers=150, validation_fraction=None, gamma=0.5).fit(X, y)
     np.testing.assert_allclose(head._weights[1][:-1].T, X.reshape(150, N_VIEWS, 4).mean(axis=1), atol=1e-6)
 
@@ -116,8 +112,8 @@ def test_a_center_is_the_mean_of_a_rows_views(of_views):
     ],
     ids=str,
 )
-def test_the_keras_model_says_what_the_head_says(of_views, params, tmp_path):
-    X, y = of_views
+def test_the_keras_model_says_what_the_head_says(views_data, params, tmp_path):
+    X, y = views_data
     head = make_head(**params).fit(X, y)
     np.testing.assert_allclose(head.model_.predict(X, verbose=0), head.predict_proba(X), atol=2e-5)
     head.model_.save(tmp_path / "head.keras")
@@ -221,8 +217,7 @@ def test_refit_is_a_fit_without_validation_at_the_same_rates(moons, n_centers):
     refitted = make_head(refit=True, **settings).fit(X, y)
     rates = refitted.history_["learning_rate"]
     assert rates[-1] < rates[0]
-    schedule = keras.callbacks.LearningRateScheduler(lambda epoch: rates[epoch])
-    by_hand = make_head(validation_fraction=None, callbacks=schedule, lr_factor=1.0, **settings).fit(X, y)
+    by_hand = fit_all_at(rates, X, y, **settings)
     for ours, theirs in zip(refitted._weights, by_hand._weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -232,10 +227,8 @@ def test_refit_stops_where_early_stopping_found_the_best_epoch(moons):
     settings = {"learning_rate": 0.3, "epochs": 30, "patience": 2, "early_stopping": True}
     head = make_head(refit=True, **settings).fit(X, y)
     assert head.n_iter_ < 30
-    rates = head.history_["learning_rate"]
-    schedule = keras.callbacks.LearningRateScheduler(lambda epoch: rates[epoch])
     short = settings | {"epochs": head.best_epoch_ + 1, "early_stopping": False}
-    by_hand = make_head(validation_fraction=None, callbacks=schedule, lr_factor=1.0, **short).fit(X, y)
+    by_hand = fit_all_at(head.history_["learning_rate"], X, y, **short)
     np.testing.assert_array_equal(head._weights[5], by_hand._weights[5])
 
 

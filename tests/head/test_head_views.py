@@ -7,17 +7,12 @@ from sklearn.model_selection import cross_val_score
 
 from fishsk import KerasHeadClassifier
 
-N_VIEWS = 3
+N_VIEWS = 3  # of the rows of views_data
 
 
-@pytest.fixture(scope="module")
-def data():
-    """Return rows of three views, in each of which two columns tell the class."""
-    rng = np.random.default_rng(0)
-    y = np.arange(150) % 3
-    views = rng.normal(size=(150, N_VIEWS, 4))
-    views[:, :, :2] += 2.0 * np.eye(3)[y][:, np.newaxis, :2]
-    return views.reshape(150, -1), y
+@pytest.fixture
+def data(views_data):
+    return views_data
 
 
 def make_head(**params):

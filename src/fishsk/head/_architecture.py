@@ -225,11 +225,9 @@ class Architecture:
         }
         is_single = self.n_members == 1 and temperature == 1
         features = keras.Input((self.n_features,), dtype="float32", name="features")
-        layers: list[Any] = [] if self.n_centers else [features]
         views = (self.n_views,) if self.n_views > 1 else ()
-        if views:
-            layers.append(_reshape((*views, self.n_view_features), "views"))
-        layers += self._hidden_layers(views, settings)
+        front = [_reshape((*views, self.n_view_features), "views")] if views else []
+        layers = self._hidden_layers(views, settings)
         settings |= {"activation": _OUTPUTS[self.loss] if is_single else "linear", "name": "output"}
         layers.append(self._stacked(views, self.n_outputs, bool(self.hidden), settings))
         if self.n_members > 1:
@@ -242,19 +240,15 @@ class Architecture:
         elif not is_single and _OUTPUTS[self.loss] == "sigmoid":
             layers.append(keras.layers.Activation("sigmoid", dtype="float32", name="sigmoid"))
         if not self.n_centers:
-            return keras.Sequential(layers, name="head")
-        found = features
-        for index, layer in enumerate(layers):
-            if index == len(views):
-                found = self._look_in_layers(found)
+            return keras.Sequential([features, *front, *layers], name="head")
+        found = self._look_in_layers(front[0](features) if front else features)
+        for layer in layers:
             found = layer(found)
         return keras.Model(features, found, name="head")
 
     def _look_in_layers(self, rows: Any) -> Any:
         """Return what the centers answer, in layers that do not train."""
-        settings: dict[str, Any] = {"dtype": "float32", "trainable": False}
-        initializer = keras.initializers.Zeros()
-        dense = partial(keras.layers.Dense, kernel_initializer=initializer, **settings)
+        dense = partial(keras.layers.Dense, kernel_initializer="zeros", dtype="float32", trainable=False)
         squared = keras.layers.Multiply(dtype="float32", name="squared")([rows, rows])
         squares = dense(1, use_bias=False, name="squares")(squared)
         # Not a sum of layers: TensorFlow 2.21 with oneDNN broadcasts it wrong for as many rows as centers.
