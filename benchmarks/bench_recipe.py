@@ -32,6 +32,7 @@ FIRST = {
     "head__learning_rate": 1e-3,
     "head__epochs": 20,
     "head__batch_size": 32,
+    "head__l2": 1e-3,
     "head__label_smoothing": 0.0,
     "head__validation_fraction": 0.1,
     "head__refit": False,
@@ -51,9 +52,11 @@ STEPS = {
     "roots of the features": {"features__power": NEW["features__power"]},
     "label smoothing": as_new("label_smoothing"),
     "bumps around training images instead of hidden units": as_new(
-        "hidden_units", "n_centers", "dropout", "learning_rate", "epochs", "batch_size"
+        "hidden_units", "n_centers", "dropout", "learning_rate", "epochs", "batch_size", "l2"
     ),
-    "trained once more on all images, a fifth of which had validated": as_new("validation_fraction", "refit"),
+    "trained once more on all images, a fifth of which had validated; temperature of out-of-fold answers": (
+        as_new("validation_fraction", "refit")
+    ),
 }
 
 

@@ -8,11 +8,12 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_moons
 from sklearn.metrics.pairwise import rbf_kernel
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.preprocessing import scale
 from sklearn.svm import SVC
 
 from fishsk import KerasHeadClassifier, KerasHeadRegressor
+from fishsk.head._calibration import fit_temperature
 from fishsk.head._centers import look_from_centers, place_centers, scale_gamma
 
 N_VIEWS = 3  # of the rows of views_data
@@ -86,12 +87,30 @@ def test_narrower_bumps_fit_the_training_rows_closer(moons):
     assert narrow > wide + 0.02
 
 
-def test_centers_are_training_rows_that_do_not_validate(moons):
+def test_centers_are_rows_that_train_or_validate(moons):
     X, y = moons
-    head = make_head(n_centers=1000, gamma=0.5).fit(X, y)
+    head = make_head(n_centers=280, gamma=0.5).fit(X, y)
     centers = head._weights[1][:-1].T  # times 2 gamma
-    assert len(centers) == 270
+    assert len(centers) == 280
     assert {tuple(row) for row in centers.round(4)} <= {tuple(row) for row in X.round(4)}
+
+
+def test_labels_of_rows_that_validate_teach_nothing(moons):
+    X, y = moons
+    other = np.where(np.arange(300) < 200, y, 1 - y)
+    settings = {"n_centers": 300, "lr_factor": 1.0, "calibration": None}
+    right, wrong = (make_head(**settings).fit(X, labels, validation_split=1 / 3) for labels in (y, other))
+    np.testing.assert_array_equal(right.predict_proba(X), wrong.predict_proba(X))
+    assert wrong.history_["val_accuracy"][-1] < 0.5 < right.history_["val_accuracy"][-1]
+
+
+def test_what_validates_is_answered_alike_as_a_center_and_as_a_new_row(moons):
+    X, y = moons
+    settings = {"gamma": 1.0, "n_centers": 300, "epochs": 40, "lr_factor": 1.0, "calibration": None}
+    apart = make_head(**settings, validation_fraction=None).fit(X[:200], y[:200])
+    inside = make_head(**settings).fit(X, y, validation_split=1 / 3)
+    differences = inside.predict_proba(X[200:]) - apart.predict_proba(X[200:])
+    assert np.abs(differences).mean() < 0.03
 
 
 def test_a_center_is_the_mean_of_a_rows_views(views_data):
@@ -201,13 +220,34 @@ def test_impossible_values_are_refused(moons, params):
         make_head(**params).fit(*moons)
 
 
-def test_refit_trains_all_rows_as_the_first_training_went(moons):
+def test_refit_keeps_the_history_and_the_centers_of_the_first_training(moons):
     X, y = moons
     refitted = make_head(refit=True, validation_fraction=0.2, n_centers=300).fit(X, y)
     first = clone(refitted).set_params(refit=False).fit(X, y)
     assert refitted.history_ == first.history_
-    assert refitted.temperature_ == first.temperature_
-    assert (first._architecture.n_centers, refitted._architecture.n_centers) == (240, 300)
+    for ours, theirs in zip(refitted._weights[:5], first._weights[:5], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert not np.array_equal(refitted._weights[5], first._weights[5])
+
+
+def test_refit_calibrates_by_answers_to_rows_that_did_not_train(moons):
+    X, y = moons
+    settings = {"n_centers": 0, "hidden_units": 8, "epochs": 6, "lr_factor": 1.0}
+    head = make_head(refit=True, **settings).fit(X, y)
+    logits = np.empty((300, 2))
+    for train, rest in StratifiedKFold(5, shuffle=True, random_state=head._seed).split(X, y):
+        part = make_head(validation_fraction=None, **settings).fit(X[train], y[train])
+        logits[rest] = part.predict_log_proba(X[rest])
+    assert head.temperature_ == pytest.approx(fit_temperature(logits, y, np.ones(300)), rel=1e-4)
+
+
+def test_a_class_of_few_rows_is_refitted_and_calibrated(moons):
+    X, y = moons
+    y = y.copy()
+    y[:3] = 2
+    head = make_head(refit=True, validation_fraction=0.4).fit(X, y)
+    assert head.temperature_ != 1
+    assert head.predict_proba(X).shape == (300, 3)
 
 
 @pytest.mark.parametrize("n_centers", [0, 50])

@@ -43,6 +43,10 @@ class _Start(NamedTuple):
         """The weights that do not train."""
         return self.weights[: len(self.architecture.fixed_shapes)]
 
+    def look(self, X: np.ndarray) -> np.ndarray:
+        """Return rows as what trains takes them."""
+        return self.architecture.look_from_centers(self.fixed, X) if self.fixed else X
+
     def reconstruct(self, model: keras.Model) -> dict[str, Any]:
         """Return the attributes of a head with the weights of `model`, which is in training."""
         weights = self.fixed + model.get_weights()
@@ -255,21 +259,18 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
         *,
         logs_rate: bool,
     ) -> None:
-        """Train from `start` on the rows `train` of `data`, which is (X, targets)."""
+        """Train from `start` on the rows `train` of `data`: what `start.look` returned, and targets."""
         check_not_forked()
         weight = weight.copy()
         for part in (train, validation):
             if part is not None:
                 weight[part] /= weight[part].mean()
         first = len(start.history.get("loss", [])) or training["initial_epoch"]
-        X, targets = data
-        if start.fixed:
-            X = start.architecture.look_from_centers(start.fixed, X)
         architecture, trained = start.architecture.trained, start.weights[len(start.fixed) :]
         with borrow_network(architecture) as network:
             network.reset(architecture, trained, self.learning_rate, start.optimizer_state)
             history = network.fit(
-                (X, targets, weight.astype(np.float32)),
+                (*data, weight.astype(np.float32)),
                 train,
                 validation,
                 epochs=range(first, first + training["epochs"]),
@@ -333,6 +334,11 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
             logits = self._architecture.logits(self._weights, X)
             hooks.on_predict_batch_end(0, {"outputs": logits})
         return logits
+
+    def _logits_of_seen(self, rows: np.ndarray) -> np.ndarray:
+        """Return the logits of rows that are as what trains takes them."""
+        architecture = self._architecture
+        return architecture.trained.logits(self._weights[len(architecture.fixed_shapes) :], rows)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_seed")

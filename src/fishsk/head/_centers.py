@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 from joblib import cpu_count
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import cholesky
+from scipy.linalg.lapack import dtrtri
 from threadpoolctl import threadpool_limits
 
 _CHUNK_VALUES = 2**21  # of the rows that a thread looks at from the centers at a time
+_N_ROWS = 256  # of the kernel between centers that a thread fills at a time
 _JITTER = 1e-3  # on the diagonal of the kernel, for rows that are centers twice
 
 
@@ -44,12 +48,20 @@ def place_centers(centers: np.ndarray, gamma: float) -> list[np.ndarray]:
     """
     centers = centers.astype(np.float64)
     squares = (centers**2).sum(axis=1)
-    with threadpool_limits(1, "blas"):  # so that the bits are the same with any number of threads
-        distances = squares[:, np.newaxis] + squares - 2 * centers @ centers.T
-        bumps = np.exp(-gamma * np.maximum(distances, 0))
-        lower = cholesky(bumps + _JITTER * np.eye(len(bumps)), lower=True)
-        basis = solve_triangular(lower, np.eye(len(lower)), lower=True).T
-        answers = bumps @ basis
+    bumps = np.zeros((len(centers), len(centers)))
+
+    def fill(start: int) -> None:
+        rows, columns = slice(start, start + _N_ROWS), slice(start + _N_ROWS)  # no more is read
+        distances = squares[rows, np.newaxis] + squares[columns] - 2 * centers[rows] @ centers[columns].T
+        bumps[rows, columns] = np.exp(-gamma * np.maximum(distances, 0))
+
+    with _threads() as pool:
+        for _ in pool.map(fill, range(0, len(centers), _N_ROWS)):
+            pass
+        bumps[np.diag_indices_from(bumps)] += _JITTER
+        lower = cholesky(bumps, lower=True, overwrite_a=True)
+        basis = dtrtri(lower, lower=True)[0].T
+    answers = lower - _JITTER * basis  # bumps @ basis
     mean = answers.mean(axis=0)
     scale = (answers - mean).std() or 1.0
     weights = [
@@ -63,11 +75,7 @@ def place_centers(centers: np.ndarray, gamma: float) -> list[np.ndarray]:
 
 
 def look_from_centers(weights: list[np.ndarray], rows: np.ndarray) -> np.ndarray:
-    """Return what a layer of `place_centers` answers to rows of single views, in their dtype.
-
-    The bits do not depend on the number of threads, as they would if BLAS had several: each thread has rows
-    of its own.
-    """
+    """Return what a layer of `place_centers` answers to rows of single views, in their dtype."""
     squares, kernel, bias, basis, offset = (array.astype(rows.dtype, copy=False) for array in weights)
     answers = np.empty((len(rows), len(offset)), rows.dtype)
     step = max(1, _CHUNK_VALUES // max(kernel.shape))
@@ -75,10 +83,17 @@ def look_from_centers(weights: list[np.ndarray], rows: np.ndarray) -> np.ndarray
     def look(start: int) -> None:
         part = rows[start : start + step]
         exponents = np.concatenate([part, part**2 @ squares], axis=1) @ kernel + bias
-        bumps = np.exp(np.minimum(exponents, 0))  # above 0 by the error of the last digits
+        bumps = np.exp(np.minimum(exponents, 0, out=exponents), out=exponents)  # above 0 by last digits alone
         answers[start : start + step] = bumps @ basis + offset
 
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(cpu_count()) as pool:
+    with _threads() as pool:
         for _ in pool.map(look, range(0, len(rows), step)):
             pass
     return answers
+
+
+@contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    """Lend threads whose products have the same bits however many they are: none is split between them."""
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(cpu_count()) as pool:
+        yield pool

@@ -122,9 +122,12 @@ class ClassifyingHead(KerasHead):
         weighted[rows] = weight[rows] * by_class[codes]
         return weighted
 
-    def _calibrate(self, X: Any, targets: Any, weight: Any) -> None:
-        if self.calibration is not None and not self._has_tags:
-            logits = self._architecture.logits(self._weights, X)
+    @property
+    def _is_calibrated(self) -> bool:
+        return self.calibration is not None and not self._has_tags
+
+    def _calibrate(self, logits: Any, targets: Any, weight: Any) -> None:
+        if self._is_calibrated:
             self._temperature = fit_temperature(logits, targets, weight)
 
     def _get_target_state(self) -> dict[str, Any]:

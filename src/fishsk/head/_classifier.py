@@ -90,18 +90,20 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
         Number of training rows (their views' mean), drawn at random, around each of which a Gaussian bump
         ``exp(-gamma * squared_distance)`` stands; all of them, if there are fewer. The network then sees how
         near a row is to each, and not its features: a radial basis function network [5]_, and by Nyström's
-        method [6]_ a kernel machine. Bumps do not train. Scale the features first. 0 for none.
+        method [6]_ a kernel machine. Bumps know no labels and do not train; they may stand around rows that
+        validate. Scale the features first. 0 for none.
     gamma : {"scale"} or float, default="scale"
         How narrow the bumps are. ``"scale"`` is ``1 / (n_features * X.var())`` of a view, as in
         `sklearn.svm.SVC`.
     refit : bool, default=False
         Whether to train once more, on all rows, when the validation part has served: for as many epochs (with
-        early stopping, up to the best) at the same learning rates. `history_` and `temperature_` stay those
-        of the first training, the only one that callbacks see.
+        early stopping, up to the best) at the same learning rates. `history_` stays that of the first
+        training, the only one that callbacks see. With `calibration`, five trainings more, each without a
+        fifth of the rows, answer rows that have not trained, all of which then calibrate.
     calibration : {"temperature"} or None, default="temperature"
         ``"temperature"`` divides the logits by the number that gives the validation part, which has not
         trained, its lowest log loss [4]_: probabilities then mean what they say, and what is predicted stays
-        as it is. Without a validation part nothing is calibrated.
+        as it is. With `refit` all rows take the place of that part. Without one nothing is calibrated.
     threshold : float in [0, 1], default=0.5
         Probability above which a row is predicted to have a tag, where `y` is a table of tags.
     class_weight : dict, "balanced" or None, default=None

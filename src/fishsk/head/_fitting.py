@@ -10,12 +10,14 @@ from typing import Any
 
 import keras
 import numpy as np
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 from fishsk._compat.keras import forget_model
 from fishsk.head._callbacks import EpochTasks, make_callbacks, watches_predictions
 from fishsk.head._own import count_steps, find_training, is_own
 from fishsk.head._own_head import resolve_batch_size
+
+_N_FOLDS = 5  # of the rows, for answers to rows that have not trained
 
 
 class FittingMixin:
@@ -41,9 +43,10 @@ class FittingMixin:
             size = training["validation_batch_size"] or training["batch_size"]
             validation = count_steps(validation, size, training["validation_steps"])
 
-        fresh = start
+        seen = X  # by what trains
         if not own:
-            start = self._place_centers(start, X, train)
+            start = self._place_centers(start, X, rows)
+            seen = start.look(X)
         context = self._init_callback_context(max_subtasks=training["epochs"])
         # Copied only if a callback of scikit-learn asks for them.
         task = {"estimator": self, "X": cache(lambda: X[train]), "y": cache(lambda: y[train])}
@@ -58,7 +61,7 @@ class FittingMixin:
         train_network = self._train_own if own else self._train
         train_network(
             start,
-            (X, targets),
+            (seen, targets),
             weight,
             train,
             validation,
@@ -68,17 +71,19 @@ class FittingMixin:
         )
         self._temperature = 1.0
         if validation is not None and not own:
-            self._calibrate(X[validation], targets[validation], weight[validation])
+            logits = self._logits_of_seen(seen[validation])
+            self._calibrate(logits, targets[validation], weight[validation])
             if self.refit and training["validation_data"] is None:
-                self._train_on_all(fresh, (X, targets), weight, rows, training)
+                self._train_on_all(start, (seen, targets), weight, rows, strata, training)
         context.call_on_fit_task_end(**task, reconstruction_attributes={})
 
     def _train_on_all(
-        self: Any, start: Any, data: Any, weight: Any, rows: Any, training: Mapping[str, Any]
+        self: Any, start: Any, data: Any, weight: Any, rows: Any, strata: Any, training: Mapping[str, Any]
     ) -> None:
         """Train once more from `start`, on all `rows`, as long and at the rates that validation has led to.
 
-        What describes the first training stays: history and temperature.
+        The history stays that of the first training. The temperature comes from further trainings like this
+        one, each without a part of the rows, which together tell of every row what is said of new ones.
         """
         history = self.history_
         n_before = len(start.history.get("loss", []))
@@ -88,17 +93,27 @@ class FittingMixin:
         rates = history["learning_rate"][n_before:]
         first = n_before or training["initial_epoch"]
         schedule = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rates[epoch - first])
-        self._train(
-            self._place_centers(start, data[0], rows),
-            data,
-            weight,
-            rows,
-            None,
-            {**training, "epochs": n_epochs},
-            [schedule],
-            logs_rate=False,
-        )
+
+        def train_on(part: np.ndarray, **settings: Any) -> None:
+            settings = {**training, "epochs": n_epochs, **settings}
+            self._train(start, data, weight, part, None, settings, [schedule], logs_rate=False)
+
+        if self._is_calibrated:
+            seen, targets = data
+            logits = np.empty((len(rows), self._n_outputs))
+            for train, rest in self._make_folds(rows, strata, start.seed):
+                train_on(rows[train], verbose=0)
+                logits[rest] = self._logits_of_seen(seen[rows[rest]])
+            self._calibrate(logits, targets[rows], weight[rows])
+        train_on(rows)
         self._learn_history(history)
+
+    def _make_folds(self: Any, rows: Any, strata: Any, seed: int) -> Any:
+        """Return positions in `rows` that train, and those that do not, of each fold."""
+        n_folds = min(len(rows), _N_FOLDS)
+        if strata is not None and np.unique(strata, return_counts=True)[1].min() >= n_folds:
+            return StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(rows, strata)
+        return KFold(n_folds, shuffle=True, random_state=seed).split(rows)
 
     def _fit_an_epoch(
         self: Any, X: Any, y: Any, sample_weight: Any, keywords: Mapping[str, Any], classes: Any = None
@@ -121,6 +136,7 @@ class FittingMixin:
         rows = np.flatnonzero(weight)
         if not own:
             start = self._place_centers(start, X, rows)
+            X = start.look(X)
         train_network(start, (X, targets), weight, rows, None, training, callbacks, logs_rate=not own)
 
     def _initialize(self: Any, X: Any, y: Any) -> None:
@@ -243,8 +259,10 @@ class FittingMixin:
             )
         return callbacks
 
-    def _calibrate(self: Any, X: Any, targets: Any, weight: Any) -> None:
-        """Set what the logits are divided by; a head that knows no probabilities leaves it."""
+    _is_calibrated = False  # a head that knows no probabilities has nothing to calibrate
+
+    def _calibrate(self: Any, logits: Any, targets: Any, weight: Any) -> None:
+        """Set what logits are divided by, of a head that knows probabilities."""
 
     def _split(self: Any, rows: Any, strata: Any, seed: Any, validation_split: float = 0) -> Any:
         """Return the rows that train, and those that validate or None."""
