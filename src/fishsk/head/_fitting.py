@@ -259,10 +259,13 @@ class FittingMixin:
             )
         return callbacks
 
-    _is_calibrated = False  # a head that knows no probabilities has nothing to calibrate
+    @property
+    def _is_calibrated(self: Any) -> bool:
+        """Whether logits are divided by a temperature; they are not where they mean no probabilities."""
+        return False
 
     def _calibrate(self: Any, logits: Any, targets: Any, weight: Any) -> None:
-        """Set what logits are divided by, of a head that knows probabilities."""
+        """Set the temperature of a head that is calibrated."""
 
     def _split(self: Any, rows: Any, strata: Any, seed: Any, validation_split: float = 0) -> Any:
         """Return the rows that train, and those that validate or None."""
