@@ -176,6 +176,9 @@ class Architecture:
         n_fixed = len(self.fixed_shapes)
         fixed = [array.astype(np.float64) for array in weights[:n_fixed]]
         *hidden, kernel, bias = (array.astype(np.float64) for array in weights[n_fixed:])
+        if fixed and not hidden:  # the basis and what trains are one product
+            *fixed, basis, offset = fixed
+            kernel, bias = basis @ kernel, offset @ kernel + bias
         logits = np.empty((len(X), self.n_outputs))
         widest = max(X.shape[1], self.n_views * self.n_centers, self.n_members * max(self.hidden, default=0))
         step = max(1, _CHUNK_VALUES // widest)

@@ -19,7 +19,7 @@ from fishsk._compat.sklearn import Interval, Options, StrOptions
 from fishsk._utils.process import check_not_forked
 from fishsk._utils.stamp import StampedMixin
 from fishsk.head._architecture import ACTIVATIONS, Architecture
-from fishsk.head._centers import place_centers, scale_gamma
+from fishsk.head._centers import Kernel, answer_bumps, look_from_centers, scale_gamma
 from fishsk.head._fitting import FittingMixin
 from fishsk.head._history import find_turn, join_histories
 from fishsk.head._own import is_routed
@@ -42,10 +42,6 @@ class _Start(NamedTuple):
     def fixed(self) -> list[np.ndarray]:
         """The weights that do not train."""
         return self.weights[: len(self.architecture.fixed_shapes)]
-
-    def look(self, X: np.ndarray) -> np.ndarray:
-        """Return rows as what trains takes them."""
-        return self.architecture.look_from_centers(self.fixed, X) if self.fixed else X
 
     def reconstruct(self, model: keras.Model) -> dict[str, Any]:
         """Return the attributes of a head with the weights of `model`, which is in training."""
@@ -210,19 +206,32 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
         return _Start(architecture, architecture.initial_weights(np.random.default_rng((seed, 0))), seed)
 
     def _place_centers(self, start: Any, X: np.ndarray, rows: np.ndarray) -> Any:
-        """Return a new start with centers, drawn from `rows` of `X`, in front of what trains."""
-        if not self.n_centers or start.architecture.n_centers:
-            return start
+        """Return the function from rows that train, among `rows`, to a start and to `X` as it takes it.
+
+        A start that has no centers yet gets those that were drawn from `rows` and train.
+        """
+        if not self.n_centers:
+            return lambda train: (start, X)
+        if start.architecture.n_centers:
+            seen = start.architecture.look_from_centers(start.fixed, X)
+            return lambda train: (start, seen)
         architecture = replace(start.architecture, n_centers=min(self.n_centers, len(rows)))
         rng = np.random.default_rng((start.seed, 0))
         weights = architecture.trained.initial_weights(rng)
         if not architecture.hidden:  # what is drawn would be noise, for training to forget
             weights = [np.zeros_like(array) for array in weights]
-        chosen = rows[np.sort(rng.choice(len(rows), architecture.n_centers, replace=False))]
-        views = X[chosen].reshape(len(chosen), architecture.n_views, -1)
+        drawn = np.sort(rng.choice(rows, architecture.n_centers, replace=False))
+        views = X[drawn].reshape(len(drawn), architecture.n_views, -1)
         gamma = scale_gamma(views) if self.gamma == "scale" else self.gamma
-        fixed = place_centers(views.mean(axis=1, dtype=np.float64), gamma)
-        return _Start(architecture, fixed + weights, start.seed)
+        kernel = Kernel(views.mean(axis=1, dtype=np.float64), gamma)
+        bumps = look_from_centers(kernel.bumps, X.reshape(-1, architecture.n_view_features))
+
+        def place(train: np.ndarray) -> Any:
+            fixed = kernel.place(np.flatnonzero(np.isin(drawn, train)))
+            seen = answer_bumps(fixed[len(kernel.bumps) :], bumps).reshape(len(X), -1)
+            return _Start(architecture, fixed + weights, start.seed), seen
+
+        return place
 
     def _go_on(self, optimizer_state: Any = None) -> Any:
         asked = {"hidden_units": _unify(self.hidden_units), "activation": self.activation, "loss": self._loss}
@@ -259,7 +268,7 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
         *,
         logs_rate: bool,
     ) -> None:
-        """Train from `start` on the rows `train` of `data`: what `start.look` returned, and targets."""
+        """Train from `start` on the rows `train` of `data`: rows as what trains takes them, and targets."""
         check_not_forked()
         weight = weight.copy()
         for part in (train, validation):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from joblib import cpu_count
@@ -23,73 +24,114 @@ def scale_gamma(views: np.ndarray) -> float:
     return 1 / (views.shape[-1] * variance) if variance else 1.0
 
 
-def place_centers(centers: np.ndarray, gamma: float) -> list[np.ndarray]:
-    """Return the fixed weights of a layer around centers, in Keras's order.
+class Kernel:
+    """The Gaussian kernel between rows that may be centers.
 
     Parameters
     ----------
     centers : ndarray of shape (n_centers, n_features)
         Of the bumps.
     gamma : float
-        Of the kernel: ``exp(-gamma * squared_distance)``.
-
-    Returns
-    -------
-    weights : list of ndarray
-        ``[squares, kernel, bias, basis, offset]``, of shapes (n_features, 1), (n_features + 1, n_centers),
-        (n_centers,), (n_centers, n_centers) and (n_centers,), float32: the bumps are
-        ``exp([x, x**2 @ squares] @ kernel + bias)``, and the layer answers ``bumps @ basis + offset``.
-
-    Notes
-    -----
-    Inner products of the answers are the kernel itself, as far as the centers reach (Nyström's method), up to
-    a factor and an offset, which give the answers on the centers the mean 0 and the variance 1. The basis is
-    Newton's, by Cholesky's decomposition: unlike eigenvectors it leaves nothing, such as signs, to chance.
+        How narrow they are: ``exp(-gamma * squared_distance)``.
     """
-    centers = centers.astype(np.float64)
-    squares = (centers**2).sum(axis=1)
-    bumps = np.zeros((len(centers), len(centers)))
 
-    def fill(start: int) -> None:
-        rows, columns = slice(start, start + _N_ROWS), slice(start + _N_ROWS)  # no more is read
-        distances = squares[rows, np.newaxis] + squares[columns] - 2 * centers[rows] @ centers[columns].T
-        bumps[rows, columns] = np.exp(-gamma * np.maximum(distances, 0))
+    def __init__(self, centers: np.ndarray, gamma: float) -> None:
+        centers = centers.astype(np.float64)
+        n_centers, squares = len(centers), (centers**2).sum(axis=1)
+        self._between = np.zeros((n_centers, n_centers))
 
-    with _threads() as pool:
-        for _ in pool.map(fill, range(0, len(centers), _N_ROWS)):
-            pass
-        bumps[np.diag_indices_from(bumps)] += _JITTER
-        lower = cholesky(bumps, lower=True, overwrite_a=True)
-        basis = dtrtri(lower, lower=True)[0].T
-    answers = lower - _JITTER * basis  # bumps @ basis
-    mean = answers.mean(axis=0)
-    scale = (answers - mean).std() or 1.0
-    weights = [
-        np.full((centers.shape[1], 1), -gamma),
-        np.concatenate([2 * gamma * centers.T, np.ones((1, len(centers)))]),
-        -gamma * squares,
-        basis / scale,
-        -mean / scale,
-    ]
-    return [array.astype(np.float32) for array in weights]
+        def fill(start: int) -> None:
+            rows, columns = slice(start, start + _N_ROWS), slice(start + _N_ROWS)  # no more is read
+            distances = squares[rows, np.newaxis] + squares[columns] - 2 * centers[rows] @ centers[columns].T
+            self._between[rows, columns] = np.exp(-gamma * np.maximum(distances, 0))
+
+        with _threads() as pool:
+            for _ in pool.map(fill, range(0, n_centers, _N_ROWS)):
+                pass
+        bumps = [
+            np.full((centers.shape[1], 1), -gamma),
+            np.concatenate([2 * gamma * centers.T, np.ones((1, n_centers))]),
+            -gamma * squares,
+        ]
+        self.bumps = [array.astype(np.float32) for array in bumps]
+
+    def place(self, chosen: np.ndarray | None = None) -> list[np.ndarray]:
+        """Return the fixed weights of a layer around chosen centers, in Keras's order.
+
+        Parameters
+        ----------
+        chosen : ndarray of int, default=None
+            Which, in ascending order; by default all. The others answer 0.
+
+        Returns
+        -------
+        weights : list of ndarray
+            ``[squares, kernel, bias, basis, offset]``, of shapes (n_features, 1), (n_features + 1,
+            n_centers), (n_centers,), (n_centers, n_centers) and (n_centers,), float32: the bumps are
+            ``exp([x, x**2 @ squares] @ kernel + bias)``, and the layer answers ``bumps @ basis + offset``.
+
+        Notes
+        -----
+        Inner products of the answers are the kernel itself, as far as the centers reach (Nyström's method),
+        up to a factor and an offset, which give the answers on the centers the mean 0 and the variance 1. The
+        basis is Newton's, by Cholesky's decomposition: unlike eigenvectors it leaves nothing, such as signs,
+        to chance.
+        """
+        n_centers = len(self._between)
+        chosen = np.arange(n_centers) if chosen is None else chosen
+        pairs = np.ix_(chosen, chosen)
+        with threadpool_limits(1, "blas"):  # so that the bits are the same with any number of threads
+            lower = cholesky(self._between[pairs] + _JITTER * np.eye(len(chosen)), lower=True)
+            inverse = dtrtri(lower, lower=True)[0].T
+        answers = lower - _JITTER * inverse  # of the centers: their kernel times the inverse
+        mean = answers.mean(axis=0)
+        scale = (answers - mean).std() or 1.0
+        basis, offset = np.zeros((n_centers, n_centers), np.float32), np.zeros(n_centers, np.float32)
+        basis[pairs], offset[chosen] = inverse / scale, -mean / scale
+        return [*self.bumps, basis, offset]
 
 
 def look_from_centers(weights: list[np.ndarray], rows: np.ndarray) -> np.ndarray:
-    """Return what a layer of `place_centers` answers to rows of single views, in their dtype."""
-    squares, kernel, bias, basis, offset = (array.astype(rows.dtype, copy=False) for array in weights)
-    answers = np.empty((len(rows), len(offset)), rows.dtype)
-    step = max(1, _CHUNK_VALUES // max(kernel.shape))
+    """Return what a layer of `Kernel.place` answers to rows of single views, in their dtype.
 
-    def look(start: int) -> None:
-        part = rows[start : start + step]
+    Of its first three weights alone these are the bumps.
+    """
+    squares, kernel, bias, *basis = (array.astype(rows.dtype, copy=False) for array in weights)
+
+    def look(part: np.ndarray) -> np.ndarray:
         exponents = np.concatenate([part, part**2 @ squares], axis=1) @ kernel + bias
         bumps = np.exp(np.minimum(exponents, 0, out=exponents), out=exponents)  # above 0 by last digits alone
-        answers[start : start + step] = bumps @ basis + offset
+        return bumps @ basis[0] + basis[1] if basis else bumps
+
+    return _apply_in_threads(look, rows, len(bias))
+
+
+def answer_bumps(weights: list[np.ndarray], bumps: np.ndarray) -> np.ndarray:
+    """Return what a layer of `Kernel.place`, given its last two weights, answers to rows of bumps."""
+    basis, offset = weights
+    chosen = np.flatnonzero(basis.diagonal())
+    of_chosen = basis[np.ix_(chosen, chosen)]
+
+    def answer(part: np.ndarray) -> np.ndarray:
+        answers = np.zeros_like(part)
+        answers[:, chosen] = part[:, chosen] @ of_chosen + offset[chosen]
+        return answers
+
+    return _apply_in_threads(answer, bumps, len(offset))
+
+
+def _apply_in_threads(function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, n_columns: int) -> Any:
+    """Return what a function makes of rows, a part at a time."""
+    found = np.empty((len(rows), n_columns), rows.dtype)
+    step = max(1, _CHUNK_VALUES // max(n_columns, rows.shape[1] + 1))
+
+    def fill(start: int) -> None:
+        found[start : start + step] = function(rows[start : start + step])
 
     with _threads() as pool:
-        for _ in pool.map(look, range(0, len(rows), step)):
+        for _ in pool.map(fill, range(0, len(rows), step)):
             pass
-    return answers
+    return found
 
 
 @contextmanager

@@ -90,8 +90,7 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
         Number of training rows (their views' mean), drawn at random, around each of which a Gaussian bump
         ``exp(-gamma * squared_distance)`` stands; all of them, if there are fewer. The network then sees how
         near a row is to each, and not its features: a radial basis function network [5]_, and by Nyström's
-        method [6]_ a kernel machine. Bumps know no labels and do not train; they may stand around rows that
-        validate. Scale the features first. 0 for none.
+        method [6]_ a kernel machine. Bumps do not train. Scale the features first. 0 for none.
     gamma : {"scale"} or float, default="scale"
         How narrow the bumps are. ``"scale"`` is ``1 / (n_features * X.var())`` of a view, as in
         `sklearn.svm.SVC`.

@@ -43,10 +43,11 @@ class FittingMixin:
             size = training["validation_batch_size"] or training["batch_size"]
             validation = count_steps(validation, size, training["validation_steps"])
 
+        refits = self.refit and validation is not None and training["validation_data"] is None
         seen = X  # by what trains
         if not own:
-            start = self._place_centers(start, X, rows)
-            seen = start.look(X)
+            place = self._place_centers(start, X, rows if refits else train)
+            start, seen = place(train)
         context = self._init_callback_context(max_subtasks=training["epochs"])
         # Copied only if a callback of scikit-learn asks for them.
         task = {"estimator": self, "X": cache(lambda: X[train]), "y": cache(lambda: y[train])}
@@ -73,18 +74,26 @@ class FittingMixin:
         if validation is not None and not own:
             logits = self._logits_of_seen(seen[validation])
             self._calibrate(logits, targets[validation], weight[validation])
-            if self.refit and training["validation_data"] is None:
-                self._train_on_all(start, (seen, targets), weight, rows, strata, training)
+            if refits:
+                self._train_on_all(start, place, (targets, weight), rows, strata, training)
         context.call_on_fit_task_end(**task, reconstruction_attributes={})
 
     def _train_on_all(
-        self: Any, start: Any, data: Any, weight: Any, rows: Any, strata: Any, training: Mapping[str, Any]
+        self: Any,
+        start: Any,
+        place: Any,
+        data: Any,
+        rows: np.ndarray,
+        strata: Any,
+        training: Mapping[str, Any],
     ) -> None:
-        """Train once more from `start`, on all `rows`, as long and at the rates that validation has led to.
+        """Train once more, on all `rows`, as long and at the rates that validation has led to.
 
-        The history stays that of the first training. The temperature comes from further trainings like this
-        one, each without a part of the rows, which together tell of every row what is said of new ones.
+        `start` is that of the first training, whose history stays; `place` is what `_place_centers` returned,
+        and `data` are targets and weights. The temperature comes from further trainings like this one, each
+        without a part of the rows, which together tell of every row what is said of new ones.
         """
+        targets, weight = data
         history = self.history_
         n_before = len(start.history.get("loss", []))
         n_epochs = (self.best_epoch_ + 1 if self.early_stopping else self.n_iter_) - n_before
@@ -94,26 +103,20 @@ class FittingMixin:
         first = n_before or training["initial_epoch"]
         schedule = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rates[epoch - first])
 
-        def train_on(part: np.ndarray, **settings: Any) -> None:
-            settings = {**training, "epochs": n_epochs, **settings}
-            self._train(start, data, weight, part, None, settings, [schedule], logs_rate=False)
+        def train_on(part: np.ndarray, verbose: int) -> np.ndarray:
+            begin, seen = place(part)
+            settings = {**training, "epochs": n_epochs, "verbose": verbose}
+            self._train(begin, (seen, targets), weight, part, None, settings, [schedule], logs_rate=False)
+            return seen
 
         if self._is_calibrated:
-            seen, targets = data
             logits = np.empty((len(rows), self._n_outputs))
-            for train, rest in self._make_folds(rows, strata, start.seed):
-                train_on(rows[train], verbose=0)
+            for train, rest in _make_folds(rows, strata, start.seed):
+                seen = train_on(rows[train], verbose=0)
                 logits[rest] = self._logits_of_seen(seen[rows[rest]])
             self._calibrate(logits, targets[rows], weight[rows])
-        train_on(rows)
+        train_on(rows, training["verbose"])
         self._learn_history(history)
-
-    def _make_folds(self: Any, rows: Any, strata: Any, seed: int) -> Any:
-        """Return positions in `rows` that train, and those that do not, of each fold."""
-        n_folds = min(len(rows), _N_FOLDS)
-        if strata is not None and np.unique(strata, return_counts=True)[1].min() >= n_folds:
-            return StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(rows, strata)
-        return KFold(n_folds, shuffle=True, random_state=seed).split(rows)
 
     def _fit_an_epoch(
         self: Any, X: Any, y: Any, sample_weight: Any, keywords: Mapping[str, Any], classes: Any = None
@@ -135,8 +138,7 @@ class FittingMixin:
         train_network = self._train_own if own else self._train
         rows = np.flatnonzero(weight)
         if not own:
-            start = self._place_centers(start, X, rows)
-            X = start.look(X)
+            start, X = self._place_centers(start, X, rows)(rows)
         train_network(start, (X, targets), weight, rows, None, training, callbacks, logs_rate=not own)
 
     def _initialize(self: Any, X: Any, y: Any) -> None:
@@ -148,7 +150,8 @@ class FittingMixin:
         if own:
             self._take_over_own(start)
         else:
-            start = self._place_centers(start, data[0], np.arange(len(data[0])))
+            rows = np.arange(len(data[0]))
+            start, _ = self._place_centers(start, data[0], rows)(rows)
             self._take_over(start.architecture, start.weights, start.seed)
         self._temperature = 1.0
 
@@ -287,3 +290,11 @@ class FittingMixin:
             )
             return rows, None
         return train_test_split(rows, test_size=n_validation, stratify=strata, random_state=seed)
+
+
+def _make_folds(rows: np.ndarray, strata: Any, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Return positions in `rows` that train, and those that do not, of each fold."""
+    n_folds = min(len(rows), _N_FOLDS)
+    if strata is not None and np.unique(strata, return_counts=True)[1].min() >= n_folds:
+        return StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(rows, strata)
+    return KFold(n_folds, shuffle=True, random_state=seed).split(rows)
