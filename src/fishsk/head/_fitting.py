@@ -75,6 +75,7 @@ class FittingMixin:
             logits = self._logits_of_seen(seen[validation])
             self._calibrate(logits, targets[validation], weight[validation])
             if refits:
+                del seen
                 self._train_on_all(start, place, (targets, weight), rows, strata, training)
         context.call_on_fit_task_end(**task, reconstruction_attributes={})
 
@@ -114,6 +115,7 @@ class FittingMixin:
             for train, rest in _make_folds(rows, strata, start.seed):
                 seen = train_on(rows[train], verbose=0)
                 logits[rest] = self._logits_of_seen(seen[rows[rest]])
+                del seen  # as large as the rows may be: not two of them at a time
             self._calibrate(logits, targets[rows], weight[rows])
         train_on(rows, training["verbose"])
         self._learn_history(history)
