@@ -119,8 +119,10 @@ class Explainer:
     def _integrate(self, images: Images, contrasts: list[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
         """Return maps by integrated gradients."""
         steps: Any = self.steps
-        small = [shrink_image(image) for image in images]
-        return integrate_gradients(small, contrasts, self._gradient, steps[0].input_range)
+        return [
+            integrate_gradients(shrink_image(image), partial(self._gradient, *contrast), steps[0].input_range)
+            for image, contrast in zip(images, contrasts, strict=True)
+        ]
 
 
 def explain_images(
