@@ -17,8 +17,8 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-# Of the path. With roots of features, whose slope at 0 has no end, 8 to 24 all miss a fifth of the score's change,
-# in the median.
+# Of the path. With roots of features, whose slope at 0 has no end, 8 to 24 all miss a fifth of what the score
+# changes by, in the median.
 _N_STEPS = 16
 _BLUR = 1 / 20  # of the shorter side: single pixels mean nothing to the eye
 _BATCH_PIXELS = 4 * 224 * 224  # at a time: what VGG16 keeps for a gradient takes 100 MB an image at this size
