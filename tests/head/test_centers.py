@@ -241,6 +241,13 @@ def test_refit_calibrates_by_answers_to_rows_that_did_not_train(moons):
     assert head.temperature_ == pytest.approx(fit_temperature(logits, y, np.ones(300)), rel=1e-4)
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("n_centers", [1, 2])
+def test_a_fold_may_hold_out_all_centers(moons, n_centers):
+    head = make_head(refit=True, n_centers=n_centers).fit(*moons)
+    assert np.isfinite(head.predict_proba(moons[0])).all()
+
+
 def test_a_class_of_few_rows_is_refitted_and_calibrated(moons):
     X, y = moons
     y = y.copy()

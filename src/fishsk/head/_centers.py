@@ -80,13 +80,15 @@ class Kernel:
         n_centers = len(self._between)
         chosen = np.arange(n_centers) if chosen is None else chosen
         pairs = np.ix_(chosen, chosen)
+        basis, offset = np.zeros((n_centers, n_centers), np.float32), np.zeros(n_centers, np.float32)
+        if not len(chosen):  # all of a few centers may be held out
+            return [*self.bumps, basis, offset]
         with threadpool_limits(1, "blas"):  # so that the bits are the same with any number of threads
             lower = cholesky(self._between[pairs] + _JITTER * np.eye(len(chosen)), lower=True)
             inverse = dtrtri(lower, lower=True)[0].T
         answers = lower - _JITTER * inverse  # of the centers: their kernel times the inverse
         mean = answers.mean(axis=0)
         scale = (answers - mean).std() or 1.0
-        basis, offset = np.zeros((n_centers, n_centers), np.float32), np.zeros(n_centers, np.float32)
         basis[pairs], offset[chosen] = inverse / scale, -mean / scale
         return [*self.bumps, basis, offset]
 
