@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 from joblib import cpu_count
@@ -45,9 +43,7 @@ class Kernel:
             distances = squares[rows, np.newaxis] + squares[columns] - 2 * centers[rows] @ centers[columns].T
             self._between[rows, columns] = np.exp(-gamma * np.maximum(distances, 0))
 
-        with _threads() as pool:
-            for _ in pool.map(fill, range(0, n_centers, _N_ROWS)):
-                pass
+        _run_in_threads(fill, range(0, n_centers, _N_ROWS))
         bumps = [
             np.full((centers.shape[1], 1), -gamma),
             np.concatenate([2 * gamma * centers.T, np.ones((1, n_centers))]),
@@ -122,7 +118,9 @@ def answer_bumps(weights: list[np.ndarray], bumps: np.ndarray) -> np.ndarray:
     return _apply_in_threads(answer, bumps, len(offset))
 
 
-def _apply_in_threads(function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, n_columns: int) -> Any:
+def _apply_in_threads(
+    function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, n_columns: int
+) -> np.ndarray:
     """Return what a function makes of rows, a part at a time."""
     found = np.empty((len(rows), n_columns), rows.dtype)
     step = max(1, _CHUNK_VALUES // max(n_columns, rows.shape[1] + 1))
@@ -130,14 +128,12 @@ def _apply_in_threads(function: Callable[[np.ndarray], np.ndarray], rows: np.nda
     def fill(start: int) -> None:
         found[start : start + step] = function(rows[start : start + step])
 
-    with _threads() as pool:
-        for _ in pool.map(fill, range(0, len(rows), step)):
-            pass
+    _run_in_threads(fill, range(0, len(rows), step))
     return found
 
 
-@contextmanager
-def _threads() -> Iterator[ThreadPoolExecutor]:
-    """Lend threads whose products have the same bits however many they are: none is split between them."""
+def _run_in_threads(fill: Callable[[int], None], starts: Iterable[int]) -> None:
+    """Call `fill` with each start; threads share no product, so that their number changes no bit."""
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(cpu_count()) as pool:
-        yield pool
+        for _ in pool.map(fill, starts):
+            pass
