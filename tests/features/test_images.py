@@ -3,6 +3,9 @@
 import hashlib
 import io
 import os
+import time
+from collections import UserList
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image
+from PIL import Image, ImageOps
 from quick import make_quick_pipeline
 from sklearn.model_selection import cross_val_score
 
 from fishsk import VGG16FeatureTransformer
-from fishsk.features._images import MAX_PIXELS, check_images, read_image, resize_image
+from fishsk.features import _decoding, check_images, read_image, resize_image
+from fishsk.features._decoding import MAX_PIXELS, PixelBudget, convert_pil
 
 SIZES = st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(5, 9))
 
@@ -398,3 +402,170 @@ def test_a_batch_size_beyond_reason_is_refused():
 def test_almost_black_images_warn_whatever_the_range_is_written_as():
     with pytest.warns(UserWarning, match="almost black"):
         check_images(np.ones((1, 8, 8)), input_range=[0, 255])
+
+
+def read_forms(path):
+    """Return the pixels of a photograph in each form that users have it in."""
+    content = Path(path).read_bytes()
+    opened = Image.open(path)
+    loaded = Image.open(path)
+    loaded.load()
+    mapped = memoryview(bytearray(content))
+    forms = [str(path), Path(path), content, bytearray(content), mapped, io.BytesIO(content), opened, loaded]
+    with open(path, "rb") as stream:
+        stream.read(7)  # as one that was looked into leaves it
+        return [*check_images([*forms, stream]), read_image(io.BytesIO(content)), read_image(content)]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+def test_fault_63_one_photograph_has_the_same_pixels_in_every_form(tmp_path, image, orientation, suffix):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(image).save(tmp_path / f"a.{suffix}", exif=exif)
+    first, *others = read_forms(tmp_path / f"a.{suffix}")
+    assert first.shape == ((30, 20, 3) if orientation > 4 else (20, 30, 3))
+    for other in others:
+        np.testing.assert_array_equal(other, first)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "CMYK", "YCbCr"])
+def test_fault_63_so_have_files_of_every_mode(tmp_path, image, mode):
+    path = tmp_path / ("a.tif" if mode in ("CMYK", "YCbCr") else "a.png")
+    pil = Image.fromarray(np.dstack([image, image[..., 0]])).convert("RGB" if mode == "YCbCr" else "RGBA")
+    (pil.convert("P") if mode == "PA" else pil.convert(mode)).save(path)
+    first, *others = read_forms(path)
+    for other in others:
+        np.testing.assert_array_equal(other, first)
+
+
+def test_fault_63_opening_an_image_and_copying_it_turn_it_once(tmp_path, image):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(image).save(tmp_path / "a.png", exif=exif)
+    opened = Image.open(tmp_path / "a.png")
+    forms = [opened, opened, opened.convert("RGB"), opened.copy(), ImageOps.exif_transpose(opened)]
+    for pixels in check_images(forms):
+        np.testing.assert_array_equal(pixels, np.rot90(image, -1))
+    assert opened.size == (30, 20)
+
+
+CONTENTS = {
+    "list": list,
+    "pandas Series": pd.Series,
+    "pandas DataFrame": lambda contents: pd.DataFrame({"bytes": contents}),
+    "pyarrow Array": pa.array,
+    "polars Series": pl.Series,
+    "array of objects": lambda contents: np.array(contents, dtype=object),
+    "streams": lambda contents: [io.BytesIO(content) for content in contents],
+}
+
+
+@pytest.mark.parametrize("form", CONTENTS)
+def test_fault_64_the_bytes_of_files_are_images(paths, form):
+    X = CONTENTS[form]([Path(path).read_bytes() for path in paths])
+    expected = check_images(paths)
+    for _ in range(2):  # a stream is read from its start each time
+        images = check_images(X)
+        assert [images.digest(i) for i in range(3)] == [expected.digest(i) for i in range(3)]
+        np.testing.assert_array_equal(images.load([2, 0], (8, 8)), expected.load([2, 0], (8, 8)))
+    assert images.are_large
+    assert images.file_size(1) == os.path.getsize(paths[1])
+
+
+def test_fault_64_a_plain_ppm_of_text_is_content_and_bytes_without_a_zero_are_a_path(tmp_path):
+    assert check_images([b"P3\n1 1\n255\n9 8 7\n"])[0].tolist() == [[[9, 8, 7]]]
+    with pytest.raises(FileNotFoundError, match="P3 photo"):
+        check_images([b"P3 photo.ppm"])[0]
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        (lambda path: b"", "'image 1' is empty"),
+        (lambda path: b"\0 no image", "'image 1' is no readable image"),
+        (lambda path: io.StringIO("text"), "Image 1 of X.*binary mode"),
+        (lambda path: close(io.BytesIO()), "Image 1 of X.*closed file"),
+        (lambda path: close(Image.open(path)), r"Image 1 of X.*closed. Pass its path, or call its load\(\)"),
+        (lambda path: {"bytes": path, "label": 3}, r"Item 1 is {'bytes.*\[row\['bytes'\] for row in X\]"),
+        (lambda path: (path, 3), r"Item 1 is .* Pass \[row\[0\] for row in X\]"),
+        (lambda path: (3, Image.new("L", (9, 9))), r"Item 1 is .* Pass \[row\[1\] for row in X\]"),
+        (lambda path: 3.5, r"Item 1 is 3.5. Leave out what is no image"),
+    ],
+)
+def test_fault_65_what_is_no_image_is_named_by_its_row_with_what_to_do(paths, item, message):
+    with pytest.raises(ValueError, match=message):
+        list(check_images([paths[0], item(paths[1])]))
+
+
+def close(opened):
+    opened.close()
+    return opened
+
+
+def test_fault_65_rows_of_data_sets_say_what_to_pass(paths):
+    for row in ({"image": paths[0], "label": 3}, (paths[0], 3), [Image.new("L", (9, 9)), 3]):
+        with pytest.raises(ValueError, match=r"Item 0 is .* Pass \[row\[('image'|0)\] for row in X\]"):
+            check_images([row, row])
+
+
+def test_fault_65_what_is_no_sequence_says_what_to_pass(paths):
+    class Loader:
+        def __getitem__(self, index):
+            return None
+
+    with pytest.raises(TypeError, match=r"Got a dict with the keys 'a', 'b'.* list\(X.values\(\)\)"):
+        check_images({"a": paths[0], "b": paths[1]})
+    with pytest.raises(TypeError, match=r"Got a Loader. Pass the images' paths.* np.concatenate"):
+        check_images(Loader())
+    assert len(check_images(UserList(paths))) == 3
+
+
+@pytest.mark.parametrize("single", [Path.read_bytes, lambda path: io.BytesIO(path.read_bytes())])
+def test_fault_20_the_content_of_a_single_file_is_refused(paths, single):
+    with pytest.raises(ValueError, match=r"Got a single one, .{,250} Pass \[X\]"):
+        check_images(single(Path(paths[0])))
+
+
+def test_fault_66_threads_share_a_budget_of_pixels():
+    budget, held, most = PixelBudget(100), [], []
+
+    def work(n_pixels):
+        with budget.hold(n_pixels):
+            held.append(n_pixels)
+            most.append(sum(held))
+            time.sleep(0.001)
+            with budget.hold(99):  # what reads a second image does not wait for itself
+                held.remove(n_pixels)
+
+    sizes = [40, 70, 30, 100, 250, 10] * 10
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(work, sizes))
+    assert len(most) == len(sizes)
+    assert max(total for total in most if total != 250) <= 100
+
+
+def test_fault_66_an_image_is_held_until_it_is_resized(paths, monkeypatch):
+    held = []
+    monkeypatch.setattr("fishsk.features._decoding._BUDGET", PixelBudget(1))
+    monkeypatch.setattr(
+        "fishsk.features._images.resize_image",
+        lambda image, size: held.append(_decoding._BUDGET._n_held) or resize_image(image, size),
+    )
+    check_images(paths).load(range(3), (8, 8))
+    assert held == [600] * 3
+    assert _decoding._BUDGET._n_held == 0
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "CMYK"])
+def test_fault_66_large_images_are_converted_and_resized_in_parts_to_the_same_pixels(
+    image, mode, monkeypatch
+):
+    pil = Image.fromarray(np.dstack([image, image[..., 0]])).convert(mode)
+    whole = convert_pil(pil)
+    small = resize_image(whole, (7, 9))
+    monkeypatch.setattr("fishsk.features._decoding._STRIP", 70)
+    monkeypatch.setattr("fishsk.features._resizing._MANY", 70)
+    np.testing.assert_array_equal(convert_pil(pil), whole)
+    np.testing.assert_array_equal(resize_image(whole, (7, 9)), small)
+    assert resize_image(whole[..., 0], (7, 9)).shape == (7, 9)

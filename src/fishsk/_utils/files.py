@@ -16,6 +16,11 @@ _STALE_SECONDS = 3600
 _HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 
 
+def expand(path: str | os.PathLike) -> Path:
+    """Return a path that users wrote, with their home in the place of ``~``."""
+    return Path(path).expanduser()
+
+
 def write_atomically(path: Path, chunks: Iterable[bytes]) -> None:
     """Write a file so that whatever happens, a power cut too, leaves all of it under its name, or nothing."""
     temporary = path.with_name(f"{path.name}.{os.urandom(4).hex()}.{_HOST}.{os.getpid()}.tmp")

@@ -1,7 +1,9 @@
 """Images to features: reading images, frozen networks and their weights, the store of features on disk."""
 
-from fishsk.features._images import IMAGE_SUFFIXES, Images, check_images, read_image, resize_image
+from fishsk.features._decoding import IMAGE_SUFFIXES, read_image
+from fishsk.features._images import Images, check_images
 from fishsk.features._keras import KerasFeatureTransformer
+from fishsk.features._resizing import resize_image
 from fishsk.features._transformer import FrozenFeatures
 from fishsk.features._vgg16 import VGG16FeatureTransformer
 from fishsk.features._weights import WEIGHTS, resolve_weights

@@ -120,7 +120,7 @@ def _fill(
             if digest not in (None, keys[index]):
                 changed.add(index)
                 batch.is_new[place] = False
-                logger.warning("%r changed while it was read, and is not stored.", str(images.items[index]))
+                logger.warning("%r changed while it was read, and is not stored.", images.name(index))
         late = time.perf_counter() - start > WRITE_EVERY
         if rows is not None:
             unwritten.append(batch)

@@ -1,71 +1,40 @@
-"""Turn anything that users call images into checked RGB images, read lazily and resized with OpenCV."""
+"""Turn anything that users call images into checked RGB images, which are read lazily."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import hashlib
-import io
 import math
 import os
+import re
 import warnings
-from collections.abc import Iterator, MappingView, Sequence, Set
+from collections.abc import Iterator, Mapping, MappingView, Sequence, Set
 from numbers import Real
-from typing import Any, BinaryIO
+from typing import Any
 
-import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from sklearn.utils import check_array
 
-IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-# EPS and the like are left out on purpose: Pillow hands them to external programs.
-_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-MAX_PIXELS = 89_478_485  # Pillow's own limit, a quarter of a gibibyte of RGB
-_JPEG = b"\xff\xd8\xff"
+from fishsk._utils.files import expand
+from fishsk.features._decoding import (
+    convert_pil,
+    decode,
+    digest_file,
+    lay_on_white,
+    read_bytes,
+    read_orientation,
+)
+from fishsk.features._resizing import resize_image
+
 _TEXT = "OSTU"  # kinds of NumPy's dtypes that can hold paths
 _CHANNELS = (1, 3, 4)  # gray, RGB, RGB and alpha
 _CHUNK = 256  # images that are checked at a time, so that checks need no memory to speak of
+_LONGEST_REPR = 200  # letters of a value in an error
 _LARGE = 2**16  # bytes; hashing fewer takes less time than handing them to a thread
-
-
-def read_image(path: str | os.PathLike | BinaryIO) -> np.ndarray:
-    """Return the image in a file as RGB, uint8 of shape (height, width, 3).
-
-    Its orientation tag is obeyed, what is transparent is laid on white, and of an animation the first frame
-    is read.
-
-    Parameters
-    ----------
-    path : str, path-like or binary file
-        A BMP, GIF, JPEG, PNG, PPM, TIFF or WebP file of 8 bits a channel.
-
-    Returns
-    -------
-    ndarray of shape (height, width, 3), uint8
-        Red, green, blue, each in 0 to 255.
-
-    Raises
-    ------
-    ValueError
-        If the file is empty, truncated, corrupt, of another format, of more than 8 bits a channel, or
-        declares more than `MAX_PIXELS` pixels (found in its header, before anything is decoded).
-    OSError
-        If the file cannot be opened.
-    """
-    if isinstance(path, str | os.PathLike):
-        return _decode(_read_bytes(path), path)
-    return _decode(path.read(), getattr(path, "name", "image"))
-
-
-def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return `image` as float32 of ``size = (height, width)``: bilinear, or by area where it shrinks."""
-    image = np.asarray(image, dtype=np.float32)
-    if image.shape[:2] == size:
-        return image
-    shrinks = size[0] <= image.shape[0] and size[1] <= image.shape[1]
-    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(image, (size[1], size[0]), interpolation=interpolation)
+# No path holds a zero, and every image file does, but for the plainest of PPM files.
+_CONTENT = re.compile(rb"\A(?:\Z|P[1-6][\t\n\r#]|[^\0]*\0)")
 
 
 def check_images(X: Any, *, image_shape: tuple | None = None, input_range: tuple | None = (0, 255)) -> Images:
@@ -94,15 +63,12 @@ def check_images(X: Any, *, image_shape: tuple | None = None, input_range: tuple
     """
     input_range = _check_range(input_range)
     _check_shape(image_shape)
-    if isinstance(X, Iterator | MappingView | Set):
-        raise TypeError(
-            "X must be an array or a sequence, which has an order and can be read more than once. Got "
-            f"{X!r}. Pass list(X)."
-        )
-    if _is_path(X) or isinstance(X, Image.Image):
-        raise ValueError(f"X must hold several images. Got a single one, {X!r}. Pass [X].")
+    if _is_image(X):
+        raise ValueError(f"X must hold several images. Got a single one, {_show(X)}. Pass [X].")
     if not isinstance(X, list | tuple | np.ndarray) and hasattr(X, "__array__"):
         X = _check_table(X, image_shape)
+    elif not isinstance(X, list | np.ndarray):
+        X = _check_container(X)
     if isinstance(X, np.ndarray) and X.dtype.kind in _TEXT and X.ndim == 2 and X.shape[1] == 1:
         X = X[:, 0]
     if _is_sequence_of_items(X):
@@ -116,7 +82,7 @@ class Images(Sequence):
     Parameters
     ----------
     items : ndarray of shape (n_samples, height, width, 1, 3 or 4), or list
-        Checked pixels; or a list of paths and of RGB arrays.
+        Checked pixels; or a list of paths, of files' contents (bytes) and of RGB arrays.
     input_range : tuple of (low, high), default=None
         What is mapped onto 0 to 255 where `items` is an array that is not uint8.
     """
@@ -129,10 +95,35 @@ class Images(Sequence):
         return len(self.items)
 
     def __getitem__(self, index: Any) -> Any:
+        with self.hold(index) as (image, _):
+            return image
+
+    @contextlib.contextmanager
+    def hold(self, index: int) -> Iterator[tuple[np.ndarray, bytes | None]]:
+        """Yield an image, and the digest of the file that it was decoded from.
+
+        The digest is what `digest` says of just the bytes that were decoded, since a file may be replaced at
+        any time; None for an image in memory. Until the caller is done with it, a decoded image takes its
+        part of the budget that all readers share, so that many threads need no more memory than a few.
+        """
         item = self.items[index]
         if isinstance(item, np.ndarray):
-            return _to_rgb(item, self.input_range)
-        return read_image(item)
+            yield _to_rgb(item, self.input_range), None
+            return
+        content = self._read(index)
+        with decode(content, self.name(index)) as image:
+            yield image, digest_file(content)
+
+    def name(self, index: int) -> str:
+        """Return what to call an image: its path, or its place in X."""
+        item = self.items[index]
+        return os.fspath(item) if _is_path(item) else f"image {index}"
+
+    def orientation(self, index: int) -> int:
+        """Return the EXIF orientation of an image's file; 1 is upright, in memory, or unknown."""
+        if isinstance(self.items[index], np.ndarray):
+            return 1
+        return read_orientation(self._read(index))
 
     def digest(self, index: int) -> bytes:
         """Return 32 bytes that name the content of an image: its pixels, or the bytes of its file."""
@@ -142,7 +133,12 @@ class Images(Sequence):
             content = _digest_of_form(image.dtype, image.shape).copy()
             content.update(np.ascontiguousarray(image).data)
             return content.digest()
-        return _digest_of_file(_read_bytes(item))
+        return digest_file(self._read(index))
+
+    def _read(self, index: int) -> bytes:
+        """Return the content of an image's file."""
+        item = self.items[index]
+        return item if isinstance(item, bytes) else read_bytes(item)
 
     def load(self, indices: Sequence[int], size: tuple[int, int]) -> np.ndarray:
         """Return some of the images, resized: float32 of shape (len(indices), *size, 3) in 0 to 255."""
@@ -158,27 +154,23 @@ class Images(Sequence):
         batch : ndarray of shape (len(indices), *size, 3), float32
             Red, green, blue, each in 0 to 255.
         digests : list of bytes or None
-            What `digest` says of just the bytes that were decoded, since a file may be replaced at any time;
-            None for an image in memory.
+            As `hold` gives them.
         """
         batch = np.empty((len(indices), *size, 3), dtype=np.float32)
         digests: list[bytes | None] = []
         for row, index in enumerate(indices):
-            item = self.items[index]
-            if isinstance(item, np.ndarray):
-                image, digest = self[index], None
-            else:
-                content = _read_bytes(item)
-                image, digest = _decode(content, item), _digest_of_file(content)
-            batch[row] = resize_image(image, size)
+            with self.hold(index) as (image, digest):
+                batch[row] = resize_image(image, size)
             digests.append(digest)
         return batch, digests
 
     def file_size(self, index: int) -> int:
-        """Return the bytes of an image's file, 0 for an image in memory or a file that cannot be found."""
+        """Return the bytes of an image's file, 0 for pixels in memory or a file that cannot be found."""
         item = self.items[index]
+        if isinstance(item, bytes):
+            return len(item)
         with contextlib.suppress(OSError):  # `load_hashed` says what is wrong with it
-            return os.path.getsize(item) if _is_path(item) else 0
+            return os.path.getsize(expand(item)) if _is_path(item) else 0
         return 0
 
     @property
@@ -186,7 +178,7 @@ class Images(Sequence):
         """Whether there are files or large arrays among the images, which take a while to be hashed."""
         if isinstance(self.items, np.ndarray):
             return self.items[0].nbytes >= _LARGE
-        return any(_is_path(item) or item.nbytes >= _LARGE for item in self.items)
+        return any(not isinstance(item, np.ndarray) or item.nbytes >= _LARGE for item in self.items)
 
 
 def _check_range(input_range: Any) -> tuple | None:
@@ -214,16 +206,59 @@ def _check_shape(image_shape: Any) -> None:
 
 
 def _is_path(item: Any) -> bool:
-    return isinstance(item, str | bytes | os.PathLike)
+    return isinstance(item, str | os.PathLike) or (isinstance(item, bytes) and not _CONTENT.match(item))
+
+
+def _is_content(item: Any) -> bool:
+    """Tell a file's bytes, or a stream of them, from everything else; other bytes are a path."""
+    if isinstance(item, bytes):
+        return _CONTENT.match(item) is not None
+    return isinstance(item, bytearray | memoryview) or callable(getattr(item, "read", None))
+
+
+def _is_image(item: Any) -> bool:
+    """Tell one image, or the path of one, from what holds several."""
+    return _is_path(item) or _is_content(item) or isinstance(item, Image.Image)
 
 
 def _is_sequence_of_items(X: Any) -> bool:
     """Tell sequences of paths or images from everything that is one array of numbers."""
     if isinstance(X, np.ndarray):
         return X.dtype.kind in _TEXT and X.ndim == 1
-    if not isinstance(X, list | tuple) or not X:
+    if not isinstance(X, list | tuple):
         return False
-    return any(item is None or _is_path(item) or isinstance(item, Image.Image | np.ndarray) for item in X)
+    return any(
+        item is None or _is_image(item) or isinstance(item, np.ndarray | Mapping) or _holds_image(item)
+        for item in X
+    )
+
+
+def _holds_image(item: Any) -> bool:
+    """Tell a row such as (image, label), which data sets for training loops yield."""
+    return isinstance(item, list | tuple) and any(map(_is_image, item))
+
+
+def _check_container(X: Any) -> Any:
+    """Return a sequence as a list, and say of what is none what to pass instead."""
+    if isinstance(X, Mapping):
+        raise TypeError(
+            f"X must be an array or a sequence of images. Got a {type(X).__name__} with the keys "
+            f"{', '.join(map(repr, list(X)[:5]))}. Pass one of its columns, or list(X.values()) if these are "
+            "the images."
+        )
+    if isinstance(X, Iterator | MappingView | Set):
+        raise TypeError(
+            "X must be an array or a sequence, which has an order and can be read more than once. Got "
+            f"{X!r}. Pass list(X)."
+        )
+    if isinstance(X, Sequence):
+        return X if isinstance(X, tuple) else list(X)
+    if (hasattr(X, "__iter__") or hasattr(X, "__getitem__")) and not hasattr(X, "toarray"):
+        raise TypeError(  # tf.data.Dataset, torch's DataLoader, Keras's PyDataset
+            f"X must be an array or a sequence of images. Got a {type(X).__name__}. Pass the images' paths, "
+            "or np.concatenate([images for images, labels in X]) if it yields batches of both."
+        )
+    return X
 
 
 def _check_table(X: Any, image_shape: tuple | None) -> Any:
@@ -240,15 +275,19 @@ def _check_table(X: Any, image_shape: tuple | None) -> Any:
     return values[:, 0]
 
 
-def _check_item(item: Any, index: int, input_range: tuple | None) -> str | os.PathLike | np.ndarray:
-    """Return a path as a path, and anything else as an RGB array."""
+def _check_item(item: Any, index: int, input_range: tuple | None) -> str | os.PathLike | bytes | np.ndarray:
+    """Return a path as a path, a file's content as bytes, and anything else as an RGB array."""
     if _is_path(item):
         return os.fsdecode(item) if isinstance(item, bytes) else item
-    if isinstance(item, Image.Image):
-        try:
-            return _pil_to_rgb(item)
-        except Exception as error:  # Pillow reads a file behind it only now
-            raise ValueError(f"Image {index} of X is corrupt or cannot be used: {error}") from error
+    try:
+        if _is_content(item):
+            return _read_content(item)
+        if isinstance(item, Image.Image):
+            return convert_pil(item)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"Image {index} of X is corrupt or cannot be used: {error}") from error
+    if hasattr(item, "__array__") and not isinstance(item, np.ndarray | np.generic):  # a tensor
+        item = np.asarray(item)
     if isinstance(item, np.ndarray) and item.dtype.kind in "buif" and item.ndim in (2, 3):
         batch = item[np.newaxis] if item.ndim == 3 else item[np.newaxis, ..., np.newaxis]
         try:
@@ -256,15 +295,39 @@ def _check_item(item: Any, index: int, input_range: tuple | None) -> str | os.Pa
         except ValueError as error:
             raise ValueError(f"Image {index} of X: {error}") from None
         return _to_rgb(pixels[0], input_range)
-    got = (
-        f"an array of shape {item.shape} and dtype {item.dtype}"
-        if isinstance(item, np.ndarray)
-        else repr(item)
-    )
     raise ValueError(
-        "A list or an object array must hold paths, PIL images, or arrays (height, width[, 3]). "
-        f"Item {index} is {got}. Leave out what is no image."
+        "A list or an object array must hold paths, files' bytes, PIL images or arrays (height, width[, 3]). "
+        f"Item {index} is {_show(item)}. {_advise(item)}"
     )
+
+
+def _read_content(item: Any) -> bytes:
+    """Return the bytes of a file, or of a stream from its start, wherever it was read to before."""
+    if not callable(getattr(item, "read", None)):
+        return bytes(item)
+    if getattr(item, "seekable", bool)():
+        item.seek(0)
+    content = item.read()
+    if not isinstance(content, bytes):
+        raise ValueError(f'its read() gave {type(content).__name__}. Open the file in binary mode, "rb"')
+    return content
+
+
+def _show(item: Any) -> str:
+    if isinstance(item, np.ndarray):
+        return f"an array of shape {item.shape} and dtype {item.dtype}"
+    text = repr(item)
+    return text if len(text) <= _LONGEST_REPR else f"{text[:_LONGEST_REPR]}..."
+
+
+def _advise(item: Any) -> str:
+    """Say what to do about an item that is no image."""
+    if isinstance(item, Mapping) and (found := [key for key, value in item.items() if _is_image(value)]):
+        return f"Pass [row[{found[0]!r}] for row in X]."
+    if _holds_image(item):
+        place = next(place for place, value in enumerate(item) if _is_image(value))
+        return f"Pass [row[{place}] for row in X]."
+    return "Leave out what is no image."
 
 
 def _check_layout(X: Any, image_shape: tuple | None) -> np.ndarray:
@@ -365,68 +428,11 @@ def _to_rgb(image: np.ndarray, input_range: tuple | None) -> np.ndarray:
         if (low, high) != (0, 255):
             image = (image - np.float32(low)) * np.float32(255 / (high - low))
     if image.shape[2] == 4:
-        return _lay_on_white(image)
+        return lay_on_white(image)
     return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
-
-
-def _lay_on_white(image: np.ndarray) -> np.ndarray:
-    """Return RGB and alpha, in 0 to 255, as RGB before a white ground, of the same dtype."""
-    alpha = image[..., 3:].astype(np.float32) / 255
-    laid = image[..., :3] * alpha + 255 * (1 - alpha)
-    return np.rint(laid).astype(np.uint8) if image.dtype == np.uint8 else laid
 
 
 @functools.lru_cache(maxsize=64)
 def _digest_of_form(dtype: np.dtype, shape: tuple[int, ...]) -> Any:
     """Return the digest of an image's form, to be copied and go on with its pixels."""
     return hashlib.sha256(f"{dtype.str}{shape}".encode())
-
-
-def _read_bytes(path: str | os.PathLike) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
-
-
-def _digest_of_file(content: bytes) -> bytes:
-    """Return the SHA-256 of a file's bytes, and of how its transparency is read where it has some."""
-    digest = hashlib.sha256(content)
-    if not content.startswith(_JPEG):  # which has none
-        with contextlib.suppress(Exception):  # `_decode` says what is wrong with it
-            if Image.open(io.BytesIO(content), formats=_FORMATS).has_transparency_data:
-                digest.update(b"on white")
-    return digest.digest()
-
-
-def _decode(content: bytes, path: str | os.PathLike) -> np.ndarray:
-    name = os.fspath(path)
-    if not content:
-        raise ValueError(f"{name!r} is empty: an image file was expected.")
-    try:
-        # The bomb warning becomes the ValueError below, from the size that the header declares.
-        image: Image.Image = Image.open(io.BytesIO(content), formats=_FORMATS)
-        n_pixels = image.width * image.height
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ValueError(f"{name!r} is too large to be decoded: {error}") from None
-    except UnidentifiedImageError:
-        raise ValueError(f"{name!r} is no readable image ({', '.join(_FORMATS)}).") from None
-    except Exception as error:  # Pillow's decoders raise almost anything on hostile bytes
-        raise ValueError(f"{name!r} is no readable image ({', '.join(_FORMATS)}): {error}") from error
-    if n_pixels > MAX_PIXELS:
-        raise ValueError(
-            f"{name!r} declares {image.width} x {image.height} pixels, more than {MAX_PIXELS}. "
-            "Scale it down before it is used."
-        )
-    try:
-        return _pil_to_rgb(ImageOps.exif_transpose(image))
-    except Exception as error:
-        raise ValueError(f"{name!r} is corrupt or cannot be used: {error}") from error
-
-
-def _pil_to_rgb(image: Image.Image) -> np.ndarray:
-    if 0 in image.size:
-        raise ValueError(f"it must have at least one pixel. Its size is {image.width} x {image.height}.")
-    if image.mode.startswith(("I", "F")):
-        raise ValueError(f"its mode {image.mode!r} has more than 8 bits a channel. Convert it to 8 bits.")
-    if image.has_transparency_data:
-        return _lay_on_white(np.asarray(image.convert("RGBA")))
-    return np.asarray(image.convert("RGB"))

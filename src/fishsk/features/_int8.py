@@ -29,8 +29,8 @@ from fishsk._compat.openvino import load_module, silent_nncf
 from fishsk._utils.process import check_not_forked
 from fishsk._utils.progress import ProgressBar
 from fishsk._utils.versions import find_version
-from fishsk.features._images import resize_image
 from fishsk.features._network import FLOAT32, Settings
+from fishsk.features._resizing import resize_image
 from fishsk.features._views import PLAIN, View
 from fishsk.store import read_network, write_network
 

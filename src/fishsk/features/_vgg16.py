@@ -93,9 +93,10 @@ class VGG16FeatureTransformer(FrozenFeatures):
     -----
     `X` holds images in any of these forms: an array (n_samples, height, width, 3) of RGB or (n_samples,
     height, width) of gray values, which are repeated in three channels; an array (n_samples, height * width *
-    channels) with `image_shape`; a list or object array of arrays of different sizes, of PIL images, or of
-    paths; an array, Series, Index, Arrow array or one-column table of paths, of NumPy, pandas, polars or
-    pyarrow; a dask array of one of the array forms, for which a dask array comes back. uint8 holds 0 to 255,
+    channels) with `image_shape`; a list or object array of arrays of different sizes, of PIL images, of
+    binary streams, or of paths; an array, Series, Index, Arrow array or one-column table of paths, or of the
+    bytes of files, of NumPy, pandas, polars or pyarrow; a dask array of one of the array forms, for which a
+    dask array comes back. A photograph has the same pixels in each form. uint8 holds 0 to 255,
     bool black and white, any other dtype values in `input_range`. Where there is a fourth channel, of an
     array, a PIL image or a file, it is alpha: the image is laid on white.
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -12,13 +10,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from fishsk.features import Images, resize_image
 
 SMALL = (32, 32)  # what images are compared at
 _LONGEST_SIDE = 256  # pixels at which sharpness is measured, so that large photographs are not all blurred
-_ORIENTATION = 0x0112  # the EXIF tag
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,8 @@ def measure_images(images: Images, advance: Callable[[int], None] = lambda done:
 
     def measure(index: int) -> dict[str, Any]:
         try:
-            return _measure(images[index], images.items[index])
+            with images.hold(index) as (image, _):
+                return _measure(image) | {"orientation": images.orientation(index)}
         except (OSError, ValueError) as error:
             return {"error": " ".join(str(error).split())}
         finally:
@@ -93,10 +90,11 @@ def concatenate_facts(*parts: ImageFacts) -> ImageFacts:
     )
 
 
-def _measure(image: np.ndarray, item: Any) -> dict[str, Any]:
-    pixels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+def _measure(image: np.ndarray) -> dict[str, Any]:
+    pixels = image if image.dtype == np.uint8 else np.clip(np.rint(image), 0, 255).astype(np.uint8)
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     height, width = gray.shape
+    mean, deviation = cv2.meanStdDev(gray)  # NumPy's would make a copy in float64
     content = hashlib.sha256(f"{height} x {width}".encode())
     content.update(np.ascontiguousarray(pixels).data)
     scale = min(1, _LONGEST_SIDE / max(height, width))
@@ -106,21 +104,9 @@ def _measure(image: np.ndarray, item: Any) -> dict[str, Any]:
     return {
         "height": height,
         "width": width,
-        "orientation": _read_orientation(item),
-        "brightness": float(gray.mean()),
-        "contrast": float(gray.std()),
+        "brightness": float(mean.item()),
+        "contrast": float(deviation.item()),
         "sharpness": float(edges.var()) / variance if variance else 0.0,
         "digest": content.hexdigest(),
         "small": np.clip(np.rint(resize_image(pixels, SMALL)), 0, 255).astype(np.uint8),
     }
-
-
-def _read_orientation(item: Any) -> int:
-    """Return the EXIF orientation of a file; 1 of anything else."""
-    if isinstance(item, str | os.PathLike):
-        with (
-            contextlib.suppress(Exception),
-            Image.open(item) as image,
-        ):  # it was read before: the rest is metadata
-            return int(image.getexif().get(_ORIENTATION, 1))
-    return 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,8 +50,7 @@ class Album:
         """Return what an image is called: its given name, its path, or its position."""
         if image_names is not None:
             return str(image_names[index])
-        item = images.items[index]
-        return f"image {index}" if isinstance(item, np.ndarray) else os.fspath(item)
+        return images.name(index)
 
 
 class ClassAlbum(Album):
