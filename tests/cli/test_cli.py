@@ -55,6 +55,7 @@ def test_settings_must_name_a_step(setting, capsys, photos):
     assert "STEP__NAME=VALUE" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_demo_without_real_fish_says_so_first(capsys, tmp_path):
     assert main(["demo", "--offline", "--output", str(tmp_path)]) == 0
     out = capsys.readouterr().out

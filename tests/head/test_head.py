@@ -298,11 +298,13 @@ def hundred_fits():
     return [float(line) for line in done.stdout.split()], done.stderr
 
 
+@pytest.mark.slow
 def test_memory_stays_level(hundred_fits):
     after_10, after_100 = hundred_fits[0]
     assert after_100 - after_10 < 50
 
 
+@pytest.mark.slow
 def test_tensorflow_retraces_nothing(hundred_fits):
     assert "retracing" not in hundred_fits[1]
 
