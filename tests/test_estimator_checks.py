@@ -55,8 +55,12 @@ def test_the_heads_pass_scikit_learns_checks(head, n_least, model):
 
 @pytest.mark.parametrize(
     "transformer",
-    [VGG16FeatureTransformer(), KerasFeatureTransformer(backbone="MobileNetV3Small")],
-    ids=lambda transformer: type(transformer).__name__,
+    [
+        VGG16FeatureTransformer(),
+        KerasFeatureTransformer(backbone="EfficientNetLite0"),
+        KerasFeatureTransformer(backbone="MobileNetV3Small"),
+    ],
+    ids=lambda transformer: getattr(transformer, "backbone", "VGG16"),
 )
 def test_the_transformers_pass_scikit_learns_checks(transformer):
     # A row is a gray strip of an image, so that the checks' 2-D arrays are images.

@@ -1,5 +1,6 @@
 """Where weights come from, and what happens to files that are not what they should be."""
 
+import hashlib
 import http.server
 import importlib.util
 import pickle
@@ -12,11 +13,12 @@ from quick import write_safetensors
 from safetensors.numpy import load_file
 from sklearn.base import clone
 
-from fishsk import VGG16FeatureTransformer
+from fishsk import KerasFeatureTransformer, VGG16FeatureTransformer
 from fishsk.features import _weights
 from fishsk.features._backbone import CONVOLUTIONS, load_backbone
+from fishsk.features._efficientnet_lite import LITES, find_weights
 from fishsk.features._network import load_network
-from fishsk.features._weights import _draw_arrays, resolve_weights
+from fishsk.features._weights import WEIGHTS, _draw_arrays, resolve_weights
 
 
 @pytest.fixture
@@ -43,6 +45,26 @@ def keras_file(tmp_path_factory):
     """Return the path of weights that Keras itself has saved, and features by Keras itself."""
     path = tmp_path_factory.mktemp("keras") / "vgg16.weights.h5"
     return path, save_keras_vgg16(path)
+
+
+def test_a_file_behind_a_name_never_changes():
+    """Names of weights are promises: saved models depend on them. New numbers get a new name."""
+    vgg16 = {name: VGG16FeatureTransformer(weights=name) for name in (*WEIGHTS, None)}
+    lites = {name: KerasFeatureTransformer(backbone=name) for name in LITES}
+    assert {name: transformer.weights_digest for name, transformer in (vgg16 | lites).items()} == {
+        "imagenet": "md5:6d6bbae143d832006294945121d1f1fc",
+        "cifar95": "09fd7879a15955c90904493d1ad05ecc780c5cf3661fe279b49da364998a1d83",
+        None: "445068498b46be786f81478fac472ed5d8fa0353daba41e6110df91378c5a906",
+        "EfficientNetLite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        "EfficientNetLite1": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        "EfficientNetLite2": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+    }
+
+
+def test_the_installed_files_are_those_of_their_names():
+    paths = [resolve_weights("cifar95").path, *map(find_weights, LITES)]
+    digests = [resolve_weights("cifar95").digest, *(lite.sha256 for lite in LITES.values())]
+    assert [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths] == digests
 
 
 def test_thirteen_convolutions_in_five_blocks():

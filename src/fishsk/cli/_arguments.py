@@ -13,7 +13,10 @@ _TASKS = ("auto", "classification", "regression")
 
 def add_network(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
     """Add the options of commands that make features without a model; `several` networks are a list."""
-    networks = "vgg16, a name of keras.applications such as EfficientNetV2B0, or a .keras file"
+    networks = (
+        "vgg16, EfficientNetLite0, another name of KerasFeatureTransformer such as EfficientNetV2B0, or a "
+        ".keras file"
+    )
     parser.add_argument(
         "--backbone",
         default=["vgg16"] if several else "vgg16",

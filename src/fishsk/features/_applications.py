@@ -1,4 +1,4 @@
-"""The networks that Keras ships, listed from Keras itself: how they are described, built and get weights."""
+"""Networks that have a name, Keras's and EfficientNet-Lite: how they are described, built and get weights."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from fishsk._utils.versions import find_version
 from fishsk.features._description import Description, build_apart, describe_model
+from fishsk.features._efficientnet_lite import BUILDERS, LITES, find_weights, load_weights, preprocess_input
 from fishsk.features._weights import fetch_imagenet, hash_file
 from fishsk.store import read_note, write_note
 
@@ -27,11 +28,14 @@ _DEFAULT_SIZE = (224, 224)  # of the networks that Keras builds for images of an
 
 @functools.cache
 def list_applications() -> dict[str, Callable[..., Any]]:
-    """Return Keras's functions that build a network for images, by their names. It loads Keras."""
+    """Return the functions that build a network for images, by their names. It loads Keras."""
     from keras import applications
 
     functions = inspect.getmembers(applications, inspect.isfunction)
-    return {name: build for name, build in functions if "include_top" in inspect.signature(build).parameters}
+    of_keras = {
+        name: build for name, build in functions if "include_top" in inspect.signature(build).parameters
+    }
+    return of_keras | BUILDERS
 
 
 def find_application(name: str) -> Callable[..., Any]:
@@ -40,13 +44,13 @@ def find_application(name: str) -> Callable[..., Any]:
     Raises
     ------
     ValueError
-        If Keras ships no network of that name.
+        If there is no network of that name.
     """
     known = list_applications()
     if name not in known:
         raise ValueError(
-            f"backbone must be a name of keras.applications, the path of a .keras file, or a keras.Model. "
-            f"Got {name!r}. {name_nearest(name, known)}"
+            f"backbone must be one of {', '.join(LITES)}, a name of keras.applications, the path of a .keras "
+            f"file, or a keras.Model. Got {name!r}. {name_nearest(name, known)}"
         )
     return known[name]
 
@@ -62,18 +66,18 @@ def name_nearest(name: str, known: Any) -> str:
 
 @dataclass(frozen=True)
 class Application:
-    """A network of keras.applications with some weights.
+    """A network of keras.applications, or of EfficientNet-Lite, with some weights.
 
     Attributes
     ----------
     name : str
-        Keras's name of the function that builds it.
+        Of the function that builds it.
     imagenet : bool
-        Whether its numbers are those that Keras publishes. Without a file, they are drawn from a fixed seed.
+        Whether its numbers are those that are published. Without a file, they are drawn from a fixed seed.
     file : Path or None
         The user's own file of weights.
     file_digest : str or None
-        Of its content.
+        Of its content, or of that of the published file of EfficientNet-Lite.
     """
 
     name: str
@@ -138,6 +142,8 @@ class Application:
 
     def preprocess(self, images: Any) -> Any:
         """Return RGB in 0 to 255, an array or a Keras tensor, as the network was trained to see it."""
+        if self.name in LITES:
+            return preprocess_input(images)
         return sys.modules[find_application(self.name).__module__].preprocess_input(images)
 
 
@@ -173,7 +179,8 @@ def _describe(name: str, imagenet: bool, image_size: tuple[int, int] | None) -> 
             last = next(layer.name for layer in reversed(model.layers) if layer.output is model.output)
             color = Application(name).preprocess(np.array([[[[0, 100, 255]]]], dtype=np.float32))
             description = describe_model(model, size, last=last, more=f"{color.tolist()}")
-            download = find_download(lambda: _build(name, size, "imagenet")) if imagenet else None
+            of_keras = imagenet and name not in LITES
+            download = find_download(lambda: _build(name, size, "imagenet")) if of_keras else None
         return replace(description, download=download and (*download,))
 
     return build_apart(describe)
@@ -196,11 +203,17 @@ def _load(application: Application, description: Description, pooling: str | Non
     name, size, file = application.name, description.image_size, application.file
     if application.imagenet and description.download is not None:
         file = fetch_imagenet(*description.download, network=name)
+    elif application.imagenet:
+        file = find_weights(name)
 
     def build() -> Any:
         if file is None:
             model = _build(name, size, pooling=pooling)
             _draw(model)
+            return model
+        if name in LITES:
+            model = _build(name, size, pooling=pooling)
+            load_weights(model, file, sha256=str(application.file_digest))
             return model
         try:
             if application.file is None:
@@ -239,9 +252,12 @@ def check_application(backbone: str, weights: str | os.PathLike | None) -> Appli
     if weights is not None and weights != "imagenet" and not Path(weights).is_file():
         hint = " 'cifar95' is of VGG16FeatureTransformer." if weights == "cifar95" else ""
         raise ValueError(
-            f"weights of {backbone} must be 'imagenet', None, or the path of a file that Keras can load "
+            f"weights of {backbone} must be 'imagenet', None, or the path of a file that can be loaded "
             f"into it. Got {weights!r}, which is no file.{hint}"
         )
-    if weights is None or weights == "imagenet":
-        return Application(backbone, imagenet=weights is not None)
+    if weights is None:
+        return Application(backbone)
+    if weights == "imagenet":
+        digest = LITES[backbone].sha256 if backbone in LITES else None
+        return Application(backbone, imagenet=True, file_digest=digest)
     return Application(backbone, file=Path(weights), file_digest=hash_file(Path(weights)))

