@@ -24,18 +24,13 @@ NEW = make_fish_pipeline(weights="cifar95").get_params()
 VIEWS = NEW["features__views"]
 FIRST = {
     "features__views": "mirror",
-    "features__combine_views": "mean",
     "features__power": 1.0,
     "head__hidden_units": 512,
-    "head__n_centers": 0,
     "head__dropout": 0.5,
     "head__learning_rate": 1e-3,
     "head__epochs": 20,
     "head__batch_size": 32,
     "head__l2": 1e-3,
-    "head__label_smoothing": 0.0,
-    "head__validation_fraction": 0.1,
-    "head__refit": False,
     "head__calibration": None,
 }
 
@@ -48,15 +43,8 @@ def as_new(*names):
 STEPS = {
     "the mean of image and mirror image": {},
     "temperature": as_new("calibration"),
-    "four views side by side": {"features__views": VIEWS, "features__combine_views": "concatenate"},
+    "the mean of four views": {"features__views": VIEWS},
     "roots of the features": {"features__power": NEW["features__power"]},
-    "label smoothing": as_new("label_smoothing"),
-    "bumps around training images instead of hidden units": as_new(
-        "hidden_units", "n_centers", "dropout", "learning_rate", "epochs", "batch_size", "l2"
-    ),
-    "trained once more on all images, a fifth of which had validated; temperature of out-of-fold answers": (
-        as_new("validation_fraction", "refit")
-    ),
 }
 
 

@@ -29,11 +29,10 @@ def scale(regressor):
     return TransformedTargetRegressor(regressor, transformer=StandardScaler())
 
 
-OF_CLASSES = {"hidden_units": 256, "n_networks": 2, "epochs": 30, "batch_size": 128, "l2": 1e-3}
+OF_CLASSES = {"hidden_units": 256, "epochs": 30, "batch_size": 128, "l2": 1e-3}
 HEADS = {
     "always the mean": {"head": DummyRegressor()},
     "default (Keras)": {"task": "regression"},
-    "Keras, two networks": {"task": "regression", "head__regressor__n_networks": 2},
     "Keras, l2=0.001": {"task": "regression", "head__regressor__l2": 1e-3},
     "Keras, settings for classes": {"head": scale(KerasHeadRegressor(**OF_CLASSES))},
     "RidgeCV": {"head": RidgeCV(np.logspace(1, 6, 11))},

@@ -51,7 +51,7 @@ def test_the_report_recipe_is_the_report_to_the_letter():
     assert (features.weights, features.pooling, features.preprocessing) == ("imagenet", None, "unit")
     assert len(features.get_feature_names_out()) == 7 * 7 * 512
     assert (head.hidden_units, head.dropout, head.epochs, head.batch_size) == (512, 0.5, 20, 32)
-    assert (head.lr_factor, head.lr_patience, head.early_stopping) == (0.5, 3, False)
+    assert (head.lr_factor, head.early_stopping) == (0.5, False)
     assert head.validation_fraction == 0.1
     assert pipeline["scale"] == "passthrough"
 
@@ -91,39 +91,16 @@ def test_any_regressor_learns_numbers(head):
         assert pipeline["head"].random_state == 0
 
 
-def test_a_head_inside_of_what_scales_targets_is_seeded_and_told_the_views():
+def test_a_head_inside_of_what_scales_targets_is_seeded():
     head = TransformedTargetRegressor(KerasHeadRegressor(), transformer=StandardScaler())
     pipeline = make_fish_pipeline(head=head, weights="cifar95", random_state=3)
     assert pipeline["head"].regressor.random_state == 3
-    assert pipeline["head"].regressor.n_views == pipeline["features"].n_views_out > 1
     assert head.regressor.random_state is None
 
 
 def test_a_classifier_is_no_head_of_a_regression():
     with pytest.raises(ValueError, match="head must be a regressor"):
         make_fish_pipeline(task="regression", head=SVC(), weights="cifar95")
-
-
-@pytest.mark.parametrize(
-    ("params", "n_views"),
-    [
-        ({}, 4),
-        ({"features__views": "shifts+zooms"}, 14),
-        ({"features__combine_views": "mean"}, 1),
-        ({"features__mirror": True, "features__combine_views": "mean"}, 1),
-        ({"features__mirror": True}, 2),
-        ({"head__n_views": 5}, 5),
-        ({"weights": None}, 1),
-    ],
-)
-def test_the_head_is_told_how_many_views_stand_side_by_side(params, n_views):
-    assert make_fish_pipeline(**{"weights": "cifar95"} | params)["head"].n_views == n_views
-
-
-def test_a_head_that_knows_no_views_gets_their_mean(fish):
-    features = make_fish_pipeline(weights="cifar95", head=SVC(), features__cache=None)["features"]
-    assert features.n_views_out == 1
-    assert features.transform(fish[0][:2]).shape == (2, 3072)
 
 
 def build_linear(meta):
@@ -134,9 +111,8 @@ def build_linear(meta):
 @pytest.mark.parametrize(
     "params", [{"head__model": build_linear}, {"head": KerasHeadClassifier(build_linear)}]
 )
-def test_a_network_of_ones_own_gets_the_mean_of_the_views(fish, params):
+def test_a_custom_network_is_a_head(fish, params):
     pipeline = make_fish_pipeline(**params, weights="cifar95", head__loss="sparse_categorical_crossentropy")
-    assert pipeline["features"].n_views_out == 1
     assert pipeline.set_params(head__epochs=1).fit(*fish).predict(fish[0]).shape == (100,)
 
 

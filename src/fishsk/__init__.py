@@ -6,7 +6,6 @@ import importlib
 import os
 from typing import Any
 
-from fishsk._utils import moved
 from fishsk._version import __version__ as __version__
 
 # TensorFlow reads it at its import. With oneDNN a row's bits are the same in every batch and for any number
@@ -40,9 +39,6 @@ _MODULES = {
     "write_report": "report",
 }
 __all__ = sorted([*_MODULES, "datasets"])
-
-
-moved.install()
 
 
 def __getattr__(name: str) -> Any:

@@ -23,12 +23,10 @@ _REPORT_HEAD: dict[str, Any] = {
     "epochs": 20,
     "batch_size": 32,
     "lr_factor": 0.5,
-    "lr_patience": 3,
 }
 # What cross-validation on drawn fish of known length showed best (benchmarks/bench_regression.py).
 _NUMBERS_HEAD: dict[str, Any] = {
     "hidden_units": 128,
-    "n_networks": 8,
     "epochs": 40,
     "batch_size": 32,
     "l2": 0.1,
@@ -107,12 +105,6 @@ def make_fish_pipeline(
 
     Notes
     -----
-    Where the features are several views of an image side by side, the head must know how many:
-    ``features__views``, ``features__combine_views`` and ``head__n_views`` belong together. What is given of
-    them here is kept in step, what `set_params` or a search changes later is not. A head that knows no views,
-    and one with a network of your own (``head__model``), gets their mean; of the recipe's settings for the
-    built-in network such a head gets none.
-
     scikit-learn 1.9 does not see a classifier in plain ``scikeras.wrappers.KerasClassifier``, so that
     cross-validation does not stratify: pass ``cv=StratifiedKFold()``.
 
@@ -154,7 +146,6 @@ def make_fish_pipeline(
         else:
             regressor = KerasHeadRegressor(**common, **(_REPORT_HEAD if is_report else _NUMBERS_HEAD))
             head = TransformedTargetRegressor(regressor, transformer=StandardScaler())
-            features.pop("combine_views", None)
     elif task == "regression" and is_classifier(head):
         raise ValueError(f"head must be a regressor for task='regression'. Got {head!r}.")
     else:
@@ -164,10 +155,6 @@ def make_fish_pipeline(
     settings = head.get_params()
     if settings.get(f"{inner}random_state", 0) is None:
         head.set_params(**{f"{inner}random_state": random_state})
-    has_own_network = params.get(f"head__{inner}model", settings.get(f"{inner}model")) is not None
-    knows_views = f"{inner}n_views" in settings and not has_own_network
-    if not knows_views:
-        features.pop("combine_views", None)
     if "features__mirror" in params:  # which is a set of views, too
         features.pop("views", None)
     pipeline = Pipeline(
@@ -177,11 +164,7 @@ def make_fish_pipeline(
             ("head", head),
         ]
     )
-    pipeline.set_params(**params)
-    views = f"head__{inner}n_views"
-    if knows_views and views not in params and hasattr(pipeline["features"], "n_views_out"):
-        pipeline.set_params(**{views: pipeline["features"].n_views_out})
-    return pipeline
+    return pipeline.set_params(**params)
 
 
 def _choose_features(

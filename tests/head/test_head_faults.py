@@ -128,7 +128,7 @@ def test_only_some_networks_are_kept(data, monkeypatch):
     monkeypatch.setattr(_shelves, "_MAX_KEPT", 2)
     for hidden_units in (2, 3, 4):
         make_head(hidden_units=hidden_units, epochs=1).fit(*data)
-    assert [graph.hidden_units for graph in _shelves._shelves] == [3, 4]
+    assert [graph.hidden_units for graph in _shelves._shelves] == [(3,), (4,)]
 
 
 def test_public_names_of_scikeras_stay(data):

@@ -81,26 +81,15 @@ def test_the_mean_absolute_error_is_that_of_the_predictions(data):
     "params",
     [
         {"hidden_units": (12, 8, 4), "activation": "silu"},
-        {"hidden_units": (12, 8), "activation": "tanh", "n_networks": 3, "n_views": 2},
+        {"hidden_units": (12, 8), "activation": "tanh"},
         {"hidden_units": 0},
-        {"hidden_units": (9, 5), "activation": "gelu", "n_networks": 2},
+        {"hidden_units": (9, 5), "activation": "gelu"},
     ],
 )
 def test_the_model_and_the_head_predict_the_same(params):
     X, y = make_data(n_targets=2)
     head = make_head(**params).fit(X, y)
     np.testing.assert_allclose(head.model_.predict(X, verbose=0), head.predict(X), atol=1e-5)
-
-
-def test_deep_networks_side_by_side_are_those_that_stand_alone(data):
-    params = {"hidden_units": (8, 6), "activation": "tanh", "validation_fraction": 0, "lr_factor": 1}
-    pair = make_head(n_networks=2, **params).initialize(*data)
-    kernel, bias, *stacked = pair._weights
-    head = make_head(**params | {"warm_start": True}).initialize(*data)
-    head._weights = [kernel[:, 8:], bias[8:], *(weight[1] for weight in stacked)]
-    head.fit(*data)
-    pair.set_params(warm_start=True).fit(*data)
-    np.testing.assert_allclose(pair._weights[2][1], head._weights[2], atol=1e-4)
 
 
 def test_the_same_seed_gives_the_same_bits(data):
@@ -141,7 +130,7 @@ def test_one_wrong_target_moves_huber_less():
 
 
 def test_early_stopping_and_the_validation_part(data):
-    head = make_head(early_stopping=True, patience=2, epochs=60).fit(*data)
+    head = make_head(early_stopping=True, early_stopping_patience=2, epochs=60).fit(*data)
     assert head.n_iter_ < 60
     assert set(head.history_) == {
         "loss", "mean_absolute_error", "val_loss", "val_mean_absolute_error", "learning_rate"

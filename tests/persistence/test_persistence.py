@@ -66,7 +66,6 @@ def make_pipeline(weights, **params):
         features__pooling="avg",
         features__mirror=False,
         features__power=1.0,
-        head__n_networks=1,
         features__cache=None,
         head__hidden_units=3,
         head__l2=0.0,
@@ -82,13 +81,13 @@ def fitted(weights, images):
     return make_pipeline(weights).fit(images, LABELS)
 
 
-@pytest.fixture(scope="module", params=[0, 5], ids="{} centers".format)
-def partly_fitted(request):
+@pytest.fixture(scope="module")
+def partly_fitted():
     """Return a pipeline that has learned an optimizer's state and the names of features, from no images."""
     import pandas as pd
 
     X = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 4)), columns=list("abcd"))
-    head = KerasHeadClassifier(hidden_units=2, n_centers=request.param, random_state=0)
+    head = KerasHeadClassifier(hidden_units=2, random_state=0)
     for _ in range(2):
         head.partial_fit(X, np.arange(20) % 2, classes=[0, 1, 2])
     return Pipeline([("head", head)])
@@ -705,12 +704,6 @@ EXPORTED = {
         "features__views": "shifts+zooms",
         "features__image_size": (40, 32),
         "features__power": 0.5,
-    },
-    "concatenated": {
-        "features__views": "mirror",
-        "features__combine_views": "concatenate",
-        "head__n_views": 2,
-        "head__n_networks": 2,
     },
     "caffe": {"features__preprocessing": "caffe", "features__input_range": (0, 1)},
 }

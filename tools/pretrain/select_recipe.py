@@ -29,9 +29,8 @@ STAGES = ["p5", "p4+p5", "p3+p4", "p3+p4+p5", "p3+p4+c5+p5", "p2+p3+p4+p5"]
 RECIPE = make_fish_pipeline(weights="cifar95")["head"]
 HEADS = {
     "recipe": RECIPE,
-    "recipe, relu": clone(RECIPE).set_params(activation="relu"),
-    "recipe, 2 x 256": clone(RECIPE).set_params(hidden_units=256, n_networks=2),
-    "recipe, relu, 2 x 256": clone(RECIPE).set_params(activation="relu", hidden_units=256, n_networks=2),
+    "recipe, gelu": clone(RECIPE).set_params(activation="gelu"),
+    "recipe, 256": clone(RECIPE).set_params(hidden_units=256),
     **{f"logistic C={c}": LogisticRegression(C=c, max_iter=500) for c in (0.0003, 0.001, 0.003, 0.01)},
     **{f"SVM C={c}": SVC(C=c) for c in (1, 3, 10)},
     "Keras": KerasHeadClassifier(random_state=0),
@@ -82,30 +81,24 @@ def main():
                     pooling=None if pooling == "none" else pooling,
                     power=power,
                     views=views,
-                    combine_views="concatenate",
                     cache=folder,
                 )
                 for path in args.weights
             ]
             for name in args.heads:
-                rows, head = arrange(features, HEADS[name], X)
+                rows, head = arrange(features, X), HEADS[name]
                 scores, losses = cross_validate(make_pipeline(StandardScaler(), head), rows, y, args.repeats)
                 cells = [stage, pooling, size, views, power, name, rows.shape[1], f"{scores.mean():.4f}"]
                 cells += [" ".join(f"{score:.4f}" for score in scores), f"{losses.mean():.4f}"]
                 if args.test:
                     model = make_pipeline(StandardScaler(), head).fit(rows, y)
-                    cells.append(f"{model.score(arrange(features, head, X_test)[0], y_test):.4f}")
+                    cells.append(f"{model.score(arrange(features, X_test), y_test):.4f}")
                 print("| " + " | ".join(map(str, cells)) + " |", flush=True)
 
 
-def arrange(features, head, X):
-    """Return rows of all views side by side and a head that knows them, or else the mean of the views."""
-    n_views = features[0].n_views_out
-    of_weights = [each.fit_transform(X).reshape(len(X), n_views, -1) for each in features]
-    rows = np.concatenate(of_weights, axis=2)
-    if isinstance(head, KerasHeadClassifier):
-        return rows.reshape(len(rows), -1), clone(head).set_params(n_views=n_views)
-    return rows.mean(axis=1), head
+def arrange(features, X):
+    """Return rows of the features of all weights side by side."""
+    return np.hstack([each.fit_transform(X) for each in features])
 
 
 def cross_validate(model, rows, y, n_repeats):

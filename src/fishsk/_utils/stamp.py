@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from typing import Any
 
@@ -20,7 +19,6 @@ class StampedMixin:
         return state | {"_fishsk_version": __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        state = self._defaults() | state  # a parameter that came later is as by default
         pickled, current = state.pop("_fishsk_version", "an unknown version"), __version__
         if pickled != current:
             warnings.warn(
@@ -31,8 +29,3 @@ class StampedMixin:
                 stacklevel=2,
             )
         super().__setstate__(state)  # type: ignore[misc]
-
-    @classmethod
-    def _defaults(cls) -> dict[str, Any]:
-        parameters = inspect.signature(cls).parameters.values()
-        return {each.name: each.default for each in parameters if each.default is not each.empty}

@@ -38,19 +38,8 @@ _SMALL_IMAGES = Recipe(
         "pooling": None,
         "power": 0.5,
         "views": "mirror+corners",
-        "combine_views": "concatenate",
     },
-    head={
-        "hidden_units": 0,
-        "n_centers": 2048,
-        "dropout": 0.0,
-        "learning_rate": 3e-3,
-        "epochs": 30,
-        "batch_size": 128,
-        "label_smoothing": 0.1,
-        "validation_fraction": 0.2,
-        "refit": True,
-    },
+    head={"l2": 1e-3},
 )
 _UNTRAINED = Recipe(features={"layers": ["block1_pool", "block2_pool", "block3_pool"]})
 

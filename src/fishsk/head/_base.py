@@ -19,10 +19,9 @@ from fishsk._compat.sklearn import Interval, Options, StrOptions
 from fishsk._utils.process import check_not_forked
 from fishsk._utils.stamp import StampedMixin
 from fishsk.head._architecture import ACTIVATIONS, Architecture
-from fishsk.head._centers import Kernel, answer_bumps, look_from_centers, scale_gamma
 from fishsk.head._fitting import FittingMixin
 from fishsk.head._history import find_turn, join_histories
-from fishsk.head._own import is_routed
+from fishsk.head._own import KEYWORDS, is_routed
 from fishsk.head._own_head import OwnNetworkMixin
 from fishsk.head._own_state import pack_own, unpack_own
 from fishsk.head._state import pack_state, unpack_state
@@ -38,15 +37,9 @@ class _Start(NamedTuple):
     optimizer_state: list[np.ndarray] | None = None
     history: dict[str, list[float]] = {}
 
-    @property
-    def fixed(self) -> list[np.ndarray]:
-        """The weights that do not train."""
-        return self.weights[: len(self.architecture.fixed_shapes)]
-
     def reconstruct(self, model: keras.Model) -> dict[str, Any]:
         """Return the attributes of a head with the weights of `model`, which is in training."""
-        weights = self.fixed + model.get_weights()
-        return {"_weights": weights, "_architecture": self.architecture, "_seed": self.seed}
+        return {"_weights": model.get_weights(), "_architecture": self.architecture, "_seed": self.seed}
 
 
 class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixin, BaseEstimator):
@@ -66,15 +59,9 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
         "batch_size": [Interval(Integral, 1, 2**31 - 1, closed="both"), Options(Integral, {-1}), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="left"), None],
         "lr_factor": [Interval(Real, 0, 1, closed="right")],
-        "lr_patience": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
-        "patience": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping_patience": [Interval(Integral, 1, None, closed="left")],
         "l2": [Interval(Real, 0, None, closed="left")],
-        "n_networks": [Interval(Integral, 1, None, closed="left")],
-        "n_views": [Interval(Integral, 1, None, closed="left")],
-        "n_centers": [Interval(Integral, 0, None, closed="left")],
-        "gamma": [StrOptions({"scale"}), Interval(Real, 0, None, closed="neither")],
-        "refit": ["boolean"],
         "callbacks": [keras.callbacks.Callback, type, str, list, tuple, dict, None],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
@@ -156,7 +143,7 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
         -------
         self : estimator
         """
-        known = self._extra_params()
+        known = KEYWORDS.keys() | self._extra_params().keys()
         routed = {name: value for name, value in params.items() if is_routed(name) or name in known}
         super().set_params(**{name: value for name, value in params.items() if name not in routed})
         for name, value in routed.items():
@@ -185,74 +172,30 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
         return model
 
     def _start_afresh(self) -> Any:
-        if self.n_features_in_ % self.n_views:
-            raise ValueError(
-                f"X must hold n_views={self.n_views} views side by side, each of as many columns. Got "
-                f"{self.n_features_in_} columns. Pass as n_views what the transformer's n_views_out says."
-            )
         architecture = Architecture(
             n_features=self.n_features_in_,
             hidden_units=_unify(self.hidden_units),
             n_outputs=self._n_outputs,
             dropout=float(self.dropout),
             l2=float(self.l2),
-            label_smoothing=float(getattr(self, "label_smoothing", 0.0)),
-            n_networks=int(self.n_networks),
-            n_views=int(self.n_views),
             activation=self.activation,
             loss=self._loss,
         )
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         return _Start(architecture, architecture.initial_weights(np.random.default_rng((seed, 0))), seed)
 
-    def _place_centers(self, start: Any, X: np.ndarray, rows: np.ndarray) -> Any:
-        """Return the function from rows that train, among `rows`, to a start and to `X` as it takes it.
-
-        A start that has no centers yet gets those that were drawn from `rows` and train.
-        """
-        if not self.n_centers:
-            return lambda train: (start, X)
-        if start.architecture.n_centers:
-            seen = start.architecture.look_from_centers(start.fixed, X)
-            return lambda train: (start, seen)
-        architecture = replace(start.architecture, n_centers=min(self.n_centers, len(rows)))
-        rng = np.random.default_rng((start.seed, 0))
-        weights = architecture.trained.initial_weights(rng)
-        if not architecture.hidden:  # what is drawn would be noise, for training to forget
-            weights = [np.zeros_like(array) for array in weights]
-        drawn = np.sort(rng.choice(rows, architecture.n_centers, replace=False))
-        views = X[drawn].reshape(len(drawn), architecture.n_views, -1)
-        gamma = scale_gamma(views) if self.gamma == "scale" else self.gamma
-        kernel = Kernel(views.mean(axis=1, dtype=np.float64), gamma)
-        bumps = look_from_centers(kernel.bumps, X.reshape(-1, architecture.n_view_features))
-
-        def place(train: np.ndarray) -> Any:
-            fixed = kernel.place(np.flatnonzero(np.isin(drawn, train)))
-            seen = answer_bumps(fixed[len(kernel.bumps) :], bumps).reshape(len(X), -1)
-            return _Start(architecture, fixed + weights, start.seed), seen
-
-        return place
-
     def _go_on(self, optimizer_state: Any = None) -> Any:
         asked = {"hidden_units": _unify(self.hidden_units), "activation": self.activation, "loss": self._loss}
-        asked |= {"n_networks": self.n_networks, "n_views": self.n_views}
         for name, value in asked.items():
             if value != (before := getattr(self._architecture, name)):
                 raise ValueError(
                     f"{name} must be {before}, as in the network to go on with. "
                     f"Got {value}. A fit with warm_start=False builds a new network."
                 )
-        n_centers = self._architecture.n_centers  # all rows, where there were fewer than asked for
-        if self.n_centers < n_centers or bool(self.n_centers) != bool(n_centers):
-            raise ValueError(
-                f"n_centers must be {n_centers}, as in the network to go on with. Got {self.n_centers}. A "
-                "fit with warm_start=False places new centers."
-            )
         architecture = replace(
             self._architecture,
             dropout=float(self.dropout),
             l2=float(self.l2),
-            label_smoothing=float(getattr(self, "label_smoothing", 0.0)),
         )
         return _Start(architecture, self._weights, self._seed, optimizer_state, self.history_)
 
@@ -275,9 +218,8 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
             if part is not None:
                 weight[part] /= weight[part].mean()
         first = len(start.history.get("loss", [])) or training["initial_epoch"]
-        architecture, trained = start.architecture.trained, start.weights[len(start.fixed) :]
-        with borrow_network(architecture) as network:
-            network.reset(architecture, trained, self.learning_rate, start.optimizer_state)
+        with borrow_network(start.architecture) as network:
+            network.reset(start.architecture, start.weights, self.learning_rate, start.optimizer_state)
             history = network.fit(
                 (*data, weight.astype(np.float32)),
                 train,
@@ -291,7 +233,7 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
                 validation_freq=training["validation_freq"],
                 logs_rate=logs_rate,
             )
-            weights = start.fixed + network.model.get_weights()
+            weights = network.model.get_weights()
             optimizer_state = network.optimizer_state() if training.get("keeps_optimizer") else None
         if not all(np.isfinite(array).all() for array in weights):
             raise ValueError(
@@ -344,11 +286,6 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
             hooks.on_predict_batch_end(0, {"outputs": logits})
         return logits
 
-    def _logits_of_seen(self, rows: np.ndarray) -> np.ndarray:
-        """Return the logits of rows that are as what trains takes them."""
-        architecture = self._architecture
-        return architecture.trained.logits(self._weights[len(architecture.fixed_shapes) :], rows)
-
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_seed")
 
@@ -358,12 +295,15 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
         return state
 
 
-def _unify(hidden_units: Any) -> int | tuple[int, ...]:
-    """Return the units of the hidden layers: a number for none or one, or else a tuple."""
-    units = hidden_units if isinstance(hidden_units, list | tuple) else [hidden_units]
-    if not all(isinstance(each, int | np.integer) and each >= (len(units) > 1) for each in units):
+def _unify(hidden_units: Any) -> tuple[int, ...]:
+    """Return the units of each hidden layer; there is none for 0."""
+    if isinstance(hidden_units, list | tuple):
+        units = tuple(hidden_units)
+    else:
+        units = (hidden_units,) if hidden_units else ()
+    if not all(isinstance(each, int | np.integer) and each > 0 for each in units):
         raise ValueError(
             "hidden_units must be a number of units, or a tuple of numbers of 1 or more, one for each hidden "
             f"layer. Got {hidden_units!r}."
         )
-    return int(sum(units)) if len(units) < 2 else tuple(map(int, units))
+    return tuple(map(int, units))

@@ -43,7 +43,7 @@ class ClassifyingHead(KerasHead):
     @property
     def target_encoder(self) -> ClassEncoder:
         """Transformer of `y` for networks of one's own, for subclasses to override."""
-        return ClassEncoder(loss=self.loss, threshold=self.threshold)
+        return ClassEncoder(loss=self.loss)
 
     def _has_built_in_loss(self) -> bool:
         return self.loss is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any, Self
 
 import keras
@@ -11,7 +10,6 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._compat.sklearn import (
-    Interval,
     StrOptions,
     check_partial_fit_first_call,
     fit_context,
@@ -55,8 +53,6 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
         or a schedule, which then steers the learning rate alone.
     loss : str, type, callable, keras.losses.Loss, list, dict or None, default=None
         None is the cross-entropy that suits the targets. Arguments are routed: ``loss__from_logits=True``.
-    metrics : list, dict, str, type, keras.metrics.Metric or None, default=None
-        What is measured besides. Arguments are routed: ``metrics__0__name="top"``.
     epochs : int, default=20
         Passes over the training part; `early_stopping` and callbacks may end training before.
     batch_size : int, default=32
@@ -65,46 +61,19 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
         Share of the training rows, stratified by class, that only validates. With 0 or None all rows train,
         and the training loss steers the learning rate and early stopping.
     lr_factor : float in (0, 1], default=0.5
-        The learning rate is multiplied by it after `lr_patience` epochs in which the monitored loss has not
-        fallen by 1e-4 below its best. 1 keeps the learning rate.
-    lr_patience : int, default=3
-        Epochs to wait for a better loss before the learning rate is lowered.
+        The learning rate is multiplied by it after three epochs in which the monitored loss has not fallen by
+        1e-4 below its best. 1 keeps the learning rate.
     early_stopping : bool, default=False
-        Whether to stop after `patience` epochs without a better loss. The weights are then those of the
-        best epoch, also if training has run to its end.
-    patience : int, default=5
+        Whether to stop after `early_stopping_patience` epochs without a better loss. The weights are then
+        those of the best epoch, also if training has run to its end.
+    early_stopping_patience : int, default=5
         Epochs that early stopping waits for a better loss.
     l2 : float, default=0.0
         Strength of the penalty on the squared kernels.
-    label_smoothing : float in [0, 1), default=0.0
-        Share of each row's label that is spread evenly over all classes in the losses [3]_. The network is
-        then less sure of itself.
-    n_networks : int, default=1
-        Number of networks, each with first weights and dropout of its own, whose logits are averaged. They
-        are trained in one go, as parts of one network.
-    n_views : int, default=1
-        Number of views of an image that stand side by side in each row of `X`, as `VGG16FeatureTransformer`
-        puts them with ``combine_views="concatenate"``. Each epoch trains on one view of each row, drawn anew;
-        in validation and prediction the logits of all views are averaged.
-    n_centers : int, default=0
-        Number of training rows (their views' mean), drawn at random, around each of which a Gaussian bump
-        ``exp(-gamma * squared_distance)`` stands; all of them, if there are fewer. The network then sees how
-        near a row is to each, and not its features: a radial basis function network [5]_, and by Nyström's
-        method [6]_ a kernel machine. Bumps do not train. Scale the features first. 0 for none.
-    gamma : {"scale"} or float, default="scale"
-        How narrow the bumps are. ``"scale"`` is ``1 / (n_features * X.var())`` of a view, as in
-        `sklearn.svm.SVC`.
-    refit : bool, default=False
-        Whether to train once more, on all rows, when the validation part has served: for as many epochs (with
-        early stopping, up to the best) at the same learning rates. `history_` stays that of the first
-        training, the only one that callbacks see. With `calibration`, five trainings more, each without a
-        fifth of the rows, answer rows that have not trained, all of which then calibrate.
     calibration : {"temperature"} or None, default="temperature"
         ``"temperature"`` divides the logits by the number that gives the validation part, which has not
-        trained, its lowest log loss [4]_: probabilities then mean what they say, and what is predicted stays
-        as it is. With `refit` all rows take the place of that part. Without one nothing is calibrated.
-    threshold : float in [0, 1], default=0.5
-        Probability above which a row is predicted to have a tag, where `y` is a table of tags.
+        trained, its lowest log loss [3]_: probabilities then mean what they say, and what is predicted stays
+        as it is. Without such a part nothing is calibrated.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's rows, as in scikit-learn.
     callbacks : keras.callbacks.Callback, its class or name, list, tuple, dict of them, or None, default=None
@@ -124,7 +93,7 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
         Parameters of `model`, parameters that are routed to a part by their prefix, and keywords of Keras's
         ``fit`` and ``compile``: ``shuffle``, ``validation_split``, ``validation_data``, ``validation_freq``,
         ``validation_batch_size``, ``validation_steps``, ``steps_per_epoch``, ``initial_epoch``,
-        ``loss_weights``, ``weighted_metrics``, ``run_eagerly``.
+        ``metrics``, ``loss_weights``, ``weighted_metrics``, ``run_eagerly``.
 
     Attributes
     ----------
@@ -141,7 +110,7 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
         What the logits are divided by; above 1, the network was too sure of itself. 1 without calibration.
     history_ : dict of list of float
         ``"loss"``, ``"accuracy"``, ``"val_loss"``, ``"val_accuracy"`` and ``"learning_rate"`` of each
-        epoch. The losses are cross-entropies, without `l2` and `label_smoothing`. The two of validation are
+        epoch. The losses are cross-entropies, without `l2`. The two of validation are
         absent if there was no validation part.
     n_iter_ : int
         Number of epochs trained.
@@ -163,21 +132,14 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
     of weight 0 are left out.
 
     Fits of the same architecture use the same compiled network of their process, one after the other. Keras
-    callbacks see it as their ``model`` until the fit ends. With `n_centers` it is what
-    stands behind the centers.
+    callbacks see it as their ``model`` until the fit ends.
 
     References
     ----------
     .. [1] Kingma, Ba (2015), "Adam: A Method for Stochastic Optimization", https://arxiv.org/abs/1412.6980
     .. [2] Srivastava et al. (2014), "Dropout: A Simple Way to Prevent Neural Networks from Overfitting",
        https://jmlr.org/papers/v15/srivastava14a.html
-    .. [3] Szegedy et al. (2016), "Rethinking the Inception Architecture for Computer Vision",
-       https://arxiv.org/abs/1512.00567
-    .. [4] Guo et al. (2017), "On Calibration of Modern Neural Networks", https://arxiv.org/abs/1706.04599
-    .. [5] Broomhead, Lowe (1988), "Multivariable Functional Interpolation and Adaptive Networks", Complex
-       Systems 2, https://www.complex-systems.com/abstracts/v02_i03_a05/
-    .. [6] Williams, Seeger (2001), "Using the Nyström Method to Speed Up Kernel Machines",
-       https://papers.nips.cc/paper/1866-using-the-nystrom-method-to-speed-up-kernel-machines
+    .. [3] Guo et al. (2017), "On Calibration of Modern Neural Networks", https://arxiv.org/abs/1706.04599
 
     Examples
     --------
@@ -197,8 +159,6 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
     _parameter_constraints: dict = {
         **KerasHead._parameter_constraints,
         "model": [callable, keras.Model, None],
-        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-        "threshold": [Interval(Real, 0, 1, closed="both")],
         "calibration": [StrOptions({"temperature"}), None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
@@ -215,21 +175,12 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
         batch_size: int | None = 32,
         optimizer: Any = "adam",
         loss: Any = None,
-        metrics: Any = None,
         validation_fraction: float | None = 0.1,
         lr_factor: float = 0.5,
-        lr_patience: int = 3,
         early_stopping: bool = False,
-        patience: int = 5,
+        early_stopping_patience: int = 5,
         l2: float = 0.0,
-        label_smoothing: float = 0.0,
-        n_networks: int = 1,
-        n_views: int = 1,
-        n_centers: int = 0,
-        gamma: float | str = "scale",
-        refit: bool = False,
         calibration: str | None = "temperature",
-        threshold: float = 0.5,
         class_weight: dict | str | None = None,
         callbacks: Any = None,
         warm_start: bool = False,
@@ -246,21 +197,12 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
         self.batch_size = batch_size
         self.optimizer = optimizer
         self.loss = loss
-        self.metrics = metrics
         self.validation_fraction = validation_fraction
         self.lr_factor = lr_factor
-        self.lr_patience = lr_patience
         self.early_stopping = early_stopping
-        self.patience = patience
+        self.early_stopping_patience = early_stopping_patience
         self.l2 = l2
-        self.label_smoothing = label_smoothing
-        self.n_networks = n_networks
-        self.n_views = n_views
-        self.n_centers = n_centers
-        self.gamma = gamma
-        self.refit = refit
         self.calibration = calibration
-        self.threshold = threshold
         self.class_weight = class_weight
         self.callbacks = callbacks
         self.warm_start = warm_start
@@ -403,7 +345,7 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
         return log_expit(logits) if self._has_tags else log_softmax(logits, axis=1)
 
     def predict(self, X: Any, **keywords: Any) -> np.ndarray:
-        """Return the most probable class, or the tags whose probability is above `threshold`.
+        """Return the most probable class, or the tags whose probability is above a half.
 
         Parameters
         ----------
@@ -421,7 +363,7 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
         if self._own is not None:
             return self.target_encoder_.inverse_transform(self._outputs(X, keywords))
         if self._has_tags:
-            return (self.predict_proba(X, **keywords) > self.threshold).astype(np.int64)
+            return (self.predict_proba(X, **keywords) > 0.5).astype(np.int64)
         codes = self._logits(X, keywords).argmax(axis=1)
         return self.classes_[codes]
 

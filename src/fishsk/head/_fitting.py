@@ -10,14 +10,14 @@ from typing import Any
 
 import keras
 import numpy as np
-from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+from sklearn.model_selection import train_test_split
 
 from fishsk._compat.keras import forget_model
 from fishsk.head._callbacks import EpochTasks, make_callbacks, watches_predictions
 from fishsk.head._own import count_steps, find_training, is_own
 from fishsk.head._own_head import resolve_batch_size
 
-_N_FOLDS = 5  # of the rows, for answers to rows that have not trained
+_LR_PATIENCE = 3  # epochs without a better loss, before the learning rate is lowered
 
 
 class FittingMixin:
@@ -29,7 +29,7 @@ class FittingMixin:
         own = self._is_own(warm=warm)
         data, weight = self._take_data(X, y, sample_weight, own=own, reset=not warm)
         start = self._start(data, own=own, warm=warm)
-        X, y = data
+        rows_X, y = data
         rows, n_rows = np.flatnonzero(weight), len(weight)
         (X, targets), weight = self._encode_all(data, weight, training, start, own=own)
         if training["validation_data"] is not None:
@@ -43,14 +43,9 @@ class FittingMixin:
             size = training["validation_batch_size"] or training["batch_size"]
             validation = count_steps(validation, size, training["validation_steps"])
 
-        refits = self.refit and validation is not None and training["validation_data"] is None
-        seen = X  # by what trains
-        if not own:
-            place = self._place_centers(start, X, rows if refits else train)
-            start, seen = place(train)
         context = self._init_callback_context(max_subtasks=training["epochs"])
         # Copied only if a callback of scikit-learn asks for them.
-        task = {"estimator": self, "X": cache(lambda: X[train]), "y": cache(lambda: y[train])}
+        task = {"estimator": self, "X": cache(lambda: rows_X[train]), "y": cache(lambda: y[train])}
         if sample_weight is not None:
             task["metadata"] = cache(lambda: {"sample_weight": np.asarray(sample_weight)[train]})
         context.call_on_fit_task_begin(**task)
@@ -62,7 +57,7 @@ class FittingMixin:
         train_network = self._train_own if own else self._train
         train_network(
             start,
-            (seen, targets),
+            (X, targets),
             weight,
             train,
             validation,
@@ -72,53 +67,9 @@ class FittingMixin:
         )
         self._temperature = 1.0
         if validation is not None and not own:
-            logits = self._logits_of_seen(seen[validation])
+            logits = self._architecture.logits(self._weights, X[validation])
             self._calibrate(logits, targets[validation], weight[validation])
-            if refits:
-                del seen
-                self._train_on_all(start, place, (targets, weight), rows, strata, training)
         context.call_on_fit_task_end(**task, reconstruction_attributes={})
-
-    def _train_on_all(
-        self: Any,
-        start: Any,
-        place: Any,
-        data: Any,
-        rows: np.ndarray,
-        strata: Any,
-        training: Mapping[str, Any],
-    ) -> None:
-        """Train once more, on all `rows`, as long and at the rates that validation has led to.
-
-        `start` is that of the first training, whose history stays; `place` is what `_place_centers` returned,
-        and `data` are targets and weights. The temperature comes from further trainings like this one, each
-        without a part of the rows, which together tell of every row what is said of new ones.
-        """
-        targets, weight = data
-        history = self.history_
-        n_before = len(start.history.get("loss", []))
-        n_epochs = (self.best_epoch_ + 1 if self.early_stopping else self.n_iter_) - n_before
-        if n_epochs < 1:  # the best weights are those that training went on from
-            return
-        rates = history["learning_rate"][n_before:]
-        first = n_before or training["initial_epoch"]
-        schedule = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rates[epoch - first])
-
-        def train_on(part: np.ndarray, verbose: int) -> np.ndarray:
-            begin, seen = place(part)
-            settings = {**training, "epochs": n_epochs, "verbose": verbose}
-            self._train(begin, (seen, targets), weight, part, None, settings, [schedule], logs_rate=False)
-            return seen
-
-        if self._is_calibrated:
-            logits = np.empty((len(rows), self._n_outputs))
-            for train, rest in _make_folds(rows, strata, start.seed):
-                seen = train_on(rows[train], verbose=0)
-                logits[rest] = self._logits_of_seen(seen[rows[rest]])
-                del seen  # as large as the rows may be: not two of them at a time
-            self._calibrate(logits, targets[rows], weight[rows])
-        train_on(rows, training["verbose"])
-        self._learn_history(history)
 
     def _fit_an_epoch(
         self: Any, X: Any, y: Any, sample_weight: Any, keywords: Mapping[str, Any], classes: Any = None
@@ -138,10 +89,9 @@ class FittingMixin:
         (X, targets), weight = self._encode_all(data, weight, training, start, own=own)
         callbacks = self._make_callbacks("fit", training)
         train_network = self._train_own if own else self._train
-        rows = np.flatnonzero(weight)
-        if not own:
-            start, X = self._place_centers(start, X, rows)(rows)
-        train_network(start, (X, targets), weight, rows, None, training, callbacks, logs_rate=not own)
+        train_network(
+            start, (X, targets), weight, np.flatnonzero(weight), None, training, callbacks, logs_rate=not own
+        )
 
     def _initialize(self: Any, X: Any, y: Any) -> None:
         """Take over the weights that training would start from."""
@@ -152,8 +102,6 @@ class FittingMixin:
         if own:
             self._take_over_own(start)
         else:
-            rows = np.arange(len(data[0]))
-            start, _ = self._place_centers(start, data[0], rows)(rows)
             self._take_over(start.architecture, start.weights, start.seed)
         self._temperature = 1.0
 
@@ -256,11 +204,13 @@ class FittingMixin:
         callbacks: list[keras.callbacks.Callback] = []
         if self.lr_factor < 1 and getattr(start, "rate", 0) is not None:
             callbacks.append(
-                keras.callbacks.ReduceLROnPlateau(monitor, factor=self.lr_factor, patience=self.lr_patience)
+                keras.callbacks.ReduceLROnPlateau(monitor, factor=self.lr_factor, patience=_LR_PATIENCE)
             )
         if self.early_stopping:
             callbacks.append(
-                keras.callbacks.EarlyStopping(monitor, patience=self.patience, restore_best_weights=True)
+                keras.callbacks.EarlyStopping(
+                    monitor, patience=self.early_stopping_patience, restore_best_weights=True
+                )
             )
         return callbacks
 
@@ -274,17 +224,15 @@ class FittingMixin:
 
     def _split(self: Any, rows: Any, strata: Any, seed: Any, validation_split: float = 0) -> Any:
         """Return the rows that train, and those that validate or None."""
-        if validation_split:  # the last rows, as in Keras
-            n_train = int(len(rows) * (1 - validation_split))
-            return rows[:n_train], rows[n_train:]
-        if not self.validation_fraction:
+        fraction = validation_split or self.validation_fraction
+        if not fraction:
             return rows, None
-        n_validation = int(np.ceil(self.validation_fraction * len(rows)))
+        n_validation = int(np.ceil(fraction * len(rows)))
         counts = [len(rows)] if strata is None else np.unique(strata, return_counts=True)[1]
         if min(counts) < 2 or min(n_validation, len(rows) - n_validation) < len(counts):
             classes = f"all {len(counts)} classes (the smallest has {min(counts)} rows)"
             warnings.warn(
-                f"A validation part of validation_fraction={self.validation_fraction} of {len(rows)} rows, "
+                f"A validation part of validation_fraction={fraction} of {len(rows)} rows, "
                 f"and the rest, cannot each hold {'a row' if strata is None else classes}. All rows train, "
                 "and the training loss is monitored. Pass validation_fraction=0 to silence this warning.",
                 UserWarning,
@@ -292,11 +240,3 @@ class FittingMixin:
             )
             return rows, None
         return train_test_split(rows, test_size=n_validation, stratify=strata, random_state=seed)
-
-
-def _make_folds(rows: np.ndarray, strata: Any, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Return positions in `rows` that train, and those that do not, of each fold."""
-    n_folds = min(len(rows), _N_FOLDS)
-    if strata is not None and np.unique(strata, return_counts=True)[1].min() >= n_folds:
-        return StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(rows, strata)
-    return KFold(n_folds, shuffle=True, random_state=seed).split(rows)

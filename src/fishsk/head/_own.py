@@ -21,6 +21,7 @@ KEYWORDS: dict[str, Any] = {
     "build_fn": None,
     "initial_epoch": 0,
     "loss_weights": None,
+    "metrics": None,
     "run_eagerly": False,
     "shuffle": True,
     "steps_per_epoch": None,
@@ -31,7 +32,7 @@ KEYWORDS: dict[str, Any] = {
     "validation_steps": None,
     "weighted_metrics": None,
 }
-_COMPILATION = ("loss_weights", "run_eagerly", "weighted_metrics")
+_COMPILATION = ("loss_weights", "metrics", "run_eagerly", "weighted_metrics")
 _TRAINING = tuple(name for name in KEYWORDS if name not in (*_COMPILATION, "build_fn"))
 #: What `fit` itself takes besides, as Keras's does.
 _FIT = (*_TRAINING, "epochs", "batch_size", "verbose", "callbacks", "class_weight")
@@ -78,7 +79,6 @@ def is_own(head: Any) -> bool:
     return (
         find_builder(head) is not None
         or head.optimizer not in ("adam", "Adam")
-        or head.metrics is not None
         or not head._has_built_in_loss()
         or any(params.get(name, KEYWORDS[name]) != KEYWORDS[name] for name in _COMPILATION)
         or any(is_routed(name) and name.partition("__")[0] in PREFIXES[1:5] for name in params)
@@ -89,19 +89,6 @@ def build_model(
     head: Any, meta: Mapping[str, Any], seed: int, make_built_in: Callable[[], Any]
 ) -> keras.Model:
     """Return a compiled model, built with first weights that follow from `seed` alone."""
-    for name, plain in (
-        ("n_networks", 1),
-        ("n_views", 1),
-        ("label_smoothing", 0.0),
-        ("n_centers", 0),
-        ("refit", False),
-    ):
-        if getattr(head, name, plain) != plain:
-            raise ValueError(
-                f"{name} must be {plain} with a network, optimizer, loss or metrics of one's own. Got "
-                f"{getattr(head, name)}. Where it counts views, let the transformer average them, by "
-                "combine_views='mean'."
-            )
     builder = find_builder(head)
     with preserved_random(seed):
         if builder is None:
@@ -143,7 +130,7 @@ def _call(head: Any, builder: Callable[..., Any], meta: Mapping[str, Any]) -> An
 def _find_compilation(head: Any) -> dict[str, Any]:
     params = head.get_params()
     given = {name: params.get(name, KEYWORDS[name]) for name in _COMPILATION}
-    given |= {"optimizer": head.optimizer, "loss": head.loss, "metrics": head.metrics}
+    given |= {"optimizer": head.optimizer, "loss": head.loss}
     if isinstance(given["metrics"], str | type | keras.metrics.Metric):
         given["metrics"] = [given["metrics"]]
     if isinstance(head.optimizer, str | type):

@@ -59,42 +59,19 @@ class KerasHeadRegressor(KerasHead, ScikerasRegressor):
         What is minimized; "mse" and "mae" are short for two of them. ``"huber"`` is the squared error for
         errors up to 1, and grows in proportion above, so that single wrong targets weigh less [1]_.
         Any other loss of Keras, or one's own, serves too.
-    metrics : list, dict, str, type, keras.metrics.Metric or None, default=None
-        What is measured besides.
     validation_fraction : float in [0, 1) or None, default=0.1
         Share of the training rows that only validates. With 0 or None all rows train, and the training loss
         steers the learning rate and early stopping.
     lr_factor : float in (0, 1], default=0.5
-        The learning rate is multiplied by it after `lr_patience` epochs in which the monitored loss has not
-        fallen by 1e-4 below its best. 1 keeps the learning rate.
-    lr_patience : int, default=3
-        Epochs to wait for a better loss before the learning rate is lowered.
+        The learning rate is multiplied by it after three epochs in which the monitored loss has not fallen by
+        1e-4 below its best. 1 keeps the learning rate.
     early_stopping : bool, default=False
-        Whether to stop after `patience` epochs without a better loss. The weights are then those of the
-        best epoch, also if training has run to its end.
-    patience : int, default=5
+        Whether to stop after `early_stopping_patience` epochs without a better loss. The weights are then
+        those of the best epoch, also if training has run to its end.
+    early_stopping_patience : int, default=5
         Epochs that early stopping waits for a better loss.
     l2 : float, default=0.0
         Strength of the penalty on the squared kernels.
-    n_networks : int, default=1
-        Number of networks, each with first weights and dropout of its own, whose predictions are averaged.
-        They are trained in one go, as parts of one network.
-    n_views : int, default=1
-        Number of views of an image that stand side by side in each row of `X`, as `VGG16FeatureTransformer`
-        puts them with ``combine_views="concatenate"``. Each epoch trains on one view of each row, drawn anew;
-        in validation and prediction what is predicted of all views is averaged.
-    n_centers : int, default=0
-        Number of training rows (their views' mean), drawn at random, around each of which a Gaussian bump
-        ``exp(-gamma * squared_distance)`` stands; all of them, if there are fewer. The network then sees how
-        near a row is to each, and not its features: a kernel machine, as in `KerasHeadClassifier`. Bumps do
-        not train. Scale the features first. 0 for none.
-    gamma : {"scale"} or float, default="scale"
-        How narrow the bumps are. ``"scale"`` is ``1 / (n_features * X.var())`` of a view, as in
-        `sklearn.svm.SVC`.
-    refit : bool, default=False
-        Whether to train once more, on all rows, when the validation part has served: for as many epochs (with
-        early stopping, up to the best) at the same learning rates. `history_` stays that of the first
-        training, the only one that callbacks see.
     callbacks : keras.callbacks.Callback, its class or name, list, tuple, dict of them, or None, default=None
         Keras callbacks. Names and classes are instantiated by each fit; their parameters are routed, as in
         scikeras, by ``callbacks__patience=2`` for all, or ``callbacks__0__patience=2`` or
@@ -145,8 +122,7 @@ class KerasHeadRegressor(KerasHead, ScikerasRegressor):
     of weight 0 are left out.
 
     Fits of the same architecture use the same compiled network of their process, one after the other. Keras
-    callbacks see it as their ``model`` until the fit ends. With `n_centers` it is what
-    stands behind the centers.
+    callbacks see it as their ``model`` until the fit ends.
 
     References
     ----------
@@ -184,18 +160,11 @@ class KerasHeadRegressor(KerasHead, ScikerasRegressor):
         batch_size: int | None = 32,
         optimizer: Any = "adam",
         loss: Any = "mean_squared_error",
-        metrics: Any = None,
         validation_fraction: float | None = 0.1,
         lr_factor: float = 0.5,
-        lr_patience: int = 3,
         early_stopping: bool = False,
-        patience: int = 5,
+        early_stopping_patience: int = 5,
         l2: float = 0.0,
-        n_networks: int = 1,
-        n_views: int = 1,
-        n_centers: int = 0,
-        gamma: float | str = "scale",
-        refit: bool = False,
         callbacks: Any = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
@@ -211,18 +180,11 @@ class KerasHeadRegressor(KerasHead, ScikerasRegressor):
         self.batch_size = batch_size
         self.optimizer = optimizer
         self.loss = loss
-        self.metrics = metrics
         self.validation_fraction = validation_fraction
         self.lr_factor = lr_factor
-        self.lr_patience = lr_patience
         self.early_stopping = early_stopping
-        self.patience = patience
+        self.early_stopping_patience = early_stopping_patience
         self.l2 = l2
-        self.n_networks = n_networks
-        self.n_views = n_views
-        self.n_centers = n_centers
-        self.gamma = gamma
-        self.refit = refit
         self.callbacks = callbacks
         self.warm_start = warm_start
         self.random_state = random_state

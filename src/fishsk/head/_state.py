@@ -39,8 +39,7 @@ def learns_as_a_whole(method: Callable[..., Any]) -> Callable[..., Any]:
 def pack_state(head: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return what a fitted head has learned, as a JSON-able dict and named arrays."""
     architecture = asdict(head._architecture)
-    if isinstance(architecture["hidden_units"], tuple):
-        architecture["hidden_units"] = list(architecture["hidden_units"])
+    architecture["hidden_units"] = list(architecture["hidden_units"])
     meta = {
         "architecture": architecture,
         "feature_names_in": getattr(head, "feature_names_in_", np.empty(0)).tolist(),
@@ -57,10 +56,8 @@ def pack_state(head: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 
 def restore_architecture(described: dict[str, Any]) -> Architecture:
-    """Return the architecture that a dict of JSON describes; fishsk 0.1 named the outputs by the classes."""
-    fields = {{"n_classes": "n_outputs"}.get(name, name): value for name, value in described.items()}
-    units = fields["hidden_units"]
-    return Architecture(**fields | {"hidden_units": tuple(units) if isinstance(units, list) else units})
+    """Return the architecture that a dict of JSON describes."""
+    return Architecture(**described | {"hidden_units": tuple(described["hidden_units"])})
 
 
 def unpack_state(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -23,14 +23,11 @@ class ClassEncoder(BaseEstimator):
         The loss that a head was given. With a categorical cross-entropy, classes are one-hot.
     classes : array-like of shape (n_classes,), default=None
         All class labels, if `y` need not hold each.
-    threshold : float, default=0.5
-        Probability above which a row has a tag.
     """
 
-    def __init__(self, loss: Any = None, classes: Any = None, threshold: float = 0.5) -> None:
+    def __init__(self, loss: Any = None, classes: Any = None) -> None:
         self.loss = loss
         self.classes = classes
-        self.threshold = threshold
 
     def fit(self, y: np.ndarray) -> Self:
         """Learn the classes of `y`."""
@@ -77,7 +74,7 @@ class ClassEncoder(BaseEstimator):
             return np.column_stack(columns)
         y = np.asarray(y).reshape(len(y), -1)
         if self.kind_ == "tags":
-            return y if return_proba else (y > self.threshold).astype(np.int64)
+            return y if return_proba else (y > 0.5).astype(np.int64)
         if self.kind_ == "classes" and len(self.classes_) <= 2:
             y = _both_classes(y)
         if return_proba:

@@ -46,7 +46,6 @@ class Network(Loop):
         )
         self._dropout = tf.Variable(0.0, trainable=False)
         self._l2 = tf.Variable(0.0, trainable=False)
-        self._smoothing = tf.Variable(0.0, trainable=False)
         self._seed = tf.Variable([0, 0], trainable=False, dtype=tf.int32)
         self._activate = getattr(tf.nn, architecture.activation)
         self._train = self._over_rows(self._train_step)
@@ -82,7 +81,6 @@ class Network(Loop):
         """Make the network equal to a new one of an architecture with this graph, with these weights."""
         self._dropout.assign(architecture.dropout)
         self._l2.assign(architecture.l2)
-        self._smoothing.assign(architecture.label_smoothing)
         for layer in self.model.layers:  # what callbacks that save the model write
             if isinstance(layer, keras.layers.Dropout):
                 layer.rate = architecture.dropout
@@ -108,12 +106,6 @@ class Network(Loop):
 
     def _begin_epoch(self, rng: np.random.Generator) -> None:
         self._seed.assign([int(rng.integers(2**31)), 0])
-
-    def _draw_order(self, train: np.ndarray, rng: np.random.Generator, *, shuffle: bool) -> np.ndarray:
-        order = super()._draw_order(train, rng, shuffle=shuffle)
-        if (n_views := self.architecture.n_views) > 1:
-            order = order * n_views + rng.integers(n_views, size=len(order))
-        return order
 
     def _train_rows(self, tensors: Any, rows: np.ndarray, batch_size: int) -> None:
         self._sums += self._train(*tensors, rows, batch_size).numpy()
@@ -143,12 +135,10 @@ class Network(Loop):
 
         return run.get_concrete_function()  # calls trace nothing, so TensorFlow has nothing to warn of
 
-    def _train_step(self, X: tf.Tensor, y: tf.Tensor, weight: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
-        """Take a step with a batch of single views, which are numbered row by row."""
-        n_views = self.architecture.n_views
-        views, rows = tf.reshape(X, (-1, self.architecture.n_view_features)), batch // n_views
+    def _train_step(self, X: tf.Tensor, y: tf.Tensor, weight: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Take a step with a batch of rows."""
         with tf.GradientTape() as tape:
-            logits = self._logits(tf.gather(views, batch), training=True)
+            logits = self._logits(tf.gather(X, rows), training=True)
             loss, sums = self._measure(logits, tf.gather(y, rows), tf.gather(weight, rows))
         gradients = tape.gradient(loss, self._weights)
         optimizer, step = self._optimizer, tf.cast(self._iterations + 1, tf.float32)
@@ -171,25 +161,18 @@ class Network(Loop):
         return sums
 
     def _test_step(self, X: tf.Tensor, y: tf.Tensor, weight: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """Measure what is predicted of a batch of rows, all views and networks together."""
-        views = tf.reshape(tf.gather(X, rows), (-1, self.architecture.n_view_features))
-        logits = self._logits(views, training=False)
-        if self.architecture.n_members > 1:
-            members = tf.reshape(logits, (-1, self.architecture.n_members, self.architecture.n_outputs))
-            logits = tf.reduce_mean(members, axis=1)
+        """Measure what is predicted of a batch of rows."""
+        logits = self._logits(tf.gather(X, rows), training=False)
         return self._measure(logits, tf.gather(y, rows), tf.gather(weight, rows))[1]
 
     def _logits(self, X: tf.Tensor, *, training: bool) -> tf.Tensor:
-        """Return the logits of single views: (n_rows, n_outputs), or (n_rows, n_networks, n_outputs)."""
-        architecture = self.architecture
-        *hidden, output = zip(self._weights[::2], self._weights[1::2], strict=True)
+        """Return the logits of rows."""
+        *hidden, (kernel, bias) = zip(self._weights[::2], self._weights[1::2], strict=True)
         if not hidden:
             X = self._drop(X, training=training)
-        for index, layer in enumerate(hidden):
-            X = self._drop(self._activate(_apply(X, layer, is_apart=index > 0)), training=training)
-            if index == 0 and architecture.n_networks > 1:
-                X = tf.reshape(X, (-1, architecture.n_networks, architecture.hidden[0]))
-        return _apply(X, output, is_apart=bool(hidden))
+        for weight, offset in hidden:
+            X = self._drop(self._activate(tf.nn.bias_add(tf.matmul(X, weight), offset)), training=training)
+        return tf.nn.bias_add(tf.matmul(X, kernel), bias)
 
     def _drop(self, X: tf.Tensor, *, training: bool) -> tf.Tensor:
         if not (training and self.architecture.dropout):
@@ -201,53 +184,32 @@ class Network(Loop):
     def _measure(self, logits: tf.Tensor, y: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the loss of a batch, and what is summed over batches: see `_get_logs`.
 
-        The loss of several networks is the sum of theirs, so that each trains as it would alone. What is
-        summed is their mean, of the loss without smoothing and penalty: of classes the log loss.
+        What is summed is the loss without the penalty: of classes the log loss.
         """
-        n_networks = 1
-        if len(logits.shape) == 3:
-            n_networks = self.architecture.n_networks
-            y, weight = tf.repeat(y, n_networks, axis=0), tf.repeat(weight, n_networks)
-            logits = tf.reshape(logits, (-1, self.architecture.n_outputs))
-        losses, smoothed, measured = self._measure_rows(logits, y)
+        losses, measured = self._measure_rows(logits, y)
         plain = loss = tf.reduce_mean(losses * weight)
-        if self.architecture.label_smoothing:
-            loss = tf.reduce_mean((losses + self._smoothing * (smoothed - losses)) * weight)
-        if n_networks > 1:
-            loss *= n_networks
         if self.architecture.l2:
             loss += self._l2 * tf.add_n([tf.reduce_sum(tf.square(each)) for each in self._weights[::2]])
-        n_rows = tf.cast(tf.shape(y)[0], tf.float64) / n_networks
-        sums = [n_rows * tf.cast(plain, tf.float64), tf.reduce_sum(measured) / n_networks, n_rows]
+        n_rows = tf.cast(tf.shape(y)[0], tf.float64)
+        sums = [n_rows * tf.cast(plain, tf.float64), tf.reduce_sum(measured), n_rows]
         return loss, tf.stack(sums)
 
-    def _measure_rows(self, logits: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Return of each row its loss, the loss if its label were spread evenly, and the metric."""
+    def _measure_rows(self, logits: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return of each row its loss and the metric."""
         if self._has_classes:
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
-            evenly = tf.reduce_logsumexp(logits, axis=1) - tf.reduce_mean(logits, axis=1)
-            return losses, evenly, tf.cast(tf.argmax(logits, axis=1) == y, tf.float64)
+            return losses, tf.cast(tf.argmax(logits, axis=1) == y, tf.float64)
         if self.architecture.loss == "binary_crossentropy":
             losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=logits)
-            evenly = tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.fill(tf.shape(y), 0.5), logits=logits)
             right = tf.cast((logits > 0) == (y > 0.5), tf.float64)
-            return tf.reduce_mean(losses, 1), tf.reduce_mean(evenly, 1), tf.reduce_mean(right, 1)
+            return tf.reduce_mean(losses, 1), tf.reduce_mean(right, 1)
         errors = tf.abs(logits - y)
         losses = {
             "mean_squared_error": tf.square,
             "mean_absolute_error": tf.identity,
             "huber": lambda error: tf.where(error <= 1, tf.square(error) / 2, error - 0.5),
         }[self.architecture.loss](errors)
-        losses = tf.reduce_mean(losses, 1)
-        return losses, losses, tf.cast(tf.reduce_mean(errors, 1), tf.float64)
-
-
-def _apply(X: tf.Tensor, layer: tuple[tf.Tensor, tf.Tensor], *, is_apart: bool) -> tf.Tensor:
-    """Return the sums of a layer; `is_apart` if each of several networks has inputs of its own."""
-    kernel, bias = layer
-    if len(kernel.shape) == 2:
-        return tf.nn.bias_add(tf.matmul(X, kernel), bias)
-    return tf.einsum("bmh,mhc->bmc" if is_apart else "bd,mdc->bmc", X, kernel) + bias
+        return tf.reduce_mean(losses, 1), tf.cast(tf.reduce_mean(errors, 1), tf.float64)
 
 
 def borrow_network(architecture: Architecture) -> AbstractContextManager[Network]:

@@ -38,7 +38,7 @@ def check_head_state(head: Any, state: dict[str, Any], arrays: dict[str, np.ndar
     common = {"architecture": dict, "feature_names_in": list, "history": dict, "seed": int}
     of_classes = {"classes": list, "classes_dtype": str, "temperature": float}
     described, names, history, seed, *of_targets = take(
-        ({"temperature": 1.0} if is_classifier else {}) | state,  # fishsk 0.1 wrote none
+        state,
         "the head's state",
         **common | (of_classes if is_classifier else {"target_ndim": int}),
     )
@@ -59,7 +59,7 @@ def check_head_state(head: Any, state: dict[str, Any], arrays: dict[str, np.ndar
         raise ValueError(f"the head's seed must be in 0 to 2**32 - 1. Got {seed}")
     _check_history(history)
     # Adam's iterations, its learning rate, and two moments of each weight that trains.
-    moments = [shape for shape in architecture.trained.shapes.values() for _ in range(2)]
+    moments = [shape for shape in architecture.shapes.values() for _ in range(2)]
     adam = {f"optimizer_{i}": shape for i, shape in enumerate([(), (), *moments])}
     found = {key: array.shape for key, array in arrays.items() if key.startswith("optimizer_")}
     if found not in ({}, adam) or len(arrays) != len(architecture.shapes) + len(found):
@@ -122,43 +122,25 @@ def _check_history(history: dict[str, Any]) -> None:
 
 def _take_architecture(described: dict[str, Any]) -> Architecture:
     """Return the architecture that a file describes, if there can be such a head."""
-    # fishsk 0.1 had none of the later ones, and another name for the outputs.
-    later: dict[str, Any] = {
-        "label_smoothing": 0.0,
-        "n_networks": 1,
-        "n_views": 1,
-        "activation": "relu",
-        "loss": LOSSES[0],
-        "n_centers": 0,
-    }
-    outputs = "n_classes" if "n_classes" in described else "n_outputs"
-    units: type = list if isinstance(described.get("hidden_units"), list) else int
-    names: dict[str, type] = {
-        "n_features": int,
-        "hidden_units": units,
-        outputs: int,
-        "dropout": float,
-        "l2": float,
-    }
-    names |= {name: type(default) for name, default in later.items()}
-    described = later | described
-    take(described, "the head's architecture", **names)
-    if units is list and (
-        len(described["hidden_units"]) < 2
-        or not all(type(n) is int and n > 0 for n in described["hidden_units"])
-    ):
+    take(
+        described,
+        "the head's architecture",
+        n_features=int,
+        hidden_units=list,
+        n_outputs=int,
+        dropout=float,
+        l2=float,
+        activation=str,
+        loss=str,
+    )
+    if not all(type(n) is int and n > 0 for n in described["hidden_units"]):
         raise ValueError(f"no head has the architecture {described}")
     architecture = restore_architecture(described)
-    counts = (architecture.n_features, architecture.n_outputs, architecture.n_networks, architecture.n_views)
     if (
-        min(counts) < 1
+        min(architecture.n_features, architecture.n_outputs) < 1
         or (architecture.loss == LOSSES[0] and architecture.n_outputs < 2)
-        or min(architecture.hidden, default=1) < 1
-        or (units is list and len(architecture.hidden) < 2)
-        or architecture.n_features % architecture.n_views
-        or not (0 <= architecture.dropout < 1 and 0 <= architecture.label_smoothing < 1)
+        or not 0 <= architecture.dropout < 1
         or architecture.l2 < 0
-        or architecture.n_centers < 0
         or architecture.activation not in ACTIVATIONS
         or architecture.loss not in LOSSES
     ):

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 _MAX_LISTED = 10_000  # candidates of a finite space
-_MAX_UNITS = 2048  # of all networks of a head together: beyond, a trial takes long and gains nothing
 
 
 class Dimension(NamedTuple):
@@ -318,18 +317,12 @@ def default_search_space(pipeline: Any) -> dict[str, Any]:
             "Write param_distributions for it yourself."
         )
     prefix = min(heads, key=len)
-    head = heads[prefix]
-    units = [units for units in (0, 64, 128, 256, 512, 1024) if units * head.n_networks <= _MAX_UNITS]
     space = {
-        "hidden_units": CategoricalDistribution(units),
+        "hidden_units": CategoricalDistribution([0, 64, 128, 256, 512, 1024]),
         "dropout": FloatDistribution(0.0, 0.7),
         "learning_rate": FloatDistribution(1e-4, 1e-2, log=True),
         "l2": FloatDistribution(1e-7, 1e-2, log=True),
-        "label_smoothing": FloatDistribution(0.0, 0.2),
         "batch_size": CategoricalDistribution([16, 32, 64, 128]),
         "epochs": IntDistribution(5, 50),
     }
-    if head.n_centers:  # a hidden layer would only repeat what the bumps around training rows do
-        del space["hidden_units"]
-    known = head.get_params(deep=False)
-    return {prefix + name: distribution for name, distribution in space.items() if name in known}
+    return {prefix + name: distribution for name, distribution in space.items()}

@@ -127,13 +127,9 @@ def _list_candidates(pipelines: Sequence[Any]) -> list[Any]:
     candidates = []
     for pipeline in pipelines:
         transformer = pipeline["features"]
-        if len(pipelines) > 1:  # one head for all: it cannot know how many views stand side by side
-            transformer.set_params(combine_views="mean")
         candidates.append(transformer)
         if (layers := _find_last_stages(transformer)) is not None:
             candidates.append(clone(transformer).set_params(layers=layers))
-    if len(pipelines) > 1 and "n_views" in pipelines[0]["head"].get_params():
-        pipelines[0].set_params(head__n_views=1)
     return candidates
 
 
