@@ -1,17 +1,20 @@
 """Image folders: layout, odd files, odd names, links."""
 
 import os
+import re
 import struct
 import time
+import unicodedata
 import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from fishsk.datasets import load_image_folder
 from fishsk.datasets._folder import find_images
-from fishsk.features._images import check_images
+from fishsk.features import IMAGE_SUFFIXES, check_images
+from fishsk.features._decoding import _FORMATS
 
 
 def write_image(path, value=100, size=(8, 8)):
@@ -56,14 +59,15 @@ def test_suffixes_in_capitals_and_deeper_folders_count_other_files_do_not(fish):
         (fish / "ray" / name).write_bytes(b"no image")
     write_image(fish / ".thumbnails" / "t.png")
     write_image(fish / "cover.png")
-    X, _ = load_image_folder(fish, return_X_y=True)
+    with pytest.warns(UserWarning, match="5 files were not looked at"):
+        X, _ = load_image_folder(fish, return_X_y=True)
     expected = ["ray/10.png", "ray/2.bmp", "ray/2025/summer/x.PNG", "shark/a.jpg", "shark/b.png"]
     assert names_in(fish, X) == expected
 
 
 def test_a_pipe_with_an_image_name_is_not_opened(fish):
     os.mkfifo(fish / "ray" / "pipe.png")
-    found = list(find_images(fish / "ray", links=[]))
+    found = list(find_images(fish / "ray", left_out={}))
     assert names_in(fish, found) == ["ray/10.png", "ray/2.bmp"]
 
 
@@ -75,7 +79,7 @@ def test_without_class_folders_the_layout_is_explained(tmp_path):
 
 def test_class_folders_without_any_image_are_refused(tmp_path):
     (tmp_path / "ray").mkdir()
-    with pytest.raises(ValueError, match=r"must hold images \(.bmp, .*Got none in \['ray'\]"):
+    with pytest.raises(ValueError, match=r"must hold images \(.apng, .*Got none in \['ray'\]"):
         load_image_folder(tmp_path)
 
 
@@ -168,3 +172,62 @@ def test_fault_27_spaces_and_letters_of_any_script_work(tmp_path):
     assert data.target_names == ["poissons ünd 魚"]
     assert sorted(data.images) == sorted(map(str, paths))
     assert check_images(data.images)[0].shape == (8, 8, 3)
+
+
+def test_fault_62_all_endings_of_formats_that_pillow_reads_here_are_images(fish):
+    known = {suffix for suffix, form in Image.registered_extensions().items() if form in _FORMATS}
+    # A PFM file holds floats, which `read_image` refuses; Pillow reads MPO files as JPEG.
+    assert known - {".pfm"} | {".mpo"} == set(IMAGE_SUFFIXES)
+    assert features.check("avif") == (".avif" in IMAGE_SUFFIXES)
+
+
+@pytest.mark.parametrize("ending", [".jfif", ".jpe", ".JPE", ".Jpeg", ".apng", ".pnm"])
+def test_fault_62_other_endings_of_known_formats_are_images(fish, ending):
+    path = fish / "ray" / f"x{ending}"
+    Image.new("RGB", (8, 8)).save(path, "PNG" if ending == ".apng" else "PPM" if ending == ".pnm" else "JPEG")
+    assert str(path) in load_image_folder(fish).images
+
+
+@pytest.mark.skipif(".avif" not in IMAGE_SUFFIXES, reason="this Pillow was built without libavif")
+def test_fault_62_avif_files_are_images(fish):
+    path = write_image(fish / "ray" / "x.avif", value=200, size=(16, 16))
+    data = load_image_folder(fish)
+    assert abs(int(check_images(data.images)[data.images.tolist().index(str(path))][0, 0, 0]) - 200) < 5
+
+
+def test_fault_62_files_that_are_no_images_are_counted_by_their_endings(fish):
+    told = [".hidden.jpg", "a.heic", "b.HEIC", "jpeg", "notes.txt", "photo.jpg.download"]
+    for name in (*told, ".DS_Store", "Thumbs.db", "._a.jpg"):
+        (fish / "ray" / name).write_bytes(b"anything")
+    (fish / "cover.png").write_bytes(b"anything")
+    words = (
+        "7 files were not looked at: 2 .heic, 1 .png beside the class folders, 1 hidden, 1 without an "
+        "ending, 1 .txt, 1 .download. Rename"
+    )
+    with pytest.warns(UserWarning, match=re.escape(words)) as caught:
+        data = load_image_folder(fish)
+    assert [warning.filename for warning in caught] == [__file__]
+    left_out = ["cover.png", *(f"ray/{name}" for name in told)]
+    assert sorted(names_in(fish, data.left_out)) == sorted(left_out)
+    assert len(data.images) == 4
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_fault_62_what_is_skipped_or_linked_is_told_too(damaged):
+    (damaged / "ray" / "link.png").symlink_to(damaged / "ray" / "2.bmp")
+    data = load_image_folder(damaged, on_error="skip")
+    reasons = dict(zip(names_in(damaged, data.left_out), data.left_out.values(), strict=True))
+    assert reasons.pop("ray/link.png") == "symbolic link"
+    assert list(reasons) == ["ray/1.png", "ray/9.jpg", "shark/aa.jpg"]
+    assert "is empty" in reasons["ray/1.png"]
+
+
+def test_fault_68_names_of_classes_are_composed(tmp_path):
+    name = "K\u00f6nigslachs"
+    write_image(tmp_path / unicodedata.normalize("NFD", name) / "a.png")
+    write_image(tmp_path / unicodedata.normalize("NFC", name) / "b.png")
+    write_image(tmp_path / "Ray" / "c.png")
+    data = load_image_folder(tmp_path)
+    assert data.target_names == [name, "Ray"]
+    assert data.target.tolist() == [0, 0, 1]
+    assert all(os.path.isfile(image) for image in data.images)

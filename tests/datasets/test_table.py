@@ -140,3 +140,60 @@ def test_text_in_another_encoding_is_refused(write_table):
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.csv"):
         load_image_table(tmp_path / "none.csv", target="n")
+
+
+def write_column(write_table, cells):
+    rows = (f"photos/{name}.png;{cell}" for name, cell in zip("abcd", cells, strict=False))
+    return write_table("path;n", *rows)
+
+
+SPELLED = {
+    "underscores": ["1_1", "2_10"],
+    "another script": ["\u0663", "\u0664"],
+    "decimal commas": ["1,5", "2"],
+    "spaces between thousands": ["1 000", "12\u202f500"],
+    "apostrophes between thousands": ["1'000.5", "2\u2019000"],
+    "a unit": ["12 kg", "1.5 kg"],
+    "several units": ["12 kg", "300 g"],
+    "a unit without a space": ["3cm\u00b2", "4cm\u00b2"],
+    "percent": ["5%", "6.5%"],
+    "a currency": ["$5", "$7.50"],
+    "another minus": ["\u22125", "\u22126"],
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLED)
+def test_fault_67_numbers_in_another_spelling_are_refused_by_auto(write_table, spelling):
+    table = write_column(write_table, SPELLED[spelling])
+    with pytest.raises(ValueError, match=r"another spelling.* in row 2. Write numbers as 1234.5.*or pass"):
+        load_image_table(table, target="n")
+    names = load_image_table(table, target="n", task="classification").target_names
+    assert sorted(names) == sorted(SPELLED[spelling])
+    with pytest.raises(ValueError, match="must be a finite number"):
+        load_image_table(table, target="n", task="regression")
+
+
+@pytest.mark.parametrize(
+    "cells", [["kind 1", "kind 2"], ["1st", "2nd"], ["1a", "2b"], ["2024-05-01", "2024-05-02"], ["R2", "D2"]]
+)
+def test_fault_67_names_with_digits_are_classes(write_table, cells):
+    assert load_image_table(write_column(write_table, cells), target="n").target_names == sorted(cells)
+
+
+def test_fault_67_numbers_are_what_csv_means_by_numbers(write_table):
+    data = load_image_table(write_column(write_table, ["+7", ".5", "1e3", "-2."]), target="n")
+    assert data.target.tolist() == [7, 0.5, 1000, -2]
+
+
+def test_fault_68_names_in_tables_are_composed(write_table):
+    decomposed, composed = "o\u0308", "\u00f6"
+    table = write_table(f"path,gr{decomposed}sse", f"photos/a.png,{decomposed}", f"photos/b.png,{composed}")
+    data = load_image_table(table, target=f"gr{composed}sse")
+    assert data.target_names == [composed]
+    assert data.target.tolist() == [0, 0]
+
+
+def test_fault_67_rows_that_are_left_out_are_told(write_table):
+    with pytest.warns(UserWarning, match="5 of 6 rows"):
+        data = load_image_table(write_table(*BAD), target="weight", task="regression", on_error="skip")
+    assert list(data.left_out) == [f"row {row}" for row in range(3, 8)]

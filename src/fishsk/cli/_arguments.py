@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,17 +89,40 @@ def add_photos(parser: argparse.ArgumentParser, *, what: str = "images", with_ta
 
 
 class Photos(NamedTuple):
-    """Images with their labels or numbers, and what these are."""
+    """Images with their labels or numbers, and what these are.
+
+    Attributes
+    ----------
+    paths : ndarray of str
+        The images.
+    y : ndarray
+        Their labels or numbers.
+    task : {"classification", "regression"}
+        Which of them.
+    words : str
+        How many there are, and where.
+    left_out : dict of str to str
+        Each file of a folder, or row of a table, that is none of the images, and why.
+    unknown : dict of str to int
+        Classes that the model does not know, and how many images each has.
+    """
 
     paths: Any
     y: Any
     task: str
     words: str
+    left_out: dict[str, str]
+    unknown: dict[str, int]
 
     @property
     def n_classes(self) -> int:
         """How many classes there are."""
         return len(set(self.y))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What ``--json`` says of what has no part, or not its full part, in a command's figures."""
+        return {"left_out": self.left_out} | ({"unknown_classes": self.unknown} if self.unknown else {})
 
 
 def load_photos(source: str, arguments: argparse.Namespace, *, model: Any = None) -> Photos:
@@ -121,6 +146,8 @@ def load_photos(source: str, arguments: argparse.Namespace, *, model: Any = None
     """
     from sklearn.base import is_regressor
 
+    from fishsk.datasets import load_image_folder
+
     of_numbers = model is not None and is_regressor(model)
     classes = None if model is None or of_numbers else model.classes_
     if arguments.target is None or Path(source).is_dir():
@@ -132,8 +159,10 @@ def load_photos(source: str, arguments: argparse.Namespace, *, model: Any = None
             raise ValueError(
                 f"This model predicts numbers: pass a table (CSV) and --target COLUMN. Got {source!r}."
             )
-        paths, y = load_folder(source, skip_bad=arguments.skip_bad, classes=classes)
-        return Photos(paths, y, "classification", f"{len(paths):,} of {len(set(y))} classes in {source}")
+        data = load_image_folder(source, on_error="skip" if arguments.skip_bad else "raise")
+        y, unknown = _as_labels(data, classes, f"The folders in {source!r}")
+        words = f"{len(y):,} of {len(set(y))} classes in {source}"
+        return Photos(data.images, y, "classification", words, data.left_out, unknown)
     task = vars(arguments).get("task", "auto")
     if model is not None:
         task = "regression" if of_numbers else "classification"
@@ -141,8 +170,6 @@ def load_photos(source: str, arguments: argparse.Namespace, *, model: Any = None
 
 
 def _load_table(source: str, arguments: argparse.Namespace, task: str, classes: Any) -> Photos:
-    import numpy as np
-
     from fishsk.datasets import load_image_table
     from fishsk.inspection import write_number
 
@@ -156,9 +183,11 @@ def _load_table(source: str, arguments: argparse.Namespace, task: str, classes: 
     found = f"{len(data.images):,} in {source}"
     if data.task == "regression":
         low, high = write_number(data.target.min()), write_number(data.target.max())
-        return Photos(data.images, data.target, data.task, f"{found}, {arguments.target} {low} to {high}")
-    y = np.asarray(_as_labels(data.target_names, classes, f"{source!r}, column {arguments.target!r},"))
-    return Photos(data.images, y[data.target], data.task, f"{found}, {len(y)} classes")
+        words = f"{found}, {arguments.target} {low} to {high}"
+        return Photos(data.images, data.target, data.task, words, data.left_out, {})
+    y, unknown = _as_labels(data, classes, f"{source!r}, column {arguments.target!r},")
+    words = f"{found}, {len(set(y))} classes"
+    return Photos(data.images, y, data.task, words, data.left_out, unknown)
 
 
 def parse_network(arguments: argparse.Namespace, backbone: str | None = None) -> dict[str, Any]:
@@ -174,60 +203,67 @@ def parse_network(arguments: argparse.Namespace, backbone: str | None = None) ->
     }
 
 
-def load_folder(folder: str, *, skip_bad: bool, classes: Any = None) -> tuple[Any, Any]:
-    """Return the paths and the labels of the images in a folder of one folder per class.
+def _as_labels(data: Any, classes: Any, what: str) -> tuple[Any, dict[str, int]]:
+    """Return the label of each image, and how many images each class has that a model does not know.
 
     Parameters
     ----------
-    folder : str
-        The folder.
-    skip_bad : bool
-        Whether to leave out files that cannot be read.
-    classes : array-like, default=None
-        The labels of a model, which the folders are named after; None takes the names as labels.
-
-    Returns
-    -------
-    paths : ndarray of str
-        One path per image.
-    y : ndarray
-        One label per image.
+    data : Bunch
+        What `load_image_folder` or `load_image_table` returned.
+    classes : array-like
+        The labels of a model; None takes the names of the classes as labels.
+    what : str
+        What has these names, for errors.
     """
     import numpy as np
 
-    from fishsk.datasets import load_image_folder
+    from fishsk.datasets import normalize_name
 
-    data = load_image_folder(folder, on_error="skip" if skip_bad else "raise")
-    names = np.asarray(_as_labels(data.target_names, classes, f"The folders in {folder!r}"))
-    return data.images, names[data.target]
+    found = np.asarray(data.target_names)[data.target].tolist()
+    if classes is None:
+        return np.asarray(found), {}
+    labels = {normalize_name(str(label)): label for label in classes}
+    unknown = dict(Counter(name for name in found if name not in labels))
+    if unknown and not all(isinstance(label, str) for label in classes):
+        raise ValueError(
+            f"{what} must be named after the model's classes, {list(labels)}. Got {list(unknown)}."
+        )
+    if unknown:
+        listed = "; ".join(
+            f"{name!r}, {count:,} images{_ask(name, labels)}" for name, count in unknown.items()
+        )
+        warnings.warn(
+            f"{what} hold classes that the model does not know ({listed}). It knows {list(labels)}. Their "
+            "images count as wrong, and have no part in scores of probabilities.",
+            stacklevel=3,
+        )
+    return np.asarray([labels.get(name, name) for name in found]), unknown
 
 
-def _as_labels(names: list[str], classes: Any, what: str) -> list[Any]:
-    """Return the labels of a model that names stand for; the names themselves where its labels are text."""
-    if classes is None or all(isinstance(label, str) for label in classes):
-        return list(names)
-    labels = {str(label): label for label in classes}
-    if unknown := [name for name in names if name not in labels]:
-        raise ValueError(f"{what} must be named after the model's classes, {list(labels)}. Got {unknown}.")
-    return [labels[name] for name in names]
+def _ask(name: str, labels: Iterable[str]) -> str:
+    """Return a question after a class of almost the same name."""
+    folded = {label.casefold(): label for label in labels}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.8)
+    return f": is it {folded[near[0]]!r}?" if near else ""
 
 
-def list_images(names: Sequence[str], *, skip_bad: bool) -> list[str]:
-    """Return files as they are, and the images of folders in sorted order."""
-    from fishsk.datasets import find_errors, find_images, warn_of_links
+def list_images(names: Sequence[str], *, skip_bad: bool) -> tuple[list[str], dict[str, str]]:
+    """Return files as they are, the images of folders in sorted order, and what was left out, with why."""
+    from fishsk._utils.files import expand
+    from fishsk.datasets import find_errors, find_images, warn_of_left_out
     from fishsk.features import IMAGE_SUFFIXES
 
     found: list[str] = []
-    links: list[str] = []
+    left_out: dict[str, str] = {}
     for name in names:
-        if not Path(name).is_dir():
+        if not expand(name).is_dir():
             found.append(name)
             continue
-        inside = list(find_images(name, links))
+        inside = list(find_images(expand(name), left_out))
         if not inside:
             raise ValueError(f"{name!r} must hold images ({', '.join(IMAGE_SUFFIXES)}). It holds none.")
         found += inside
-    warn_of_links(links)
+    warn_of_left_out(left_out)
     errors = find_errors(found)
     bad = [error for error in errors if error is not None]
     report = "\n".join([f"{len(bad)} of {len(found)} images cannot be read:", *bad])
@@ -235,4 +271,5 @@ def list_images(names: Sequence[str], *, skip_bad: bool) -> list[str]:
         raise ValueError(f"{report}\nMend or remove them, or pass --skip-bad to go on without them.")
     if bad:
         warnings.warn(f"{report}\nThey are left out.", stacklevel=2)
-    return [path for path, error in zip(found, errors, strict=True) if error is None]
+    left_out |= {path: error for path, error in zip(found, errors, strict=True) if error is not None}
+    return [path for path, error in zip(found, errors, strict=True) if error is None], left_out

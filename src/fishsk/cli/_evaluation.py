@@ -42,10 +42,13 @@ def show_evaluation(
         confusion_matrix=evaluation.confusion,
     )
     if scores := score_probabilities(evaluation):
+        of_known = ""
+        if scores.n_known < scores.n_samples:
+            of_known = f" (of the {scores.n_known} images of known classes)"
         screen.fact(
             "Calibration",
-            f"error {scores.calibration_error:.3f}, log loss {scores.log_loss:.3f}, Brier score "
-            f"{scores.brier_score:.3f}; {scores.n_sure_and_wrong} wrong above 0.99",
+            f"error {scores.calibration_error:.3f}, log loss {scores.log_loss:.3f} and Brier score "
+            f"{scores.brier_score:.3f}{of_known}; {scores.n_sure_and_wrong} wrong above 0.99",
             probabilities=asdict(scores),
         )
     names = [str(label) for label in evaluation.classes]

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import Bunch
 
+from fishsk._utils.files import expand
 from fishsk.features import IMAGE_SUFFIXES, read_image
+
+_LINK = "symbolic link"
+# What systems leave in every folder, and nobody wants to hear of; "._" begins what macOS keeps of a file.
+_LITTER = {".ds_store", "desktop.ini", "thumbs.db"}
+_LITTER_START = "._"
 
 
 def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", return_X_y: bool = False) -> Any:
@@ -28,10 +36,12 @@ def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", retur
             shark/
                 2025/shark_1.jpg
 
-    The names of the sub-folders are the classes, in sorted order. Images are what has one of the usual
-    suffixes (bmp, gif, jpeg, jpg, pgm, png, ppm, tif, tiff, webp, in any case), at any depth below a class
-    folder. Hidden files and folders are ignored. Symbolic links below `path` are not followed, so that no
-    loop and nothing outside the folder is ever read; a warning counts them.
+    The names of the sub-folders are the classes, in sorted order, in Unicode's composed form (NFC), whatever
+    form the disk has them in. Images are what has an ending of the formats that `read_image` reads (such as
+    avif, bmp, gif, jfif, jpeg, jpg, png, tiff, webp, in any case), at any depth below a class folder. A
+    warning counts all other files by their endings, hidden ones too, but for what systems leave in every
+    folder (``.DS_Store``, ``Thumbs.db``, ``desktop.ini``, ``._*``). Symbolic links below `path` are not
+    followed, so that no loop and nothing outside the folder is ever read; a warning counts them.
 
     Every image is decoded once to know that it can be, and forgotten: the images are returned as paths, which
     `VGG16FeatureTransformer` reads when it needs them, so that folders larger than memory can be used.
@@ -61,6 +71,8 @@ def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", retur
             The names of the class folders, sorted. A class folder without images keeps its place.
         filenames : ndarray of shape (n_samples,), str
             The same as `images`, under the name that :func:`~sklearn.datasets.load_files` gives it.
+        left_out : dict of str to str
+            Each file in the folder that is no image here, and why: its ending, or what is wrong with it.
         DESCR : str
             Where the images are from, and how many of each class there are.
 
@@ -77,7 +89,8 @@ def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", retur
     Warns
     -----
     UserWarning
-        About class folders without images, links that were not followed, and files that were skipped.
+        About class folders without images, links that were not followed, and files that were not looked at
+        or skipped.
 
     See Also
     --------
@@ -104,9 +117,9 @@ def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", retur
     """
     if on_error not in ("raise", "skip"):
         raise ValueError(f'on_error must be "raise" or "skip". Got {on_error!r}.')
-    root = Path(path).expanduser()
-    paths, labels, target_names, links = list_image_folder(path)
-    warn_of_links(links, stacklevel=3)
+    root = expand(path)
+    paths, labels, target_names, left_out = list_image_folder(path)
+    warn_of_left_out(left_out, stacklevel=3)
 
     errors = find_errors(paths)
     bad = [error for error in errors if error is not None]
@@ -116,6 +129,7 @@ def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", retur
     if bad:
         warnings.warn(f"{report}\nThey are left out. Mend or remove them to silence this.", stacklevel=2)
     kept = [error is None for error in errors]
+    left_out |= {path: error for path, error in zip(paths, errors, strict=True) if error is not None}
     images, target = np.array(paths, dtype=str)[kept], np.array(labels, dtype=np.int64)[kept]
 
     counts = dict(zip(target_names, np.bincount(target, minlength=len(target_names)).tolist(), strict=True))
@@ -135,12 +149,34 @@ def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", retur
         target=target,
         target_names=target_names,
         filenames=images,
+        left_out=left_out,
         DESCR=f"Images from the folder {str(root)!r}, one sub-folder per class.\n\n{described}\n",
     )
 
 
-def list_image_folder(path: str | os.PathLike) -> tuple[list[str], list[int], list[str], list[str]]:
-    """Return the paths of images in class folders, their labels, the classes' names, and links; open none.
+class FolderListing(NamedTuple):
+    """What there is in a folder of class folders.
+
+    Attributes
+    ----------
+    paths : list of str
+        The images.
+    labels : list of int
+        The place of each one's class in `target_names`.
+    target_names : list of str
+        The classes, sorted.
+    left_out : dict of str to str
+        What is no image, and why.
+    """
+
+    paths: list[str]
+    labels: list[int]
+    target_names: list[str]
+    left_out: dict[str, str]
+
+
+def list_image_folder(path: str | os.PathLike) -> FolderListing:
+    """Return the paths of images in class folders, their labels, and what else is there; open none.
 
     Raises
     ------
@@ -149,57 +185,94 @@ def list_image_folder(path: str | os.PathLike) -> tuple[list[str], list[int], li
     ValueError
         If it has no class folders.
     """
-    root = Path(path).expanduser()
+    root = expand(path)
     if not root.is_dir():
         raise NotADirectoryError(
             f"path must be an existing folder with one sub-folder per class. Got {str(path)!r}."
         )
-    target_names, links = _list_classes(root)
-    paths: list[str] = []
-    labels: list[int] = []
-    for label, name in enumerate(target_names):
-        found = list(find_images(root / name, links))
-        paths += found
-        labels += [label] * len(found)
-    return paths, labels, target_names, links
-
-
-def _list_classes(root: Path) -> tuple[list[str], list[str]]:
-    """Return the sorted names of the class folders, and the paths of the links beside them."""
-    entries = _visible(root)
-    names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-    if not names:
+    listing = FolderListing([], [], [], {})
+    folders: dict[str, list[str]] = {}
+    for entry in _list_entries(root, listing.left_out):
+        if entry.is_dir():
+            folders.setdefault(normalize_name(entry.name), []).append(entry.path)
+        else:
+            listing.left_out[entry.path] = f"{_name_ending(entry)} beside the class folders"
+    if not folders:
         raise ValueError(
             f"{str(root)!r} must hold one sub-folder per class, with the images of the class in it, such as "
             f"{str(root / 'ray' / '1.jpg')!r} and {str(root / 'shark' / '2.jpg')!r}. It holds no sub-folder."
         )
-    return names, [entry.path for entry in entries if entry.is_symlink()]
+    for label, name in enumerate(sorted(folders)):
+        found = [image for folder in folders[name] for image in find_images(folder, listing.left_out)]
+        listing.paths.extend(found)
+        listing.labels.extend([label] * len(found))
+        listing.target_names.append(name)
+    return listing
 
 
-def find_images(folder: Path | str, links: list[str]) -> Iterator[str]:
-    """Yield the paths of the images at any depth below `folder`, sorted; add links to `links` instead."""
-    for entry in _visible(folder):
-        if entry.is_symlink():
-            links.append(entry.path)
-        elif entry.is_dir():
-            yield from find_images(entry.path, links)
+def find_images(folder: Path | str, left_out: dict[str, str]) -> Iterator[str]:
+    """Yield the paths of the images at any depth below `folder`, sorted; add all else to `left_out`."""
+    for entry in _list_entries(folder, left_out):
+        if entry.is_dir():
+            yield from find_images(entry.path, left_out)
         elif entry.is_file() and entry.name.lower().endswith(IMAGE_SUFFIXES):
             yield entry.path
+        else:
+            left_out[entry.path] = _name_ending(entry)
 
 
-def warn_of_links(links: list[str], *, stacklevel: int = 2) -> None:
-    """Warn once of all the links that `find_images` left out."""
+def warn_of_left_out(left_out: dict[str, str], *, stacklevel: int = 2) -> None:
+    """Warn once of all the links that `find_images` left out, and once of all files, counted by why."""
+    links = [path for path, reason in left_out.items() if reason == _LINK]
     if links:
         warnings.warn(
             f"{len(links)} symbolic links are not followed, the first is {links[0]!r}. "
             "Put copies in their place, or remove them.",
             stacklevel=stacklevel,
         )
+    others = {path: reason for path, reason in left_out.items() if reason != _LINK}
+    if others:
+        warnings.warn(
+            f"{describe_left_out(others)} Rename those that are images, or save them in another format; "
+            "remove the others to silence this.",
+            stacklevel=stacklevel,
+        )
 
 
-def _visible(folder: Path | str) -> list[os.DirEntry]:
+def describe_left_out(left_out: Mapping[str, str]) -> str:
+    """Return how many files were not looked at, by why, in a sentence."""
+    reasons = Counter(left_out.values())
+    counts = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
+    n_files = reasons.total()
+    return f"{n_files:,} {'file was' if n_files == 1 else 'files were'} not looked at: {counts}."
+
+
+def normalize_name(name: str) -> str:
+    """Return the name of a class in Unicode's composed form: a Mac's zip holds names in the other one."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _list_entries(folder: Path | str, left_out: dict[str, str]) -> list[os.DirEntry]:
+    """Return what is in a folder, sorted; links and what is hidden are added to `left_out` instead."""
     with os.scandir(folder) as entries:
-        return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda e: e.name)
+        found = sorted(entries, key=lambda entry: entry.name)
+    kept = []
+    for entry in found:
+        if entry.is_symlink():
+            left_out[entry.path] = _LINK
+        elif entry.name.lower() in _LITTER or entry.name.startswith(_LITTER_START):
+            continue
+        elif entry.name.startswith("."):
+            left_out[entry.path] = "hidden folder" if entry.is_dir() else "hidden"
+        else:
+            kept.append(entry)
+    return kept
+
+
+def _name_ending(entry: os.DirEntry) -> str:
+    if not entry.is_file():
+        return "no regular file"  # a pipe, a socket, a device
+    return Path(entry.name).suffix.lower() or "without an ending"
 
 
 def find_errors(paths: list[str]) -> list[str | None]:
@@ -212,6 +285,6 @@ def find_errors(paths: list[str]) -> list[str | None]:
             return str(error)
         return None
 
-    # Decoders work outside the interpreter lock.
+    # Decoders work outside the interpreter lock, and within the budget of pixels that all readers share.
     with ThreadPoolExecutor() as pool:
         return list(pool.map(find_error, paths))

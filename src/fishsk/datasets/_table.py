@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import os
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +15,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import Bunch
 
-from fishsk.datasets._folder import find_errors
+from fishsk._utils.files import expand
+from fishsk.datasets._folder import find_errors, normalize_name
 
 _DELIMITERS = (",", ";", "\t")
 _TASKS = ("auto", "classification", "regression")
+# A number as CSV has it: neither underscores nor the digits of other scripts, which Python's float takes.
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+# A number in another spelling: a currency, digits of any script with marks between them, a unit.
+_SPELLED = re.compile(
+    r"(?P<before>[$\u20ac\u00a3\u00a5~<>\s]*)[+\u2212-]?\d+([.,_'\u2019\s]\d+)*[.,]?"
+    r"(?P<after>\s*[^\W\d_]{0,5}[%\u00b0\u20ac$/]*[^\W\d_]{0,2}[\u00b2\u00b3]?)"
+)
 _N_LISTED = 20  # rows in an error; a table may have thousands that are wrong
 
 
@@ -39,7 +48,9 @@ def load_image_table(
         2025/ray_1.jpg,3.9,ray
 
     A column of numbers, such as ages, weights or counts, makes a regression; one of text a classification.
-    Fields are separated by commas, semicolons or tabs, and the text is UTF-8, as spreadsheets write it.
+    Numbers are written as CSV has them: ``12``, ``-1.5``, ``2e-3``. Fields are separated by commas,
+    semicolons or tabs, and the text is UTF-8, as spreadsheets write it; names are read in Unicode's composed
+    form (NFC).
 
     Every image is decoded once to know that it can be, and forgotten: the images are returned as paths, which
     `VGG16FeatureTransformer` reads when it needs them.
@@ -54,7 +65,8 @@ def load_image_table(
         The column of the images' paths.
     task : {"auto", "regression", "classification"}, default="auto"
         What `target` is for. "auto" is a regression where all of its values are numbers, and a classification
-        where none is; classes that are written as numbers need "classification".
+        where none is; classes that are written as numbers need "classification". It refuses a column whose
+        values look like numbers in another spelling, such as ``1,5``, ``1 000`` or ``12 kg``.
     on_error : {"raise", "skip"}, default="raise"
         What to do about rows without a path or a target, with a target that is no finite number in a
         regression, or whose file cannot be read: raise one ValueError that names rows and columns, or leave
@@ -77,6 +89,8 @@ def load_image_table(
             Which of them it is.
         rows : ndarray of shape (n_samples,), int64
             The row of each image in the table, counted as a spreadsheet does: 2 is the first below the names.
+        left_out : dict of str to str
+            Each row that was left out, and why.
         DESCR : str
             Where the images are from, and what the target is.
 
@@ -87,7 +101,8 @@ def load_image_table(
     OSError
         If there is no such file.
     ValueError
-        If the table lacks a column, or holds no rows; or if rows cannot be used and `on_error` is "raise".
+        If the table lacks a column, or holds no rows; if rows cannot be used and `on_error` is "raise"; or if
+        "auto" cannot tell what the column is for.
 
     Warns
     -----
@@ -124,9 +139,9 @@ def load_image_table(
     for name, value, known in (("on_error", on_error, ("raise", "skip")), ("task", task, _TASKS)):
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}. Got {value!r}.")
-    path = Path(path).expanduser()
-    rows = _read_rows(path, path_column, target)
-    images = [str(path.parent / row.path) if row.path else "" for row in rows]
+    path = expand(path)
+    rows = _read_rows(path, normalize_name(path_column), normalize_name(target))
+    images = [str(path.parent / expand(row.path)) if row.path else "" for row in rows]
     task, numbers = _find_task(rows, task, path, target)
     faults = _find_faults(rows, images, numbers, path_column, target)
     good = np.array([fault is None for fault in faults])
@@ -146,7 +161,8 @@ def load_image_table(
         y, names = np.array(numbers, dtype=np.float64)[good], [target]
         described = f"{target}: {y.min():g} to {y.max():g}, {y.mean():g} on average"
     else:
-        labels, y = np.unique(np.array([row.value for row in rows], dtype=str)[good], return_inverse=True)
+        values = [normalize_name(row.value) for row in rows]
+        labels, y = np.unique(np.array(values, dtype=str)[good], return_inverse=True)
         y, names = y.astype(np.int64), labels.tolist()
         counts = zip(names, np.bincount(y).tolist(), strict=True)
         described = "\n".join(f"- {name}: {count} images" for name, count in counts)
@@ -157,6 +173,9 @@ def load_image_table(
         target=y,
         target_names=names,
         task=task,
+        left_out={
+            f"row {row.number}": fault for row, fault in zip(rows, faults, strict=True) if fault is not None
+        },
         rows=np.array([row.number for row in rows], dtype=np.int64)[good],
         DESCR=f"{len(X):,} images from the table {str(path)!r}, column {target!r}.\n\n{described}\n",
     )
@@ -184,7 +203,7 @@ def _read_rows(path: Path, path_column: str, target: str) -> list[_Row]:
             [cell.strip() for cell in row]
             for row in csv.reader(io.StringIO(text, newline=""), delimiter=mark)
         ]
-        first = table[0] if table else []
+        first = [normalize_name(name) for name in table[0]] if table else []
         if path_column in first and target in first:  # the mark that finds both is the one that separates
             break
         names = max(names, first, key=len)
@@ -209,10 +228,17 @@ def _find_task(rows: Sequence[_Row], task: str, path: Path, target: str) -> tupl
     if task == "auto":
         others = [row for row, number in zip(rows, numbers, strict=True) if row.value and number is None]
         n_numbers = len(rows) - numbers.count(None)
+        column = f"Column {target!r} of {str(path)!r}"
+        if others and _are_spelled([row.value for row in others]):
+            raise ValueError(
+                f"{column} looks like numbers in another spelling, such as {others[0].value!r} in row "
+                f"{others[0].number}. Write numbers as 1234.5, with a point for decimals, nothing between "
+                'thousands and no unit; or pass task="classification" if these are names of classes.'
+            )
         if others and n_numbers:
             raise ValueError(
-                f"Column {target!r} of {str(path)!r} must hold numbers, or names of classes. Got both: "
-                f"{n_numbers:,} rows have numbers, row {others[0].number} has {others[0].value!r}. Pass "
+                f"{column} must hold numbers, or names of classes. Got both: {n_numbers:,} rows have "
+                f"numbers, row {others[0].number} has {others[0].value!r}. Pass "
                 'task="regression" to find the rows that are no numbers, or task="classification".'
             )
         task = "regression" if n_numbers else "classification"
@@ -220,11 +246,14 @@ def _find_task(rows: Sequence[_Row], task: str, path: Path, target: str) -> tupl
 
 
 def _as_number(value: str) -> float | None:
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+    return float(value) if _NUMBER.fullmatch(value) and math.isfinite(float(value)) else None
+
+
+def _are_spelled(values: Sequence[str]) -> bool:
+    """Tell numbers with a decimal comma, marks between thousands, one unit, or digits of another script."""
+    found = [_SPELLED.fullmatch(value) for value in values]
+    around = {(each["before"], each["after"]) for each in found if each}
+    return all(found) and (len(around) == 1 or all(not after or after[0].isspace() for _, after in around))
 
 
 def _find_faults(
@@ -244,5 +273,7 @@ def _find_faults(
                 fault = f"must be a finite number, such as 12.5. Got {row.value!r}"
                 if _as_number(row.value.replace(",", ".")) is not None:
                     fault += "; write a point for the decimal comma"
+                elif _are_spelled([row.value]):
+                    fault += "; write digits and a point alone"
         faults.append(None if fault is None else f"row {row.number}, column {column!r}: {fault}")
     return faults

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 
 from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.progress import ProgressBar
+from fishsk.datasets import describe_left_out
 from fishsk.features import check_images
 from fishsk.inspection._duplicates import find_near_pairs
 from fishsk.inspection._frozen import run_frozen_steps
@@ -108,6 +109,7 @@ def find_data_issues(
     cv: Any = 5,
     classes: Sequence | None = None,
     min_images: int = 20,
+    left_out: Mapping[str, str] | None = None,
     verbose: int = 0,
 ) -> DataIssues:
     """Look for what spoils training and its test: broken files, duplicates, wrong labels, odd images.
@@ -132,6 +134,8 @@ def find_data_issues(
         All labels there should be, so that those without images are found.
     min_images : int, default=20
         Classes with fewer training images are found.
+    left_out : dict of str to str, default=None
+        Files that are none of the images, and why, as `~fishsk.datasets.load_image_folder` tells them.
     verbose : int, default=0
         1 shows a progress bar while images are read.
 
@@ -169,6 +173,7 @@ def find_data_issues(
     size           warning  sides of 4 times, or a quarter of, the median image's
     aspect         warning  twice as wide or as tall, for its size, as the median image
     rotated        note     turned by the file's EXIF tag: fishsk obeys it, others may not
+    left_out       note     files in the folder that were not looked at, by their endings
     =============  =======  ==================================================================
 
     Near-duplicates are found as in the report, by features and then by the correlation of pixels, at 0.95 or
@@ -202,6 +207,8 @@ def find_data_issues(
     known = list(np.unique(labels[0])) if classes is None else list(classes)
     data = DataIssues((), names, np.concatenate(labels), is_test, concatenate_facts(*facts))
     found = [*_check_files(data), *_check_classes(data, known, min_images), *_check_looks(data)]
+    if left_out:
+        found.append(_report_left_out(left_out))
     pairs = _find_same(data)
     if pipeline is not None:
         learner, features = _extract(pipeline, sets, data)
@@ -244,6 +251,16 @@ def _check_files(data: DataIssues) -> Iterator[DataIssue]:
         "Images that are turned by their EXIF tag",
         "fishsk obeys the tag. Other programs may not: save the pictures upright if you use any.",
         tuple(Found((row,), f"orientation {data.facts.orientation[row]}") for row in turned),
+    )
+
+
+def _report_left_out(left_out: Mapping[str, str]) -> DataIssue:
+    return DataIssue(
+        "left_out",
+        "note",
+        "Files that were not looked at",
+        f"{describe_left_out(left_out)} Rename those that are images, or save them in another format.",
+        tuple(Found((), f"{path}: {reason}") for path, reason in left_out.items()),
     )
 
 

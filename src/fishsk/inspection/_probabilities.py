@@ -28,6 +28,10 @@ class ProbabilityScores:
         over 15 bins of equal width, weighed by their sizes; 0 to 1.
     n_sure_and_wrong : int
         Wrong answers that were given with a probability above 0.99.
+    n_samples : int
+        The images that calibration error and `n_sure_and_wrong` count: all.
+    n_known : int
+        The images that log loss and Brier score count: those of classes that the classifier knows.
 
     References
     ----------
@@ -38,6 +42,8 @@ class ProbabilityScores:
     brier_score: float
     calibration_error: float
     n_sure_and_wrong: int
+    n_samples: int
+    n_known: int
 
 
 def score_probabilities(evaluation: Evaluation) -> ProbabilityScores | None:
@@ -63,6 +69,8 @@ def score_probabilities(evaluation: Evaluation) -> ProbabilityScores | None:
         brier_score=float(proper[1]),
         calibration_error=calibration_error(evaluation.confidence, right),
         n_sure_and_wrong=int(np.sum(~right & (evaluation.confidence > SURE))),
+        n_samples=len(y_true),
+        n_known=int(known.sum()),
     )
 
 

@@ -106,6 +106,11 @@ def _summarize(evaluation: Evaluation, names: dict[Any, str]) -> dict[str, Any]:
         "interval": evaluation.interval,
         "macro_f1": evaluation.macro_f1,
         "macro_f1_interval": evaluation.macro_f1_interval,
+        "unknown": [
+            {"name": name, "count": int(support)}
+            for name, label, support in zip(labels, evaluation.classes.tolist(), supports, strict=True)
+            if label not in evaluation.known_classes.tolist()
+        ],
         "majority": {"name": labels[supports.argmax()], "share": float(supports.max() / n_samples)},
         "confused": {
             "true": labels[true],

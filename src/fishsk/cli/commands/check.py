@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fishsk.cli._arguments import add_training, parse_network
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
+    from fishsk.datasets import FolderListing
     from fishsk.inspection import DataIssues
 
 SUMMARY = "check a folder of images: broken files, duplicates, wrong labels, odd images"
@@ -65,7 +65,10 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     target = prepare_file(arguments.output)
     train = _list_folder(arguments.folder)
     test = None if arguments.test is None else _list_folder(arguments.test)
+    left_out = train.left_out if test is None else train.left_out | test.left_out
     load_tensorflow(screen)
+
+    import numpy as np
 
     from fishsk._pipeline import make_fish_pipeline
     from fishsk.inspection import find_data_issues
@@ -74,58 +77,61 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     pipeline = make_fish_pipeline(
         recipe=arguments.recipe, **parse_network(arguments), random_state=arguments.seed
     )
-    n_test = 0 if test is None else len(test[0])
+    n_test = 0 if test is None else len(test.paths)
+    labels = [np.asarray(each.target_names)[each.labels] for each in (train, test) if each is not None]
     screen.fact(
         "Images",
-        f"{len(train[0]):,} of {len(train[2])} classes in {arguments.folder}"
+        f"{len(train.paths):,} of {len(train.target_names)} classes in {arguments.folder}"
         + ("" if test is None else f", {n_test:,} in {arguments.test}"),
-        n_images=len(train[0]),
+        n_images=len(train.paths),
         n_test=n_test,
+        left_out=left_out,
     )
     pipeline["features"].set_params(verbose=1)
     with screen.measured("check"):
         data = find_data_issues(
-            train[0],
-            train[1],
-            X_test=None if test is None else test[0],
-            y_test=None if test is None else test[1],
+            train.paths,
+            labels[0],
+            X_test=None if test is None else test.paths,
+            y_test=None if test is None else labels[1],
             pipeline=pipeline,
             cv=arguments.cv or None,
-            classes=train[2],
+            classes=train.target_names,
             min_images=arguments.min_images,
+            left_out=left_out,
             verbose=1,
         )
     _show(screen, data)
     with screen.stage("page"):
         write_or_keep(
             target,
-            lambda path: write_data_issues(data, train[0], path, X_test=None if test is None else test[0]),
+            lambda path: write_data_issues(
+                data, train.paths, path, X_test=None if test is None else test.paths
+            ),
         )
     screen.fact("Page", f"{target} (open it in a browser)", page=target)
     failing = {"error": ["error"], "warning": ["error", "warning"], "never": []}[arguments.fail_on]
     return int(data.level in failing)
 
 
-def _list_folder(folder: str) -> tuple[list[str], Any, list[str]]:
-    """Return the paths and labels of all images, readable or not, and the names of the classes."""
-    import numpy as np
-
-    from fishsk.datasets import list_image_folder, warn_of_links
+def _list_folder(folder: str) -> FolderListing:
+    """Return what is in a folder of class folders, readable or not."""
+    from fishsk._utils.files import expand
+    from fishsk.datasets import list_image_folder
     from fishsk.features import IMAGE_SUFFIXES
 
-    if Path(folder).is_file():
+    if expand(folder).is_file():
         raise ValueError(
             f"check looks for what is wrong with classes, in one folder for each. Got the file {folder!r}: "
             "fit and evaluate name the rows of a table that cannot be used."
         )
-    paths, target, names, links = list_image_folder(folder)
-    warn_of_links(links)
-    if not paths:
+    listing = list_image_folder(folder)
+    if not listing.paths:
         raise ValueError(
             f"The class folders of {folder!r} must hold images ({', '.join(IMAGE_SUFFIXES)}). Got none "
-            f"in {names}."
+            f"in {listing.target_names}."
         )
-    return paths, np.asarray(names)[target], names
+    return listing
 
 
 def _show(screen: Screen, data: DataIssues) -> None:

@@ -19,7 +19,8 @@ examples:
   python -m fishsk compare old.fishsk new.fishsk new_photos/ --output changes.html --json > changes.json
   python -m fishsk compare old.fishsk new.fishsk new.csv --target weight
 
-new_photos/ holds one folder per class, of images that neither model was trained on.
+new_photos/ holds one folder per class, of images that neither model was trained on. It exits with 1 if there
+are images of classes that the old model does not know: they count as wrong.
 """
 
 
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_skip_bad(parser)
 
 
-def run(arguments: argparse.Namespace, screen: Screen) -> None:
+def run(arguments: argparse.Namespace, screen: Screen) -> int:
     """Compare two saved models on a folder of images, and write what changed as a page."""
     from fishsk.cli._targets import prepare_file, write_or_keep
     from fishsk.cli._tensorflow import load_tensorflow
@@ -59,7 +60,9 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
             f"Two models of one kind can be compared: {arguments.old!r} predicts {kinds[0]}, "
             f"{arguments.new!r} {kinds[1]}."
         )
-    paths, y, *_ = load_photos(arguments.photos, arguments, model=old)
+    photos = load_photos(arguments.photos, arguments, model=old)
+    paths, y = photos.paths, photos.y
+    screen.facts |= photos.facts
     extract_features(screen, old, paths)
     extract_features(screen, new, paths)
     comparison = compare_pipelines(old, new, paths, y)
@@ -71,6 +74,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     with screen.stage("page"):
         write_or_keep(target, lambda path: write_comparison(comparison, paths, path, names=names))
     screen.fact("Page", f"{target} (open it in a browser)", page=target)
+    return int(bool(photos.unknown))
 
 
 def _name_models(old: str, new: str) -> tuple[str, str]:

@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     else:
         pipeline = load_pipeline(arguments.model)
     paths, y, n_classes = photos.paths, photos.y, photos.n_classes
-    screen.fact("Images", photos.words, n_images=len(paths), n_classes=n_classes)
+    screen.fact("Images", photos.words, n_images=len(paths), n_classes=n_classes, **photos.facts)
     extract_features(screen, pipeline, paths)
     with screen.stage("learning curve"):
         display = LearningForecastDisplay.from_estimator(

@@ -16,6 +16,8 @@ examples:
   python -m fishsk evaluate fish.fishsk new_photos/
   python -m fishsk evaluate fish.fishsk new_photos/ --output figures/ --json > scores.json
   python -m fishsk evaluate weights.fishsk new.csv --target weight
+
+It exits with 1 if there are images of classes that the model does not know: they count as wrong.
 """
 
 
@@ -27,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_skip_bad(parser)
 
 
-def run(arguments: argparse.Namespace, screen: Screen) -> None:
+def run(arguments: argparse.Namespace, screen: Screen) -> int:
     """Print how well a saved model does on a folder or a table of images."""
     from fishsk.cli._targets import prepare_folder
     from fishsk.cli._tensorflow import load_tensorflow
@@ -45,6 +47,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
 
     pipeline = load_pipeline(arguments.model)
     photos = load_photos(arguments.photos, arguments, model=pipeline)
+    screen.facts |= photos.facts
     extract_features(screen, pipeline, photos.paths)
     if is_regressor(pipeline):
         numbers = evaluate_numbers(pipeline, photos.paths, photos.y)
@@ -52,8 +55,9 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         if folder is not None:
             written = save_number_figures(folder, numbers, photos.paths, pipeline, arguments.target)
             screen.figures(written)
-        return
+        return 0
     evaluation = evaluate(pipeline, photos.paths, photos.y)
     show_evaluation(screen, evaluation, photos.paths)
     if folder is not None:
         screen.figures(save_figures(folder, evaluation, photos.paths, pipeline))
+    return int(bool(photos.unknown))

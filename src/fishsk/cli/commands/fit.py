@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         random_state=arguments.seed,
         **(parse_network(arguments) | params),
     )
-    screen.fact("Images", photos.words, n_images=len(photos.paths), task=photos.task)
+    screen.fact("Images", photos.words, n_images=len(photos.paths), task=photos.task, **photos.facts)
     extract_features(screen, pipeline, photos.paths)
     with screen.stage("train"):
         pipeline.fit(photos.paths, photos.y)

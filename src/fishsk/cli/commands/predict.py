@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     if arguments.false_alarms is not None and arguments.train is None:
         raise ValueError("--false-alarms compares with training images: pass --train FOLDER with it.")
     target = None if arguments.output == "-" else prepare_file(arguments.output)
-    paths = list_images(arguments.images, skip_bad=arguments.skip_bad)
+    paths, left_out = list_images(arguments.images, skip_bad=arguments.skip_bad)
     load_tensorflow(screen)
 
     import numpy as np
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     _check_probability(arguments.min_probability, pipeline.classes_ if has_proba else None)
     known = None
     if arguments.train is not None:
-        known = list_images([arguments.train], skip_bad=arguments.skip_bad)
+        known, _ = list_images([arguments.train], skip_bad=arguments.skip_bad)
     extract_features(screen, pipeline, paths, *([] if known is None else [known]))
     predicted = pipeline.predict(paths)
     columns: dict[str, Any] = {"path": paths, "predicted": predicted.tolist()}
@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     if target is None and not screen.as_json:
         sys.stdout.write(_to_csv(columns))
         return
-    screen.fact("Images", f"{len(paths)}", n_images=len(paths))
+    screen.fact("Images", f"{len(paths)}", n_images=len(paths), left_out=left_out)
     if is_regressor(pipeline):
         found_numbers = {"lowest": predicted.min(), "highest": predicted.max(), "mean": predicted.mean()}
         words = "{} to {}, {} on average".format(*map(write_number, found_numbers.values()))

@@ -20,6 +20,8 @@ examples:
                                                                        for images unlike all of photos/
   python -m fishsk report fish.fishsk new_photos/ --train photos/ --cv 5     and for wrong labels, in minutes
   python -m fishsk report weights.fishsk new.csv --target weight --train photos.csv
+
+It exits with 1 if there are test images of classes that the model does not know: they count as wrong.
 """
 
 
@@ -52,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_skip_bad(parser)
 
 
-def run(arguments: argparse.Namespace, screen: Screen) -> None:
+def run(arguments: argparse.Namespace, screen: Screen) -> int:
     """Write one HTML file on how a saved model does on a folder or a table of images."""
     from fishsk.cli._targets import prepare_file, write_or_keep
     from fishsk.cli._tensorflow import load_tensorflow
@@ -71,7 +73,9 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     pipeline = load_pipeline(arguments.model)
     if arguments.cv is not None and is_regressor(pipeline):
         raise ValueError("--cv looks for wrong labels and forecasts accuracy: this model predicts numbers.")
-    paths, y, *_ = load_photos(arguments.photos, arguments, model=pipeline)
+    photos = load_photos(arguments.photos, arguments, model=pipeline)
+    paths, y = photos.paths, photos.y
+    screen.facts |= photos.facts
     X_train = y_train = None
     if arguments.train is not None:
         X_train, y_train, *_ = load_photos(arguments.train, arguments, model=pipeline)
@@ -96,3 +100,4 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         write_or_keep(target, write)
     screen.fact("Images", f"{len(paths)} test images in {arguments.photos}", n_test=len(paths))
     screen.fact("Report", f"{target} (open it in a browser)", report=target)
+    return int(bool(photos.unknown))

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         raise ValueError(f"--min-probability must be in 0 to 1. Got {arguments.min_probability:g}.")
     train = None
     if arguments.train is not None:
-        train = list_images([arguments.train], skip_bad=arguments.skip_bad)
+        train, _ = list_images([arguments.train], skip_bad=arguments.skip_bad)
     load_tensorflow(screen)
 
     from fishsk.cli._features import extract_features

@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     if Path(image).is_dir():
         raise ValueError(f"The image to compare with must be a file. Got the folder {image!r}.")
     list_images([image], skip_bad=False)
-    paths = list_images([arguments.folder], skip_bad=arguments.skip_bad)
+    paths, left_out = list_images([arguments.folder], skip_bad=arguments.skip_bad)
     load_tensorflow(screen)
 
     from fishsk._pipeline import make_fish_pipeline
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         transformer = make_fish_pipeline(**parse_network(arguments))["features"]
     else:
         transformer = load_pipeline(arguments.model)
-    screen.fact("Images", f"{len(paths):,} in {arguments.folder}", n_images=len(paths))
+    screen.fact("Images", f"{len(paths):,} in {arguments.folder}", n_images=len(paths), left_out=left_out)
     extract_features(screen, transformer, paths)
     display = SimilarImagesDisplay.from_estimator(
         transformer, image, paths, labels=[_name(path) for path in paths], n_images=arguments.top

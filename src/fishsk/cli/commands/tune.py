@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     score, folds = "accuracy", arguments.cv
     if photos.task == "regression":  # plain folds follow the order of the rows, which a table is sorted by
         score, folds = "R²", KFold(arguments.cv, shuffle=True, random_state=arguments.seed)
-    screen.fact("Images", photos.words, n_images=len(photos.paths), task=photos.task)
+    screen.fact("Images", photos.words, n_images=len(photos.paths), task=photos.task, **photos.facts)
     pipelines = [
         make_fish_pipeline(
             task=photos.task,
