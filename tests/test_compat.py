@@ -16,7 +16,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.linear_model import Ridge
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
@@ -68,6 +68,10 @@ ATTRIBUTES = {
     "sklearn.utils.metadata_routing.MetadataRequest": (
         lambda: StandardScaler().get_metadata_routing(),
         ["_serialize"],
+    ),
+    "sklearn.pipeline.FeatureUnion": (
+        lambda: FeatureUnion([]),
+        ["_validate_transformer_weights", "_validate_transformers"],
     ),
     "sklearn.pipeline.Pipeline": (lambda: Pipeline([]), ["_validate_steps"]),
     "sklearn.callback.CallbackSupportMixin": (lambda: CallbackSupportMixin, ["_init_callback_context"]),

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fishsk._compat.sklearn import HasMethods, StrOptions, validate_params
-from fishsk.features import FrozenFeatures, KerasFeatureTransformer, VGG16FeatureTransformer, resolve_weights
+from fishsk.features import (
+    KerasFeatureTransformer,
+    Recipe,
+    VGG16FeatureTransformer,
+    join_parts,
+    resolve_weights,
+)
 from fishsk.head import KerasHeadClassifier, KerasHeadRegressor
 
 _REPORT_FEATURES: dict[str, Any] = {"pooling": None, "preprocessing": "unit"}
@@ -56,10 +63,13 @@ def make_fish_pipeline(
 
     Parameters
     ----------
-    backbone : "vgg16", str, path-like or keras.Model, default="vgg16"
-        The frozen network. ``"vgg16"`` makes a `VGG16FeatureTransformer`, anything else a
+    backbone : str, path-like, keras.Model, transformer, or list of these, default="vgg16"
+        The frozen network. ``"vgg16"`` makes a `VGG16FeatureTransformer`, any other name, a path or a model a
         `KerasFeatureTransformer`, which says what it may be: ``"EfficientNetV2B0"``, say, or a ``.keras``
-        file. Of such a network the default recipe takes what nobody needs to tune: the last map, averaged.
+        file. Of such a network the default recipe takes what nobody needs to tune: the last map, averaged. A
+        name may carry its weights after a dot, as in timm: ``"vgg16.cifar95"``. A transformer is cloned.
+        Several are put side by side in a `FeatureUnion`, each with its own image size and weights, under the
+        names of their networks: ``features__vgg16__layers``.
     head : classifier, regressor or None, default=None
         What learns from the features: any classifier or regressor of scikit-learn's kind, which is cloned.
         None is a `KerasHeadClassifier` with the parameters of the recipe, or what `task` says.
@@ -73,7 +83,8 @@ def make_fish_pipeline(
         pixels divided by 255, Dense(512, relu), Dropout(0.5), softmax, 20 epochs of Adam with the learning
         rate halved on plateaus; its validation images come out of the training images.
     weights : {"imagenet", "cifar95"}, path-like or None, default="imagenet"
-        The frozen weights, as in the transformer; ``"cifar95"`` are of VGG16.
+        The frozen weights, as in the transformer, of each network whose name carries none; ``"cifar95"`` are
+        of VGG16.
     random_state : int, RandomState instance or None, default=None
         Seeds the head: its first weights, dropout, shuffling and validation split. The same int gives the
         same bits. A head of your own gets it if it has a `random_state` that is None.
@@ -81,13 +92,14 @@ def make_fish_pipeline(
         1 shows progress bars.
     **params : dict
         Parameters of the steps in scikit-learn's spelling, such as ``head__dropout=0.2``,
-        ``features__image_size=64``, or ``scale="passthrough"``. They win over the recipe.
+        ``features__image_size=64``, or ``scale="passthrough"``. They win over the recipe. Of several
+        backbones, a parameter that is given to "features" itself is given to each.
 
     Returns
     -------
     sklearn.pipeline.Pipeline
-        Its steps are "features" (`VGG16FeatureTransformer` or `KerasFeatureTransformer`), "scale"
-        (`StandardScaler`; "passthrough" in the report's recipe) and "head".
+        Its steps are "features" (`VGG16FeatureTransformer`, `KerasFeatureTransformer` or a `FeatureUnion` of
+        these), "scale" (`StandardScaler`; "passthrough" in the report's recipe) and "head".
 
     Raises
     ------
@@ -122,6 +134,14 @@ def make_fish_pipeline(
     >>> make_fish_pipeline(backbone="MobileNetV3Small", weights=None)["features"]
     KerasFeatureTransformer(backbone='MobileNetV3Small', weights=None)
 
+    Several side by side:
+
+    >>> pipeline = make_fish_pipeline(backbone=["vgg16.cifar95", "MobileNetV3Small"], weights=None)
+    >>> [name for name, _ in pipeline["features"].transformer_list]
+    ['vgg16', 'mobilenetv3small']
+    >>> pipeline["features"]["vgg16"].weights
+    'cifar95'
+
     Any other classifier learns from the same features, which are computed once for all:
 
     >>> from sklearn.svm import SVC
@@ -136,7 +156,7 @@ def make_fish_pipeline(
     10
     """
     is_report = recipe == "report"
-    transformer, features, learned = _choose_features(backbone, weights, is_report=is_report)
+    transformer, features, learned = _make_features(backbone, weights, is_report=is_report, verbose=verbose)
     if head is None:
         common: dict[str, Any] = {"random_state": random_state, "verbose": verbose}
         if params.get("head__model") is not None:  # the recipe's settings are of the built-in network
@@ -159,26 +179,50 @@ def make_fish_pipeline(
         features.pop("views", None)
     pipeline = Pipeline(
         [
-            ("features", transformer.set_params(weights=weights, verbose=verbose, **features)),
+            ("features", transformer.set_params(**features)),
             ("scale", "passthrough" if is_report else StandardScaler()),
             ("head", head),
         ]
     )
-    return pipeline.set_params(**params)
+    return pipeline.set_params(**_give_to_each(transformer, params))
 
 
-def _choose_features(
-    backbone: Any, weights: Any, *, is_report: bool
-) -> tuple[FrozenFeatures, dict[str, Any], dict[str, Any]]:
-    """Return the transformer of a network, and the parameters of it and of the head that serve it best."""
+def _make_features(
+    backbone: Any, weights: Any, *, is_report: bool, verbose: int
+) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """Return what makes features, and the parameters of it and of the head that serve it best."""
+    if isinstance(backbone, list | tuple):
+        parts = []
+        for each in backbone:
+            part, features, _ = _make_features(each, weights, is_report=is_report, verbose=verbose)
+            parts.append(part.set_params(**features))
+        if not parts:
+            raise ValueError(f"backbone must hold at least one network. Got {backbone!r}.")
+        return join_parts(parts), {}, {}
+    if hasattr(backbone, "transform"):
+        return clone(backbone), {}, {}
+    if isinstance(backbone, str) and (carried := re.fullmatch(r"(\w+)\.(?!keras$)(\w+)", backbone)):
+        backbone, weights = carried.groups()
     if isinstance(backbone, str) and backbone.lower() == "vgg16":
-        of_weights = resolve_weights(weights).recipe
-        features, head = of_weights.features, of_weights.head
-        if is_report:
-            features, head = _REPORT_FEATURES, _REPORT_HEAD
-        return VGG16FeatureTransformer(), dict(features), dict(head)
+        best = Recipe(_REPORT_FEATURES, _REPORT_HEAD) if is_report else resolve_weights(weights).recipe
+        return VGG16FeatureTransformer(weights=weights, verbose=verbose), dict(best.features), dict(best.head)
     if is_report:
         raise ValueError(
             f"recipe='report' is of backbone='vgg16' alone. Got backbone={backbone!r}. Pass recipe='default'."
         )
-    return KerasFeatureTransformer(backbone=backbone), {}, {}
+    return KerasFeatureTransformer(backbone=backbone, weights=weights, verbose=verbose), {}, {}
+
+
+def _give_to_each(features: Any, params: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters in which each part of a union gets those that were meant for all of its parts."""
+    if not isinstance(features, FeatureUnion):
+        return params
+    given: dict[str, Any] = {}
+    for name in sorted(params, key=lambda name: name.count("__")):  # what is given to one part wins
+        key = name.removeprefix("features__")
+        takers = [part for part, each in features.transformer_list if key in each.get_params(deep=False)]
+        if key == name or not takers:
+            given[name] = params[name]
+        else:
+            given |= {f"features__{part}__{key}": params[name] for part in takers}
+    return given

@@ -89,3 +89,31 @@ def test_without_openvino_int8_is_one_line(networks, photos, capsys, monkeypatch
     error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("fishsk: error: ")]
     assert len(error) == 1
     assert 'pip install "fishsk[int8]"' in error[0]
+
+
+def test_two_networks_stand_side_by_side(networks, photos, tmp_path, capsys):
+    model = str(tmp_path / "model.fishsk")
+    command = ["fit", str(photos), "--backbone", networks[0], "--backbone", "vgg16", "--model", model]
+    assert main([*command, "--set", "head__epochs=2", "--set", "features__pooling=avg"]) == 0
+    first, second = capsys.readouterr().out.splitlines()[1:3]
+    assert first == f"Network:     narrow, 32 x 32 pixels, weights: those in {networks[0]}"
+    assert second.startswith("             VGG16, 32 x 32 pixels, weights: cifar95, shipped with fishsk")
+    features = load_pipeline(model)["features"]
+    assert [part.pooling for _, part in features.transformer_list] == ["avg", "avg"]
+    picture = str(tmp_path / "similar.png")
+    assert (
+        main(
+            ["similar", str(next(photos.rglob("*.png"))), str(photos), "--model", model, "--output", picture]
+        )
+        == 0
+    )
+
+
+def test_tune_tries_networks_beside_another(networks, photos, tmp_path, capsys):
+    model, folder = str(tmp_path / "model.fishsk"), str(tmp_path / "figures")
+    command = ["tune", str(photos), "--backbone", *networks, "--backbone", "vgg16.cifar95"]
+    assert main([*command, "--trials", "2", "--cv", "5", "--model", model, "--output", folder]) == 0
+    out = capsys.readouterr().out
+    assert "narrow + VGG16" in out
+    assert "wide + VGG16" in out
+    assert list(load_pipeline(model)["features"].named_transformers)[1] == "vgg16"

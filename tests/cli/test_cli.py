@@ -61,7 +61,7 @@ def test_the_demo_without_real_fish_says_so_first(capsys, tmp_path):
     out = capsys.readouterr().out
     assert "SYNTHETIC fish" in out.splitlines()[0]
     for part in (
-        "Weights:",
+        "Network:",
         "images a second",
         "95 % interval",
         "macro avg",

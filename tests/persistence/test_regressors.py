@@ -156,8 +156,8 @@ def put(key, value, *path):
         (scaled(Ridge()), put("parts", {})),
         (scaled(Ridge()), put("parts", None)),
         (scaled(Ridge()), put("params", {"func": "print"})),
-        (scaled(Ridge()), put("type", "Popen", "parts", "regressor")),
-        (scaled(Ridge()), put("type", "Ridge", "parts", "transformer")),
+        (scaled(Ridge()), put("type", "Popen", "parts", 0)),
+        (scaled(Ridge()), put("type", "Ridge", "parts", 1)),
         (Ridge(), put("parts", {})),
     ],
 )

@@ -52,6 +52,7 @@ __all__ = [
     "set_target_ndim",
     "validate_parameters",
     "validate_params",
+    "validate_parts",
     "validate_steps",
     "warn_or_raise_about_fit_failures",
 ]
@@ -66,6 +67,12 @@ def validate_parameters(estimator: Any) -> None:
 def validate_steps(pipeline: Any) -> None:
     """Check names and kinds of a pipeline's steps, as its own `fit` does."""
     pipeline._validate_steps()
+
+
+def validate_parts(union: Any) -> None:
+    """Check names, kinds and weights of the parts of a `FeatureUnion`, as its own `fit` does."""
+    union._validate_transformers()
+    union._validate_transformer_weights()
 
 
 def find_output(estimator: Any) -> str | None:

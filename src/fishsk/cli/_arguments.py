@@ -4,31 +4,37 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import itertools
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+_BACKBONES = ("vgg16",)  # where nothing else is asked for
 _TASKS = ("auto", "classification", "regression")
 
 
 def add_network(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
-    """Add the options of commands that make features without a model; `several` networks are a list."""
+    """Add the options of commands that make features without a model.
+
+    With `several`, each ``--backbone`` takes networks that are tried instead of each other.
+    """
     networks = (
-        "vgg16, EfficientNetLite0, another name of KerasFeatureTransformer such as EfficientNetV2B0, or a "
-        ".keras file"
+        "the frozen network: vgg16, EfficientNetLite0, a name of keras.applications, or a .keras file; "
+        "a name may carry its weights, as vgg16.cifar95; given twice, both stand side by side"
     )
     parser.add_argument(
         "--backbone",
-        default=["vgg16"] if several else "vgg16",
+        action="append",
         nargs="+" if several else None,
         metavar="NAME",
-        help=f"the frozen network{'s to try' if several else ''}: {networks} (default: vgg16)",
+        help=f"{networks}{'; several names after one are tried' if several else ''} (default: vgg16)",
     )
     parser.add_argument(
         "--weights",
-        help="cifar95 (of vgg16), imagenet, none, or a file (default: cifar95 of vgg16, imagenet of others)",
+        help="of networks that carry none: cifar95 (of vgg16), imagenet, none, or a file (default: cifar95 "
+        "of vgg16, imagenet of others)",
     )
     parser.add_argument(
         "--precision",
@@ -190,17 +196,23 @@ def _load_table(source: str, arguments: argparse.Namespace, task: str, classes: 
     return Photos(data.images, y, data.task, words, data.left_out, unknown)
 
 
-def parse_network(arguments: argparse.Namespace, backbone: str | None = None) -> dict[str, Any]:
-    """Return what `add_network` added as `make_fish_pipeline` takes it; `backbone` is one of several."""
-    name = arguments.backbone if backbone is None else backbone
+def parse_network(arguments: argparse.Namespace, backbones: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return what `add_network` added as `make_fish_pipeline` takes it, or that with other `backbones`."""
+    names = list(backbones or arguments.backbone or _BACKBONES)
     weights = arguments.weights
     if weights is None:
-        weights = "cifar95" if name.lower() == "vgg16" else "imagenet"
+        names = ["vgg16.cifar95" if name.lower() == "vgg16" else name for name in names]
+        weights = "imagenet"
     return {
-        "backbone": name,
+        "backbone": names if len(names) > 1 else names[0],
         "weights": None if weights.lower() == "none" else weights,
         "features__precision": arguments.precision,
     }
+
+
+def list_backbones(arguments: argparse.Namespace) -> list[tuple[str, ...]]:
+    """Return the sets of networks to try: of each option one name, in all combinations, none twice."""
+    return list(dict.fromkeys(itertools.product(*arguments.backbone or [_BACKBONES])))
 
 
 def _as_labels(data: Any, classes: Any, what: str) -> tuple[Any, dict[str, int]]:

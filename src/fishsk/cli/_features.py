@@ -1,25 +1,27 @@
-"""Images run through the frozen network before the work that commands differ in."""
+"""The frozen networks of what a command uses: named, and run before the work that commands differ in."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.pipeline import Pipeline
 
 from fishsk.cli._screen import Screen
-from fishsk.features import FrozenFeatures
+from fishsk.features import FrozenFeatures, find_frozen_parts
 
 
 def find_transformers(estimator: Any) -> list[FrozenFeatures]:
     """Return the transformers of an estimator that take the images as they come, whatever their names are."""
-    if isinstance(estimator, FrozenFeatures):
-        return [estimator]
-    parts: list[Any] = []
     if isinstance(estimator, Pipeline):
-        parts = [step for _, step in estimator.steps if step not in (None, "passthrough")][:1]
-    elif isinstance(estimator, FeatureUnion):
-        parts = [transformer for _, transformer in estimator.transformer_list]
-    return [found for part in parts for found in find_transformers(part)]
+        steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
+        return find_transformers(steps[0]) if steps else []
+    return list(find_frozen_parts(estimator).values())
+
+
+def show_networks(screen: Screen, *estimators: Any) -> None:
+    """Print which frozen networks estimators hold, the size of their images, and whence their weights."""
+    lines = dict.fromkeys(each.describe_network() for part in estimators for each in find_transformers(part))
+    screen.fact("Network", f"\n{'':13}".join(lines), networks=[*lines])
 
 
 def extract_features(screen: Screen, estimator: Any, *images: Any) -> int:

@@ -1,8 +1,10 @@
 """Images to features: reading images, frozen networks and their weights, the store of features on disk."""
 
+from fishsk.features._backbone import Recipe
 from fishsk.features._decoding import IMAGE_SUFFIXES, read_image
 from fishsk.features._images import Images, check_images
 from fishsk.features._keras import KerasFeatureTransformer
+from fishsk.features._parts import add_to_keras_model, find_frozen_parts, join_parts
 from fishsk.features._resizing import resize_image
 from fishsk.features._transformer import FrozenFeatures
 from fishsk.features._vgg16 import VGG16FeatureTransformer
@@ -14,8 +16,12 @@ __all__ = [
     "FrozenFeatures",
     "Images",
     "KerasFeatureTransformer",
+    "Recipe",
     "VGG16FeatureTransformer",
+    "add_to_keras_model",
     "check_images",
+    "find_frozen_parts",
+    "join_parts",
     "read_image",
     "resize_image",
     "resolve_weights",

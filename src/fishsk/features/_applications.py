@@ -85,6 +85,17 @@ class Application:
     file: Path | None = field(default=None, compare=False)
     file_digest: str | None = None
 
+    @property
+    def origin(self) -> str:
+        """Where its weights come from."""
+        if self.file is not None:
+            return f"read from {self.file}"
+        if not self.imagenet:
+            return "none trained: drawn from a fixed seed"
+        if self.name in LITES:
+            return f"imagenet, by Google, in the package {LITES[self.name].package}"
+        return "imagenet, as Keras ships them (downloaded once)"
+
     def describe(
         self, image_size: tuple[int, int] | None, notes: str | os.PathLike[str] | None
     ) -> Description:

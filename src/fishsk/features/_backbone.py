@@ -162,6 +162,11 @@ class VGG16Backbone:
     preprocessing: Preprocessing
     name: ClassVar[str] = "VGG16"
 
+    @property
+    def origin(self) -> str:
+        """Where its weights come from."""
+        return self.weights.description
+
     def count_columns(self, layer: str, pooling: str | None, image_size: tuple[int, int]) -> int:
         """Return the number of features of a layer."""
         described = LAYERS[layer]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from fishsk._compat.sklearn import HasMethods, StrOptions
@@ -163,6 +164,13 @@ class KerasFeatureTransformer(FrozenFeatures):
         self.batch_size = batch_size
         self.cache = cache
         self.verbose = verbose
+
+    @property
+    def network_name(self) -> str:
+        """What the network is called: the name of Keras's function, of the file, or of the model."""
+        if isinstance(self.backbone, str | os.PathLike):
+            return Path(self.backbone).stem
+        return self.backbone.name
 
     @property
     def weights_digest(self) -> str:

@@ -44,6 +44,11 @@ class KerasBackbone:
         return self.source.name
 
     @property
+    def origin(self) -> str:
+        """Where its weights come from."""
+        return self.source.origin
+
+    @property
     def digest(self) -> str:
         """What changes whenever a number in the weights does."""
         return self.source.digest(self.description)

@@ -23,6 +23,10 @@ class Backbone(Protocol):
     def name(self) -> str:
         """What it is called, for people."""
 
+    @property
+    def origin(self) -> str:
+        """Where its weights come from, for people."""
+
     def count_columns(self, layer: str, pooling: str | None, image_size: tuple[int, int]) -> int:
         """Return the number of features of a layer."""
 

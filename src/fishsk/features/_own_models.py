@@ -37,6 +37,11 @@ class ModelFile:
         """The file's name."""
         return self.path.name
 
+    @property
+    def origin(self) -> str:
+        """Where its weights come from."""
+        return f"those in {self.path}"
+
     def describe(
         self, image_size: tuple[int, int] | None, notes: str | os.PathLike[str] | None
     ) -> Description:
@@ -79,6 +84,11 @@ class GivenModel:
     def name(self) -> str:
         """The model's own name."""
         return self.model.name
+
+    @property
+    def origin(self) -> str:
+        """Where its weights come from."""
+        return "the model's own"
 
     def describe(
         self, image_size: tuple[int, int] | None, notes: str | os.PathLike[str] | None

@@ -29,7 +29,8 @@ _CHUNK_VALUES = 2**16  # that are raised to a power at a time
 class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseEstimator):
     """Base class of the transformers whose networks are frozen; a subclass says what its parameters mean.
 
-    It has an `__init__`, its own entries of `_parameter_constraints`, `_settings` and `weights_digest`.
+    It has an `__init__`, its own entries of `_parameter_constraints`, `_settings`, `network_name` and
+    `weights_digest`.
     """
 
     _doc_link_module, _doc_link_template = link_documentation()
@@ -74,6 +75,11 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
     @abstractmethod
     def _views(self) -> tuple[View, ...]:
         """Return the views that the parameters ask for."""
+
+    @property
+    @abstractmethod
+    def network_name(self) -> str:
+        """What the network is called."""
 
     @property
     @abstractmethod
@@ -185,6 +191,12 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         """Number of views that stand side by side in a row of features; 1 for their mean."""
         n_views = len(self._views())
         return n_views if self.combine_views == "concatenate" else 1
+
+    def describe_network(self) -> str:
+        """Return in a line the network, the size of images that it sees, and where its weights are from."""
+        settings = self._settings()
+        height, width = settings.image_size
+        return f"{self.network_name}, {height} x {width} pixels, weights: {settings.backbone.origin}"
 
     def to_keras(self, images: Any) -> Any:
         """Add this transformer to a functional Keras model, in layers that load without fishsk.

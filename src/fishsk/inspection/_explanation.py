@@ -12,6 +12,7 @@ from sklearn.base import is_regressor
 from fishsk.features import Images, check_images
 from fishsk.inspection._evaluation import as_labels
 from fishsk.inspection._gradients import (
+    find_input_ranges,
     find_keras_steps,
     find_target_scale,
     integrate_gradients,
@@ -73,9 +74,9 @@ class Explainer:
         self.steps = None if method == "occlusion" else find_keras_steps(self.fitted)
         if self.steps is None and method == "integrated_gradients":
             raise ValueError(
-                "method='integrated_gradients' needs a pipeline of a transformer of frozen features, "
-                f"optionally a StandardScaler, and a Keras head. Got {self.fitted!r}. Pass "
-                "method='occlusion'."
+                "method='integrated_gradients' needs a pipeline of a transformer of frozen features, or a "
+                "FeatureUnion of several with the same input_range, optionally a StandardScaler, and a Keras "
+                f"head. Got {self.fitted!r}. Pass method='occlusion'."
             )
         self.pixels = find_pixels(estimator, image_shape, input_range)
 
@@ -119,8 +120,9 @@ class Explainer:
     def _integrate(self, images: Images, contrasts: list[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
         """Return maps by integrated gradients."""
         steps: Any = self.steps
+        (input_range,) = find_input_ranges(steps[0])
         return [
-            integrate_gradients(shrink_image(image), partial(self._gradient, *contrast), steps[0].input_range)
+            integrate_gradients(shrink_image(image), partial(self._gradient, *contrast), input_range)
             for image, contrast in zip(images, contrasts, strict=True)
         ]
 

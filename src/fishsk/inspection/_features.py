@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import normalize
 
-from fishsk.features import check_images
+from fishsk.features import check_images, find_frozen_parts
 from fishsk.inspection._settings import find_fitted, find_pixels
 
 _SMALL = (32, 32)  # what stands for features where there are none
@@ -32,7 +33,8 @@ def find_features(
     ndarray of shape (n_samples, n_features)
         What the first steps give, as soon as it is two-dimensional: the features of a
         `VGG16FeatureTransformer` as they are, before they are scaled; of several views side by side, their
-        mean. Small copies of the images, where no step before the classifier gives such rows.
+        mean; of several networks side by side, each scaled to length 1, so that none outweighs the others.
+        Small copies of the images, where no step before the classifier gives such rows.
     """
     fitted = find_fitted(estimator)
     values = X
@@ -42,6 +44,10 @@ def find_features(
         values = step.transform(values)
         rows = np.asarray(values.toarray() if hasattr(values, "toarray") else values)
         if rows.ndim == 2 and rows.dtype.kind in "buif":
+            parts = find_frozen_parts(step)
+            if len(parts) > 1:
+                ends = np.cumsum([part.n_features_out for part in parts.values()])[:-1]
+                return np.hstack([normalize(block) for block in np.split(rows, ends, axis=1)])
             n_views = getattr(step, "n_views_out", 1)
             return rows if n_views == 1 else rows.reshape(len(rows), n_views, -1).mean(axis=1)
     images = check_images(X, **find_pixels(estimator, image_shape, input_range))

@@ -8,6 +8,7 @@ from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
+from fishsk.features import find_frozen_parts
 from fishsk.inspection._settings import find_fitted
 
 
@@ -40,7 +41,7 @@ def run_frozen_steps(estimator: Any, X: Any) -> tuple[Any, Any]:
     while isinstance(learner, Pipeline) and len(learner) > 1:
         step = learner[0]
         if step not in (None, "passthrough"):
-            if get_tags(step).requires_fit:
+            if not find_frozen_parts(step) and get_tags(step).requires_fit:
                 break
             X = step.transform(X)
         learner = learner[1:]

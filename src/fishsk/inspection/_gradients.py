@@ -17,6 +17,8 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from fishsk.features import add_to_keras_model, find_frozen_parts
+
 # Of the path. With roots of features, whose slope at 0 has no end, 8 to 24 all miss a fifth of what the score
 # changes by, in the median.
 _N_STEPS = 16
@@ -39,10 +41,16 @@ def find_keras_steps(estimator: Any) -> list[Any] | None:
         if find_target_scale(last) is None:
             return None
         last = last.regressor_
-    if not (hasattr(first, "to_keras") and hasattr(first, "input_range") and hasattr(last, "to_keras")):
+    if len(find_input_ranges(first)) != 1 or not hasattr(last, "to_keras"):
         return None
     are_known = all(type(step) is StandardScaler or hasattr(step, "to_keras") for step in between)
     return [first, *between, last] if are_known else None
+
+
+def find_input_ranges(step: Any) -> set[tuple[float, float] | None]:
+    """Return what black and white are to the transformers of frozen features that a step consists of."""
+    ranges = (part.input_range for part in find_frozen_parts(step).values())
+    return {None if each is None else (each[0], each[1]) for each in ranges}
 
 
 def find_target_scale(last: Any) -> float | None:
@@ -81,7 +89,10 @@ def load_gradient(
 
     images = x = keras.Input((None, None, 3), dtype="float32")
     for step in steps:
-        x = step.to_keras(x) if hasattr(step, "to_keras") else _scale(step, x)
+        if find_frozen_parts(step):
+            x = add_to_keras_model(step, x)
+        else:
+            x = step.to_keras(x) if hasattr(step, "to_keras") else _scale(step, x)
     model = keras.Model(images, x)
     vector = tf.TensorSpec((None,), tf.float32)
     signature = [vector, vector, tf.TensorSpec((None, None, None, 3), tf.float32)]

@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._utils.files import write_atomically
+from fishsk.features import add_to_keras_model, find_frozen_parts
 from fishsk.persistence._steps import check_pipeline, is_skipped
 
 
@@ -27,8 +28,9 @@ def export_keras(pipeline: Any, path: str | os.PathLike) -> None:
     Parameters
     ----------
     pipeline : sklearn.pipeline.Pipeline
-        Fitted, of `VGG16FeatureTransformer` or `KerasFeatureTransformer`, optionally `StandardScaler`, and a
-        Keras head, also one inside of a `TransformedTargetRegressor`.
+        Fitted, of `VGG16FeatureTransformer` or `KerasFeatureTransformer`, or several of them in a
+        `FeatureUnion`, optionally `StandardScaler`, and a Keras head, also one inside of a
+        `TransformedTargetRegressor`.
     path : path-like
         Where to write; its suffix must be ``.keras``.
 
@@ -72,14 +74,14 @@ def export_keras(pipeline: Any, path: str | os.PathLike) -> None:
         raise ValueError(f"path must end in '.keras', by which Keras knows the format. Got {str(path)!r}.")
     check_is_fitted(pipeline)
     steps = [step for _, step in pipeline.steps if not is_skipped(step)]
-    if not (hasattr(steps[0], "n_features_out") and (is_classifier(steps[-1]) or is_regressor(steps[-1]))):
+    parts = find_frozen_parts(steps[0])
+    if not (parts and (is_classifier(steps[-1]) or is_regressor(steps[-1]))):
         _refuse(steps)
     check_pipeline(pipeline)
-    precision = getattr(steps[0], "precision", "float32")
-    if precision != "float32":
+    if any(part.precision != "float32" for part in parts.values()):
         warnings.warn(
-            f"The pipeline was fitted on features of precision={precision!r}. Keras computes in float32, so "
-            "that the model's probabilities differ a little from the pipeline's. Fit a pipeline with "
+            "The pipeline was fitted on features of precision='int8'. Keras computes in float32, so that the "
+            "model's probabilities differ a little from the pipeline's. Fit a pipeline with "
             "precision='float32' for a model that agrees with it.",
             UserWarning,
             stacklevel=2,
@@ -93,7 +95,8 @@ def export_keras(pipeline: Any, path: str | os.PathLike) -> None:
 
 def _refuse(steps: Sequence[Any]) -> NoReturn:
     raise ValueError(
-        "The steps of a pipeline for Keras must be a VGG16FeatureTransformer or KerasFeatureTransformer, "
+        "The steps of a pipeline for Keras must be a VGG16FeatureTransformer or KerasFeatureTransformer, or "
+        "a FeatureUnion of these, "
         f"optionally a StandardScaler, and a KerasHeadClassifier or KerasHeadRegressor. Got {steps!r}."
     )
 
@@ -106,6 +109,8 @@ def _build_keras(steps: Sequence[Any]) -> Any:
     for step in steps:
         if isinstance(step, StandardScaler):
             x = _normalize(step)(x)
+        elif find_frozen_parts(step):
+            x = add_to_keras_model(step, x)
         elif hasattr(step, "to_keras"):
             x = step.to_keras(x)
         elif isinstance(step, TransformedTargetRegressor) and hasattr(step.regressor_, "to_keras"):

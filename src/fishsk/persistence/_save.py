@@ -29,9 +29,9 @@ def save_pipeline(pipeline: Any, path: str | os.PathLike) -> None:
     Parameters
     ----------
     pipeline : sklearn.pipeline.Pipeline
-        Fitted, of `VGG16FeatureTransformer` or `KerasFeatureTransformer`, `StandardScaler`, "passthrough",
-        `KerasHeadClassifier` and `KerasHeadRegressor`; of scikit-learn's regressors that the notes name; or
-        of other types that these describe.
+        Fitted, of `VGG16FeatureTransformer` or `KerasFeatureTransformer`, or several of them in a
+        `FeatureUnion`, `StandardScaler`, "passthrough", `KerasHeadClassifier` and `KerasHeadRegressor`; of
+        scikit-learn's regressors that the notes name; or of other types that these describe.
     path : path-like
         Where to write.
 

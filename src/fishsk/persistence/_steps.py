@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
-from fishsk._compat.sklearn import validate_parameters, validate_steps
-from fishsk.features import KerasFeatureTransformer, VGG16FeatureTransformer
+from fishsk._compat.sklearn import validate_parameters, validate_parts, validate_steps
+from fishsk.features import KerasFeatureTransformer, VGG16FeatureTransformer, find_frozen_parts
 from fishsk.head import HEADS
 from fishsk.persistence._archive import take
 from fishsk.persistence._configuration import get_configuration, set_configuration, take_configuration
@@ -33,8 +33,18 @@ from fishsk.persistence._regressors import (
 
 STEP_TYPES: dict[str, type] = {
     step.__name__: step
-    for step in (*HEADS, *REGRESSORS, KerasFeatureTransformer, StandardScaler, VGG16FeatureTransformer)
+    for step in (
+        *HEADS,
+        *REGRESSORS,
+        FeatureUnion,
+        KerasFeatureTransformer,
+        StandardScaler,
+        VGG16FeatureTransformer,
+    )
 }
+_COMPOSED = (FeatureUnion, TransformedTargetRegressor)
+_PARAMS_OF_UNION = ("n_jobs", "transformer_weights", "verbose", "verbose_feature_names_out")
+_SKIPPED = (None, "drop", "passthrough")  # "drop" of a FeatureUnion alone
 _LEARNED = {
     StandardScaler: {"feature_names_in_", "mean_", "n_features_in_", "n_samples_seen_", "scale_", "var_"},
     KerasFeatureTransformer: {"feature_names_in_", "n_features_in_"},
@@ -77,11 +87,12 @@ def _describe_step(name: str, step: Any) -> tuple[dict[str, Any], dict[str, np.n
             f"{type(step)!r}. Rename the class."
         )
     record |= {"type": kind} | get_configuration(step)
-    if isinstance(step, TransformedTargetRegressor):
-        parts, state = split_targets(name, step)
-        record |= {"params": {"check_inverse": step.check_inverse}, "state": state, "parts": {}}
+    if isinstance(step, _COMPOSED):
+        parts, params, state = _split(name, step)
+        record |= {"params": params, "state": state, "parts": []}
         for key, part in parts.items():
-            record["parts"][key], own = _describe_step(f"{name}__{key}", part)
+            inside, own = _describe_step(f"{name}__{key}", part)
+            record["parts"].append(inside)
             arrays |= own
         return record, arrays
     state, own = _get_state(name, step)
@@ -114,8 +125,8 @@ def rebuild(document: Any, arrays: dict[str, np.ndarray], types: dict[str, type]
     for name, digest in _get_digests(pipeline).items():
         if digests.get(name) != digest:
             raise ValueError(
-                f"the weights {pipeline.named_steps[name].weights!r} of step {name!r} must be those that the "
-                f"pipeline was fitted with, of digest {digests.get(name)!r}. Got {digest!r}"
+                f"the weights {pipeline.get_params()[f'{name}__weights']!r} of step {name!r} must be those "
+                f"that the pipeline was fitted with, of digest {digests.get(name)!r}. Got {digest!r}"
             )
     return pipeline
 
@@ -133,8 +144,8 @@ def check_pipeline(pipeline: Pipeline) -> None:
         if is_skipped(step):
             continue
         _check_step(name, step)
-        if hasattr(step, "n_features_out"):
-            width = step.n_features_out
+        if parts := find_frozen_parts(step):
+            width = sum(part.n_features_out for part in parts.values())
             continue
         expected = getattr(step, "n_features_in_", None)
         if None not in (width, expected) and width != expected:
@@ -147,42 +158,68 @@ def check_pipeline(pipeline: Pipeline) -> None:
 
 def _check_step(name: str, step: Any) -> None:
     validate_parameters(step)
-    if type(step) is TransformedTargetRegressor:
-        for key, part in split_targets(name, step)[0].items():
-            _check_step(f"{name}__{key}", part)
+    if isinstance(step, FeatureUnion):
+        validate_parts(step)
+    if isinstance(step, _COMPOSED):
+        for key, part in _split(name, step)[0].items():
+            if not is_skipped(part):
+                _check_step(f"{name}__{key}", part)
     else:
         _check_learned(name, step)
 
 
+def _split(name: str, step: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return the estimators in a composed step by their names, and its own parameters and state, for JSON."""
+    if isinstance(step, TransformedTargetRegressor):
+        parts, state = split_targets(name, step)
+        return parts, {"check_inverse": step.check_inverse}, state
+    params = {key: _encode(getattr(step, key), f"{name}__{key}") for key in _PARAMS_OF_UNION}
+    return dict(step.transformer_list), params, {}
+
+
+def _join(kind: type, record: dict[str, Any], parts: dict[str, Any]) -> Any:
+    """Return the composed step that `_split` has split."""
+    if kind is TransformedTargetRegressor:
+        return join_targets(record["params"], record["state"], parts)
+    params = {key: _decode(value) for key, value in record["params"].items()}
+    numbers = [params.get("n_jobs"), *(params.get("transformer_weights") or {}).values()]
+    is_valid = params.keys() == set(_PARAMS_OF_UNION) and not record["state"]
+    if not is_valid or not all(each is None or type(each) in (int, float) for each in numbers):
+        raise ValueError(f"no FeatureUnion has the parameters {reprlib.repr(params)}")
+    return FeatureUnion(list(parts.items()), **params)
+
+
 def _check_record(record: Any) -> dict[str, Any]:
     record = dict(record) if isinstance(record, dict) else record
-    parts: dict[str, Any] = {}
-    if isinstance(record, dict) and record.get("type") == TransformedTargetRegressor.__name__:
-        (parts,) = take({"parts": record.pop("parts", None)}, "what scales targets", parts=dict)
+    parts: list[Any] = []
+    if isinstance(record, dict) and record.get("type") in [kind.__name__ for kind in _COMPOSED]:
+        (parts,) = take({"parts": record.pop("parts", None)}, "a step of several parts", parts=list)
     configuration = take_configuration(record)
     kind = record.get("type") if isinstance(record, dict) else None
     _, _, params, state = take(
         record, "a step", name=str, type=type(None) if kind is None else str, params=dict, state=dict
     )
-    if kind in (None, "passthrough") and (params or state or configuration):
+    if kind in _SKIPPED and (params or state or configuration):
         raise ValueError(f"a step that is {kind!r} must have neither parameters nor a state")
-    parts = {key: _check_record(part) for key, part in parts.items()}
-    return record | {"configuration": configuration, "parts": parts}
+    return record | {"configuration": configuration, "parts": list(map(_check_record, parts))}
 
 
 def _rebuild_step(record: dict[str, Any], arrays: dict[str, np.ndarray], types: dict[str, type]) -> Any:
     """Return a step, and take its arrays out of `arrays`."""
     name, kind = record["name"], record["type"]
-    if kind in (None, "passthrough"):
+    if kind in _SKIPPED:
         return kind
     if kind not in types:
         raise ValueError(
             f"the step {name!r} is of type {kind!r}, which is not among {sorted(types)}. If you trust the "
             f"file and the type, pass custom_steps={{{kind!r}: its class}}"
         )
-    if types[kind] is TransformedTargetRegressor:
-        parts = {key: _rebuild_step(part, arrays, types) for key, part in record["parts"].items()}
-        step = join_targets(record["params"], record["state"], parts)
+    if types[kind] in _COMPOSED:
+        parts = {
+            part["name"].removeprefix(f"{name}__"): _rebuild_step(part, arrays, types)
+            for part in record["parts"]
+        }
+        step = _join(types[kind], record, parts)
         set_configuration(step, record["configuration"])
         return step
     step = types[kind](**{key: _decode(value) for key, value in record["params"].items()})
@@ -193,15 +230,19 @@ def _rebuild_step(record: dict[str, Any], arrays: dict[str, np.ndarray], types: 
 
 
 def _get_digests(pipeline: Pipeline) -> dict[str, str]:
-    """Return the digests of the frozen weights, by the names of the steps."""
-    return {name: step.weights_digest for name, step in pipeline.steps if hasattr(step, "weights_digest")}
+    """Return the digests of the frozen weights, by the names of the steps, or of parts of steps."""
+    return {
+        f"{name}__{key}".removesuffix("__"): part.weights_digest
+        for name, step in pipeline.steps
+        for key, part in find_frozen_parts(step).items()
+    }
 
 
 def _get_params(name: str, step: Any) -> dict[str, Any]:
     if isinstance(step, KerasFeatureTransformer) and not isinstance(step.backbone, str | os.PathLike):
         raise ValueError(
             f"{name}__backbone must be a name or a path to be saved. Got {step.backbone!r}. Pass "
-            f"pipeline[{name!r}].backbone.save('network.keras') and then "
+            f"pipeline.get_params()['{name}__backbone'].save('network.keras') and then "
             f"pipeline.set_params({name}__backbone='network.keras'), which gives the same features."
         )
     params = get_head_params(step) if isinstance(step, HEADS) else step.get_params(deep=False)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_regressor
 
-from fishsk.features import read_image
+from fishsk.features import find_frozen_parts, read_image
 from fishsk.inspection import Explainer, FamiliarImages, find_fitted, lay_over
 from fishsk.report import encode_image
 
@@ -59,7 +59,8 @@ class Answers:
     def step_names(self) -> str:
         """The model in a few words."""
         steps = getattr(find_fitted(self.pipeline), "steps", [("", self.pipeline)])
-        return ", ".join(type(step).__name__ for _, step in steps if step not in (None, "passthrough"))
+        parts = [part for _, step in steps for part in find_frozen_parts(step).values() or [step]]
+        return ", ".join(type(part).__name__ for part in parts if part not in (None, "passthrough"))
 
     def warm_up(self) -> None:
         """Make ready what the first image would have to wait for."""

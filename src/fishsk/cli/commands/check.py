@@ -71,11 +71,15 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     import numpy as np
 
     from fishsk._pipeline import make_fish_pipeline
+    from fishsk.cli._features import show_networks
     from fishsk.inspection import find_data_issues
     from fishsk.report import write_data_issues
 
     pipeline = make_fish_pipeline(
-        recipe=arguments.recipe, **parse_network(arguments), random_state=arguments.seed
+        recipe=arguments.recipe,
+        **parse_network(arguments),
+        random_state=arguments.seed,
+        features__verbose=1,
     )
     n_test = 0 if test is None else len(test.paths)
     labels = [np.asarray(each.target_names)[each.labels] for each in (train, test) if each is not None]
@@ -87,7 +91,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
         n_test=n_test,
         left_out=left_out,
     )
-    pipeline["features"].set_params(verbose=1)
+    show_networks(screen, pipeline)
     with screen.measured("check"):
         data = find_data_issues(
             train.paths,

@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     load_tensorflow(screen)
 
     from fishsk._pipeline import make_fish_pipeline
-    from fishsk.cli._features import extract_features
+    from fishsk.cli._features import extract_features, show_networks
     from fishsk.inspection import LearningForecastDisplay
     from fishsk.persistence import load_pipeline
 
@@ -73,6 +73,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         pipeline = load_pipeline(arguments.model)
     paths, y, n_classes = photos.paths, photos.y, photos.n_classes
     screen.fact("Images", photos.words, n_images=len(paths), n_classes=n_classes, **photos.facts)
+    show_networks(screen, pipeline)
     extract_features(screen, pipeline, paths)
     with screen.stage("learning curve"):
         display = LearningForecastDisplay.from_estimator(

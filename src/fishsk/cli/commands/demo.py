@@ -49,25 +49,21 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
 
     from fishsk._pipeline import make_fish_pipeline
     from fishsk.cli._evaluation import show_evaluation
-    from fishsk.cli._features import extract_features
+    from fishsk.cli._features import extract_features, show_networks
     from fishsk.cli._figures import save_figures
     from fishsk.cli._fish import find_fish
-    from fishsk.features import VGG16FeatureTransformer, resolve_weights
     from fishsk.inspection import evaluate
     from fishsk.persistence import save_pipeline
     from fishsk.report import write_report
 
-    network = parse_network(arguments)
     with screen.measured("find images"):
         fish = find_fish(arguments.data, offline=arguments.offline, random_state=arguments.seed)
     n_train, n_test = len(fish.X_train), len(fish.X_test)
     screen.fact("Images", f"{n_train} to train, {n_test} to test: {fish.source}", data=fish.source)
-    pipeline = make_fish_pipeline(recipe=arguments.recipe, **network, random_state=arguments.seed, verbose=0)
-    described = f"{network['weights'] or 'none trained'}, of {network['backbone']}"
-    if isinstance(pipeline["features"], VGG16FeatureTransformer):
-        described = resolve_weights(network["weights"]).description
-    screen.fact("Weights", described, weights=described)
-
+    pipeline = make_fish_pipeline(
+        recipe=arguments.recipe, **parse_network(arguments), random_state=arguments.seed, verbose=0
+    )
+    show_networks(screen, pipeline)
     n_extracted = extract_features(screen, pipeline, fish.X_train, fish.X_test)
     speed = (n_train + n_test) / screen.seconds["features"]
     screen.fact(

@@ -16,6 +16,7 @@ EXAMPLES = """\
 examples:
   python -m fishsk fit photos/ --model fish.fishsk
   python -m fishsk fit photos/ --backbone EfficientNetV2B0
+  python -m fishsk fit photos/ --backbone EfficientNetV2B0 --backbone vgg16.cifar95    both, side by side
   python -m fishsk fit photos/ --weights imagenet --set head__dropout=0.2 --set head__epochs=40
   python -m fishsk fit photos.csv --target weight      a table: a column of paths, and one of numbers
   python -m fishsk fit photos.csv --target weight --set head__regressor__epochs=80
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     load_tensorflow(screen)
 
     from fishsk._pipeline import make_fish_pipeline
-    from fishsk.cli._features import extract_features
+    from fishsk.cli._features import extract_features, show_networks
     from fishsk.persistence import save_pipeline
 
     pipeline = make_fish_pipeline(
@@ -64,6 +65,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         **(parse_network(arguments) | params),
     )
     screen.fact("Images", photos.words, n_images=len(photos.paths), task=photos.task, **photos.facts)
+    show_networks(screen, pipeline)
     extract_features(screen, pipeline, photos.paths)
     with screen.stage("train"):
         pipeline.fit(photos.paths, photos.y)

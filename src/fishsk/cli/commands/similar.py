@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
 
     from fishsk._pipeline import make_fish_pipeline
     from fishsk._utils.files import write_atomically
-    from fishsk.cli._features import extract_features
+    from fishsk.cli._features import extract_features, show_networks
     from fishsk.inspection import SimilarImagesDisplay
     from fishsk.persistence import load_pipeline
 
@@ -68,6 +68,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     else:
         transformer = load_pipeline(arguments.model)
     screen.fact("Images", f"{len(paths):,} in {arguments.folder}", n_images=len(paths), left_out=left_out)
+    show_networks(screen, transformer)
     extract_features(screen, transformer, paths)
     display = SimilarImagesDisplay.from_estimator(
         transformer, image, paths, labels=[_name(path) for path in paths], n_images=arguments.top

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fishsk.cli._arguments import add_photos, add_skip_bad, add_training, load_photos, parse_network
+from fishsk.cli._arguments import (
+    add_photos,
+    add_skip_bad,
+    add_training,
+    list_backbones,
+    load_photos,
+    parse_network,
+)
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -17,6 +24,7 @@ EXAMPLES = """\
 examples:
   python -m fishsk tune photos/ --trials 30 --model best.fishsk
   python -m fishsk tune photos/ --backbone EfficientNetV2B0 MobileNetV3Small     networks and their layers too
+  python -m fishsk tune photos/ --backbone EfficientNetV2B0 --backbone vgg16.cifar95    two side by side
   python -m fishsk tune photos/ --storage study.db     go on another time, or in a second process
   python -m fishsk tune photos.csv --target weight     numbers: the highest R²
 """
@@ -61,9 +69,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     from sklearn.pipeline import FeatureUnion
 
     from fishsk._pipeline import make_fish_pipeline
-    from fishsk.cli._features import extract_features
+    from fishsk.cli._features import extract_features, show_networks
     from fishsk.cli._figures import N_FOR_IMPORTANCES, save_study_figures
-    from fishsk.features import KerasFeatureTransformer
     from fishsk.persistence import save_pipeline
     from fishsk.search import OptunaSearchCV, default_search_space
 
@@ -76,15 +83,15 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
             task=photos.task,
             recipe=arguments.recipe,
             random_state=arguments.seed,
-            **parse_network(arguments, backbone),
+            **parse_network(arguments, backbones),
         )
-        for backbone in dict.fromkeys(arguments.backbone)
+        for backbones in list_backbones(arguments)
     ]
+    show_networks(screen, *pipelines)
     pipeline = pipelines[0]
-    candidates = [pipeline["features"]]
+    candidates = _list_candidates(pipelines)
     space: dict[str, Any] = default_search_space(pipeline)
-    if len(pipelines) > 1 or isinstance(pipeline["features"], KerasFeatureTransformer):
-        candidates = _list_candidates(pipelines)
+    if len(candidates) > 1:
         space["features"] = candidates
         _show_candidates(screen, candidates)
     search = OptunaSearchCV(
@@ -124,22 +131,36 @@ def _list_candidates(pipelines: Sequence[Any]) -> list[Any]:
     """Return the features to try: of each network the recipe's, and those of its last two sizes of maps."""
     from sklearn.base import clone
 
+    from fishsk.features import find_frozen_parts
+
     candidates = []
     for pipeline in pipelines:
-        transformer = pipeline["features"]
-        candidates.append(transformer)
-        if (layers := _find_last_stages(transformer)) is not None:
-            candidates.append(clone(transformer).set_params(layers=layers))
+        features = pipeline["features"]
+        candidates.append(features)
+        stages = {
+            f"{name}__layers".removeprefix("__"): _find_last_stages(part)
+            for name, part in find_frozen_parts(features).items()
+        }
+        if stages := {name: layers for name, layers in stages.items() if layers is not None}:
+            candidates.append(clone(features).set_params(**stages))
     return candidates
 
 
 def _show_candidates(screen: Screen, candidates: Sequence[Any]) -> None:
     """Print the numbers by which the figures call the networks."""
+    from fishsk.features import find_frozen_parts
+
     rows = []
-    for number, transformer in enumerate(candidates):
-        layers = transformer.layers or "the last map"
-        layers = layers if isinstance(layers, str) else ", ".join(layers)
-        rows.append((number, getattr(transformer, "backbone", "vgg16"), layers))
+    for number, features in enumerate(candidates):
+        parts = find_frozen_parts(features).values()
+        layers = [part.layers or "the last map" for part in parts]
+        rows.append(
+            (
+                number,
+                " + ".join(part.network_name for part in parts),
+                " + ".join(each if isinstance(each, str) else ", ".join(each) for each in layers),
+            )
+        )
     screen.table(rows, header=("features", "network", "layers"), right=[0])
 
 

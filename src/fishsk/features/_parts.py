@@ -1,0 +1,85 @@
+"""What a step of features consists of: one frozen network, or several side by side in a `FeatureUnion`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from sklearn.pipeline import FeatureUnion
+
+from fishsk.features._transformer import FrozenFeatures
+
+
+def find_frozen_parts(step: Any) -> dict[str, FrozenFeatures]:
+    """Return the transformers of frozen features that a step consists of.
+
+    Parameters
+    ----------
+    step : estimator
+        A transformer of frozen features, or a `FeatureUnion` of them; anything else will do, too.
+
+    Returns
+    -------
+    dict of str to FrozenFeatures
+        By their names in the step, as ``"vgg16"``; a transformer that is the step itself has the name ``""``.
+        Empty where the step is, or holds, anything else.
+    """
+    if isinstance(step, FrozenFeatures):
+        return {"": step}
+    found: dict[str, FrozenFeatures] = {}
+    for name, part in step.transformer_list if isinstance(step, FeatureUnion) else []:
+        if isinstance(part, str) and part == "drop":
+            continue
+        inside = find_frozen_parts(part)
+        if not inside:
+            return {}
+        found |= {f"{name}__{key}" if key else name: each for key, each in inside.items()}
+    return found
+
+
+def add_to_keras_model(step: Any, images: Any) -> Any:
+    """Add a step that `find_frozen_parts` knows to a functional Keras model.
+
+    Parameters
+    ----------
+    step : estimator
+        The step.
+    images : keras.KerasTensor of shape (None, None, None, 3), float32
+        RGB in the `input_range` of its transformers.
+
+    Returns
+    -------
+    keras.KerasTensor of shape (None, n_features), float32
+        The features; each part of a union is a model of its own within the model, of the part's name.
+    """
+    if isinstance(step, FrozenFeatures):
+        return step.to_keras(images)
+    import keras
+
+    weights = step.transformer_weights or {}
+    rows: list[Any] = []
+    for name, part in step.transformer_list:
+        if isinstance(part, str):
+            continue
+        inputs = keras.Input(images.shape[1:], dtype="float32")
+        model = keras.Model(inputs, add_to_keras_model(part, inputs), name=name)
+        row = model(images)
+        rows.append(row * weights[name] if name in weights else row)
+    return keras.ops.concatenate(rows, axis=1)
+
+
+def join_parts(transformers: Sequence[Any]) -> FeatureUnion:
+    """Return transformers side by side, each named after its network; several of one name are numbered."""
+    names = [_name_part(each) for each in transformers]
+    numbered = [
+        f"{name}_{names[: place + 1].count(name)}" if names.count(name) > 1 else name
+        for place, name in enumerate(names)
+    ]
+    return FeatureUnion(list(zip(numbered, transformers, strict=True)))
+
+
+def _name_part(transformer: Any) -> str:
+    """Return what a part is called: its network, or the kind of transformer where it has none."""
+    name = transformer.network_name if isinstance(transformer, FrozenFeatures) else type(transformer).__name__
+    return re.sub(r"[\W_]+", "_", name.lower()).strip("_") or "part"
