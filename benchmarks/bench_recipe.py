@@ -18,7 +18,7 @@ from sklearn.svm import SVC
 
 from fishsk import KerasHeadClassifier, make_fish_pipeline
 from fishsk.inspection import score_probabilities
-from fishsk.inspection._evaluation import evaluate_predictions
+from fishsk.inspection._classification import evaluate_classification
 
 NEW = make_fish_pipeline(weights="cifar95").get_params()
 VIEWS = NEW["features__views"]
@@ -129,7 +129,7 @@ def cross_validate(X, y, seeds, pipeline):
             accuracies.append(np.mean(predicted[test] == y[test]))
             if isinstance(rest[-1], KerasHeadClassifier):
                 proba[test] = rest.predict_proba(rows[test])
-        evaluations.append(evaluate_predictions(y, proba, np.unique(y), predicted))
+        evaluations.append(evaluate_classification(y, proba, np.unique(y), predicted))
     return {"accuracies": np.array(accuracies), "evaluations": evaluations, "seconds": np.median(seconds)}
 
 

@@ -2,7 +2,6 @@
 
 import io
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from rich.console import Console
 from fishsk.cli import main
 from fishsk.cli._evaluation import show_evaluation
 from fishsk.cli._screen import Screen, to_plain
-from fishsk.inspection import evaluate
+from fishsk.inspection._classification import evaluate_classification
 
 
 @pytest.fixture(params=[80, 160])
@@ -29,10 +28,7 @@ def evaluate_constant(n_classes=2, dtype=object):
     """Return the evaluation of a classifier that answers its first class to ten images."""
     classes = np.array([f"kind {index:03d}" for index in range(n_classes)], dtype=dtype)
     proba = np.tile(np.eye(n_classes)[0], (10, 1))
-    model = SimpleNamespace(
-        classes_=classes, predict_proba=lambda X: proba, predict=lambda X: classes[[0] * 10]
-    )
-    return evaluate(model, range(10), classes[np.arange(10) % n_classes])
+    return evaluate_classification(classes[np.arange(10) % n_classes], proba, classes)
 
 
 @pytest.mark.parametrize("name", ["x[new].png", "a[/old]/b.png", ":fish:.png", "[bold]"])

@@ -6,9 +6,12 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.metrics import f1_score
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from fishsk.inspection._evaluation import accuracy_interval, evaluate, evaluate_predictions
+from fishsk.inspection._classification import accuracy_interval, evaluate_classification
+from fishsk.inspection._evaluation import evaluate
 
 CLASSES = np.array(["ray", "shark", "trout"])
 
@@ -17,7 +20,7 @@ CLASSES = np.array(["ray", "shark", "trout"])
 def evaluation():
     y_true = ["ray", "ray", "shark", "trout", "tuna"]
     proba = np.array([[0.9, 0.1, 0], [0.2, 0.8, 0], [0.1, 0.9, 0], [0.6, 0, 0.4], [0, 0, 1.0]])
-    return evaluate_predictions(y_true, proba, CLASSES)
+    return evaluate_classification(y_true, proba, CLASSES)
 
 
 def test_accuracy_counts_labels_never_seen_as_wrong(evaluation):
@@ -26,7 +29,7 @@ def test_accuracy_counts_labels_never_seen_as_wrong(evaluation):
 
 
 def test_mistakes_come_most_confident_first(evaluation):
-    assert evaluation.mistakes.tolist() == [4, 1, 3]
+    assert evaluation.worst.tolist() == [4, 1, 3]
 
 
 def test_rows_of_the_confusion_matrix_are_true_classes(evaluation):
@@ -64,7 +67,7 @@ def test_each_recall_has_wilsons_interval(evaluation):
 
 
 def test_a_class_without_images_has_no_interval():
-    evaluation = evaluate_predictions(["ray"], np.array([[1.0, 0, 0]]), CLASSES)
+    evaluation = evaluate_classification(["ray"], np.array([[1.0, 0, 0]]), CLASSES)
     assert np.isnan(evaluation.recall_intervals[1:]).all()
 
 
@@ -98,3 +101,43 @@ def test_labels_of_dtype_object(labels):
     evaluation = evaluate(KNeighborsClassifier(1).fit(X, y.astype(type(labels[0]))), X, y)
     assert evaluation.accuracy == 1
     assert evaluation.classes.tolist() == labels
+
+
+@pytest.mark.parametrize("kind", [KNeighborsClassifier, KNeighborsRegressor])
+def test_tags_and_several_outputs_are_refused_before_anything_is_predicted(kind, rng, monkeypatch):
+    X, y = rng.normal(size=(20, 2)), rng.integers(2, size=(20, 3))
+    estimator = kind().fit(X, y)
+    monkeypatch.setattr(kind, "predict", lambda *_: pytest.fail("it was asked"))
+    with pytest.raises(ValueError, match=r"one label or one number for each image\. Got shape \(20, 3\)"):
+        evaluate(estimator, X, y)
+
+
+def test_what_is_known_is_not_predicted_again(rng):
+    X, y = rng.normal(size=(20, 2)), np.tile(["ray", "shark"], 10)
+    asked = []
+
+    class Recorded(LogisticRegression):
+        def predict_proba(self, X):
+            asked.append("predict_proba")
+            return super().predict_proba(X)
+
+        def predict(self, X):
+            asked.append("predict")
+            return super().predict(X)
+
+    estimator = Recorded().fit(X, y)
+    first = evaluate(estimator, X, y)
+    assert asked == ["predict", "predict_proba"]
+    again = evaluate(estimator, X, y, y_pred=first.y_pred, y_proba=first.proba)
+    assert len(asked) == 2
+    np.testing.assert_array_equal(again.confidence, first.confidence)
+
+
+def test_frozen_features_are_computed_once_for_classes_and_probabilities(rng):
+    X, y = rng.normal(size=(20, 2)), np.tile([0, 1], 10)
+    asked = []
+    frozen = FunctionTransformer(lambda X: asked.append(len(X)) or X)
+    estimator = make_pipeline(frozen, StandardScaler(), LogisticRegression()).fit(X, y)
+    asked.clear()
+    evaluate(estimator, X, y)
+    assert asked == [20]

@@ -22,7 +22,7 @@ import fishsk.datasets._synthetic as synthetic
 from fishsk import ExplanationDisplay, make_fish_pipeline
 from fishsk.datasets import FISH_NAMES, make_fish_images
 from fishsk.features import read_image
-from fishsk.inspection import explain_images, lay_over, write_number
+from fishsk.inspection import explain_images, format_number, lay_over
 from fishsk.inspection._gradients import find_keras_steps, load_gradient
 
 NAMES = np.array(FISH_NAMES)
@@ -262,7 +262,7 @@ def test_gradients_of_a_number_add_up_to_what_the_image_changes():
 def test_a_number_stands_above_its_image(counter):
     X, estimator = counter
     display = ExplanationDisplay.from_estimator(estimator, X[:2])
-    assert display.axes_[0, 0].get_title(loc="left") == write_number(estimator.predict(X[:1])[0])
+    assert display.axes_[0, 0].get_title(loc="left") == format_number(estimator.predict(X[:1])[0])
     assert display.figure_.get_suptitle() == "Orange raises the number, blue lowers it (occlusion)"
 
 

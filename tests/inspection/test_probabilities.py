@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fishsk.inspection import score_probabilities
-from fishsk.inspection._evaluation import evaluate_predictions
+from fishsk.inspection._classification import evaluate_classification
 from fishsk.inspection._probabilities import calibration_error
 
 CLASSES = np.array(["ray", "shark", "trout"])
@@ -28,7 +28,7 @@ def test_errors_of_both_signs_in_different_bins_do_not_cancel():
 
 def test_scores_follow_from_the_probability_of_the_truth():
     proba = np.array([[0.5, 0.25, 0.25], [0.995, 0.005, 0.0]])
-    scores = score_probabilities(evaluate_predictions(["ray", "shark"], proba, CLASSES))
+    scores = score_probabilities(evaluate_classification(["ray", "shark"], proba, CLASSES))
     assert scores.log_loss == pytest.approx(-(np.log(0.5) + np.log(0.005)) / 2)
     assert scores.brier_score == pytest.approx((0.375 + 2 * 0.995**2) / 2)
     assert scores.n_sure_and_wrong == 1
@@ -36,11 +36,11 @@ def test_scores_follow_from_the_probability_of_the_truth():
 
 def test_images_of_an_unknown_class_leave_the_proper_scores_finite():
     proba = np.array([[0.5, 0.25, 0.25], [1.0, 0.0, 0.0]])
-    scores = score_probabilities(evaluate_predictions(["ray", "whale"], proba, CLASSES))
+    scores = score_probabilities(evaluate_classification(["ray", "whale"], proba, CLASSES))
     assert scores.log_loss == pytest.approx(-np.log(0.5))
     assert scores.n_sure_and_wrong == 1
 
 
 def test_a_classifier_without_probabilities_has_no_scores():
-    evaluation = evaluate_predictions(["ray"], np.full((1, 3), np.nan), CLASSES, ["ray"])
+    evaluation = evaluate_classification(["ray"], None, CLASSES, ["ray"])
     assert score_probabilities(evaluation) is None

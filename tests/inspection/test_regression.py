@@ -4,14 +4,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from fishsk import PredictionGridDisplay
-from fishsk.inspection import evaluate_numbers, score_numbers, write_number
+from fishsk.inspection import evaluate, format_number, score_regression
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def regressor(gray):
 
 def test_scores_are_scikit_learns(gray, regressor):
     X, y = gray[0][40:], gray[1][40:]
-    found, y_pred = evaluate_numbers(regressor, X, y), regressor.predict(X)
+    found, y_pred = evaluate(regressor, X, y), regressor.predict(X)
     assert found.r2 == pytest.approx(r2_score(y, y_pred))
     assert found.mae == pytest.approx(mean_absolute_error(y, y_pred))
     assert found.rmse == pytest.approx(root_mean_squared_error(y, y_pred))
@@ -54,15 +54,15 @@ def test_scores_are_scikit_learns(gray, regressor):
 
 def test_the_interval_of_the_mean_error_is_about_that_of_the_normal_law(rng):
     errors = np.abs(rng.normal(size=400))
-    low, high = score_numbers(np.arange(400.0), np.arange(400.0) + errors).mae_interval
+    low, high = score_regression(np.arange(400.0), np.arange(400.0) + errors).mae_interval
     half = 1.96 * errors.std() / 20
     assert (high - low) / 2 == pytest.approx(half, rel=0.1)
 
 
 def test_the_baseline_is_the_mean_of_what_was_trained_on(gray, regressor):
     X, y = gray
-    found = evaluate_numbers(regressor, X[40:], y[40:])
-    given = evaluate_numbers(regressor, X[40:], y[40:], y_train=y[:40])
+    found = evaluate(regressor, X[40:], y[40:])
+    given = evaluate(regressor, X[40:], y[40:], y_train=y[:40])
     assert found.baseline == pytest.approx(y[:40].mean()) == given.baseline
     assert found.baseline_is_of == given.baseline_is_of == "training"
     assert found.baseline_scores.mae == pytest.approx(np.abs(y[40:] - y[:40].mean()).mean())
@@ -70,14 +70,14 @@ def test_the_baseline_is_the_mean_of_what_was_trained_on(gray, regressor):
 
 def test_without_it_the_baseline_is_the_mean_of_the_test_images(gray):
     X, y = gray
-    found = evaluate_numbers(Ridge().fit(flatten(X), y), flatten(X), y)
+    found = evaluate(Ridge().fit(flatten(X), y), flatten(X), y)
     assert found.baseline_is_of == "test"
     assert found.baseline_scores.r2 == pytest.approx(0)
     assert found.baseline_scores.bias == 0
 
 
 def test_numbers_that_are_all_the_same_have_no_r2():
-    found = score_numbers(np.full(5, 3.0), np.arange(5.0))
+    found = score_regression(np.full(5, 3.0), np.arange(5.0))
     assert np.isnan([found.r2, *found.r2_interval]).all()
     assert found.mae == pytest.approx(1.4)
 
@@ -88,7 +88,7 @@ def test_numbers_that_are_all_the_same_have_no_r2():
 )
 def test_what_is_no_number_is_refused(gray, regressor, y, message):
     with pytest.raises(ValueError, match=message):
-        evaluate_numbers(regressor, gray[0][40:], y)
+        evaluate(regressor, gray[0][40:], y)
 
 
 WRITTEN = {0: "0", -1.25: "-1.25", 1.23456e-4: "0.0001235", 12345.6: "12,350", 99.999: "100", 1e-9: "1e-09"}
@@ -96,13 +96,7 @@ WRITTEN = {0: "0", -1.25: "-1.25", 1.23456e-4: "0.0001235", 12345.6: "12,350", 9
 
 @pytest.mark.parametrize("value", WRITTEN)
 def test_numbers_are_written_to_be_read(value):
-    assert write_number(value) == WRITTEN[value]
-
-
-def test_a_classifier_is_refused(gray):
-    classifier = LogisticRegression().fit(flatten(gray[0]), gray[1] > 60)
-    with pytest.raises(ValueError, match="must be a regressor"):
-        evaluate_numbers(classifier, *gray)
+    assert format_number(value) == WRITTEN[value]
 
 
 def test_the_largest_errors_come_first(gray, regressor):
@@ -153,7 +147,7 @@ def test_whole_numbers_are_classes_unless_errors_are_asked_for():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"select": "confident_mistakes"}, "'largest_errors' for numbers. Got 'confident_mistakes'"),
+        ({"select": "confident_mistakes"}, "'largest_errors' for regression. Got 'confident_mistakes'"),
         ({"label": 1.0}, "label, display_labels and classes are for classes"),
     ],
 )

@@ -118,9 +118,9 @@ def no_figures(monkeypatch):
     def scatter(rows, **_):
         return np.random.default_rng(0).random((len(rows), 2))
 
-    monkeypatch.setattr("fishsk.report._understand.lay_out", scatter)
+    monkeypatch.setattr("fishsk.report._classification.lay_out", scatter)
     monkeypatch.setattr(
-        "fishsk.report._understand.draw_figure", lambda _: {"light": "data:,", "dark": "data:,"}
+        "fishsk.report._classification.draw_figure", lambda _: {"light": "data:,", "dark": "data:,"}
     )
     monkeypatch.setattr("fishsk.report._figures.draw_figure", lambda _: {"light": "data:,", "dark": "data:,"})
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.naive_bayes import GaussianNB
-from test_numbers_page import write_numbers
+from test_regression_page import write_numbers
 from test_report import HOSTILE, flatten, make_images, write
 
 from fishsk import compare_pipelines, find_data_issues, write_comparison, write_data_issues

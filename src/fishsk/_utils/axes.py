@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 # Wong, Nature Methods 8:441 (2011): color-blind eyes tell them apart. The second pair is for dark grounds.
-_ON_LIGHT, _ON_DARK = ("#0072B2", "#D55E00"), ("#56B4E9", "#E69F00")
+PALETTE_ON_LIGHT, PALETTE_ON_DARK = ("#0072B2", "#D55E00"), ("#56B4E9", "#E69F00")
 
 
 def make_axes(
@@ -49,4 +49,5 @@ def palette(axes: Any) -> tuple[str, str]:
     """Return the two colors of a figure that stand out on its ground."""
     from matplotlib.colors import to_rgb
 
-    return _ON_LIGHT if np.mean(to_rgb(axes.figure.get_facecolor())) > 0.5 else _ON_DARK
+    is_light = np.mean(to_rgb(axes.figure.get_facecolor())) > 0.5
+    return PALETTE_ON_LIGHT if is_light else PALETTE_ON_DARK

@@ -177,7 +177,7 @@ def load_photos(source: str, arguments: argparse.Namespace, *, model: Any = None
 
 def _load_table(source: str, arguments: argparse.Namespace, task: str, classes: Any) -> Photos:
     from fishsk.datasets import load_image_table
-    from fishsk.inspection import write_number
+    from fishsk.inspection import format_number
 
     data = load_image_table(
         source,
@@ -188,7 +188,7 @@ def _load_table(source: str, arguments: argparse.Namespace, task: str, classes: 
     )
     found = f"{len(data.images):,} in {source}"
     if data.task == "regression":
-        low, high = write_number(data.target.min()), write_number(data.target.max())
+        low, high = format_number(data.target.min()), format_number(data.target.max())
         words = f"{found}, {arguments.target} {low} to {high}"
         return Photos(data.images, data.target, data.task, words, data.left_out, {})
     y, unknown = _as_labels(data, classes, f"{source!r}, column {arguments.target!r},")

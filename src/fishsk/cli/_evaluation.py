@@ -9,34 +9,57 @@ from rich.text import Text
 from sklearn.metrics import classification_report
 
 from fishsk.cli._screen import Screen, make_table
-from fishsk.inspection import Evaluation, NumberEvaluation, score_probabilities, write_number
+from fishsk.inspection import (
+    ClassificationEvaluation,
+    Evaluation,
+    RegressionEvaluation,
+    format_number,
+    score_probabilities,
+)
+
+_N_WORST = 5
+_SCORES = {
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "r2": "R2",
+    "bias": "bias (mean error)",
+}
 
 
 def show_evaluation(
-    screen: Screen, evaluation: Evaluation, origins: Sequence[str], *, n_mistakes: int = 5
+    screen: Screen, evaluation: Evaluation, origins: Sequence[str], *, target: str | None = None
 ) -> None:
-    """Print scores, the confusion matrix and the most confident mistakes.
+    """Print scores, the confusion matrix of classes, and the worst predictions.
 
     Parameters
     ----------
     screen : Screen
         Where to.
-    evaluation : Evaluation
+    evaluation : ClassificationEvaluation or RegressionEvaluation
         What is shown.
     origins : sequence of str
         The name of each image, to be found again.
-    n_mistakes : int, default=5
-        How many mistakes are listed.
+    target : str, default=None
+        What a regressor predicts.
     """
-    low, high = evaluation.interval
     screen.say()
+    if isinstance(evaluation, RegressionEvaluation):
+        _show_regression(screen, evaluation, origins, target or "number")
+    else:
+        _show_classification(screen, evaluation, origins)
+
+
+def _show_classification(
+    screen: Screen, evaluation: ClassificationEvaluation, origins: Sequence[str]
+) -> None:
+    low, high = evaluation.interval
     screen.fact(
         "Accuracy",
-        f"{evaluation.accuracy:.3f} on {len(evaluation.y_true)} test images "
+        f"{evaluation.accuracy:.3f} on {evaluation.n_samples} test images "
         f"(95 % interval {low:.3f} to {high:.3f})",
         accuracy=evaluation.accuracy,
         accuracy_interval=[low, high],
-        n_test=len(evaluation.y_true),
+        n_test=evaluation.n_samples,
         per_class=evaluation.per_class,
         classes=evaluation.classes,
         confusion_matrix=evaluation.confusion,
@@ -64,7 +87,7 @@ def show_evaluation(
         )
     )
     _show_confusion(screen, names, evaluation)
-    mistakes = evaluation.mistakes[:n_mistakes]
+    mistakes = evaluation.worst[:_N_WORST]
     screen.facts["mistakes"] = [
         {
             "image": origins[index],
@@ -88,7 +111,7 @@ def show_evaluation(
         screen.table(rows, header=("true class", "predicted class", "probability", "image"), right=[2])
 
 
-def _show_confusion(screen: Screen, names: list[str], evaluation: Evaluation) -> None:
+def _show_confusion(screen: Screen, names: list[str], evaluation: ClassificationEvaluation) -> None:
     """Print the matrix with names, with numbers where those are too wide, or where to find it."""
     numbers = [str(index) for index in range(1, len(names) + 1)]
     numbered = [f"{number} {name}" for number, name in zip(numbers, names, strict=True)]
@@ -109,36 +132,20 @@ def _show_confusion(screen: Screen, names: list[str], evaluation: Evaluation) ->
     )
 
 
-def show_numbers(
-    screen: Screen, evaluation: NumberEvaluation, origins: Sequence[str], target: str, *, n_worst: int = 5
+def _show_regression(
+    screen: Screen, evaluation: RegressionEvaluation, origins: Sequence[str], target: str
 ) -> None:
-    """Print how far off predicted numbers are, beside always answering the mean, and the largest errors.
-
-    Parameters
-    ----------
-    screen : Screen
-        Where to.
-    evaluation : NumberEvaluation
-        What is shown.
-    origins : sequence of str
-        The name of each image, to be found again.
-    target : str
-        What the numbers are.
-    n_worst : int, default=5
-        How many of the largest errors are listed.
-    """
     scores = {
         name: {
             "value": getattr(evaluation, name),
             "interval": getattr(evaluation, f"{name}_interval"),
             "always_the_mean": getattr(evaluation.baseline_scores, name),
         }
-        for name in ("mae", "rmse", "r2", "bias")
+        for name in _SCORES
     }
-    screen.say()
     screen.fact(
         "Error",
-        f"{target} is {write_number(evaluation.mae, digits=3)} off on average, on {evaluation.n_samples} "
+        f"{target} is {format_number(evaluation.mae, digits=3)} off on average, on {evaluation.n_samples} "
         "test images",
         n_test=evaluation.n_samples,
         target=target,
@@ -146,22 +153,21 @@ def show_numbers(
         baseline_is_of=evaluation.baseline_is_of,
         **scores,
     )
-    titles = ("mean absolute error", "root mean squared error", "R2", "bias (mean error)")
     screen.table(
         [
             (
-                title,
-                _write_score(name, score["value"]),
-                " to ".join(_write_score(name, end) for end in score["interval"]),
-                _write_score(name, score["always_the_mean"]),
+                _SCORES[name],
+                _format_score(name, score["value"]),
+                " to ".join(_format_score(name, end) for end in score["interval"]),
+                _format_score(name, score["always_the_mean"]),
             )
-            for title, (name, score) in zip(titles, scores.items(), strict=True)
+            for name, score in scores.items()
         ],
-        header=("score", "this model", "95 % interval", f"always {write_number(evaluation.baseline)}"),
+        header=("score", "this model", "95 % interval", f"always {format_number(evaluation.baseline)}"),
         right=[1, 2, 3],
     )
     screen.say(
-        f"{write_number(evaluation.baseline)} is the mean of the {evaluation.baseline_is_of} images.\n"
+        f"{format_number(evaluation.baseline)} is the mean of the {evaluation.baseline_is_of} images.\n"
     )
     worst = [
         {
@@ -170,16 +176,16 @@ def show_numbers(
             "predicted": evaluation.y_pred[index],
             "error": evaluation.errors[index],
         }
-        for index in evaluation.worst[:n_worst]
+        for index in evaluation.worst[:_N_WORST]
     ]
     screen.facts["worst"] = worst
     screen.say("Largest errors")
     screen.table(
         [
             (
-                write_number(row["true"]),
-                write_number(row["predicted"]),
-                write_number(row["error"], digits=3, sign=True),
+                format_number(row["true"]),
+                format_number(row["predicted"]),
+                format_number(row["error"], digits=3, sign=True),
                 row["image"],
             )
             for row in worst
@@ -189,5 +195,5 @@ def show_numbers(
     )
 
 
-def _write_score(name: str, value: float) -> str:
-    return f"{value:.3f}" if name == "r2" else write_number(value, digits=3)
+def _format_score(name: str, value: float) -> str:
+    return f"{value:.3f}" if name == "r2" else format_number(value, digits=3)

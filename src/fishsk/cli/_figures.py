@@ -10,11 +10,12 @@ import numpy as np
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from fishsk.inspection import (
+    ClassificationEvaluation,
     Evaluation,
-    NumberEvaluation,
     PredictionGridDisplay,
+    RegressionEvaluation,
     TrainingCurveDisplay,
-    draw_errors,
+    draw_prediction_errors,
     fitted_head,
 )
 
@@ -27,53 +28,50 @@ _LONGEST_TICK = 12  # letters
 N_FOR_IMPORTANCES = 10  # finished trials; a forest fitted to fewer tells noise
 
 
-def save_figures(folder: Path, evaluation: Evaluation, images: Any, estimator: Any) -> list[Path]:
-    """Write the training curves, the confusion matrix and a grid of predictions as PNG.
+def save_figures(
+    folder: Path, evaluation: Evaluation, images: Any, estimator: Any, *, target: str | None = None
+) -> list[Path]:
+    """Write the training curves, and predictions against the truth, as PNG.
 
     Parameters
     ----------
     folder : Path
         Where to.
-    evaluation : Evaluation
+    evaluation : ClassificationEvaluation or RegressionEvaluation
         Predictions on `images`.
     images : array-like of images
         The test images.
     estimator : Pipeline
         The fitted pipeline. A head without a history has no training curves.
+    target : str, default=None
+        What a regressor predicts.
 
     Returns
     -------
     list of Path
         The files written.
     """
-    figures = {
-        "confusion_matrix.png": _draw_confusion(evaluation),
-        "predictions.png": PredictionGridDisplay.from_predictions(
+    figures = _draw_training(estimator)
+    if isinstance(evaluation, RegressionEvaluation):
+        for name, kind in (
+            ("predicted_against_true.png", "actual_vs_predicted"),
+            ("residuals.png", "residual_vs_predicted"),
+        ):
+            figures[name] = draw_prediction_errors(evaluation, kind, target or "number")
+        figures["largest_errors.png"] = PredictionGridDisplay.from_predictions(
+            images, evaluation.y_true, evaluation.y_pred, select="largest_errors", n_rows=4
+        ).figure_
+    else:
+        figures["confusion_matrix.png"] = _draw_confusion(evaluation)
+        figures["predictions.png"] = PredictionGridDisplay.from_predictions(
             images,
             evaluation.y_true,
+            evaluation.y_pred,
             y_proba=evaluation.proba,
             classes=evaluation.known_classes,
             random_state=0,
-        ).figure_,
-    }
-    return _save(folder, _draw_training(estimator) | figures)
-
-
-def save_number_figures(
-    folder: Path, evaluation: NumberEvaluation, images: Any, estimator: Any, target: str
-) -> list[Path]:
-    """Write the training curves, predicted against true numbers, and the largest errors as PNG.
-
-    The parameters are those of `save_figures`; `target` is what the numbers are.
-    """
-    figures = {
-        "predicted_against_true.png": draw_errors(evaluation, "actual_vs_predicted", target),
-        "residuals.png": draw_errors(evaluation, "residual_vs_predicted", target),
-        "largest_errors.png": PredictionGridDisplay.from_predictions(
-            images, evaluation.y_true, evaluation.y_pred, select="largest_errors", n_rows=4
-        ).figure_,
-    }
-    return _save(folder, _draw_training(estimator) | figures)
+        ).figure_
+    return _save(folder, figures)
 
 
 def _draw_training(estimator: Any) -> dict[str, Figure]:
@@ -119,7 +117,7 @@ def save_study_figures(folder: Path, study: optuna.Study, *, score: str = "accur
     return _save(folder, figures)
 
 
-def _draw_confusion(evaluation: Evaluation) -> Figure:
+def _draw_confusion(evaluation: ClassificationEvaluation) -> Figure:
     import matplotlib.pyplot as plt
 
     display = ConfusionMatrixDisplay(evaluation.confusion, display_labels=evaluation.classes)

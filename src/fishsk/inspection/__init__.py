@@ -1,30 +1,28 @@
 """What a fitted classifier or regressor does, and on what: evaluation, near-duplicates, displays."""
 
-from fishsk.inspection._comparison import Comparison, compare_pipelines
+from fishsk.inspection._classification import ClassificationEvaluation, accuracy_interval, find_confidence
+from fishsk.inspection._comparison import ClassificationComparison, RegressionComparison, compare_pipelines
 from fishsk.inspection._coverage import AccuracyCoverageDisplay, Answers, answer_above, gather_coverage
 from fishsk.inspection._data_issues import DataIssue, DataIssues, find_data_issues
 from fishsk.inspection._duplicates import find_near_duplicates
-from fishsk.inspection._evaluation import Evaluation, accuracy_interval, evaluate, find_confidence
+from fishsk.inspection._evaluation import Evaluation, check_one_target, evaluate
 from fishsk.inspection._explanation import Explainer, Explanation, explain_images
 from fishsk.inspection._explanation_display import ExplanationDisplay
 from fishsk.inspection._feature_map import FeatureMapDisplay, style_of_class
-from fishsk.inspection._features import find_features
+from fishsk.inspection._features import find_features, split_at_features
 from fishsk.inspection._gradients import find_target_scale
 from fishsk.inspection._label_issues import LabelIssues, find_label_issues, name_images, rank_label_issues
 from fishsk.inspection._layout import lay_out
 from fishsk.inspection._learning_forecast import LearningForecastDisplay, measure_learning
-from fishsk.inspection._number_comparison import NumberComparison
 from fishsk.inspection._pixels import lay_over
 from fishsk.inspection._prediction_grid import PredictionGridDisplay
 from fishsk.inspection._probabilities import ProbabilityScores, score_probabilities
 from fishsk.inspection._regression import (
     N_POINTS,
-    NumberEvaluation,
-    NumberScores,
-    draw_errors,
-    evaluate_numbers,
-    score_numbers,
-    write_number,
+    RegressionEvaluation,
+    draw_prediction_errors,
+    format_number,
+    score_regression,
 )
 from fishsk.inspection._settings import find_fitted, find_pixels, find_setting, fitted_head, name_classes
 from fishsk.inspection._similar_images import SimilarImagesDisplay
@@ -35,7 +33,8 @@ __all__ = [
     "N_POINTS",
     "AccuracyCoverageDisplay",
     "Answers",
-    "Comparison",
+    "ClassificationComparison",
+    "ClassificationEvaluation",
     "DataIssue",
     "DataIssues",
     "Evaluation",
@@ -47,20 +46,19 @@ __all__ = [
     "FeatureMapDisplay",
     "LabelIssues",
     "LearningForecastDisplay",
-    "NumberComparison",
-    "NumberEvaluation",
-    "NumberScores",
     "PredictionGridDisplay",
     "ProbabilityScores",
+    "RegressionComparison",
+    "RegressionEvaluation",
     "SimilarImagesDisplay",
     "TrainingCurveDisplay",
     "UnfamiliarImages",
     "accuracy_interval",
     "answer_above",
+    "check_one_target",
     "compare_pipelines",
-    "draw_errors",
+    "draw_prediction_errors",
     "evaluate",
-    "evaluate_numbers",
     "explain_images",
     "find_confidence",
     "find_data_issues",
@@ -73,6 +71,7 @@ __all__ = [
     "find_target_scale",
     "find_unfamiliar",
     "fitted_head",
+    "format_number",
     "gather_coverage",
     "lay_out",
     "lay_over",
@@ -80,8 +79,8 @@ __all__ = [
     "name_classes",
     "name_images",
     "rank_label_issues",
-    "score_numbers",
     "score_probabilities",
+    "score_regression",
+    "split_at_features",
     "style_of_class",
-    "write_number",
 ]

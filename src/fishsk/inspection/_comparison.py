@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.stats import binomtest, wilcoxon
 from sklearn.base import is_classifier, is_regressor
-from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from fishsk.inspection._evaluation import as_labels, find_confidence
-from fishsk.inspection._number_comparison import NumberComparison, compare_numbers
+from fishsk.inspection._classification import ClassificationEvaluation
+from fishsk.inspection._evaluation import evaluate
+from fishsk.inspection._regression import RegressionEvaluation
 
-_N_DRAWS = 10_000  # of the bootstrap
+_N_DRAWS = 10_000  # bootstrap resamples
+_BLOCK = 2**22  # drawn images at a time
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class PairedDifference:
     difference : float
         `accuracy_b` less `accuracy_a`.
     interval : (float, float)
-        Its 95 % interval: percentiles of a bootstrap over the images, each drawn with both of its answers.
+        Its 95 % interval: percentiles over bootstrap resamples of the images, each with both of its answers.
     n_fixed, n_broken : int
         Images that only b recognized, and that only a recognized.
     p_value : float
@@ -49,7 +50,7 @@ class PairedDifference:
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison(PairedDifference):
+class ClassificationComparison(PairedDifference):
     """What `compare_pipelines` found: the difference on all images, by class and image by image.
 
     Attributes
@@ -79,13 +80,61 @@ class Comparison(PairedDifference):
     def __repr__(self) -> str:
         low, high = self.interval
         return (
-            f"Comparison(accuracy {self.accuracy_a:.3f} -> {self.accuracy_b:.3f}, difference "
+            f"ClassificationComparison(accuracy {self.accuracy_a:.3f} -> {self.accuracy_b:.3f}, difference "
             f"{self.difference:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}, p_value={self.p_value:.3g}, "
             f"{self.n_fixed} fixed, {self.n_broken} broken, n_samples={self.n_samples})"
         )
 
 
-def compare_pipelines(a: Any, b: Any, X: Any, y: Any) -> Comparison | NumberComparison:
+@dataclass(frozen=True, repr=False)
+class RegressionComparison:
+    """What `compare_pipelines` found of two regressors.
+
+    Attributes
+    ----------
+    n_samples : int
+        The number of images.
+    mae_a, mae_b : float
+        Their mean absolute errors, in the unit of the target.
+    difference : float
+        `mae_b` less `mae_a`: below 0 where b is better.
+    interval : (float, float)
+        Its 95 % interval: percentiles over bootstrap resamples of the images, each with both of its errors.
+    p_value : float
+        Wilcoxon's signed-rank test: how probable such differences between the absolute errors are, or larger
+        ones, if neither regressor is better.
+    n_nearer, n_farther : int
+        Images on which b is nearer to the truth than a, and farther from it.
+    nearer, farther : ndarray of int
+        Which images these are, the largest difference first.
+    y_true, y_pred_a, y_pred_b : ndarray of shape (n_samples,)
+        The true numbers and the answers.
+    """
+
+    n_samples: int
+    mae_a: float
+    mae_b: float
+    difference: float
+    interval: tuple[float, float]
+    p_value: float
+    n_nearer: int
+    n_farther: int
+    nearer: np.ndarray
+    farther: np.ndarray
+    y_true: np.ndarray
+    y_pred_a: np.ndarray
+    y_pred_b: np.ndarray
+
+    def __repr__(self) -> str:
+        low, high = self.interval
+        return (
+            f"RegressionComparison(mean absolute error {self.mae_a:.4g} -> {self.mae_b:.4g}, difference "
+            f"{self.difference:+.3g}, 95 % interval {low:+.3g} to {high:+.3g}, p_value={self.p_value:.3g}, "
+            f"{self.n_nearer} nearer, {self.n_farther} farther, n_samples={self.n_samples})"
+        )
+
+
+def compare_pipelines(a: Any, b: Any, X: Any, y: Any) -> ClassificationComparison | RegressionComparison:
     """Compare two fitted classifiers or regressors on the same images, which neither was trained on.
 
     Two accuracies whose intervals overlap may still differ for sure: both classifiers met the same images,
@@ -103,9 +152,9 @@ def compare_pipelines(a: Any, b: Any, X: Any, y: Any) -> Comparison | NumberComp
 
     Returns
     -------
-    Comparison or NumberComparison
+    ClassificationComparison or RegressionComparison
         Its attributes are the two accuracies ``accuracy_a`` and ``accuracy_b``; their ``difference`` and its
-        95 % ``interval``, by a bootstrap [1]_ over the images; the ``p_value`` of McNemar's exact test [2]_;
+        95 % ``interval``, by bootstrap resamples [1]_; the ``p_value`` of McNemar's exact test [2]_;
         ``fixed`` and ``broken``, the numbers in `X` of the images that only b or only a recognized; and
         ``per_class``, the same by class. Of regressors they are the mean absolute errors ``mae_a`` and
         ``mae_b``, their ``difference`` (below 0 where b is better) and its ``interval``, the ``p_value`` of
@@ -151,48 +200,64 @@ def compare_pipelines(a: Any, b: Any, X: Any, y: Any) -> Comparison | NumberComp
     >>> comparison.fixed.shape == (comparison.n_fixed,)
     True
     """
-    check_consistent_length(X, y)
-    if is_regressor(a) and is_regressor(b):
-        check_is_fitted(a)
-        check_is_fitted(b)
-        return compare_numbers(a, b, X, y)
-    y = as_labels(column_or_1d(y))
-    predictions, confidences = [], []
-    for name, estimator in {"a": a, "b": b}.items():
+    for estimator in (a, b):
         check_is_fitted(estimator)
+    if is_regressor(a) and is_regressor(b):
+        return _compare_regressors(*(evaluate(estimator, X, y) for estimator in (a, b)))
+    for name, estimator in {"a": a, "b": b}.items():
         if not is_classifier(estimator):
             raise ValueError(f"{name} must be a classifier, or both regressors. Got {estimator!r}.")
-        y_pred = as_labels(estimator.predict(X))
-        proba = estimator.predict_proba(X) if hasattr(estimator, "predict_proba") else None
-        predictions.append(y_pred)
-        confidences.append(
-            np.full(len(y), np.nan)
-            if proba is None
-            else find_confidence(y_pred, proba, as_labels(estimator.classes_))
-        )
-    if not set(np.asarray(a.classes_).tolist()) & set(np.asarray(b.classes_).tolist()):
+    known_a, known_b = (np.asarray(estimator.classes_).tolist() for estimator in (a, b))
+    if not set(known_a) & set(known_b):
         raise ValueError(
-            "a and b must know the same classes, or some of them. Got "
-            f"{np.asarray(a.classes_).tolist()!r} and {np.asarray(b.classes_).tolist()!r}."
+            f"a and b must know the same classes, or some of them. Got {known_a!r} and {known_b!r}."
         )
-    right_a, right_b = (y == y_pred for y_pred in predictions)
+    return _compare_classifiers(*(evaluate(estimator, X, y) for estimator in (a, b)))
+
+
+def _compare_classifiers(
+    a: ClassificationEvaluation, b: ClassificationEvaluation
+) -> ClassificationComparison:
+    y = a.y_true
+    right_a, right_b = y == a.y_pred, y == b.y_pred
     classes = np.unique(y)
-    order = np.argsort(-confidences[1], kind="stable")
-    return Comparison(
-        **vars(_compare(right_a, right_b)),
+    order = np.argsort(-b.confidence, kind="stable")
+    return ClassificationComparison(
+        **vars(_pair(right_a, right_b)),
         classes=classes,
-        per_class={label: _compare(right_a[y == label], right_b[y == label]) for label in classes.tolist()},
+        per_class={label: _pair(right_a[y == label], right_b[y == label]) for label in classes.tolist()},
         fixed=order[(right_b & ~right_a)[order]],
         broken=order[(right_a & ~right_b)[order]],
         y_true=y,
-        y_pred_a=predictions[0],
-        y_pred_b=predictions[1],
-        confidence_a=confidences[0],
-        confidence_b=confidences[1],
+        y_pred_a=a.y_pred,
+        y_pred_b=b.y_pred,
+        confidence_a=a.confidence,
+        confidence_b=b.confidence,
     )
 
 
-def _compare(right_a: np.ndarray, right_b: np.ndarray) -> PairedDifference:
+def _compare_regressors(a: RegressionEvaluation, b: RegressionEvaluation) -> RegressionComparison:
+    change = np.abs(b.errors) - np.abs(a.errors)
+    order = np.argsort(change, kind="stable")
+    nearer, farther = order[change[order] < 0], order[::-1][change[order[::-1]] > 0]
+    return RegressionComparison(
+        n_samples=a.n_samples,
+        mae_a=a.mae,
+        mae_b=b.mae,
+        difference=float(change.mean()),
+        interval=_draw_interval(change),
+        p_value=float(wilcoxon(change).pvalue) if change.any() else 1.0,
+        n_nearer=len(nearer),
+        n_farther=len(farther),
+        nearer=nearer,
+        farther=farther,
+        y_true=a.y_true,
+        y_pred_a=a.y_pred,
+        y_pred_b=b.y_pred,
+    )
+
+
+def _pair(right_a: np.ndarray, right_b: np.ndarray) -> PairedDifference:
     n_samples = len(right_a)
     n_fixed, n_broken = int(np.sum(right_b & ~right_a)), int(np.sum(right_a & ~right_b))
     n_differ = n_fixed + n_broken
@@ -210,3 +275,15 @@ def _compare(right_a: np.ndarray, right_b: np.ndarray) -> PairedDifference:
         n_broken=n_broken,
         p_value=float(binomtest(n_fixed, n_differ).pvalue) if n_differ else 1.0,
     )
+
+
+def _draw_interval(change: np.ndarray) -> tuple[float, float]:
+    """Return the percentiles of the mean over bootstrap resamples."""
+    n_samples, rng = len(change), np.random.default_rng(0)
+    step = max(1, _BLOCK // n_samples)
+    means = [
+        change[rng.integers(n_samples, size=(min(step, _N_DRAWS - start), n_samples))].mean(axis=1)
+        for start in range(0, _N_DRAWS, step)
+    ]
+    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
+    return float(low), float(high)

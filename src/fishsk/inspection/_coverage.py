@@ -11,7 +11,13 @@ from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._utils.axes import palette
-from fishsk.inspection._evaluation import Evaluation, accuracy_interval, evaluate, evaluate_predictions
+from fishsk.inspection._classification import (
+    ClassificationEvaluation,
+    accuracy_interval,
+    check_proba,
+    evaluate_classification,
+)
+from fishsk.inspection._evaluation import evaluate
 
 _N_POINTS = 200  # of a curve: more cannot be seen
 _LEAST_GAP = 0.045  # of coverage between two marks that are labeled
@@ -43,7 +49,7 @@ class Answers:
     n_mistakes: int
 
 
-def answer_above(evaluation: Evaluation, probability: float) -> Answers:
+def answer_above(evaluation: ClassificationEvaluation, probability: float) -> Answers:
     """Return what becomes of predictions if only those of at least a probability are answers."""
     right = (evaluation.y_true == evaluation.y_pred)[evaluation.confidence >= probability]
     return Answers(
@@ -55,7 +61,9 @@ def answer_above(evaluation: Evaluation, probability: float) -> Answers:
     )
 
 
-def gather_coverage(evaluation: Evaluation, probabilities: Sequence[float] = PROBABILITIES) -> dict[str, Any]:
+def gather_coverage(
+    evaluation: ClassificationEvaluation, probabilities: Sequence[float] = PROBABILITIES
+) -> dict[str, Any]:
     """Return the numbers of an `AccuracyCoverageDisplay`, by the names of its parameters.
 
     Raises
@@ -64,7 +72,7 @@ def gather_coverage(evaluation: Evaluation, probabilities: Sequence[float] = PRO
         If the classifier gave no probabilities.
     """
     confidence = evaluation.confidence
-    if np.isnan(confidence).any():
+    if evaluation.proba is None:
         raise ValueError("Probabilities must be given for each class. Got none: choose another classifier.")
     steps = np.unique(confidence)[::-1]
     if len(steps) > _N_POINTS:
@@ -223,14 +231,9 @@ class AccuracyCoverageDisplay:
         AccuracyCoverageDisplay
             The display, plotted.
         """
-        y_proba = np.asarray(y_proba, dtype=float)
         classes = np.unique(y_true) if classes is None else np.asarray(classes)
-        if y_proba.ndim != 2 or y_proba.shape[1] != len(classes):
-            raise ValueError(
-                f"y_proba must have one column for each of the classes {classes.tolist()!r}. Got shape "
-                f"{y_proba.shape}. Pass classes, in the order of the columns."
-            )
-        display = cls(**gather_coverage(evaluate_predictions(y_true, y_proba, classes), probabilities))
+        y_proba = check_proba(y_proba, classes)
+        display = cls(**gather_coverage(evaluate_classification(y_true, y_proba, classes), probabilities))
         return display.plot(ax=ax, line_kw=line_kw, fill_between_kw=fill_between_kw)
 
     def plot(

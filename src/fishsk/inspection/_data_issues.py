@@ -19,7 +19,7 @@ from fishsk.inspection._duplicates import find_near_pairs
 from fishsk.inspection._frozen import run_frozen_steps
 from fishsk.inspection._image_facts import ImageFacts, concatenate_facts, measure_images
 from fishsk.inspection._label_issues import name_images, rank_label_issues
-from fishsk.inspection._settings import find_pixels
+from fishsk.inspection._settings import check_classifier, find_pixels
 
 _SIMILARITY = 0.95  # of near-duplicates: on CIFAR-100's fish, all pairs above it are of one photograph
 _LARGEST_RATIO = 5  # of the sizes of two classes
@@ -228,6 +228,7 @@ def _extract(pipeline: Any, sets: list[tuple[Any, Any]], data: DataIssues) -> tu
         readable = np.flatnonzero(data.facts.error[start : start + len(given)] == "")
         start += len(given)
         if len(readable):
+            check_classifier(pipeline)
             learner, features = run_frozen_steps(pipeline, safe_indexing(images, readable))
             rows.append(np.asarray(features).reshape(len(readable), -1))
     return (learner, np.concatenate(rows)) if rows else (None, np.empty((0, 0)))

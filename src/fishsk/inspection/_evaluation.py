@@ -1,171 +1,87 @@
-"""How good predictions are: one record of plain arrays and numbers, for every place that shows them."""
+"""How good predictions are, of whatever kind: what a fitted estimator answers, compared with the truth."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
-from sklearn.metrics import classification_report, confusion_matrix
+from sklearn.base import is_regressor
+from sklearn.utils import check_consistent_length
 
-_N_DRAWS = 1000  # of the bootstrap
+from fishsk.inspection._classification import ClassificationEvaluation, evaluate_classification
+from fishsk.inspection._frozen import run_frozen_steps
+from fishsk.inspection._regression import RegressionEvaluation, as_targets, evaluate_regression
+from fishsk.inspection._settings import find_training_mean
 
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Predictions on images that were not trained on, and what follows from them.
-
-    Attributes
-    ----------
-    classes : ndarray of shape (n_classes,)
-        Every label, true or predicted, sorted.
-    known_classes : ndarray of shape (n_known_classes,)
-        The labels that the classifier was trained on.
-    y_true, y_pred : ndarray of shape (n_samples,)
-        True and predicted labels.
-    proba : ndarray of shape (n_samples, n_known_classes)
-        Predicted probabilities; NaN where the classifier gives none.
-    confidence : ndarray of shape (n_samples,)
-        The probability of the predicted class; NaN where the classifier gives none.
-    accuracy : float
-        The share of right predictions, 0 to 1.
-    interval : (float, float)
-        The 95 % interval of the accuracy (Wilson's score interval).
-    macro_f1 : float
-        The mean of the classes' F1 scores.
-    macro_f1_interval : (float, float)
-        Its 95 % interval (percentiles of a bootstrap over the images).
-    recall_intervals : ndarray of shape (n_classes, 2)
-        The 95 % interval of each class's recall (Wilson's); NaN for a class without images.
-    per_class : dict
-        scikit-learn's classification report as a dict.
-    confusion : ndarray of shape (n_classes, n_classes)
-        Counts; rows are true classes.
-    mistakes : ndarray of int
-        Indices of the wrong predictions, the most confident first.
-    """
-
-    classes: np.ndarray
-    known_classes: np.ndarray
-    y_true: np.ndarray
-    y_pred: np.ndarray
-    proba: np.ndarray
-    confidence: np.ndarray
-    accuracy: float
-    interval: tuple[float, float]
-    macro_f1: float
-    macro_f1_interval: tuple[float, float]
-    recall_intervals: np.ndarray
-    per_class: dict[str, Any]
-    confusion: np.ndarray
-    mistakes: np.ndarray
+#: Both have `n_samples`, `y_true`, `y_pred`, `worst`, `score_name` and `score`.
+Evaluation = ClassificationEvaluation | RegressionEvaluation
 
 
-def evaluate(estimator: Any, X: Any, y: Any) -> Evaluation:
-    """Predict `X` with a fitted classifier and compare with `y`; what `predict` answers counts."""
-    classes = np.asarray(estimator.classes_)
-    y_pred = estimator.predict(X)
-    if hasattr(estimator, "predict_proba"):
-        return evaluate_predictions(y, estimator.predict_proba(X), classes, y_pred)
-    return evaluate_predictions(y, np.full((len(y), len(classes)), np.nan), classes, y_pred)
-
-
-def evaluate_predictions(
-    y_true: Any, proba: np.ndarray, classes: np.ndarray, y_pred: Any = None
-) -> Evaluation:
-    """Compare true labels with predictions.
+def evaluate(
+    estimator: Any, X: Any, y: Any, *, y_pred: Any = None, y_proba: Any = None, y_train: Any = None
+) -> Any:
+    """Compare what a fitted classifier or regressor answers with the truth; what `predict` answers counts.
 
     Parameters
     ----------
-    y_true : array-like of shape (n_samples,)
-        True labels; one that is not in `classes` counts as predicted wrong.
-    proba : ndarray of shape (n_samples, n_classes)
-        Probabilities, columns as in `classes`.
-    classes : ndarray of shape (n_classes,)
-        The labels the classifier knows.
+    estimator : estimator
+        A fitted classifier or regressor. Its frozen features are asked for once.
+    X : array-like or sequence
+        What it takes, such as images.
+    y : array-like of shape (n_samples,)
+        The true labels or numbers.
     y_pred : array-like of shape (n_samples,), default=None
-        Predicted labels; by default the most probable ones.
+        What it predicts, where that is known.
+    y_proba : array-like of shape (n_samples, n_classes), default=None
+        The probabilities that a classifier gives, where they are known.
+    y_train : array-like of shape (n_train_samples,), default=None
+        The numbers that a regressor was trained on, whose mean is the baseline; by default what the
+        `StandardScaler` of its targets has kept of them.
 
     Returns
     -------
-    Evaluation
-        See there.
-    """
-    y_true, classes = as_labels(y_true), as_labels(classes)
-    y_pred = classes[proba.argmax(axis=1)] if y_pred is None else as_labels(y_pred)
-    confidence = find_confidence(y_pred, proba, classes)
-    labels = np.union1d(classes, y_true)
-    right = y_true == y_pred
-    wrong = np.flatnonzero(~right)
-    confusion = confusion_matrix(y_true, y_pred, labels=labels)
-    return Evaluation(
-        classes=labels,
-        known_classes=classes,
-        y_true=y_true,
-        y_pred=y_pred,
-        proba=proba,
-        confidence=confidence,
-        accuracy=float(right.mean()),
-        interval=accuracy_interval(right),
-        macro_f1=float(_macro_f1(confusion)),
-        macro_f1_interval=_macro_f1_interval(confusion),
-        recall_intervals=np.array([accuracy_interval(right[y_true == label]) for label in labels]),
-        per_class=classification_report(y_true, y_pred, labels=labels, output_dict=True, zero_division=0.0),
-        confusion=confusion,
-        mistakes=wrong[np.argsort(-confidence[wrong], kind="stable")],
-    )
-
-
-def as_labels(labels: Any) -> np.ndarray:
-    """Return labels with a dtype of their own: scikit-learn cannot compare numbers among objects."""
-    labels = np.asarray(labels)
-    own = np.array(labels.tolist())
-    # Texts among numbers would make all of them texts.
-    return own if labels.dtype == object and (own == labels).all() else labels
-
-
-def find_confidence(y_pred: np.ndarray, proba: Any, classes: np.ndarray) -> np.ndarray:
-    """Return the probability of each predicted label, which need not be the most probable one.
+    ClassificationEvaluation or RegressionEvaluation
+        The scores, and which images to look at first.
 
     Raises
     ------
     ValueError
-        If a label is none of the classes.
+        If there is not one label or number for each image.
     """
-    columns = {label: column for column, label in enumerate(np.asarray(classes).tolist())}
-    labels = np.asarray(y_pred).tolist()
-    unknown = sorted(set(labels) - set(columns), key=str)
-    if unknown:
-        raise ValueError(f"y_pred must hold the classes {list(columns)!r}. Got {unknown!r} as well.")
-    return np.asarray(proba)[np.arange(len(labels)), [columns[label] for label in labels]]
+    of_regression = is_regressor(estimator)
+    y = check_one_target(y, "y")
+    y = as_targets(y, "y") if of_regression else y
+    check_consistent_length(X, y)
+    has_proba = not of_regression and (y_proba is not None or hasattr(estimator, "predict_proba"))
+    if y_pred is None or (has_proba and y_proba is None):
+        estimator, X = run_frozen_steps(estimator, X)
+    if y_pred is None:
+        y_pred = estimator.predict(X)
+    check_one_target(y_pred, "What the estimator predicts")
+    if of_regression:
+        mean = float(as_targets(y_train, "y_train").mean()) if y_train is not None else None
+        return evaluate_regression(
+            y, y_pred, training_mean=find_training_mean(estimator) if mean is None else mean
+        )
+    if has_proba and y_proba is None:
+        y_proba = estimator.predict_proba(X)
+    return evaluate_classification(y, y_proba, estimator.classes_, y_pred)
 
 
-def accuracy_interval(right: np.ndarray) -> tuple[float, float]:
-    """Return Wilson's 95 % score interval of a share of successes [1]_; NaN for a share of nothing.
+def check_one_target(y: Any, name: str) -> np.ndarray:
+    """Return labels or numbers, one for each image; `name` stands in the error.
 
-    References
-    ----------
-    .. [1] E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of
-       the American Statistical Association 22 (1927), https://doi.org/10.1080/01621459.1927.10502953
+    Raises
+    ------
+    ValueError
+        If there are several for each image: tags, or several outputs.
     """
-    if not len(right):
-        return float("nan"), float("nan")
-    interval = binomtest(int(np.sum(right)), len(right)).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
-
-
-def _macro_f1(confusion: np.ndarray) -> np.ndarray:
-    """Return the mean F1 score of confusion matrices (..., n_classes, n_classes); 0 for an absent class."""
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    sizes = confusion.sum(axis=-1) + confusion.sum(axis=-2)
-    return (2 * hits / np.maximum(sizes, 1)).mean(axis=-1)
-
-
-def _macro_f1_interval(confusion: np.ndarray) -> tuple[float, float]:
-    """Return the 2.5 and 97.5 % percentiles of a bootstrap over the images, always with the same seed."""
-    n_samples = int(confusion.sum())
-    # To draw images with replacement is to draw the cells that they fell into.
-    draws = np.random.default_rng(0).multinomial(n_samples, confusion.ravel() / n_samples, size=_N_DRAWS)
-    low, high = np.percentile(_macro_f1(draws.reshape(_N_DRAWS, *confusion.shape)), [2.5, 97.5])
-    return float(low), float(high)
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        return y[:, 0]
+    if y.ndim != 1:
+        raise ValueError(
+            f"{name} must be one label or one number for each image. Got shape {y.shape}: tags and several "
+            "outputs are shown and compared one at a time. Fit and pass a model of one column."
+        )
+    return y

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import is_regressor
 
 from fishsk.features import Images, check_images
-from fishsk.inspection._evaluation import as_labels
+from fishsk.inspection._classification import as_labels
 from fishsk.inspection._gradients import (
     find_input_ranges,
     find_keras_steps,
@@ -20,7 +20,7 @@ from fishsk.inspection._gradients import (
 )
 from fishsk.inspection._occlusion import occlude, without_cache
 from fishsk.inspection._pixels import make_thumbnail, shrink_image, to_uint8
-from fishsk.inspection._regression import as_numbers
+from fishsk.inspection._regression import as_targets
 from fishsk.inspection._settings import find_fitted, find_last, find_pixels, find_setting
 
 _METHODS = ("auto", "integrated_gradients", "occlusion")
@@ -95,7 +95,7 @@ class Explainer:
                     "target and against are classes; of a regressor its one number is explained. Got "
                     f"target={target!r}, against={against!r}."
                 )
-            targets = as_numbers(estimator.predict(X), "What the estimator predicts")
+            targets = as_targets(estimator.predict(X), "What the estimator predicts")
             scale = np.array([find_target_scale(find_last(estimator)) or 1], dtype=np.float32)
             contrasts = [(scale, np.zeros(1, dtype=np.float32))] * len(images)
         else:
@@ -212,7 +212,7 @@ def _score(
     """
     X = images.reshape(len(images), *shape)
     if is_regressor(estimator):
-        return as_numbers(estimator.predict(X), "What the estimator predicts")
+        return as_targets(estimator.predict(X), "What the estimator predicts")
     first, second = these > 0, those > 0
     if hasattr(estimator, "predict_proba"):
         proba = estimator.predict_proba(X)

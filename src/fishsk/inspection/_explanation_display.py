@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from fishsk._utils.axes import make_axes
 from fishsk.inspection._explanation import explain_images
 from fishsk.inspection._pixels import lay_over
-from fishsk.inspection._regression import write_number
+from fishsk.inspection._regression import format_number
 from fishsk.inspection._selection import find_label
 from fishsk.inspection._settings import name_classes
 
@@ -262,7 +262,7 @@ class ExplanationDisplay:
     def _describe(self, index: int) -> str:
         """Return what is written above an image."""
         if self.of_numbers:
-            return write_number(self.targets[index])
+            return format_number(self.targets[index])
         names = self.names or {}
         target = names.get(self.targets[index], str(self.targets[index]))
         if self.against is None:

@@ -6,17 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import is_classifier
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._compat.sklearn import safe_indexing
 from fishsk.features import check_images
-from fishsk.inspection._evaluation import as_labels
+from fishsk.inspection._classification import as_labels
 from fishsk.inspection._features import find_features
 from fishsk.inspection._layout import lay_out
 from fishsk.inspection._pixels import make_thumbnail
-from fishsk.inspection._settings import find_pixels, name_classes
+from fishsk.inspection._settings import check_classifier, find_pixels, name_classes
 
 # Wong's colors, some darker: told apart by color-blind people, at least 3 to 1 on white and on dark ground.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#C46C9C", "#8C7A00", "#4C96C4", "#808080")
@@ -156,8 +155,7 @@ class FeatureMapDisplay:
             The display, plotted.
         """
         check_is_fitted(estimator)
-        if not is_classifier(estimator):
-            raise ValueError(f"estimator must be a classifier. Got {estimator!r}.")
+        check_classifier(estimator)
         y = column_or_1d(y)
         check_consistent_length(X, y)
         names = name_classes(estimator.classes_, display_labels)

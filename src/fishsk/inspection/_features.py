@@ -36,9 +36,31 @@ def find_features(
         mean; of several networks side by side, each scaled to length 1, so that none outweighs the others.
         Small copies of the images, where no step before the classifier gives such rows.
     """
-    fitted = find_fitted(estimator)
-    values = X
-    for step in [step for _, step in fitted.steps[:-1]] if isinstance(fitted, Pipeline) else []:
+    return split_at_features(estimator, X, image_shape=image_shape, input_range=input_range)[0]
+
+
+def split_at_features(
+    estimator: Any, X: Any, *, image_shape: tuple[int, ...] | None = None, input_range: Any = "auto"
+) -> tuple[np.ndarray, Any, Any]:
+    """Return the features of images, and the rest of a pipeline with what it takes of them.
+
+    Parameters
+    ----------
+    estimator, X, image_shape, input_range
+        As in `find_features`.
+
+    Returns
+    -------
+    features : ndarray of shape (n_samples, n_features)
+        What `find_features` returns.
+    rest : estimator
+        The steps that come after the features; the estimator itself where it is no pipeline.
+    values : array-like
+        What `rest` takes: ``rest.predict(values)`` is ``estimator.predict(X)``.
+    """
+    rest, values = find_fitted(estimator), X
+    while isinstance(rest, Pipeline) and len(rest) > 1:
+        step, rest = rest[0], rest[1:]
         if step in (None, "passthrough"):
             continue
         values = step.transform(values)
@@ -47,8 +69,9 @@ def find_features(
             parts = find_frozen_parts(step)
             if len(parts) > 1:
                 ends = np.cumsum([part.n_features_out for part in parts.values()])[:-1]
-                return np.hstack([normalize(block) for block in np.split(rows, ends, axis=1)])
-            n_views = getattr(step, "n_views_out", 1)
-            return rows if n_views == 1 else rows.reshape(len(rows), n_views, -1).mean(axis=1)
+                rows = np.hstack([normalize(block) for block in np.split(rows, ends, axis=1)])
+            elif (n_views := getattr(step, "n_views_out", 1)) > 1:
+                rows = rows.reshape(len(rows), n_views, -1).mean(axis=1)
+            return rows, rest, values
     images = check_images(X, **find_pixels(estimator, image_shape, input_range))
-    return images.load(range(len(images)), _SMALL).reshape(len(images), -1)
+    return images.load(range(len(images)), _SMALL).reshape(len(images), -1), rest, values

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
@@ -13,15 +12,15 @@ from fishsk.inspection._settings import find_fitted
 
 
 def run_frozen_steps(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """Return what learns in a classifier, and what that part sees of `X`.
+    """Return what learns in an estimator, and what that part sees of `X`.
 
     Parameters
     ----------
     estimator : estimator
-        A classifier, fitted or not. Of a fitted search it is the best estimator; of a pipeline, the first
-        steps that need no `fit`, such as `VGG16FeatureTransformer`, are run here.
+        A classifier or regressor, fitted or not. Of a fitted search it is the best estimator; of a pipeline,
+        the first steps that need no `fit`, such as `VGG16FeatureTransformer`, are run here.
     X : array-like or sequence
-        What the classifier takes.
+        What it takes.
 
     Returns
     -------
@@ -29,14 +28,7 @@ def run_frozen_steps(estimator: Any, X: Any) -> tuple[Any, Any]:
         To be cloned and fitted: the steps that are left, or else the estimator itself.
     features : array-like
         What `learner` takes.
-
-    Raises
-    ------
-    ValueError
-        If the estimator is no classifier.
     """
-    if not is_classifier(estimator):
-        raise ValueError(f"estimator must be a classifier. Got {estimator!r}.")
     learner = find_fitted(estimator)
     while isinstance(learner, Pipeline) and len(learner) > 1:
         step = learner[0]

@@ -14,6 +14,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 
 from fishsk._compat.sklearn import safe_indexing
 from fishsk.inspection._frozen import run_frozen_steps
+from fishsk.inspection._settings import check_classifier
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,7 @@ def rank_label_issues(
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"y must have at least two classes. Got {classes.tolist()!r} alone.")
+    check_classifier(estimator)
     learner, features = run_frozen_steps(estimator, X)
     proba = _predict_out_of_fold(learner, features, y, check_cv(cv, y, classifier=True), n_jobs)
     likely = _find_likely(proba, codes)

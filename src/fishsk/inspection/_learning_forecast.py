@@ -14,6 +14,7 @@ from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.axes import make_axes, palette
 from fishsk.inspection._frozen import run_frozen_steps
 from fishsk.inspection._power_law import fit_power_laws, predict_errors
+from fishsk.inspection._settings import check_classifier
 
 _N_SIZES = 6
 _SMALLEST = 0.1  # of the training part
@@ -227,6 +228,7 @@ def measure_learning(
     """Return what a `LearningForecastDisplay` shows, by the names of its parameters."""
     y = column_or_1d(y)
     check_consistent_length(X, y)
+    check_classifier(estimator)
     learner, features = run_frozen_steps(estimator, X)
     folds = list(check_cv(cv, y, classifier=True).split(features, y))
     tested = np.sort(np.concatenate([test for _, test in folds]))

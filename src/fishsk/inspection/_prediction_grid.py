@@ -12,10 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.axes import make_axes, palette
-from fishsk.inspection._evaluation import find_confidence
-from fishsk.inspection._regression import write_number
-from fishsk.inspection._selection import gather_numbers, gather_predictions
-from fishsk.inspection._settings import find_pixels
+from fishsk.inspection._classification import check_proba, find_confidence
+from fishsk.inspection._evaluation import check_one_target
+from fishsk.inspection._regression import format_number
+from fishsk.inspection._selection import gather_grid
+from fishsk.inspection._settings import find_pixels, name_classes
 
 _LONGEST_NAME = 24  # characters
 _CHARACTER_WIDTH = 0.6  # of the font's size
@@ -167,32 +168,34 @@ class PredictionGridDisplay:
         PredictionGridDisplay
             The display, plotted.
         """
+        check_is_fitted(estimator)
+        has_proba = hasattr(estimator, "predict_proba")
 
         def predict(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
             chosen = safe_indexing(X, rows)
-            y_pred = np.asarray(estimator.predict(chosen))
-            if not hasattr(estimator, "predict_proba"):
+            y_pred = check_one_target(estimator.predict(chosen), "What the estimator predicts")
+            if names is None or not has_proba:
                 return y_pred, None
             return y_pred, find_confidence(y_pred, estimator.predict_proba(chosen), estimator.classes_)
 
-        check_is_fitted(estimator)
-        common: dict[str, Any] = {"select": select, "n_images": n_rows * n_cols, "random_state": random_state}
-        common |= find_pixels(estimator, image_shape, input_range)
         if is_regressor(estimator):
             _refuse_labels(label, display_labels)
-            gathered = gather_numbers(X, y, lambda rows: estimator.predict(safe_indexing(X, rows)), **common)
+            names = None
         elif is_classifier(estimator):
-            gathered = gather_predictions(
-                X,
-                y,
-                predict,
-                classes=estimator.classes_,
-                label=label,
-                display_labels=display_labels,
-                **common,
-            )
+            names = name_classes(estimator.classes_, display_labels)
         else:
             raise ValueError(f"estimator must be a classifier or a regressor. Got {estimator!r}.")
+        gathered = gather_grid(
+            X,
+            y,
+            predict,
+            names=names,
+            select=select,
+            label=label,
+            n_images=n_rows * n_cols,
+            random_state=random_state,
+            **find_pixels(estimator, image_shape, input_range),
+        )
         return cls(**gathered, n_cols=n_cols).plot(ax=ax, im_kw=im_kw, text_kw=text_kw)
 
     @classmethod
@@ -260,40 +263,31 @@ class PredictionGridDisplay:
         """
         if y_pred is None and y_proba is None:
             raise ValueError("Predictions must be given. Got neither y_pred nor y_proba: pass one or both.")
-        common: dict[str, Any] = {"select": select, "n_images": n_rows * n_cols, "random_state": random_state}
-        common |= {"image_shape": image_shape, "input_range": input_range}
-        if y_proba is None and (select == "largest_errors" or _are_numbers(y_true, y_pred)):
-            _refuse_labels(label, display_labels, classes)
-            check_consistent_length(X, y_true, y_pred)
-            numbers = column_or_1d(y_pred)
-            gathered = gather_numbers(X, y_true, lambda rows: numbers[rows], **common)
-            return cls(**gathered, n_cols=n_cols).plot(ax=ax, im_kw=im_kw, text_kw=text_kw)
-        if classes is None:
-            given = (y_true,) if y_pred is None else (y_true, y_pred)
-            classes = np.unique(np.concatenate([column_or_1d(labels) for labels in given]))
-        classes = np.asarray(classes)
-        if y_proba is not None:
-            y_proba = np.asarray(y_proba)
-            if y_proba.ndim != 2 or y_proba.shape[1] != len(classes):
-                raise ValueError(
-                    f"y_proba must have one column for each of the classes {classes.tolist()!r}. Got shape "
-                    f"{y_proba.shape}. Pass classes, in the order of the columns."
-                )
-        y_pred = classes[y_proba.argmax(axis=1)] if y_pred is None else column_or_1d(y_pred)
         check_consistent_length(X, y_true, y_pred, y_proba)
-        confidence = None if y_proba is None else find_confidence(y_pred, y_proba, classes)
-
-        def predict(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-            return y_pred[rows], None if confidence is None else confidence[rows]
-
-        gathered = gather_predictions(
+        if y_proba is None and (select == "largest_errors" or _have_fractions(y_true, y_pred)):
+            _refuse_labels(label, display_labels, classes)
+            names = confidence = None
+            y_pred = column_or_1d(y_pred)
+        else:
+            if classes is None:
+                given = (y_true,) if y_pred is None else (y_true, y_pred)
+                classes = np.unique(np.concatenate([column_or_1d(labels) for labels in given]))
+            classes = np.asarray(classes)
+            y_proba = None if y_proba is None else check_proba(y_proba, classes)
+            y_pred = classes[y_proba.argmax(axis=1)] if y_pred is None else column_or_1d(y_pred)
+            names = name_classes(classes, display_labels)
+            confidence = None if y_proba is None else find_confidence(y_pred, y_proba, classes)
+        gathered = gather_grid(
             X,
             y_true,
-            predict,
-            classes=classes,
+            lambda rows: (y_pred[rows], None if confidence is None else confidence[rows]),
+            names=names,
+            select=select,
             label=label,
-            display_labels=display_labels,
-            **common,
+            n_images=n_rows * n_cols,
+            random_state=random_state,
+            image_shape=image_shape,
+            input_range=input_range,
         )
         return cls(**gathered, n_cols=n_cols).plot(ax=ax, im_kw=im_kw, text_kw=text_kw)
 
@@ -354,8 +348,8 @@ class PredictionGridDisplay:
     def _describe(self, index: int) -> Any:
         """Return what is written above an image."""
         if self.errors is not None:
-            true, pred = (write_number(numbers[index]) for numbers in (self.y_true, self.y_pred))
-            return f"true: {true}\npred: {pred} ({write_number(self.errors[index], digits=2, sign=True)})"
+            true, pred = (format_number(numbers[index]) for numbers in (self.y_true, self.y_pred))
+            return f"true: {true}\npred: {pred} ({format_number(self.errors[index], digits=2, sign=True)})"
         names = self.names or {}
         true, pred = (
             _shorten(str(names.get(label, label))) for label in (self.y_true[index], self.y_pred[index])
@@ -364,7 +358,7 @@ class PredictionGridDisplay:
         return f"true: {true}\npred: {pred}{probability}"
 
 
-def _are_numbers(*targets: Any) -> bool:
+def _have_fractions(*targets: Any) -> bool:
     """Return whether any of the targets has fractions, and is therefore no class."""
     return any(np.asarray(each).dtype.kind == "f" and np.mod(each, 1).any() for each in targets)
 

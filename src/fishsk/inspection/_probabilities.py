@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import brier_score_loss, log_loss
 
-from fishsk.inspection._evaluation import Evaluation
+from fishsk.inspection._classification import ClassificationEvaluation
 
 _N_BINS = 15  # as in Guo et al.
 SURE = 0.99
@@ -46,13 +46,13 @@ class ProbabilityScores:
     n_known: int
 
 
-def score_probabilities(evaluation: Evaluation) -> ProbabilityScores | None:
+def score_probabilities(evaluation: ClassificationEvaluation) -> ProbabilityScores | None:
     """Return the scores of an evaluation's probabilities; None where the classifier gives none.
 
     Images of a class that the classifier does not know have no probability of being right, and are left out
     of log loss and Brier score.
     """
-    if np.isnan(evaluation.proba).any():
+    if evaluation.proba is None:
         return None
     y_true, classes = evaluation.y_true, evaluation.known_classes
     known = np.isin(y_true, classes)

@@ -1,28 +1,26 @@
-"""How good predicted numbers are: one record of plain arrays and numbers, for every place that shows them."""
+"""How good predicted numbers are: one record of plain arrays and scores, for every place that shows them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import is_regressor
 from sklearn.metrics import PredictionErrorDisplay
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from fishsk._utils.axes import palette
-from fishsk.inspection._settings import find_training_mean
 
 N_POINTS = 1000  # of a figure: more make it dark and the file large
 _ROUNDING = 1e-12  # of the largest number: what floats leave of 0
-_N_DRAWS = 1000  # of the bootstrap
+_N_DRAWS = 1000  # bootstrap resamples
 _BLOCK = 2**20  # drawn images at a time
 
 
 @dataclass(frozen=True)
-class NumberScores:
-    """Scores of predicted numbers, each with its 95 % interval (percentiles of a bootstrap over the images).
+class RegressionScores:
+    """Scores of predicted numbers, each with its 95 % interval (percentiles over bootstrap resamples).
 
     Attributes
     ----------
@@ -51,7 +49,7 @@ class NumberScores:
 
 
 @dataclass(frozen=True)
-class NumberEvaluation(NumberScores):
+class RegressionEvaluation(RegressionScores):
     """Predicted numbers of images that were not trained on, and what follows from them.
 
     Attributes
@@ -64,66 +62,61 @@ class NumberEvaluation(NumberScores):
         The mean that a model without eyes would always answer.
     baseline_is_of : {"training", "test"}
         Whose mean it is: of the training targets where they are known, or else of `y_true`.
-    baseline_scores : NumberScores
+    baseline_scores : RegressionScores
         How good it is.
     worst : ndarray of int
         Indices of the images, the largest absolute error first.
     """
+
+    score_name: ClassVar[str] = "Mean absolute error"
 
     y_true: np.ndarray
     y_pred: np.ndarray
     errors: np.ndarray
     baseline: float
     baseline_is_of: str
-    baseline_scores: NumberScores
+    baseline_scores: RegressionScores
     worst: np.ndarray
 
+    def score(self, members: np.ndarray) -> tuple[float, tuple[float, float]]:
+        """Return the mean absolute error on some of the images, a mask, with its 95 % interval."""
+        found = score_regression(self.y_true[members], self.y_pred[members])
+        return found.mae, found.mae_interval
 
-def evaluate_numbers(estimator: Any, X: Any, y: Any, *, y_train: Any = None) -> NumberEvaluation:
-    """Predict `X` with a fitted regressor and compare with `y`.
+
+def evaluate_regression(
+    y_true: Any, y_pred: Any, *, training_mean: float | None = None
+) -> RegressionEvaluation:
+    """Compare true numbers with predictions.
 
     Parameters
     ----------
-    estimator : estimator
-        A fitted regressor of images.
-    X : array-like or sequence
-        Images.
-    y : array-like of shape (n_samples,)
-        Their true numbers.
-    y_train : array-like of shape (n_train_samples,), default=None
-        The numbers that it was trained on, whose mean is the baseline; by default what the estimator's
-        `StandardScaler` of targets has kept of them.
-
-    Returns
-    -------
-    NumberEvaluation
-        See there.
+    y_true, y_pred : array-like of shape (n_samples,)
+        True and predicted numbers.
+    training_mean : float, default=None
+        The mean of the targets that were trained on, which is the baseline; by default that of `y_true`.
 
     Raises
     ------
     ValueError
-        If the estimator is no regressor, or a number is not finite.
+        If a number is not finite.
     """
-    if not is_regressor(estimator):
-        raise ValueError(f"estimator must be a regressor. Got {estimator!r}.")
-    y_true = as_numbers(y, "y")
-    mean = find_training_mean(estimator) if y_train is None else float(as_numbers(y_train, "y_train").mean())
-    y_pred = as_numbers(estimator.predict(X), "What the estimator predicts")
+    y_true, y_pred = as_targets(y_true, "y"), as_targets(y_pred, "What the estimator predicts")
     check_consistent_length(y_true, y_pred)
-    baseline = float(y_true.mean()) if mean is None else mean
-    return NumberEvaluation(
-        **vars(score_numbers(y_true, y_pred)),
+    baseline = float(y_true.mean()) if training_mean is None else training_mean
+    return RegressionEvaluation(
+        **vars(score_regression(y_true, y_pred)),
         y_true=y_true,
         y_pred=y_pred,
         errors=y_pred - y_true,
         baseline=baseline,
-        baseline_is_of="test" if mean is None else "training",
-        baseline_scores=score_numbers(y_true, np.full_like(y_true, baseline)),
+        baseline_is_of="test" if training_mean is None else "training",
+        baseline_scores=score_regression(y_true, np.full_like(y_true, baseline)),
         worst=np.argsort(-np.abs(y_pred - y_true), kind="stable"),
     )
 
 
-def as_numbers(values: Any, name: str) -> np.ndarray:
+def as_targets(values: Any, name: str) -> np.ndarray:
     """Return finite numbers as float64 of shape (n_samples,); `name` stands in the error."""
     try:
         numbers = column_or_1d(values, dtype=np.float64)
@@ -135,15 +128,15 @@ def as_numbers(values: Any, name: str) -> np.ndarray:
     return numbers
 
 
-def score_numbers(y_true: np.ndarray, y_pred: np.ndarray) -> NumberScores:
-    """Return the scores of predicted numbers, always with the same seed of the bootstrap."""
+def score_regression(y_true: np.ndarray, y_pred: np.ndarray) -> RegressionScores:
+    """Return the scores of predicted numbers, always with the same bootstrap resamples."""
     errors = y_pred - y_true
     facts = np.column_stack([np.abs(errors), errors**2, errors, y_true - y_true.mean()])
     found: dict[str, Any] = {name: float(score(facts[np.newaxis])[0]) for name, score in _SCORES.items()}
     if abs(found["bias"]) < _ROUNDING * np.abs(y_true).max():
         found["bias"] = 0.0
     found |= {f"{name}_interval": _find_interval(values) for name, values in _draw_scores(facts).items()}
-    return NumberScores(n_samples=len(y_true), **found)
+    return RegressionScores(n_samples=len(y_true), **found)
 
 
 def _find_r2(facts: np.ndarray) -> np.ndarray:
@@ -182,7 +175,7 @@ def _find_interval(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def write_number(value: float, *, digits: int = 4, sign: bool = False) -> str:
+def format_number(value: float, *, digits: int = 4, sign: bool = False) -> str:
     """Return a number with some significant digits, without an exponent where it can be read without."""
     plus = "+" if sign else ""
     if value and not 1e-4 <= abs(value) < 1e7:
@@ -193,12 +186,12 @@ def write_number(value: float, *, digits: int = 4, sign: bool = False) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def draw_errors(evaluation: NumberEvaluation, kind: str, target_name: str) -> Any:
+def draw_prediction_errors(evaluation: RegressionEvaluation, kind: str, target_name: str) -> Any:
     """Return scikit-learn's display of predicted numbers as a figure.
 
     Parameters
     ----------
-    evaluation : NumberEvaluation
+    evaluation : RegressionEvaluation
         What is drawn; of more than 1,000 images, as many are drawn at random.
     kind : {"actual_vs_predicted", "residual_vs_predicted"}
         As in `sklearn.metrics.PredictionErrorDisplay`.

@@ -11,127 +11,98 @@ from sklearn.utils import check_consistent_length, check_random_state, column_or
 from fishsk._compat.sklearn import safe_indexing
 from fishsk.features import check_images
 from fishsk.inspection._pixels import make_thumbnail
-from fishsk.inspection._regression import as_numbers, write_number
-from fishsk.inspection._settings import name_classes
+from fishsk.inspection._regression import as_targets, format_number
 
-_SELECTIONS = ("random", "first", "confident_mistakes", "least_certain")
-_OF_NUMBERS = ("random", "first", "largest_errors")
+_SELECTIONS = {
+    "classification": ("random", "first", "confident_mistakes", "least_certain"),
+    "regression": ("random", "first", "largest_errors"),
+}
 
 
-def gather_predictions(
+def gather_grid(
     X: Any,
     y: Any,
     predict: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]],
     *,
-    classes: np.ndarray,
+    names: dict[Any, str] | None,
     select: str = "random",
     label: Any = None,
     n_images: int = 36,
-    display_labels: Any = None,
     image_shape: tuple | None = None,
     input_range: tuple | None = (0, 255),
     random_state: Any = None,
 ) -> dict[str, Any]:
     """Return what a `PredictionGridDisplay` shows, by the names of its parameters.
 
-    `predict` maps positions in `X` to predicted labels and to their probabilities, or None; it is asked for
-    no more than `select` and `label` need. `from_predictions` describes the other parameters.
+    `predict` maps positions in `X` to what is predicted and to its probabilities, or None; it is asked for no
+    more than `select` and `label` need. `names` maps labels to what is written for them; None of a
+    regression. `PredictionGridDisplay.from_predictions` describes the other parameters.
     """
-    _check_selection(select, _SELECTIONS, "classes")
-    y = column_or_1d(y)
+    kind = "regression" if names is None else "classification"
+    if select not in _SELECTIONS[kind]:
+        known = ", ".join(map(repr, _SELECTIONS[kind]))
+        raise ValueError(f"select must be one of {known} for {kind}. Got {select!r}.")
+    y = as_targets(y, "y") if names is None else column_or_1d(y)
     check_consistent_length(X, y)
-    names = name_classes(classes, display_labels)
-    found = None if label is None else find_label(label, names)
-    rows = np.arange(len(y)) if label is None else np.flatnonzero(y == found)
-    n_candidates = len(rows)
-    if not n_candidates:
+    rows, pool = np.arange(len(y)), f"{len(y):,} images"
+    if names is not None and label is not None:
+        label = find_label(label, names)
+        rows = np.flatnonzero(y == label)
+        pool = f"{len(rows):,} images of {names[label]}"
+    if not len(rows):
         raise ValueError(f"There must be images to choose from. Got none whose true label is {label!r}.")
     if select == "random":
         rows = check_random_state(random_state).permutation(rows)
     if select in ("random", "first"):
         rows = rows[:n_images]
     y_pred, confidence = predict(rows)
-    wrong = y_pred != y[rows]
-    if select in ("random", "first"):
-        order = np.arange(len(rows))
-    elif confidence is None:
-        raise ValueError(f"select={select!r} needs probabilities. Pass y_proba, or choose select='random'.")
-    elif select == "confident_mistakes":
-        order = np.argsort(-confidence, kind="stable")
-        order = order[wrong[order]]
-    else:
-        order = np.argsort(confidence, kind="stable")
-    chosen = rows[order[:n_images]]
-    y_pred = y_pred[order[:n_images]]
+    if names is None:
+        y_pred = as_targets(y_pred, "y_pred")
+    n_wrong = np.sum(y_pred != y[rows])
+    order = _rank(select, y[rows], y_pred, confidence)[:n_images]
+    chosen, y_pred = rows[order], y_pred[order]
     images: Sequence = []
     if len(chosen):
         images = check_images(safe_indexing(X, chosen), image_shape=image_shape, input_range=input_range)
-    pool = f"{n_candidates} images" if label is None else f"{n_candidates} images of {names[found]}"
-    mistaken = f"{(y_pred != y[chosen]).sum()} mistaken"
     title = {
-        "random": f"{len(chosen)} of {pool}, drawn at random: {mistaken}",
-        "first": f"The first {len(chosen)} of {pool}: {mistaken}",
-        "confident_mistakes": f"The {len(chosen)} most confident of {wrong.sum()} mistakes in {pool}",
-        "least_certain": f"The {len(chosen)} least certain predictions for {pool}: {mistaken}",
+        "random": f"{len(chosen)} of {pool}, drawn at random",
+        "first": f"The first {len(chosen)} of {pool}",
+        "confident_mistakes": f"The {len(chosen)} most confident of {n_wrong} mistakes in {pool}",
+        "least_certain": f"The {len(chosen)} least certain predictions for {pool}",
+        "largest_errors": f"The {len(chosen)} largest errors of {pool}",
     }[select]
-    if not len(chosen):
+    errors = None
+    if names is None:
+        errors = y_pred - y[chosen]
+        title += f": {format_number(np.abs(errors).mean(), digits=3)} off on average"
+    elif not len(chosen):
         title = f"No mistakes in {pool}"
+    elif select != "confident_mistakes":
+        title += f": {np.sum(y_pred != y[chosen])} mistaken"
     return {
         "images": [make_thumbnail(image) for image in images],
         "y_true": y[chosen],
         "y_pred": y_pred,
-        "confidence": None if confidence is None else confidence[order[:n_images]],
+        "confidence": None if confidence is None else confidence[order],
+        "errors": errors,
         "indices": chosen,
         "names": names,
         "title": title,
     }
 
 
-def gather_numbers(
-    X: Any,
-    y: Any,
-    predict: Callable[[np.ndarray], np.ndarray],
-    *,
-    select: str = "random",
-    n_images: int = 36,
-    image_shape: tuple | None = None,
-    input_range: tuple | None = (0, 255),
-    random_state: Any = None,
-) -> dict[str, Any]:
-    """Return what a `PredictionGridDisplay` shows of predicted numbers; see `gather_predictions`."""
-    _check_selection(select, _OF_NUMBERS, "numbers")
-    y = as_numbers(y, "y")
-    check_consistent_length(X, y)
-    rows = np.arange(len(y))
-    if select == "random":
-        rows = check_random_state(random_state).permutation(rows)
-    if select != "largest_errors":
-        rows = rows[:n_images]
-    y_pred = as_numbers(predict(rows), "y_pred")
+def _rank(select: str, y: np.ndarray, y_pred: np.ndarray, confidence: np.ndarray | None) -> np.ndarray:
+    """Return which of the predicted images are shown, in their order."""
+    if select in ("random", "first"):
+        return np.arange(len(y))
     if select == "largest_errors":
-        rows = np.argsort(-np.abs(y_pred - y), kind="stable")[:n_images]
-        y_pred = y_pred[rows]
-    errors = y_pred - y[rows]
-    images = check_images(safe_indexing(X, rows), image_shape=image_shape, input_range=input_range)
-    pool = f"{len(y):,} images"
-    title = {
-        "random": f"{len(rows)} of {pool}, drawn at random",
-        "first": f"The first {len(rows)} of {pool}",
-        "largest_errors": f"The {len(rows)} largest errors of {pool}",
-    }[select]
-    return {
-        "images": [make_thumbnail(image) for image in images],
-        "y_true": y[rows],
-        "y_pred": y_pred,
-        "errors": errors,
-        "indices": rows,
-        "title": f"{title}: {write_number(np.abs(errors).mean(), digits=3)} off on average",
-    }
-
-
-def _check_selection(select: str, known: tuple[str, ...], kind: str) -> None:
-    if select not in known:
-        raise ValueError(f"select must be one of {', '.join(map(repr, known))} for {kind}. Got {select!r}.")
+        return np.argsort(-np.abs(y_pred - y), kind="stable")
+    if confidence is None:
+        raise ValueError(f"select={select!r} needs probabilities. Pass y_proba, or choose select='random'.")
+    if select == "least_certain":
+        return np.argsort(confidence, kind="stable")
+    order = np.argsort(-confidence, kind="stable")
+    return order[(y_pred != y)[order]]
 
 
 def find_label(label: Any, names: Mapping[Any, str]) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -44,6 +45,12 @@ def name_classes(classes: np.ndarray, display_labels: Any) -> dict[Any, str]:
             f"display_labels must name each of the {len(labels)} classes {labels!r}. Got {len(names)} names."
         )
     return {label: str(name) for label, name in zip(labels, names, strict=True)}
+
+
+def check_classifier(estimator: Any) -> None:
+    """Raise a ValueError if an estimator is no classifier."""
+    if not is_classifier(estimator):
+        raise ValueError(f"estimator must be a classifier. Got {estimator!r}.")
 
 
 def find_fitted(estimator: Any) -> Any:

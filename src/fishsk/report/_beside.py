@@ -8,34 +8,23 @@ from typing import Any
 import numpy as np
 
 from fishsk.features import Images
-from fishsk.inspection import Evaluation, FamiliarRows, accuracy_interval, find_near_duplicates
-from fishsk.report._album import ClassAlbum, NumberAlbum
+from fishsk.inspection import Evaluation, FamiliarRows, RegressionEvaluation, find_near_duplicates
+from fishsk.report._album import Album
 
 _N_UNFAMILIAR = 12
 
-#: From an evaluation and groups of images, each a mask, the rows of a table.
-_Score = Callable[[Any, dict[str, np.ndarray]], list[dict[str, Any]]]
 
-
-def score_groups(evaluation: Evaluation, groups: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """Return the accuracy on groups of images, each a mask; None of a group without images."""
-    right = evaluation.y_true == evaluation.y_pred
-    return [
-        {
-            "name": name,
-            "count": int(members.sum()),
-            "score": float(right[members].mean()) if members.any() else None,
-            "interval": accuracy_interval(right[members]),
-        }
-        for name, members in groups.items()
-    ]
+def score_groups(evaluation: Evaluation, groups: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Return the score of groups of images, each a mask; None of a group without images."""
+    rows = []
+    for name, members in groups.items():
+        score, interval = evaluation.score(members) if members.any() else (None, None)
+        rows.append({"name": name, "count": int(members.sum()), "score": score, "interval": interval})
+    return {"title": evaluation.score_name, "rows": rows}
 
 
 def gather_unfamiliar(
-    rows: np.ndarray,
-    train: tuple[np.ndarray, Images],
-    album: ClassAlbum | NumberAlbum,
-    score: _Score = score_groups,
+    rows: np.ndarray, train: tuple[np.ndarray, Images], album: Album, evaluation: Evaluation
 ) -> dict[str, Any]:
     """Return test images that are unlike all of the training images, the most so first.
 
@@ -55,7 +44,7 @@ def gather_unfamiliar(
         "share": len(flagged) / len(found.distance),
         "false_alarms": found.false_alarms,
         "threshold": f"{found.threshold:.2f}",
-        "scores": score(album.evaluation, groups),
+        "scores": score_groups(evaluation, groups),
         "images": [
             album.show(index)
             | {
@@ -71,15 +60,18 @@ def gather_unfamiliar(
 def gather_duplicates(
     test: tuple[np.ndarray, Images, np.ndarray],
     train: tuple[np.ndarray, Images, np.ndarray | None],
-    album: ClassAlbum | NumberAlbum,
-    describe: Callable[[int], dict[str, Any]],
-    score: _Score = score_groups,
+    album: Album,
+    evaluation: Evaluation,
+    write_label: Callable[[Any], str],
 ) -> dict[str, Any]:
     """Return pairs of test and training images that are nearly the same, and scores without them.
 
-    `test` and `train` are as in `find_near_duplicates`; `describe` says what a training image was labeled.
+    `test` and `train` are as in `find_near_duplicates`; `write_label` writes a training label.
     """
-    found = find_near_duplicates(test, train)
+    y_train = train[2]
+    # What two numbers are apart says nothing of a pair, as two classes do.
+    labels = None if isinstance(evaluation, RegressionEvaluation) else y_train
+    found = find_near_duplicates(test, (*train[:2], labels))
     is_copy = np.isin(np.arange(len(test[1])), found.test)
     groups = {
         "All test images": np.full(len(is_copy), True),
@@ -92,8 +84,8 @@ def gather_duplicates(
             "partner": album.add("train", train[1], partner),
             "partner_name": album.name_of(train[1], partner),
             "similarity": f"{similarity:.3f}",
+            "partner_label": None if y_train is None else write_label(y_train[[partner]].tolist()[0]),
         }
-        | describe(partner)
         for index, partner, similarity in zip(found.test, found.train, found.similarity, strict=True)
     ]
     highest = found.highest_between_classes
@@ -102,5 +94,5 @@ def gather_duplicates(
         "threshold": found.threshold,
         "highest_between_classes": None if np.isnan(highest) else highest,
         "share": len(pairs) / len(is_copy),
-        "scores": score(album.evaluation, groups),
+        "scores": score_groups(evaluation, groups),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,13 @@ from sklearn.utils import check_consistent_length
 from fishsk._utils.files import write_atomically
 from fishsk._version import __version__
 from fishsk.features import check_images
-from fishsk.inspection import Comparison, NumberComparison, name_images
+from fishsk.inspection import ClassificationComparison, RegressionComparison, format_number, name_images
 from fishsk.report._figures import encode_image
-from fishsk.report._number_comparison import render_number_comparison
-from fishsk.report._render import render_page
-
-_SECTIONS = {"classes": "By class", "fixed": "Fixed", "broken": "Broken"}
+from fishsk.report._render import format_percent, format_points, format_signed, render_page, shorten
 
 
 def write_comparison(
-    comparison: Comparison | NumberComparison,
+    comparison: ClassificationComparison | RegressionComparison,
     X: Any,
     path: str | os.PathLike,
     *,
@@ -42,7 +39,7 @@ def write_comparison(
 
     Parameters
     ----------
-    comparison : Comparison or NumberComparison
+    comparison : ClassificationComparison or RegressionComparison
         What `compare_pipelines` returned.
     X : array-like or sequence
         The images that it was given.
@@ -101,77 +98,148 @@ def write_comparison(
     name_a, name_b = map(str, names)
     all_names = name_images(X, np.arange(len(images))) if image_names is None else image_names
     album: dict[str, dict[str, Any]] = {}
-
-    def show(row: int) -> dict[str, Any]:
-        key = f"image-{row}"
-        album[key] = encode_image(images[row])
-        return {"image": {"id": key} | album[key], "name": str(all_names[row])}
-
-    common: dict[str, Any] = {
-        "title": f"{name_a} and {name_b} on {comparison.n_samples:,} images" if title is None else title,
-        "p_value": "<0.001" if comparison.p_value < 0.001 else f"{comparison.p_value:.3f}",
-        "images": album,
-        "written": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
-        "version": __version__,
-    }
-    both = name_a, name_b
-    if isinstance(comparison, NumberComparison):
-        page = render_number_comparison(comparison, both, show, max_images, **common)
+    if isinstance(comparison, RegressionComparison):
+        kind = _describe_regression(comparison, name_a, name_b)
     else:
-        page = _render_classes(comparison, both, show, max_images, **common)
+        kind = _describe_classification(comparison, name_a, name_b)
+    for group in kind["groups"]:
+        rows = group["rows"]
+        group |= {"count": len(rows), "shown": []}
+        for row in rows[:max_images].tolist():
+            key = f"image-{row}"
+            album[key] = encode_image(images[row])
+            shown = {"image": {"id": key} | album[key], "name": str(all_names[row])}
+            group["shown"].append(shown | _describe_answers(comparison, row))
+    page = render_page(
+        "comparison.html",
+        title=f"{name_a} and {name_b} on {comparison.n_samples:,} images" if title is None else title,
+        sections=({"classes": "By class"} if kind["classes"] else {})
+        | {group["id"]: group["title"] for group in kind["groups"]},
+        name_a=name_a,
+        name_b=name_b,
+        whole=comparison,
+        images=album,
+        written=f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
+        version=__version__,
+        **kind,
+    )
     write_atomically(path, [page.encode()])
     return path
 
 
-def _render_classes(
-    comparison: Comparison,
-    names: tuple[str, str],
-    show: Callable[[int], dict[str, Any]],
-    max_images: int,
-    **context: Any,
-) -> str:
-    """Return the page of two classifiers."""
-    name_a, name_b = names
-    groups = [
-        {
-            "id": kind,
-            "title": _SECTIONS[kind],
-            "right": name,
-            "count": len(rows),
-            "shown": [show(row) | _describe(comparison, row) for row in rows[:max_images].tolist()],
-        }
-        for kind, name, rows in (("fixed", name_b, comparison.fixed), ("broken", name_a, comparison.broken))
-    ]
-    return render_page(
-        "comparison.html",
-        sections=_SECTIONS,
-        name_a=name_a,
-        name_b=name_b,
-        whole=comparison,
-        n_right_a=round(comparison.accuracy_a * comparison.n_samples),
-        n_right_b=round(comparison.accuracy_b * comparison.n_samples),
-        verdict=_judge(comparison),
-        has_probabilities=not np.isnan(comparison.confidence_b).any(),
-        classes=[{"name": str(label)} | vars(found) for label, found in comparison.per_class.items()],
-        groups=groups,
-        **context,
+def _describe_classification(
+    comparison: ClassificationComparison, name_a: str, name_b: str
+) -> dict[str, Any]:
+    """Return what the page of two classifiers says."""
+    n_right_a, n_right_b = (
+        round(accuracy * comparison.n_samples) for accuracy in (comparison.accuracy_a, comparison.accuracy_b)
     )
+    order = "" if np.isnan(comparison.confidence_b).any() else f"; those of which “{name_b}” is surest first"
+    return {
+        "lead": f"“{name_b}” recognizes {n_right_b:,} of {comparison.n_samples:,} images, “{name_a}” "
+        f"{n_right_a:,}. {_judge_classifiers(comparison, name_a, name_b)}",
+        "tiles": [
+            (name_b, format_percent(comparison.accuracy_b), "accuracy"),
+            (name_a, format_percent(comparison.accuracy_a), "accuracy"),
+            (
+                "Difference in points",
+                format_points(comparison.difference),
+                "95 % interval " + "\u00a0to\u00a0".join(map(format_points, comparison.interval)),
+            ),
+            (
+                "McNemar's test",
+                _format_p(comparison.p_value),
+                f"p, exact: {comparison.n_fixed} fixed, {comparison.n_broken} broken",
+            ),
+        ],
+        "note": None,
+        "classes": [{"name": str(label)} | vars(found) for label, found in comparison.per_class.items()],
+        "groups": [
+            {
+                "id": kind,
+                "title": kind.capitalize(),
+                "rows": rows,
+                "which": f"that only “{name}” recognized",
+                "order": order,
+            }
+            for kind, rows, name in (
+                ("fixed", comparison.fixed, name_b),
+                ("broken", comparison.broken, name_a),
+            )
+        ],
+    }
 
 
-def _describe(comparison: Comparison, row: int) -> dict[str, Any]:
-    """Return the true label of an image, and both answers with their probabilities."""
-    shown: dict[str, Any] = {"true": str(comparison.y_true[row])}
+def _describe_regression(comparison: RegressionComparison, name_a: str, name_b: str) -> dict[str, Any]:
+    """Return what the page of two regressors says."""
+    mae_a, mae_b = (shorten(error) for error in (comparison.mae_a, comparison.mae_b))
+    low, high = comparison.interval
+    better = None if low <= 0 <= high else name_b if high < 0 else name_a
+    return {
+        "lead": f"“{name_b}” is {mae_b} off on average over {comparison.n_samples:,} images, “{name_a}” "
+        f"{mae_a}. {_judge(better)}",
+        "tiles": [
+            (name_b, mae_b, "mean absolute error"),
+            (name_a, mae_a, "mean absolute error"),
+            (
+                "Difference",
+                format_signed(comparison.difference),
+                "95 % interval " + "\u00a0to\u00a0".join(map(format_signed, comparison.interval)),
+            ),
+            (
+                "Wilcoxon's test",
+                _format_p(comparison.p_value),
+                f"p: {comparison.n_nearer} nearer, {comparison.n_farther} farther",
+            ),
+        ],
+        "note": f"Below 0, “{name_b}” is better. Interval: percentiles over bootstrap resamples of the "
+        "images, each with both errors.",
+        "classes": [],
+        "groups": [
+            {
+                "id": kind,
+                "title": title,
+                "rows": rows,
+                "which": f"on which “{name_b}” is {kind} {preposition} the true number",
+                "order": ", the largest difference first",
+            }
+            for kind, preposition, title, rows in (
+                ("nearer", "to", "Nearer to the truth", comparison.nearer),
+                ("farther", "from", "Farther from it", comparison.farther),
+            )
+        ],
+    }
+
+
+def _describe_answers(
+    comparison: ClassificationComparison | RegressionComparison, row: int
+) -> dict[str, str]:
+    """Return the truth about an image, and both answers, with their probabilities where there are any."""
+    if isinstance(comparison, RegressionComparison):
+        values = (comparison.y_true, comparison.y_pred_a, comparison.y_pred_b)
+        return dict(
+            zip(("true", "answer_a", "answer_b"), (format_number(each[row]) for each in values), strict=True)
+        )
+    shown = {"true": str(comparison.y_true[row])}
     for side in "ab":
         confidence = getattr(comparison, f"confidence_{side}")[row]
-        shown[f"answer_{side}"] = str(getattr(comparison, f"y_pred_{side}")[row])
-        shown[f"confidence_{side}"] = None if np.isnan(confidence) else f"{confidence:.2f}"
+        sure = "" if np.isnan(confidence) else f" {confidence:.2f}"
+        shown[f"answer_{side}"] = f"{getattr(comparison, f'y_pred_{side}')[row]}{sure}"
     return shown
 
 
-def _judge(comparison: Comparison) -> str:
-    """Return in a word what the test says at 5 %."""
+def _judge_classifiers(comparison: ClassificationComparison, name_a: str, name_b: str) -> str:
+    """Return in a sentence what the test says at 5 %."""
     if comparison.difference == 0:
-        return "same"
-    if comparison.p_value >= 0.05:
-        return "unsure"
-    return "better" if comparison.difference > 0 else "worse"
+        return "They differ in the same number of images each way, or in none."
+    return _judge(None if comparison.p_value >= 0.05 else name_b if comparison.difference > 0 else name_a)
+
+
+def _judge(better: str | None) -> str:
+    if better is None:
+        return "So small a difference may well be chance."
+    return f"“{better}” is better, on images like these, beyond what chance explains."
+
+
+def _format_p(p_value: float) -> str:
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"

@@ -10,11 +10,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from fishsk._utils.versions import find_version
-from fishsk.features import Images
 from fishsk.inspection import find_fitted
+from fishsk.report._album import ImageSet
 
 _PACKAGES = ("fishsk", "scikit-learn", "numpy", "tensorflow", "keras", "scikeras", "opencv-python-headless")
 
@@ -32,13 +30,11 @@ class Timings:
         self.seconds[name] = time.perf_counter() - start
 
 
-def find_digests(
-    estimator: Any, test: tuple[Images, np.ndarray], train: tuple[Images, np.ndarray | None] | None
-) -> dict[str, str]:
+def find_digests(estimator: Any, test: ImageSet, train: ImageSet | None) -> dict[str, str]:
     """Return the SHA-256 of the images with their labels or numbers, and of the frozen weights."""
-    digests = {"Test images and labels": _digest(*test)}
+    digests = {"Test images and labels": _digest(test)}
     if train is not None:
-        digests["Training images and labels"] = _digest(*train)
+        digests["Training images and labels"] = _digest(train)
     for step in find_fitted(estimator).get_params().values():
         if hasattr(step, "weights_digest") and step.weights_digest not in digests.values():
             n_weights = sum(name.startswith("Frozen weights") for name in digests)
@@ -55,10 +51,10 @@ def describe_run(timings: Timings) -> dict[str, Any]:
     return {"versions": versions, "timings": timings.seconds, "written": written}
 
 
-def _digest(images: Images, y: np.ndarray | None) -> str:
+def _digest(data: ImageSet) -> str:
     """Return the SHA-256 of the images' contents and their labels, in their order."""
     content = hashlib.sha256()
-    for index in range(len(images)):
-        content.update(images.digest(index))
-    content.update(repr(None if y is None else y.tolist()).encode())
+    for index in range(len(data.images)):
+        content.update(data.images.digest(index))
+    content.update(repr(None if data.y is None else data.y.tolist()).encode())
     return content.hexdigest()

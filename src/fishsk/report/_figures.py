@@ -12,17 +12,18 @@ import cv2
 import numpy as np
 from sklearn.utils import estimator_html_repr
 
-from fishsk._utils.axes import palette
+from fishsk._utils.axes import PALETTE_ON_DARK, PALETTE_ON_LIGHT
 from fishsk.features import resize_image
-from fishsk.inspection import Evaluation, TrainingCurveDisplay, fitted_head, score_probabilities
+from fishsk.inspection import TrainingCurveDisplay, fitted_head
 
 _LONGEST_SIDE = 128  # pixels of an image in the file
 _LOSSLESS_SIDE = 64  # pixels, up to which lossless WebP takes no more than 2 KB
 _QUALITY = 75  # of larger ones, which then take 3 KB
 _LOSSLESS = 101  # OpenCV's word for it
-_N_BINS = 10
-_PER_BIN = 20  # images, or else fewer bins
-_GROUNDS = {"light": ("default", "#ffffff"), "dark": ("dark_background", "#11171d")}  # as in report.css
+_DARK_GROUND = "#11171d"  # as in report.css
+_ON_LIGHT = {"#ffffff": "#000000", _DARK_GROUND: "#ffffff"} | dict(  # of each color on the dark ground
+    zip(map(str.lower, PALETTE_ON_DARK), map(str.lower, PALETTE_ON_LIGHT), strict=True)
+)
 
 
 def encode_image(image: np.ndarray, longest_side: int = _LONGEST_SIDE) -> dict[str, Any]:
@@ -54,42 +55,6 @@ def draw_training(estimator: Any) -> dict[str, Any] | None:
     return figures | counted | {"n_epochs": len(head.history_["loss"])}
 
 
-def draw_calibration(evaluation: Evaluation) -> dict[str, Any] | None:
-    """Return scikit-learn's calibration display of the predicted classes, or None without probabilities."""
-    from sklearn.calibration import CalibrationDisplay, calibration_curve
-
-    confidence = evaluation.confidence
-    if np.isnan(confidence).any():
-        return None
-    right = evaluation.y_true == evaluation.y_pred
-    n_bins = max(1, min(_N_BINS, len(right) // _PER_BIN))
-    shares, means = calibration_curve(right, confidence, pos_label=True, n_bins=n_bins, strategy="quantile")
-
-    def draw() -> Any:
-        import matplotlib.pyplot as plt
-
-        axes = plt.figure(figsize=(5.4, 4.8), layout="constrained").add_subplot()
-        # scikit-learn draws the diagonal in black, on a dark ground as well.
-        axes.plot([0, 1], [0, 1], ":", color=plt.rcParams["text.color"], label="Perfectly calibrated")
-        display = CalibrationDisplay(shares, means, confidence, estimator_name="Predicted class")
-        display.plot(ax=axes, ref_line=False, color=palette(axes)[0])
-        axes.set(xlabel="Probability of the predicted class", ylabel="Share that is right")
-        return axes.figure
-
-    bins = [{"mean": float(mean), "share": float(share)} for mean, share in zip(means, shares, strict=True)]
-    facts = {"bins": bins, "mean": float(confidence.mean()), "verdict": _judge(evaluation)}
-    return draw_figure(draw) | facts | {"scores": score_probabilities(evaluation)}
-
-
-def _judge(evaluation: Evaluation) -> str:
-    """Return in words how the mean probability stands to the interval of the accuracy."""
-    mean = evaluation.confidence.mean()
-    low, high = evaluation.interval
-    if low <= mean <= high:
-        return "well calibrated on average"
-    return "overconfident" if mean > high else "underconfident"
-
-
 def draw_diagram(estimator: Any) -> str:
     """Return scikit-learn's diagram of an estimator as HTML without scripts and the buttons they serve.
 
@@ -99,22 +64,28 @@ def draw_diagram(estimator: Any) -> str:
 
 
 def draw_figure(make_figure: Callable[[], Any]) -> dict[str, Any]:
-    """Return a figure as SVG in two data URIs, on a light and on a dark ground."""
+    """Return a figure as SVG in two data URIs, on a light and on a dark ground; it is drawn once.
+
+    On the dark ground, because matplotlib leaves out black, SVG's own color, which could not be replaced.
+    """
     import matplotlib.pyplot as plt
 
-    uris = {}
-    for ground, (style, color) in _GROUNDS.items():
-        # The same figure is the same file, and its text needs no font of the reader's.
-        settings = {
-            "figure.facecolor": color,
-            "axes.facecolor": color,
-            "svg.hashsalt": "fishsk",
-            "svg.fonttype": "path",
-        }
-        with plt.style.context(["default", style, settings]):
-            figure = make_figure()
-            file = io.BytesIO()
-            figure.savefig(file, format="svg", metadata={"Date": None})
-            plt.close(figure)
-        uris[ground] = f"data:image/svg+xml;base64,{base64.b64encode(file.getvalue()).decode()}"
-    return uris
+    # The same figure is the same file, and its text needs no font of the reader's.
+    settings = {
+        "figure.facecolor": _DARK_GROUND,
+        "axes.facecolor": _DARK_GROUND,
+        "svg.hashsalt": "fishsk",
+        "svg.fonttype": "path",
+    }
+    with plt.style.context(["default", "dark_background", settings]):
+        figure = make_figure()
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata={"Date": None})
+        plt.close(figure)
+    dark = file.getvalue()
+    light = re.sub(r"#[0-9a-f]{6}\b", lambda found: _ON_LIGHT.get(found[0], found[0]), dark)
+    return {ground: _encode_svg(svg) for ground, svg in (("light", light), ("dark", dark))}
+
+
+def _encode_svg(svg: str) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"

@@ -10,6 +10,7 @@ from sklearn.model_selection import check_cv
 
 from fishsk.features import Images
 from fishsk.inspection import LearningForecastDisplay, measure_learning, name_images, rank_label_issues
+from fishsk.report._album import ImageSet
 from fishsk.report._figures import draw_figure
 
 _N_LABELS = 24
@@ -39,7 +40,7 @@ def gather_forecast(estimator: Any, X: Any, y: np.ndarray, cv: Any) -> dict[str,
 
 def gather_labels(
     estimator: Any,
-    train: tuple[Any, Images, np.ndarray],
+    train: ImageSet,
     cv: Any,
     add_image: Callable[[str, Images, int], dict[str, Any]],
     names: dict[Any, str],

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fishsk.inspection import write_number
+import numpy as np
+
+from fishsk.inspection import format_number
 
 
 def render_page(template: str, /, *, package: str = "fishsk.report", **context: Any) -> str:
@@ -29,11 +31,13 @@ def render_page(template: str, /, *, package: str = "fishsk.report", **context: 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = lambda share: f"{100 * share:.1f}\u00a0%"
-    environment.filters["points"] = lambda share: f"{100 * share:+.1f}".replace("-", "\u2212")
-    environment.filters["number"] = lambda value: _write(value, digits=3)
-    environment.filters["fraction"] = lambda value: _write(round(value, 3) + 0.0, digits=3)
-    environment.filters["signed"] = lambda value: _write(value, digits=2, sign=True)
+    environment.filters |= {
+        "percent": format_percent,
+        "points": format_points,
+        "number": shorten,
+        "fraction": lambda value: shorten(round(value, 3) + 0.0),
+        "signed": format_signed,
+    }
     # Paths break behind a slash rather than in the middle of a word.
     environment.filters["breakable"] = lambda name: markupsafe.escape(name).replace(
         "/", markupsafe.Markup("/<wbr>")
@@ -41,6 +45,23 @@ def render_page(template: str, /, *, package: str = "fishsk.report", **context: 
     return environment.get_template(template).render(context)
 
 
-def _write(value: float, **options: Any) -> str:
+def format_percent(share: float) -> str:
+    """Return a share in percent."""
+    return f"{100 * share:.1f}\u00a0%"
+
+
+def format_points(share: float) -> str:
+    """Return a difference between shares in points, with its sign."""
+    return f"{100 * share:+.1f}".replace("-", "\u2212")
+
+
+def format_signed(value: float) -> str:
+    """Return a number with its sign, in two digits."""
+    return shorten(value, digits=2, sign=True)
+
+
+def shorten(value: float, *, digits: int = 3, sign: bool = False) -> str:
     """Return a number with a minus sign that is as wide as a plus; a dash for what is none."""
-    return "\u2013" if value != value else write_number(value, **options).replace("-", "\u2212")
+    if np.isnan(value):
+        return "\u2013"
+    return format_number(value, digits=digits, sign=sign).replace("-", "\u2212")

@@ -9,42 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._utils.files import write_atomically
 from fishsk.features import check_images
-from fishsk.inspection import find_fitted, find_pixels, name_classes
+from fishsk.inspection import check_one_target, find_fitted, find_pixels, name_classes
+from fishsk.report import _classification, _regression
+from fishsk.report._album import ImageSet
 from fishsk.report._gather import gather_report
-from fishsk.report._numbers import gather_numbers_report
 from fishsk.report._render import render_page
 
-_OF_CLASSES = {  # sections of a classifier's page
-    "scores": "Scores",
-    "confusion": "Confusion",
-    "mistakes": "Mistakes",
-    "map": "Map",
-    "data": "Data",
-    "training": "Training",
-    "calibration": "Calibration",
-    "trust": "When not to trust it",
-    "duplicates": "Near-duplicates",
-    "forecast": "More images",
-    "labels": "Labels",
-    "pipeline": "Pipeline",
-    "reproduce": "Reproduce",
-}
-_OF_NUMBERS = {  # sections of a regressor's page
-    "scores": "Scores",
-    "errors": "Predicted against true",
-    "worst": "Largest errors",
-    "data": "Data",
-    "training": "Training",
-    "trust": "When not to trust it",
-    "duplicates": "Near-duplicates",
-    "pipeline": "Pipeline",
-    "reproduce": "Reproduce",
-}
 _OPTIONAL = ("training", "forecast", "labels")  # others are there, and say so, if there is nothing to tell
 
 
@@ -56,6 +31,8 @@ def write_report(
     *,
     X_train: Any = None,
     y_train: Any = None,
+    y_pred: Any = None,
+    y_proba: Any = None,
     title: str | None = None,
     display_labels: Any = None,
     target_name: str | None = None,
@@ -100,6 +77,10 @@ def write_report(
     y_train : array-like of shape (n_train_samples,), default=None
         Their labels, to be counted and compared with those of near-duplicates; or their numbers, whose mean
         is what a regressor has to beat.
+    y_pred : array-like of shape (n_samples,), default=None
+        What the estimator predicts for `X`, where that is known; by default it is asked.
+    y_proba : array-like of shape (n_samples, n_classes), default=None
+        The probabilities that a classifier gives, where they are known; by default it is asked.
     title : str, default=None
         The title of the page.
     display_labels : array-like of shape (n_classes,), default=None
@@ -150,9 +131,9 @@ def write_report(
 
     Notes
     -----
-    Intervals of accuracy and recall are Wilson's; those of the macro-averaged F1 score are percentiles of a
-    bootstrap over the test images. Near-duplicates are found by the estimator's features and confirmed by the
-    correlation of their pixels.
+    Intervals of accuracy and recall are Wilson's; those of the macro-averaged F1 score are percentiles over
+    bootstrap resamples of the test images. Near-duplicates are found by the estimator's features and
+    confirmed by the correlation of their pixels.
 
     Whatever the data say (labels, paths, titles) is text in the page and never markup.
 
@@ -172,62 +153,70 @@ def write_report(
     '<!doctype html>'
     """
     check_is_fitted(estimator)
-    of_numbers = is_regressor(estimator)
-    if not (of_numbers or is_classifier(estimator)):
+    of_regression = is_regressor(estimator)
+    if not (of_regression or is_classifier(estimator)):
         raise ValueError(f"estimator must be a classifier or a regressor. Got {estimator!r}.")
-    _check_options(of_numbers, display_labels=display_labels, target_name=target_name, cv=cv)
+    _check_options(
+        of_regression, display_labels=display_labels, cv=cv, y_proba=y_proba, target_name=target_name
+    )
     if cv is not None and y_train is None:
         raise ValueError(
             "cv trains on training images: pass X_train and y_train with it. Got cv without y_train."
         )
     path = Path(path)
     pixels = find_pixels(estimator, image_shape, input_range)
-    y = column_or_1d(y)
-    check_consistent_length(X, y, image_names)
+    y = check_one_target(y, "y")
+    check_consistent_length(X, y, y_pred, y_proba, image_names)
     train = None
     if X_train is not None:
-        y_train = None if y_train is None else column_or_1d(y_train)
+        y_train = None if y_train is None else check_one_target(y_train, "y_train")
         check_consistent_length(X_train, y_train)
-        train = X_train, check_images(X_train, **pixels), y_train
-    data = (X, check_images(X, **pixels), y), train
-    common: dict[str, Any] = {"image_names": image_names, "explain": explain}
-    common["pixels"] = {"image_shape": image_shape, "input_range": input_range}
-    if of_numbers:
-        target_name = "number" if target_name is None else target_name
-        report = gather_numbers_report(estimator, *data, target_name=target_name, **common)
-        default = f"Predicted {target_name} of {len(y):,} test images"
-    else:
-        names = name_classes(estimator.classes_, display_labels)
-        report = gather_report(estimator, *data, names=names, max_images=max_images, cv=cv, **common)
-        default = f"Classification of {len(y):,} test images"
+        train = ImageSet(X_train, check_images(X_train, **pixels), y_train)
+    target = target_name or "number"
+    report = gather_report(
+        estimator,
+        ImageSet(X, check_images(X, **pixels), y),
+        train,
+        names=None if of_regression else name_classes(estimator.classes_, display_labels),
+        target_name=target,
+        y_pred=y_pred,
+        y_proba=y_proba,
+        image_names=image_names,
+        max_images=max_images,
+        explain=explain,
+        pixels={"image_shape": image_shape, "input_range": input_range},
+        cv=cv,
+    )
+    default = f"Predicted {target} of" if of_regression else "Classification of"
+    default = f"{default} {len(y):,} test images"
     report["title"] = default if title is None else title
     if reproduce is None:
-        told = {"cv": cv, "target_name": target_name if of_numbers else None}
+        told = {"cv": cv, "target_name": target if of_regression else None}
         reproduce = _compose_lines(find_fitted(estimator), path.name, train is not None, told)
     report["lines"] = reproduce
     write_atomically(path, [render_report(report).encode()])
     return path
 
 
-def _check_options(of_numbers: bool, **given: Any) -> None:
-    """Check that what is for classes goes with a classifier, and what is for numbers with a regressor."""
-    wrong = ("display_labels", "cv") if of_numbers else ("target_name",)
-    for name in wrong:
-        if given[name] is not None:
-            kinds = ("classifier", "regressor") if of_numbers else ("regressor", "classifier")
-            raise ValueError(f"{name} is for a {kinds[0]}. Got {given[name]!r} and a {kinds[1]}: pass None.")
+def _check_options(of_regression: bool, **given: Any) -> None:
+    """Check that what is for classifiers goes with one, and what is for regressors with one."""
+    kind = "regressor" if of_regression else "classifier"
+    for name, value in given.items():
+        wanted = "regressor" if name == "target_name" else "classifier"
+        if value is not None and wanted != kind:
+            raise ValueError(f"{name} is for a {wanted}. Got {value!r} and a {kind}: pass None.")
 
 
 def render_report(report: dict[str, Any]) -> str:
-    """Return the page of what `gather_report` or `gather_numbers_report` gathered."""
+    """Return the page of what `gather_report` gathered."""
     import markupsafe
 
     # scikit-learn has escaped what users put into its diagram.
     diagram = markupsafe.Markup(report["diagram"])
     context = report | {"diagram": diagram, "version": report["versions"]["fishsk"]}
-    template, sections = ("numbers.html", _OF_NUMBERS) if "ranges" in report else ("report.html", _OF_CLASSES)
-    sections = {id: title for id, title in sections.items() if id not in _OPTIONAL or report[id]}
-    return render_page(template, **context, sections=sections)
+    kind, module = ("regression", _regression) if "ranges" in report else ("classification", _classification)
+    sections = {id: title for id, title in module.SECTIONS.items() if id not in _OPTIONAL or report[id]}
+    return render_page(f"{kind}.html", **context, sections=sections)
 
 
 def _compose_lines(estimator: Any, file_name: str, has_train: bool, told: dict[str, Any]) -> str:

@@ -13,7 +13,14 @@ import numpy as np
 from sklearn.base import is_regressor
 
 from fishsk.features import find_frozen_parts, read_image
-from fishsk.inspection import Explainer, FamiliarImages, find_fitted, lay_over
+from fishsk.inspection import (
+    Explainer,
+    FamiliarImages,
+    check_one_target,
+    find_fitted,
+    format_number,
+    lay_over,
+)
 from fishsk.report import encode_image
 
 _N_CLASSES = 10  # that are listed; the others have next to no probability
@@ -34,6 +41,11 @@ class Answers:
         Below this probability of the most probable class, the answer is "unsure".
     false_alarms : float in (0, 1), default=0.05
         The share of images like those of training that may be taken for unlike them.
+
+    Raises
+    ------
+    ValueError
+        If the model predicts several labels or numbers for an image.
     """
 
     def __init__(
@@ -44,6 +56,9 @@ class Answers:
         min_probability: float = 0.0,
         false_alarms: float = 0.05,
     ) -> None:
+        # Tags and several outputs are refused here, before anything is made ready.
+        blank = np.zeros((64, 64, 3), np.uint8)
+        check_one_target(pipeline.predict([blank]), "What the model predicts")
         self.pipeline = pipeline
         #: The classes; none where numbers are predicted.
         self.labels = [] if is_regressor(pipeline) else np.asarray(pipeline.classes_).tolist()
@@ -91,7 +106,7 @@ class Answers:
             )
             similar = self._find_similar(image)
         if not self.labels:
-            predicted = f"{predicted:.4g}"
+            predicted = format_number(predicted)
         probability = None if proba is None else float(proba[self.labels.index(predicted)])
         return {
             "image": encode_image(image, _LONGEST_SIDE),

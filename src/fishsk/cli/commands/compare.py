@@ -10,7 +10,7 @@ from fishsk.cli._arguments import add_photos, add_skip_bad, load_photos
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
-    from fishsk.inspection import Comparison, NumberComparison
+    from fishsk.inspection import ClassificationComparison, RegressionComparison
 
 SUMMARY = "compare two saved models on the same images"
 EXAMPLES = """\
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     from sklearn.base import is_regressor
 
     from fishsk.cli._features import extract_features
-    from fishsk.inspection import NumberComparison, compare_pipelines
+    from fishsk.inspection import RegressionComparison, compare_pipelines
     from fishsk.persistence import load_pipeline
     from fishsk.report import write_comparison
 
@@ -67,8 +67,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     extract_features(screen, new, paths)
     comparison = compare_pipelines(old, new, paths, y)
     names = _name_models(arguments.old, arguments.new)
-    if isinstance(comparison, NumberComparison):
-        _show_numbers(screen, comparison, paths, names)
+    if isinstance(comparison, RegressionComparison):
+        _show_regression(screen, comparison, paths, names)
     else:
         _show(screen, comparison, paths, names)
     with screen.stage("page"):
@@ -83,7 +83,9 @@ def _name_models(old: str, new: str) -> tuple[str, str]:
     return names if names[0] != names[1] else (old, new)
 
 
-def _show(screen: Screen, comparison: Comparison, paths: list[str], names: tuple[str, str]) -> None:
+def _show(
+    screen: Screen, comparison: ClassificationComparison, paths: list[str], names: tuple[str, str]
+) -> None:
     """Print the difference, its interval and its test, and a table by class."""
     rows = [("all", comparison), *comparison.per_class.items()]
     low, high = comparison.interval
@@ -124,14 +126,14 @@ def _show(screen: Screen, comparison: Comparison, paths: list[str], names: tuple
     )
 
 
-def _show_numbers(
-    screen: Screen, comparison: NumberComparison, paths: list[str], names: tuple[str, str]
+def _show_regression(
+    screen: Screen, comparison: RegressionComparison, paths: list[str], names: tuple[str, str]
 ) -> None:
     """Print the difference between two mean absolute errors, its interval and its test."""
-    from fishsk.inspection import write_number
+    from fishsk.inspection import format_number
 
-    low, high = (write_number(end, digits=3, sign=True) for end in comparison.interval)
-    errors = (write_number(error, digits=3) for error in (comparison.mae_a, comparison.mae_b))
+    low, high = (format_number(end, digits=3, sign=True) for end in comparison.interval)
+    errors = (format_number(error, digits=3) for error in (comparison.mae_a, comparison.mae_b))
     screen.fact(
         "Error",
         "mean absolute {} {}, {} {}, on {} test images".format(
@@ -143,7 +145,7 @@ def _show_numbers(
     )
     screen.fact(
         "Difference",
-        f"{write_number(comparison.difference, digits=3, sign=True)} (95 % interval {low} to {high}; "
+        f"{format_number(comparison.difference, digits=3, sign=True)} (95 % interval {low} to {high}; "
         f"Wilcoxon's signed-rank test: p = {comparison.p_value:.3g})",
         difference=comparison.difference,
         interval=comparison.interval,

@@ -92,6 +92,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
             output / "report.html",
             X_train=fish.X_train,
             y_train=fish.y_train,
+            y_pred=evaluation.y_pred,
+            y_proba=evaluation.proba,
             image_names=fish.origins,
             title="Which fish is it?",
             reproduce=_compose_command(arguments),

@@ -37,27 +37,19 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     folder = None if arguments.output is None else prepare_folder(arguments.output)
     load_tensorflow(screen)
 
-    from sklearn.base import is_regressor
-
-    from fishsk.cli._evaluation import show_evaluation, show_numbers
+    from fishsk.cli._evaluation import show_evaluation
     from fishsk.cli._features import extract_features
-    from fishsk.cli._figures import save_figures, save_number_figures
-    from fishsk.inspection import evaluate, evaluate_numbers
+    from fishsk.cli._figures import save_figures
+    from fishsk.inspection import evaluate
     from fishsk.persistence import load_pipeline
 
     pipeline = load_pipeline(arguments.model)
     photos = load_photos(arguments.photos, arguments, model=pipeline)
     screen.facts |= photos.facts
     extract_features(screen, pipeline, photos.paths)
-    if is_regressor(pipeline):
-        numbers = evaluate_numbers(pipeline, photos.paths, photos.y)
-        show_numbers(screen, numbers, photos.paths, arguments.target)
-        if folder is not None:
-            written = save_number_figures(folder, numbers, photos.paths, pipeline, arguments.target)
-            screen.figures(written)
-        return 0
     evaluation = evaluate(pipeline, photos.paths, photos.y)
-    show_evaluation(screen, evaluation, photos.paths)
+    show_evaluation(screen, evaluation, photos.paths, target=arguments.target)
     if folder is not None:
-        screen.figures(save_figures(folder, evaluation, photos.paths, pipeline))
+        written = save_figures(folder, evaluation, photos.paths, pipeline, target=arguments.target)
+        screen.figures(written)
     return int(bool(photos.unknown))

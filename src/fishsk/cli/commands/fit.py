@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
 
 def _show_training(screen: Screen, pipeline: Any, task: str) -> None:
     """Print the score of the epoch that was kept, and on which images it was measured."""
-    from fishsk.inspection import find_target_scale, fitted_head, write_number
+    from fishsk.inspection import find_target_scale, fitted_head, format_number
 
     head = fitted_head(pipeline)
     name, title, scale = "accuracy", "accuracy", 1.0
@@ -93,7 +93,7 @@ def _show_training(screen: Screen, pipeline: Any, task: str) -> None:
     where = "images kept for validation"
     if f"val_{name}" not in scores:
         where = "the images trained on (none were kept for validation)"
-    words = f"{value:.3f}" if task == "classification" else write_number(value, digits=3)
+    words = f"{value:.3f}" if task == "classification" else format_number(value, digits=3)
     screen.fact(
         "Training",
         f"{head.n_iter_} epochs, {title} {words} on {where}",

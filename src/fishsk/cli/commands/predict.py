@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
 
     from fishsk._utils.files import write_atomically
     from fishsk.cli._features import extract_features
-    from fishsk.inspection import find_confidence, find_unfamiliar, write_number
+    from fishsk.inspection import find_confidence, find_unfamiliar, format_number
     from fishsk.persistence import load_pipeline
 
     pipeline = load_pipeline(arguments.model)
@@ -105,7 +105,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     screen.fact("Images", f"{len(paths)}", n_images=len(paths), left_out=left_out)
     if is_regressor(pipeline):
         found_numbers = {"lowest": predicted.min(), "highest": predicted.max(), "mean": predicted.mean()}
-        words = "{} to {}, {} on average".format(*map(write_number, found_numbers.values()))
+        words = "{} to {}, {} on average".format(*map(format_number, found_numbers.values()))
         screen.fact("Numbers", words, **found_numbers)
     else:
         names = [*map(str, pipeline.classes_), *([] if arguments.min_probability is None else [UNSURE])]

@@ -55,7 +55,9 @@ def page(written):
 @pytest.fixture
 def no_figures(monkeypatch):
     """Save the seconds that figures take, where they are not looked at."""
-    monkeypatch.setattr("fishsk.report._numbers.draw_figure", lambda _: {"light": "data:,", "dark": "data:,"})
+    monkeypatch.setattr(
+        "fishsk.report._regression.draw_figure", lambda _: {"light": "data:,", "dark": "data:,"}
+    )
     monkeypatch.setattr("fishsk.report._figures.draw_figure", lambda _: {"light": "data:,", "dark": "data:,"})
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from fishsk.cli import main
 from fishsk.datasets import FISH_NAMES, make_fish_images
 
-QUICK = ["--set", "head__regressor__epochs=3", "--set", "head__regressor__hidden_units=32"]
+QUICK = ["--set", "head__regressor__epochs=12", "--set", "head__regressor__hidden_units=32"]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,276 @@
+"""What the report says of a classifier: by class, cell by cell, how sure it is, where images stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fishsk._utils.axes import palette
+from fishsk.inspection import (
+    AccuracyCoverageDisplay,
+    ClassificationEvaluation,
+    gather_coverage,
+    lay_out,
+    score_probabilities,
+    style_of_class,
+)
+from fishsk.report._album import Album
+from fishsk.report._facts import Timings
+from fishsk.report._figures import draw_figure
+
+SECTIONS = {
+    "scores": "Scores",
+    "confusion": "Confusion",
+    "mistakes": "Mistakes",
+    "map": "Map",
+    "data": "Data",
+    "training": "Training",
+    "calibration": "Calibration",
+    "trust": "When not to trust it",
+    "duplicates": "Near-duplicates",
+    "forecast": "More images",
+    "labels": "Labels",
+    "pipeline": "Pipeline",
+    "reproduce": "Reproduce",
+}
+_N_IMAGES = 1000  # shown in the confusion matrix's cells together, as far as each shows one
+_N_SAMPLES = 8  # of each class
+_N_BINS = 10
+_PER_BIN = 20  # images, or else fewer bins
+_N_PLACES = 500
+_MAP = (700, 500)  # width and height, in units of the map
+_MARGIN = 14
+_PEEK = 110  # longest side of an image that is shown at its point
+_SHAPES = {  # by matplotlib's names of markers, around (0, 0)
+    "o": "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z",
+    "s": "M-4.5-4.5h9v9h-9z",
+    "^": "M0-6l5.5 10h-11z",
+    "D": "M0-6.3l6.3 6.3-6.3 6.3-6.3-6.3z",
+    "v": "M0 6l5.5-10h-11z",
+    "P": "M-2-6h4v4h4v4h-4v4h-4v-4h-4v-4h4z",
+    "X": "M-5.7-2.9l2.8-2.8 2.9 2.8 2.9-2.8 2.8 2.8-2.8 2.9 2.8 2.9-2.8 2.8-2.9-2.8-2.9 2.8-2.8-2.8 2.8-2.9z",
+}
+
+
+def describe_labels(
+    evaluation: ClassificationEvaluation, names: dict[Any, str]
+) -> Callable[[int, str], dict[str, Any]]:
+    """Return the function from an image's position and name to its classes, for people to read."""
+
+    def describe(index: int, name: str) -> dict[str, Any]:
+        true, predicted = (
+            names[labels[[index]].tolist()[0]] for labels in (evaluation.y_true, evaluation.y_pred)
+        )
+        right = bool(evaluation.y_true[index] == evaluation.y_pred[index])
+        confidence = None if evaluation.proba is None else f"{evaluation.confidence[index]:.2f}"
+        answer = "recognized" if right else f"taken for {predicted}"
+        sure = "" if confidence is None else f", probability {confidence}"
+        return {
+            "true": true,
+            "predicted": predicted,
+            "right": right,
+            "confidence": confidence,
+            "words": f"{name}: {true} {answer}{sure}",
+            "map_words": f"Heat map of {name}: what spoke for {predicted} and for {true}",
+        }
+
+    return describe
+
+
+def gather_classification(
+    evaluation: ClassificationEvaluation,
+    rows: np.ndarray,
+    album: Album,
+    timings: Timings,
+    *,
+    names: dict[Any, str],
+    y_train: np.ndarray | None,
+    max_images: int,
+) -> dict[str, Any]:
+    """Return what a classifier's page shows beside what all pages show.
+
+    `rows` are the features of the test images, and `names` is what is written for each label.
+    """
+    with timings("Gather scores and images"):
+        found: dict[str, Any] = {
+            "summary": _summarize(evaluation, names),
+            "classes": _gather_classes(evaluation, album, names, y_train),
+            "confusion": _gather_confusion(evaluation, album, names, max_images),
+        }
+    with timings("Lay images out"):
+        found["map"] = _gather_map(evaluation, rows, album, names)
+    with timings("Draw scores"):
+        found["coverage"] = _gather_coverage(evaluation)
+        found["calibration"] = _draw_calibration(evaluation)
+    return found
+
+
+def _summarize(evaluation: ClassificationEvaluation, names: dict[Any, str]) -> dict[str, Any]:
+    """Return the numbers of the first screen."""
+    n_samples = evaluation.n_samples
+    wrong = evaluation.confusion * (1 - np.eye(len(evaluation.classes), dtype=int))
+    true, predicted = np.unravel_index(wrong.argmax(), wrong.shape)
+    supports = evaluation.confusion.sum(axis=1)
+    labels = [names[label] for label in evaluation.classes.tolist()]
+    return {
+        "n_samples": n_samples,
+        "n_right": n_samples - len(evaluation.worst),
+        "n_mistakes": len(evaluation.worst),
+        "n_classes": len(evaluation.classes),
+        "accuracy": evaluation.accuracy,
+        "interval": evaluation.interval,
+        "macro_f1": evaluation.macro_f1,
+        "macro_f1_interval": evaluation.macro_f1_interval,
+        "unknown": [
+            {"name": name, "count": int(support)}
+            for name, label, support in zip(labels, evaluation.classes.tolist(), supports, strict=True)
+            if label not in evaluation.known_classes.tolist()
+        ],
+        "majority": {"name": labels[supports.argmax()], "share": float(supports.max() / n_samples)},
+        "confused": {
+            "true": labels[true],
+            "predicted": labels[predicted],
+            "count": int(wrong.max()),
+            "of": int(supports[true]),
+        },
+    }
+
+
+def _gather_classes(
+    evaluation: ClassificationEvaluation, album: Album, names: dict[Any, str], y_train: np.ndarray | None
+) -> list[dict[str, Any]]:
+    """Return a row of the classification table, and a sample of images, for each class."""
+    counts = evaluation.confusion
+    hits, n_true, n_predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    rows = []
+    for at, label in enumerate(evaluation.classes.tolist()):
+        members = np.flatnonzero(evaluation.y_true == label)
+        chosen = members[np.linspace(0, len(members) - 1, min(_N_SAMPLES, len(members))).astype(int)]
+        low, high = evaluation.recall_intervals[at].tolist()
+        rows.append(
+            {
+                "name": names[label],
+                "n_test": int(n_true[at]),
+                "n_train": None if y_train is None else int(np.sum(y_train == label)),
+                "precision": float(hits[at] / n_predicted[at]) if n_predicted[at] else None,
+                "recall": float(hits[at] / n_true[at]) if n_true[at] else None,
+                "low": low,
+                "high": high,
+                "f1": float(2 * hits[at] / max(1, n_true[at] + n_predicted[at])),
+                "samples": [album.show(index) for index in chosen],
+            }
+        )
+    return rows
+
+
+def _gather_confusion(
+    evaluation: ClassificationEvaluation, album: Album, names: dict[Any, str], max_images: int
+) -> list[dict[str, Any]]:
+    """Return the rows of the confusion matrix; each cell has its count, its share of the row and images.
+
+    A cell shows the most confident of mistakes, and the least certain of right predictions.
+    """
+    counts = evaluation.confusion
+    labels = [names[label] for label in evaluation.classes.tolist()]
+    most = min(max_images, max(1, _N_IMAGES // np.count_nonzero(counts)))
+    rows = []
+    for row, true in enumerate(evaluation.classes):
+        cells = []
+        for column, predicted in enumerate(evaluation.classes):
+            members = np.flatnonzero((evaluation.y_true == true) & (evaluation.y_pred == predicted))
+            confidence = evaluation.confidence[members]
+            order = np.argsort(confidence if row == column else -confidence, kind="stable")
+            share = counts[row, column] / max(1, counts[row].sum())
+            cells.append(
+                {
+                    "id": f"cell-{row}-{column}",
+                    "true": labels[row],
+                    "predicted": labels[column],
+                    "right": row == column,
+                    "count": int(counts[row, column]),
+                    "share": float(share),
+                    "images": [album.show(index) for index in members[order[:most]]],
+                }
+            )
+        rows.append({"name": labels[row], "count": int(counts[row].sum()), "cells": cells})
+    return rows
+
+
+def _gather_coverage(evaluation: ClassificationEvaluation) -> dict[str, Any] | None:
+    """Return how accurate answers above a probability are, or None without probabilities."""
+    if evaluation.proba is None:
+        return None
+    gathered = gather_coverage(evaluation)
+    figures = draw_figure(lambda: AccuracyCoverageDisplay(**gathered).plot().figure_)
+    return figures | {"marks": gathered["marks"]}
+
+
+def _gather_map(
+    evaluation: ClassificationEvaluation, rows: np.ndarray, album: Album, names: dict[Any, str]
+) -> dict[str, Any]:
+    """Return test images as points, where those of like features, `rows`, are neighbors."""
+    chosen = np.sort(np.random.default_rng(0).permutation(evaluation.n_samples)[:_N_PLACES])
+    places = lay_out(rows[chosen], random_state=0)
+    places = _MARGIN + places * (np.array(_MAP) - 2 * _MARGIN)
+    points = []
+    for index, (x, y) in zip(chosen, places.tolist(), strict=True):
+        shown = album.show(index)
+        width, height = shown["image"]["width"], shown["image"]["height"]
+        scale = _PEEK / max(width, height)
+        left, top = (
+            min(max(0.0, center - scale * side / 2), extent - scale * side)
+            for center, side, extent in ((x, width, _MAP[0]), (y - 0.62 * _PEEK, height, _MAP[1]))
+        )
+        peek = {"x": f"{left:.1f}", "y": f"{top:.1f}", "scale": f"{scale:.3f}"}
+        number = int(np.searchsorted(evaluation.classes, evaluation.y_true[index]))
+        points.append(shown | {"x": f"{x:.1f}", "y": f"{y:.1f}", "class": number, "peek": peek})
+    styles = [style_of_class(number) for number in range(len(evaluation.classes))]
+    return {
+        "width": _MAP[0],
+        "height": _MAP[1],
+        "points": points,
+        "n_images": evaluation.n_samples,
+        "n_wrong": sum(not point["right"] for point in points),
+        "classes": [
+            {"name": names[label], "color": color, "shape": _SHAPES[marker]}
+            for label, (color, marker) in zip(evaluation.classes.tolist(), styles, strict=True)
+        ],
+    }
+
+
+def _draw_calibration(evaluation: ClassificationEvaluation) -> dict[str, Any] | None:
+    """Return scikit-learn's calibration display of the predicted classes, or None without probabilities."""
+    from sklearn.calibration import CalibrationDisplay, calibration_curve
+
+    confidence = evaluation.confidence
+    if evaluation.proba is None:
+        return None
+    right = evaluation.y_true == evaluation.y_pred
+    n_bins = max(1, min(_N_BINS, len(right) // _PER_BIN))
+    shares, means = calibration_curve(right, confidence, pos_label=True, n_bins=n_bins, strategy="quantile")
+
+    def draw() -> Any:
+        import matplotlib.pyplot as plt
+
+        axes = plt.figure(figsize=(5.4, 4.8), layout="constrained").add_subplot()
+        # scikit-learn draws the diagonal in black, on a dark ground as well.
+        axes.plot([0, 1], [0, 1], ":", color=plt.rcParams["text.color"], label="Perfectly calibrated")
+        display = CalibrationDisplay(shares, means, confidence, estimator_name="Predicted class")
+        display.plot(ax=axes, ref_line=False, color=palette(axes)[0])
+        axes.set(xlabel="Probability of the predicted class", ylabel="Share that is right")
+        return axes.figure
+
+    bins = [{"mean": float(mean), "share": float(share)} for mean, share in zip(means, shares, strict=True)]
+    facts = {"bins": bins, "mean": float(confidence.mean()), "verdict": _judge(evaluation)}
+    return draw_figure(draw) | facts | {"scores": score_probabilities(evaluation)}
+
+
+def _judge(evaluation: ClassificationEvaluation) -> str:
+    """Return in words how the mean probability stands to the interval of the accuracy."""
+    mean = evaluation.confidence.mean()
+    low, high = evaluation.interval
+    if low <= mean <= high:
+        return "well calibrated on average"
+    return "overconfident" if mean > high else "underconfident"
