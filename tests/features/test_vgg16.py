@@ -25,7 +25,6 @@ from fishsk.features import _extraction, _transformer
 from fishsk.features._backbone import LAYERS, load_backbone
 from fishsk.features._images import check_images
 from fishsk.store import FeatureStore, _kept, cache_info
-from fishsk.store._folders import sha256_of
 
 
 @pytest.fixture(scope="module")
@@ -457,41 +456,3 @@ def test_readers_in_threads_change_no_bit(fish, vgg16, tmp_path, monkeypatch):
     paths = save_images(tmp_path, fish[0])
     monkeypatch.setattr(_extraction, "N_READERS", 3)
     np.testing.assert_array_equal(vgg16.set_params(batch_size=5).transform(paths), vgg16.transform(fish[0]))
-
-
-def test_the_cache_of_fishsk_0_1_is_still_warm(n_extracted):
-    """What its code of November 2026 computed: the settings, their folder, the key of an image, its row."""
-    settings = {
-        "image_size": [32, 32],
-        "layers": ["block1_pool"],
-        "mirror": False,
-        "pooling": "avg",
-        "preprocessing": [[123.68, 116.779, 103.939], [1.0, 1.0, 1.0], True],
-        "version": 1,
-        "weights": "445068498b46be786f81478fac472ed5d8fa0353daba41e6110df91378c5a906",
-    }
-    vgg16 = VGG16FeatureTransformer(weights=None, image_size=32, layers=["block1_pool"])
-    store = FeatureStore(os.environ["FISHSK_CACHE"], settings, 64)
-    row = np.arange(64, dtype=np.float32)
-    key = bytes.fromhex("c73e944d3b713764b09a5891f1d080c4c926187b0e1f15644aa60ce0d05c8a8b")
-    store.write([key], row[np.newaxis])
-    X = (np.arange(32 * 32 * 3) % 251).astype(np.uint8).reshape(1, 32, 32, 3)
-    np.testing.assert_array_equal(vgg16.transform(X), row[np.newaxis])
-    assert n_extracted() == 0
-    assert os.path.isdir(os.path.join(os.environ["FISHSK_CACHE"], "b5e2f8b8df290e041cbcddca2aab7012"))
-
-
-@pytest.mark.parametrize(
-    ("params", "folder"),
-    [
-        ({"weights": "imagenet"}, "2fd7d76f6096ae153c325163773e87b9"),
-        (
-            {"weights": None, "layers": ["block3_pool", "block5_pool"], "pooling": None},
-            "d39eb7881593e68469d9f8e3dd508b91",
-        ),
-    ],
-)
-def test_folders_of_settings_are_those_of_fishsk_0_1(params, folder):
-    settings = VGG16FeatureTransformer(**params)._settings()
-    digest = sha256_of({"n_features": settings.n_view_features, "settings": settings.to_json()})
-    assert digest[:32] == folder

@@ -1,7 +1,5 @@
 """Views of an image: what they show, how their features are combined, and that none is run twice."""
 
-import os
-
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -9,9 +7,7 @@ from sklearn.base import clone
 from fishsk import VGG16FeatureTransformer
 from fishsk.datasets import make_fish_images
 from fishsk.features import _extraction
-from fishsk.features._images import check_images
 from fishsk.features._views import VIEW_SETS, View, resolve_views
-from fishsk.store import FeatureStore
 
 SHIFT = {"shift": (0.125, -0.25)}  # of 32 pixels: 4 down, 8 to the left
 ZOOM = {"zoom": 0.5}
@@ -142,16 +138,6 @@ def test_stored_views_give_the_same_bits(fish, vgg16, combine_views, runs):
     runs.clear()
     np.testing.assert_array_equal(vgg16.transform(fish[::-1])[::-1], fresh)
     assert not runs
-
-
-def test_the_mirrored_rows_that_fishsk_0_1_stored_are_known(fish, vgg16, n_extracted):
-    features = vgg16.set_params(mirror=True).transform(fish)
-    images = check_images(fish)
-    store = FeatureStore(os.environ["FISHSK_CACHE"], vgg16._settings().to_json(mirrored=True), 64)
-    store.write([images.digest(index) for index in range(len(fish))], features)
-    before = n_extracted()
-    np.testing.assert_array_equal(vgg16.set_params(cache="auto").transform(fish), features)
-    assert n_extracted() == before
 
 
 def test_a_file_that_changed_gives_no_view_of_another_image(fish, vgg16, tmp_path, monkeypatch):

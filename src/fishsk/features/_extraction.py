@@ -178,7 +178,7 @@ def _extract(
         return _Batch(batch, settings.combine(rows), rows, is_new, digests)
 
     if len(indices) == 1 and not shown:  # threads and a bar would take longer than to read the image
-        yield run(indices, *images.load_hashed(indices, settings.image_size))
+        yield run(indices, *images.load_hashed(indices, settings.image_size, settings.resize))
         return
     batches = _make_batches(images, indices, settings, batch_size)
     bar = ProgressBar(settings.backbone.name, len(indices), unit="images", shown=shown)
@@ -187,7 +187,8 @@ def _extract(
         def read(batch: list[int]) -> list[Future]:
             step = -(-len(batch) // N_READERS)
             parts = [batch[start : start + step] for start in range(0, len(batch), step)]
-            return [readers.submit(images.load_hashed, part, settings.image_size) for part in parts]
+            size = settings.image_size
+            return [readers.submit(images.load_hashed, part, size, settings.resize) for part in parts]
 
         ahead = deque(map(read, batches[:_BATCHES_AHEAD]))
         for number, batch in enumerate(batches):

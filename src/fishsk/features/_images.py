@@ -140,12 +140,12 @@ class Images(Sequence):
         item = self.items[index]
         return item if isinstance(item, bytes) else read_bytes(item)
 
-    def load(self, indices: Sequence[int], size: tuple[int, int]) -> np.ndarray:
+    def load(self, indices: Sequence[int], size: tuple[int, int], resize: str = "stretch") -> np.ndarray:
         """Return some of the images, resized: float32 of shape (len(indices), *size, 3) in 0 to 255."""
-        return self.load_hashed(indices, size)[0]
+        return self.load_hashed(indices, size, resize)[0]
 
     def load_hashed(
-        self, indices: Sequence[int], size: tuple[int, int]
+        self, indices: Sequence[int], size: tuple[int, int], resize: str = "stretch"
     ) -> tuple[np.ndarray, list[bytes | None]]:
         """Return some of the images, resized, and the digests of the files that they were decoded from.
 
@@ -160,7 +160,7 @@ class Images(Sequence):
         digests: list[bytes | None] = []
         for row, index in enumerate(indices):
             with self.hold(index) as (image, digest):
-                batch[row] = resize_image(image, size)
+                batch[row] = resize_image(image, size, resize)
             digests.append(digest)
         return batch, digests
 

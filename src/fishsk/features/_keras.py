@@ -43,6 +43,10 @@ class KerasFeatureTransformer(FrozenFeatures):
         What images are resized to; None is the size that Keras has built the network for, such as 224 or 299.
         Each network has its least size, which the error names. A network of your own that was built for one
         size takes only that one.
+    resize : {"stretch", "crop", "pad"}, default="stretch"
+        What becomes of an image with other proportions than `image_size`. ``"stretch"`` changes its
+        proportions. ``"crop"`` takes the largest part from its middle that has those of `image_size`.
+        ``"pad"`` shows all of it, and around it its mean color.
     layers : str, list of str or None, default=None
         Names of layers, as `list_layers` gives them. Layers behind the last of them are never computed. None
         is the last map; with `pooling`, what Keras itself gives for ``include_top=False`` and this `pooling`.
@@ -136,6 +140,7 @@ class KerasFeatureTransformer(FrozenFeatures):
         backbone: Any = "EfficientNetV2B0",
         weights: str | os.PathLike | None = "imagenet",
         image_size: int | tuple[int, int] | None = None,
+        resize: str = "stretch",
         layers: str | Sequence[str] | None = None,
         pooling: str | None = "avg",
         power: float = 1.0,
@@ -152,6 +157,7 @@ class KerasFeatureTransformer(FrozenFeatures):
         self.backbone = backbone
         self.weights = weights
         self.image_size = image_size
+        self.resize = resize
         self.layers = layers
         self.pooling = pooling
         self.power = power
@@ -220,6 +226,7 @@ class KerasFeatureTransformer(FrozenFeatures):
             layers,
             self.pooling,
             backbone.description.image_size,
+            self.resize,
             self._views(),
             side_by_side=self.n_views_out > 1,
             precision=resolve_precision(self.precision),

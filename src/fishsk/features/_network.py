@@ -10,10 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from fishsk._utils.process import check_not_forked
-from fishsk.features._views import PLAIN, VIEW_SETS, Samples, View
+from fishsk.features._resizing import resize_in_keras
+from fishsk.features._views import PLAIN, Samples, View
 
 FLOAT32 = ("float32",)
-_VERSION = 1  # raised when the same settings come to give other numbers
+_VERSION = 2  # raised when the same settings come to give other numbers
 
 
 class Backbone(Protocol):
@@ -51,6 +52,7 @@ class Settings:
     layers: tuple[str, ...]
     pooling: str | None
     image_size: tuple[int, int]
+    resize: str = "stretch"
     views: tuple[View, ...] = (PLAIN,)
     side_by_side: bool = False
     precision: tuple[str, ...] = FLOAT32
@@ -100,24 +102,17 @@ class Settings:
         """The settings of the features of a single view, which know nothing of views."""
         return replace(self, views=(PLAIN,), side_by_side=False)
 
-    @property
-    def are_mirrored_means(self) -> bool:
-        """Whether fishsk 0.1 had a row for the mean that these settings ask for."""
-        return self.views == VIEW_SETS["mirror"] and not self.side_by_side
-
-    def to_json(self, *, mirrored: bool = False) -> dict[str, Any]:
-        """Return what the rows of single views are stored under, or those of 0.1's mirrored images."""
-        document = {
+    def to_json(self) -> dict[str, Any]:
+        """Return what the rows of single views are stored under."""
+        return {
             "version": _VERSION,
             "layers": list(self.layers),
             "pooling": self.pooling,
-            "mirror": mirrored,
             "image_size": list(self.image_size),
+            "resize": self.resize,
+            "precision": list(self.precision),
             **self.backbone.to_json(),
         }
-        if self.precision != FLOAT32:  # whose rows stay where earlier versions have put them
-            document["precision"] = list(self.precision)
-        return document
 
 
 @functools.lru_cache(maxsize=4)
@@ -197,7 +192,7 @@ def add_to_keras(images: Any, settings: Settings, input_range: tuple[float, floa
         low, high = input_range
         gain = 255 / (high - low)
         x = keras.layers.Rescaling(gain, -low * gain, dtype="float32", name="to_255")(x)
-    x = settings.backbone.prepare_in_keras(_resize(x, settings.image_size))
+    x = settings.backbone.prepare_in_keras(resize_in_keras(x, settings.image_size, settings.resize))
     maps = settings.backbone.load_maps(settings.layers)
     outputs = zip(settings.layers, keras.tree.flatten(maps.output), strict=True)
     pools = [_make_pool(settings.pooling, len(output.shape), f"pool_{name}") for name, output in outputs]
@@ -240,33 +235,3 @@ def raise_to(features: Any, power: float) -> Any:
     if power == 1:
         return features
     return ops.sign(features) * ops.power(ops.maximum(ops.abs(features), 1e-20), power)
-
-
-def _resize(x: Any, size: tuple[int, int]) -> Any:
-    """Resize a batch of images as `resize_image` does, by a matrix for the rows and one for the columns.
-
-    Keras's own Resizing has no counterpart of OpenCV's area interpolation: where it shrinks it skips pixels.
-    """
-    from keras import ops
-
-    ones = ops.ones_like(x[0, :, :, 0])
-    ends = [ops.cumsum(ones[:, 0]), ops.cumsum(ones[0, :])]  # lengths are known only when the model runs
-    lengths = [ops.max(end) for end in ends]
-    shrinks = ops.logical_and(lengths[0] >= size[0], lengths[1] >= size[1])
-    rows, columns = (
-        _resampling_matrix(end, length, n_out, shrinks)
-        for end, length, n_out in zip(ends, lengths, size, strict=True)
-    )
-    x = ops.transpose(ops.matmul(columns, x), (0, 2, 1, 3))
-    return ops.transpose(ops.matmul(rows, x), (0, 2, 1, 3))
-
-
-def _resampling_matrix(end: Any, n_in: Any, n_out: int, shrinks: Any) -> Any:
-    """Return the weight of each input pixel, which ends at `end`, in each of the `n_out` output pixels."""
-    from keras import ops
-
-    scale = n_in / n_out
-    start = ops.expand_dims(ops.arange(n_out, dtype="float32"), 1)
-    covered = ops.minimum((start + 1) * scale, end) - ops.maximum(start * scale, end - 1)
-    center = ops.minimum(ops.maximum((start + 0.5) * scale - 0.5, 0.0), n_in - 1)
-    return ops.where(shrinks, ops.relu(covered) / scale, ops.relu(1 - ops.abs(center - (end - 1))))

@@ -1,18 +1,54 @@
-"""Resize images with OpenCV, within the memory of a few."""
+"""Resize images to the size of a network: by OpenCV, within the memory of a few, and the same in Keras."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
+RESIZES = ("stretch", "crop", "pad")
 _MANY = 2**26  # values; as floats they take 256 MiB
 
 
-def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return `image` as float32 of ``size = (height, width)``: bilinear, or by area where it shrinks."""
+class _Side(NamedTuple):
+    """Which pixels along a side of an image become which along that of the result."""
+
+    start: Any
+    n_in: Any
+    place: Any
+    n_out: Any
+
+
+def resize_image(image: np.ndarray, size: tuple[int, int], resize: str = "stretch") -> np.ndarray:
+    """Return an image as float32 of another size: bilinear, or by area where it shrinks.
+
+    Parameters
+    ----------
+    image : ndarray of shape (height, width) or (height, width, n_channels)
+        The image.
+    size : (height, width)
+        Of the result.
+    resize : {"stretch", "crop", "pad"}, default="stretch"
+        As in `KerasFeatureTransformer`.
+    """
     image = np.asarray(image)
+    if resize == "stretch":
+        return _stretch(image, size)
+    rows, columns = _fit(image.shape[:2], size, resize)
+    part = image[rows.start : rows.start + rows.n_in, columns.start : columns.start + columns.n_in]
+    content = _stretch(part, (rows.n_out, columns.n_out))
+    if content.shape[:2] == size:
+        return content
+    result = np.empty((*size, *image.shape[2:]), dtype=np.float32)
+    result[:] = content.mean(axis=(0, 1), dtype=np.float64)
+    result[rows.place : rows.place + rows.n_out, columns.place : columns.place + columns.n_out] = content
+    return result
+
+
+def _stretch(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if image.shape[:2] == size:
         return image.astype(np.float32)
     shrinks = size[0] <= image.shape[0] and size[1] <= image.shape[1]
@@ -25,3 +61,94 @@ def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         channels = (cv2.extractChannel(image, place) for place in range(image.shape[2]))
         return np.stack([resize(channel.astype(np.float32)) for channel in channels], axis=2)
     return resize(image.astype(np.float32, copy=False))
+
+
+def _fit(
+    lengths: tuple[Any, Any],
+    size: tuple[int, int],
+    resize: str,
+    least: Callable[[Any, Any], Any] = min,
+    most: Callable[[Any, Any], Any] = max,
+) -> tuple[_Side, _Side]:
+    """Return which rows and which columns of an image become which of the result.
+
+    Parameters
+    ----------
+    lengths : (height, width)
+        Of the image: integers, or integer tensors with `least` and `most` of their kind.
+    size, resize
+        As in `resize_image`.
+    least, most : callable
+        The smaller and the larger of two numbers.
+    """
+    sides = []
+    for length, other, side, other_side in zip(lengths, lengths[::-1], size, size[::-1], strict=True):
+        if resize == "crop":
+            n_in = least(length, most(_divide(other * side, other_side), 1))
+            sides.append(_Side((length - n_in) // 2, n_in, 0, side))
+        else:
+            n_out = least(side, most(_divide(length * other_side, other), 1))
+            sides.append(_Side(0, length, (side - n_out) // 2, n_out))
+    return sides[0], sides[1]
+
+
+def _divide(dividend: Any, divisor: Any) -> Any:
+    """Return the nearest integer; of two that are as near the larger one."""
+    return (2 * dividend + divisor) // (2 * divisor)
+
+
+def resize_in_keras(x: Any, size: tuple[int, int], resize: str) -> Any:
+    """Return what `resize_image` does to each image of a batch, by a matrix for rows and one for columns.
+
+    Keras's own Resizing has no counterpart of OpenCV's area interpolation: where it shrinks it skips pixels.
+
+    Parameters
+    ----------
+    x : keras.KerasTensor of shape (None, None, None, n_channels), float32
+        Images of one size, which is known only when the model runs.
+    size, resize
+        As in `resize_image`.
+    """
+    from keras import ops
+
+    ones = ops.ones_like(x[0, :, :, 0])
+    ends = [ops.cumsum(ones[:, 0]), ops.cumsum(ones[0, :])]
+    lengths = [ops.max(end) for end in ends]
+    if resize == "stretch":
+        sides = [_Side(0, length, 0, side) for length, side in zip(lengths, size, strict=True)]
+    else:
+        height, width = (ops.cast(length, "int32") for length in lengths)
+        of_integers = _fit((height, width), size, resize, ops.minimum, ops.maximum)
+        sides = [_Side(*(ops.cast(number, "float32") for number in side)) for side in of_integers]
+    shrinks = ops.logical_and(*(side.n_in >= side.n_out for side in sides))
+    rows, columns = (
+        _make_matrix(end - side.start, side, n_out, shrinks)
+        for end, side, n_out in zip(ends, sides, size, strict=True)
+    )
+    x = ops.transpose(ops.matmul(columns, x), (0, 2, 1, 3))
+    x = ops.transpose(ops.matmul(rows, x), (0, 2, 1, 3))
+    if resize != "pad":
+        return x
+    is_content = _cover(sides[0], size[0]) * ops.transpose(_cover(sides[1], size[1]))
+    mean = ops.sum(x, axis=(1, 2), keepdims=True) / (sides[0].n_out * sides[1].n_out)
+    return x + mean * (1 - ops.expand_dims(is_content, -1))
+
+
+def _make_matrix(end: Any, side: _Side, n_out: int, shrinks: Any) -> Any:
+    """Return the weight of each input pixel, which ends at `end`, in each of the `n_out` output pixels."""
+    from keras import ops
+
+    scale = side.n_in / side.n_out
+    start = ops.expand_dims(ops.arange(n_out, dtype="float32"), 1) - side.place
+    covered = ops.minimum((start + 1) * scale, end) - ops.maximum(start * scale, end - 1)
+    center = ops.minimum(ops.maximum((start + 0.5) * scale - 0.5, 0.0), side.n_in - 1)
+    matrix = ops.where(shrinks, ops.relu(covered) / scale, ops.relu(1 - ops.abs(center - (end - 1))))
+    return matrix * _cover(side, n_out)
+
+
+def _cover(side: _Side, n_out: int) -> Any:
+    """Return 1 for output pixels that show something of the image, 0 for others, as a column."""
+    from keras import ops
+
+    start = ops.expand_dims(ops.arange(n_out, dtype="float32"), 1) - side.place
+    return ops.cast(ops.logical_and(start >= 0, start < side.n_out), "float32")

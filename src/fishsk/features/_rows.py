@@ -50,8 +50,6 @@ class ViewRows:
                 found &= stored
                 total = settings.add(total, rows)
             features[:] = settings.divide(total)
-        if settings.are_mirrored_means and not found.all():
-            self._read_means_of_old(keys, features, found)
         return found
 
     def read_views(self, keys: Sequence[bytes], rows: np.ndarray) -> np.ndarray:
@@ -80,15 +78,6 @@ class ViewRows:
         images, views = np.nonzero(chosen)
         if len(images):
             write([of_views[view][image] for image, view in zip(images, views, strict=True)], rows[chosen])
-
-    def _read_means_of_old(self, keys: Sequence[bytes], features: np.ndarray, found: np.ndarray) -> None:
-        """Look for what fishsk 0.1 stored of ``mirror=True``: the means, under settings of their own."""
-        settings = self._settings
-        old = open_store(self.folder, settings.to_json(mirrored=True), settings.n_view_features)
-        missing = np.flatnonzero(~found)
-        rows, stored = old.read([keys[index] for index in missing.tolist()])
-        features[missing[stored]] = rows[stored]
-        found[missing[stored]] = True
 
 
 def _keys_of_view(keys: Sequence[bytes], view: View) -> list[bytes]:

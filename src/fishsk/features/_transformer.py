@@ -21,6 +21,7 @@ from fishsk.features._extraction import read_or_extract
 from fishsk.features._images import check_images
 from fishsk.features._int8 import check_precision
 from fishsk.features._network import Settings, add_to_keras, raise_to
+from fishsk.features._resizing import RESIZES
 from fishsk.features._views import VIEW_SETS, View
 
 _CHUNK_VALUES = 2**16  # that are raised to a power at a time
@@ -38,6 +39,7 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
     _parameter_constraints: ClassVar[dict[str, list]] = {
         "weights": [str, os.PathLike, None],
         "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+        "resize": [StrOptions(set(RESIZES))],
         "layers": [str, "array-like", None],
         "pooling": [StrOptions({"avg", "max"}), None],
         "power": [Interval(Real, 0, 1, closed="right")],
@@ -55,6 +57,7 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
 
     weights: str | os.PathLike | None
     image_size: int | tuple[int, int] | None
+    resize: str
     layers: str | Sequence[str] | None
     pooling: str | None
     power: float

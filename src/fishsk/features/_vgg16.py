@@ -34,6 +34,10 @@ class VGG16FeatureTransformer(FrozenFeatures):
     image_size : int, (height, width) or None, default=None
         What images are resized to, at least 32 pixels; None is the size the weights were trained at, 224 for
         ImageNet and 32 for cifar95.
+    resize : {"stretch", "crop", "pad"}, default="stretch"
+        What becomes of an image with other proportions than `image_size`. ``"stretch"`` changes its
+        proportions. ``"crop"`` takes the largest part from its middle that has those of `image_size`.
+        ``"pad"`` shows all of it, and around it its mean color.
     layers : str, list of str or None, default=None
         Keras's names of the layers whose outputs are used, such as ``"block4_pool"``; None is
         ``"block5_pool"``. Layers behind the last of them are never computed.
@@ -131,6 +135,7 @@ class VGG16FeatureTransformer(FrozenFeatures):
         *,
         weights: str | os.PathLike | None = "imagenet",
         image_size: int | tuple[int, int] | None = None,
+        resize: str = "stretch",
         layers: str | Sequence[str] | None = None,
         pooling: str | None = "avg",
         power: float = 1.0,
@@ -147,6 +152,7 @@ class VGG16FeatureTransformer(FrozenFeatures):
     ) -> None:
         self.weights = weights
         self.image_size = image_size
+        self.resize = resize
         self.layers = layers
         self.pooling = pooling
         self.power = power
@@ -224,6 +230,7 @@ class VGG16FeatureTransformer(FrozenFeatures):
             layers,
             self.pooling,
             check_image_size(self.image_size, weights.image_size, least=32),
+            self.resize,
             self._views(),
             side_by_side=self.n_views_out > 1,
             precision=resolve_precision(self.precision),
