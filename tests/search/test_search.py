@@ -2,6 +2,7 @@
 
 import pickle
 import re
+from functools import partial
 
 import numpy as np
 import optuna
@@ -374,3 +375,33 @@ def test_a_keras_head_is_searched():
     fitted = search(head, space, n_trials=2, cv=2).fit(X.astype(np.float32), y)
     assert fitted.best_score_ > 1 / 3
     assert fitted.best_estimator_.hidden_units == 8
+
+
+def score_nan_above(limit, estimator, X, y):
+    """Score as accuracy does, but NaN where C is above a limit."""
+    return np.nan if limit < estimator.C else accuracy_score(y, estimator.predict(X))
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+def test_fault_70_scores_that_are_no_numbers_warn_as_in_scikit_learn(limit):
+    scoring = partial(score_nan_above, limit)
+    for fitted in (
+        search(scoring=scoring, refit=False),
+        RandomizedSearchCV(SVC(), SPACE, n_iter=4, cv=3, random_state=0, scoring=scoring, refit=False),
+    ):
+        with pytest.warns(UserWarning, match="One or more of the test scores are non-finite") as caught:
+            fitted.fit(X, y)
+        assert sum("non-finite" in str(warning.message) for warning in caught) == 1
+        assert np.isnan(fitted.cv_results_["mean_test_score"]).any()
+
+
+def test_fault_70_one_fold_without_a_score_warns_and_is_never_best():
+    calls = iter(range(100))
+
+    def score(estimator, X, y):
+        return np.nan if next(calls) == 4 else 0.5
+
+    with pytest.warns(UserWarning, match="One or more of the test scores are non-finite"):
+        fitted = search(scoring=score).fit(X, y)
+    assert np.isnan(fitted.cv_results_["mean_test_score"]).tolist() == [False, True, False, False]
+    assert fitted.best_index_ != 1

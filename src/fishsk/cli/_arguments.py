@@ -8,8 +8,9 @@ import itertools
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
+
+from fishsk._utils.files import expand
 
 _BACKBONES = ("vgg16",)  # where nothing else is asked for
 _TASKS = ("auto", "classification", "regression")
@@ -156,10 +157,10 @@ def load_photos(source: str, arguments: argparse.Namespace, *, model: Any = None
 
     of_numbers = model is not None and is_regressor(model)
     classes = None if model is None or of_numbers else model.classes_
-    if arguments.target is None or Path(source).is_dir():
+    if arguments.target is None or expand(source).is_dir():
         if arguments.target is not None:
             raise ValueError(f"--target is a column of a table. Got the folder {source!r}: pass a CSV file.")
-        if Path(source).is_file():
+        if expand(source).is_file():
             raise ValueError(f"{source!r} is a file: pass --target with the column of this table to learn.")
         if of_numbers:
             raise ValueError(
@@ -261,7 +262,6 @@ def _ask(name: str, labels: Iterable[str]) -> str:
 
 def list_images(names: Sequence[str], *, skip_bad: bool) -> tuple[list[str], dict[str, str]]:
     """Return files as they are, the images of folders in sorted order, and what was left out, with why."""
-    from fishsk._utils.files import expand
     from fishsk.datasets import find_errors, find_images, warn_of_left_out
     from fishsk.features import IMAGE_SUFFIXES
 

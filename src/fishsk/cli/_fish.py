@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+from fishsk._utils.files import expand
 from fishsk.datasets import FISH_NAMES, fetch_fish, load_image_folder, make_fish_images
 
 _N_DRAWN = 1500
@@ -45,7 +45,7 @@ def find_fish(data: str | None, *, offline: bool, random_state: int) -> FishData
     FishData
         See there.
     """
-    if data is not None and not (Path(data) / "cifar-100-binary").is_dir():
+    if data is not None and not (expand(data) / "cifar-100-binary").is_dir():
         folder = load_image_folder(data)
         y = np.asarray(folder.target_names)[folder.target]
         return _split(f"the folder {data}", folder.images, y, random_state)

@@ -6,6 +6,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from fishsk._utils.files import expand
+
 
 def prepare_file(path: str | Path) -> Path:
     """Return `path` if a file can be written there, after making its folder.
@@ -15,7 +17,7 @@ def prepare_file(path: str | Path) -> Path:
     OSError
         If it cannot, with what to pass instead.
     """
-    path = Path(path).expanduser()
+    path = expand(path)
     if path.is_dir():
         raise IsADirectoryError(f"The file to write must not be a folder. Got {str(path)!r}. Add a name.")
     prepare_folder(path.parent)
@@ -30,7 +32,7 @@ def prepare_folder(folder: str | Path) -> Path:
     OSError
         If they cannot, with what to pass instead.
     """
-    folder = Path(folder).expanduser()
+    folder = expand(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

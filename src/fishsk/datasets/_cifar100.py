@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from fishsk._utils.downloads import TIMEOUT, download
-from fishsk._utils.files import write_atomically
+from fishsk._utils.files import expand, write_atomically
 
 _BASE_URL = "https://www.cs.toronto.edu/~kriz/"
 _ARCHIVE = "cifar-100-binary.tar.gz"
@@ -168,7 +168,7 @@ def _find_data_home(data_home: str | os.PathLike | None) -> Path:
     if data_home is None:
         data_home = os.environ.get("FISHSK_DATA") or None
     if data_home is not None:
-        return Path(data_home).expanduser()
+        return expand(data_home)
     import platformdirs
 
     return platformdirs.user_cache_path("fishsk", appauthor=False) / "data"

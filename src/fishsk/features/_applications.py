@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from fishsk._utils.files import expand
 from fishsk._utils.versions import find_version
 from fishsk.features._description import Description, build_apart, describe_model
 from fishsk.features._efficientnet_lite import BUILDERS, LITES, find_weights, load_weights, preprocess_input
@@ -260,7 +261,7 @@ def check_application(backbone: str, weights: str | os.PathLike | None) -> Appli
     ValueError
         If `weights` is neither "imagenet" nor None nor a file.
     """
-    if weights is not None and weights != "imagenet" and not Path(weights).is_file():
+    if weights is not None and weights != "imagenet" and not expand(weights).is_file():
         hint = " 'cifar95' is of VGG16FeatureTransformer." if weights == "cifar95" else ""
         raise ValueError(
             f"weights of {backbone} must be 'imagenet', None, or the path of a file that can be loaded "
@@ -271,4 +272,4 @@ def check_application(backbone: str, weights: str | os.PathLike | None) -> Appli
     if weights == "imagenet":
         digest = LITES[backbone].sha256 if backbone in LITES else None
         return Application(backbone, imagenet=True, file_digest=digest)
-    return Application(backbone, file=Path(weights), file_digest=hash_file(Path(weights)))
+    return Application(backbone, file=expand(weights), file_digest=hash_file(expand(weights)))

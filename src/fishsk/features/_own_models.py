@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fishsk._utils.files import expand
 from fishsk._utils.process import check_not_forked
 from fishsk._utils.versions import find_version
 from fishsk.features._description import Description, build_apart, describe_model
@@ -117,7 +118,7 @@ def as_model_file(path: str | os.PathLike) -> ModelFile:
     ValueError
         If it is no .keras file that is there.
     """
-    path = Path(path)
+    path = expand(path)
     if path.suffix != ".keras" or not path.is_file():
         raise ValueError(
             "backbone must be a name of keras.applications, the path of a .keras file, or a keras.Model. Got "

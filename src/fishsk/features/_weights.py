@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from fishsk._utils.downloads import TIMEOUT, download
+from fishsk._utils.files import expand
 from fishsk.features._backbone import CAFFE, CONVOLUTIONS, FULL_WIDTHS, LAYERS, Preprocessing, Recipe, Weights
 
 _FORMAT = "fishsk-vgg16-1"
@@ -106,7 +107,7 @@ def resolve_weights(weights: str | os.PathLike | None) -> Weights:
     """
     if weights is None or weights in WEIGHTS:
         return _KNOWN[weights]()
-    path = Path(weights)
+    path = expand(weights)
     if path.suffix not in _SUFFIXES or not path.is_file():
         raise ValueError(
             f"weights must be {', '.join(map(repr, WEIGHTS))}, None, or the path of an .h5 or .safetensors "
@@ -268,7 +269,7 @@ def fetch_imagenet(
     OSError
         If it cannot be downloaded.
     """
-    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
+    folder = expand(os.environ.get("KERAS_HOME") or "~/.keras") / "models"
     try:
         return download(url, folder, name=name, known_hash=known_hash, n_bytes=n_bytes, timeout=_TIMEOUT)
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong hash is a ValueError

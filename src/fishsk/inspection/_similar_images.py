@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +13,7 @@ from sklearn.utils import check_consistent_length
 
 from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.axes import make_axes
+from fishsk._utils.files import expand
 from fishsk.features import check_images
 from fishsk.inspection._pixels import make_thumbnail
 from fishsk.inspection._settings import find_fitted, find_pixels
@@ -200,4 +200,4 @@ def _find_transformer(estimator: Any) -> Any:
 def _is_same_file(item: Any, query: Any) -> bool:
     """Return whether an image of the collection is the query's own file."""
     are_paths = all(isinstance(each, str | os.PathLike) for each in (item, query))
-    return are_paths and Path(item).resolve() == Path(query).resolve()
+    return are_paths and expand(item).resolve() == expand(query).resolve()

@@ -14,7 +14,7 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from fishsk._utils.files import write_atomically
+from fishsk._utils.files import expand, write_atomically
 from fishsk.features import add_to_keras_model, find_frozen_parts
 from fishsk.persistence._steps import check_pipeline, is_skipped
 
@@ -69,7 +69,7 @@ def export_keras(pipeline: Any, path: str | os.PathLike) -> None:
     >>> bool(abs(model.predict(X, verbose=0) - pipeline.predict_proba(X)).max() < 1e-5)
     True
     """
-    path = Path(path)
+    path = expand(path)
     if path.suffix != ".keras":
         raise ValueError(f"path must end in '.keras', by which Keras knows the format. Got {str(path)!r}.")
     check_is_fitted(pipeline)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import warnings
-from pathlib import Path
 from typing import Any
 
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from fishsk._utils.files import write_atomically
+from fishsk._utils.files import expand, write_atomically
 from fishsk._utils.versions import find_version
 from fishsk.persistence._archive import pack, unpack
 from fishsk.persistence._export import export_keras
@@ -104,7 +103,7 @@ def save_pipeline(pipeline: Any, path: str | os.PathLike) -> None:
                 f"pipeline.set_params({name}=None)."
             )
     check_pipeline(pipeline)
-    write_atomically(Path(path), [pack(*describe(pipeline))])
+    write_atomically(expand(path), [pack(*describe(pipeline))])
 
 
 def load_pipeline(path: str | os.PathLike, *, custom_steps: dict[str, type] | None = None) -> Pipeline:
@@ -166,7 +165,7 @@ def load_pipeline(path: str | os.PathLike, *, custom_steps: dict[str, type] | No
     >>> load_pipeline("iris.fishsk", custom_steps={"PCA": PCA})["pca"]
     PCA(n_components=3)
     """
-    path = Path(path)
+    path = expand(path)
     content = path.read_bytes()
     try:
         versions, document, arrays = unpack(content)

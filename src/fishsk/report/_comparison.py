@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from fishsk._utils.files import write_atomically
+from fishsk._utils.files import expand, write_atomically
 from fishsk._version import __version__
 from fishsk.features import check_images
 from fishsk.inspection import ClassificationComparison, RegressionComparison, format_number, name_images
@@ -93,7 +93,7 @@ def write_comparison(
     '<!doctype html>'
     """
     check_consistent_length(X, comparison.y_true, image_names)
-    path = Path(path)
+    path = expand(path)
     images = check_images(X, image_shape=image_shape, input_range=input_range)
     name_a, name_b = map(str, names)
     all_names = name_images(X, np.arange(len(images))) if image_names is None else image_names

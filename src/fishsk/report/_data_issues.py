@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from fishsk._utils.files import write_atomically
+from fishsk._utils.files import expand, write_atomically
 from fishsk._version import __version__
 from fishsk.features import check_images
 from fishsk.inspection import DataIssue, DataIssues
@@ -82,7 +82,7 @@ def write_data_issues(
     ...     path.read_text(encoding="utf-8")[:15]
     '<!doctype html>'
     """
-    path = Path(path)
+    path = expand(path)
     n_train = int(np.sum(~issues.is_test))
     sets = [X] if X_test is None else [X, X_test]
     check_consistent_length(X, issues.y[~issues.is_test])

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from fishsk._utils.files import write_atomically
+from fishsk._utils.files import expand, write_atomically
 from fishsk.features import check_images
 from fishsk.inspection import check_one_target, find_fitted, find_pixels, name_classes
 from fishsk.report import _classification, _regression
@@ -163,7 +163,7 @@ def write_report(
         raise ValueError(
             "cv trains on training images: pass X_train and y_train with it. Got cv without y_train."
         )
-    path = Path(path)
+    path = expand(path)
     pixels = find_pixels(estimator, image_shape, input_range)
     y = check_one_target(y, "y")
     check_consistent_length(X, y, y_pred, y_proba, image_names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,28 @@ def fill_folds(
             scores = skipped[name]
             skipped[name] = dict.fromkeys(scores, np.nan) if isinstance(scores, dict) else np.nan
     return [fold for part in folds for fold in part + [skipped] * (n_splits - len(part))]
+
+
+def warn_of_missing_scores(trials: Sequence[Any], results: Mapping[str, Any]) -> None:
+    """Warn as scikit-learn's searches do of scores that are no numbers.
+
+    Nothing is said of folds that pruned candidates did not run, nor again of fits that failed.
+    """
+    ran = np.array(
+        [
+            trial.state.name != "PRUNED" and all(fold["fit_error"] is None for fold in folds_of(trial))
+            for trial in trials
+        ]
+    )
+    for name, scores in results.items():
+        if name.startswith(("mean_test_", "mean_train_")) and not np.isfinite(scores[ran]).all():
+            which = "test" if name.startswith("mean_test_") else "train"
+            warnings.warn(
+                f"One or more of the {which} scores are non-finite: {scores}. Such a candidate is never "
+                "better than one with a score: look at its folds in cv_results_.",
+                UserWarning,
+                stacklevel=4,
+            )
 
 
 def describe_trials(trials: Sequence[Any]) -> dict[str, list[Any]]:

@@ -30,7 +30,13 @@ from fishsk._compat.sklearn import (
     warn_or_raise_about_fit_failures,
 )
 from fishsk._utils.versions import link_documentation
-from fishsk.search._results import average_folds, average_times, describe_trials, fill_folds
+from fishsk.search._results import (
+    average_folds,
+    average_times,
+    describe_trials,
+    fill_folds,
+    warn_of_missing_scores,
+)
 from fishsk.search._space import describe_space, make_space
 from fishsk.search._study import (
     SeededSampler,
@@ -399,6 +405,7 @@ class OptunaSearchCV(BaseSearchCV):
         self.multimetric_ = isinstance(ran[0]["test_scores"], dict)
         space = make_space(self.param_distributions)
         with warnings.catch_warnings():
+            # Folds that a pruned candidate did not run have no score, and nothing is wrong with that.
             warnings.filterwarnings("ignore", "One or more of the (test|train) scores are non-finite")
             results = self._format_results(
                 [space.decode(trial.params) for trial in trials],
@@ -406,6 +413,7 @@ class OptunaSearchCV(BaseSearchCV):
                 fill_folds(trials, self.n_splits_, self.error_score, callable(self.scoring)),
                 describe_trials(trials),
             )
+        warn_of_missing_scores(trials, results)
         results |= average_times(trials)
         if callable(self.scoring) and self.multimetric_:
             self._check_refit_for_multimetric(

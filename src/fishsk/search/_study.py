@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from pickle import PicklingError
 from typing import Any
 
@@ -15,6 +14,7 @@ import joblib
 import numpy as np
 
 from fishsk._compat.optuna import list_all_trials
+from fishsk._utils.files import expand
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def open_storage(storage: Any) -> Iterator[Any]:
         return
     url = str(storage)
     if "://" not in url:
-        url = f"sqlite:///{Path(url).absolute()}"
+        url = f"sqlite:///{expand(url).absolute()}"
     opened = _connect(url)
     if url.startswith("sqlite"):
         _lock_before_reading(opened.engine)

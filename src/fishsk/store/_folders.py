@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from fishsk._utils.files import sweep
+from fishsk._utils.files import expand, sweep
 from fishsk.store._shards import list_shards
 
 SETTINGS = "settings.json"
@@ -23,7 +23,7 @@ _DEFAULT_MAX_BYTES = 10 * 2**30
 def default_folder() -> Path:
     """Return the folder of ``cache="auto"``: FISHSK_CACHE, or one in the user's cache directory."""
     if folder := os.environ.get("FISHSK_CACHE"):
-        return Path(folder)
+        return expand(folder)
     import platformdirs
 
     return platformdirs.user_cache_path("fishsk", appauthor=False) / "features"

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from fishsk._utils.files import expand
 from fishsk.store._folders import default_max_bytes
 from fishsk.store._store import FeatureStore
 
@@ -103,7 +104,7 @@ def open_store(folder: str | os.PathLike[str], settings: dict[str, Any], n_featu
     KeptStore
         With the size limit of now.
     """
-    folder = os.path.abspath(folder)
+    folder = os.path.abspath(expand(folder))
     max_bytes = default_max_bytes()
     key = (folder, json.dumps(settings, sort_keys=True), n_features, max_bytes)
     with _lock:

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from fishsk._utils.files import write_atomically
+from fishsk._utils.files import expand, write_atomically
 from fishsk.store._folders import NETWORKS, check_owner, default_max_bytes, evict, sha256_of
 from fishsk.store._shards import discard, warn_once
 
@@ -61,14 +61,14 @@ def write_network(folder: str | os.PathLike[str], subject: dict[str, Any], conte
         path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.parent.mkdir(mode=0o700, exist_ok=True)
         write_atomically(path, [_describe(subject, content), b"\n", content])
-        evict(Path(folder), default_max_bytes())
+        evict(expand(folder), default_max_bytes())
     except OSError as error:
         warn_once(path, "%s cannot be written (%s), and is made again by the next process.", error)
 
 
 def _find(folder: str | os.PathLike[str], subject: dict[str, Any]) -> Path:
-    check_owner(Path(folder))
-    return Path(folder) / NETWORKS / f"{sha256_of(subject)[:32]}.network"
+    check_owner(expand(folder))
+    return expand(folder) / NETWORKS / f"{sha256_of(subject)[:32]}.network"
 
 
 def _describe(subject: dict[str, Any], content: bytes) -> bytes:

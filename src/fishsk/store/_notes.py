@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from fishsk._utils.files import write_atomically
+from fishsk._utils.files import expand, write_atomically
 from fishsk.store._folders import NOTES, check_owner, parse_settings, sha256_of
 
 
@@ -56,5 +56,5 @@ def write_note(folder: str | os.PathLike[str], subject: dict[str, Any], facts: d
 
 
 def _find(folder: str | os.PathLike[str], subject: dict[str, Any]) -> Path:
-    check_owner(Path(folder))
-    return Path(folder) / NOTES / f"{sha256_of(subject)[:32]}.json"
+    check_owner(expand(folder))
+    return expand(folder) / NOTES / f"{sha256_of(subject)[:32]}.json"

@@ -19,12 +19,11 @@ import itertools
 import json
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fishsk._utils.files import sweep, sync_folder, write_atomically
+from fishsk._utils.files import expand, sweep, sync_folder, write_atomically
 from fishsk.store._folders import SETTINGS, check_owner, default_max_bytes, evict, parse_settings, sha256_of
 from fishsk.store._shards import (
     FORMAT,
@@ -107,7 +106,7 @@ class FeatureStore:
         self.n_features = n_features
         self.max_bytes = max_bytes
         document = {"n_features": n_features, "settings": settings}
-        self._root = Path(folder)
+        self._root = expand(folder)
         self._folder = self._root / sha256_of(document)[:32]
         document["format"] = FORMAT
         document["sha256"] = sha256_of(document)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from pathlib import Path
 from typing import Any
 
-from fishsk._utils.files import sweep
+from fishsk._utils.files import expand, sweep
 from fishsk.store._folders import (
     NETWORKS,
     NOTES,
@@ -40,7 +39,7 @@ def cache_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """
     flush()
     stores: list[dict[str, Any]] = []
-    for store_folder in list_stores(Path(folder)):
+    for store_folder in list_stores(expand(folder)):
         n_rows = n_shards = n_bytes = 0
         for name in list_shards(store_folder):
             path = store_folder / name
@@ -54,7 +53,7 @@ def cache_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
         described = {key: document.get(key) for key in ("settings", "n_features")}
         stores.append({**described, "n_rows": n_rows, "n_shards": n_shards, "n_bytes": n_bytes})
     totals = {key: sum(store[key] for store in stores) for key in ("n_rows", "n_shards", "n_bytes")}
-    networks = list_networks(Path(folder))
+    networks = list_networks(expand(folder))
     for path in networks:
         with contextlib.suppress(FileNotFoundError):
             totals["n_bytes"] += path.stat().st_size
@@ -80,10 +79,10 @@ def clear_cache(folder: str | os.PathLike[str]) -> int:
     OSError
         If the folder belongs to another user, or a file cannot be removed.
     """
-    check_owner(Path(folder))
+    check_owner(expand(folder))
     flush()
     n_bytes = 0
-    for store_folder in list_stores(Path(folder)):
+    for store_folder in list_stores(expand(folder)):
         for name in list_shards(store_folder):
             with contextlib.suppress(FileNotFoundError):  # other processes merge, evict and clear too
                 size = os.stat(store_folder / name).st_size
@@ -94,15 +93,15 @@ def clear_cache(folder: str | os.PathLike[str]) -> int:
             if os.listdir(store_folder) == [SETTINGS]:  # no rows of a newer format, no writer at work
                 os.unlink(store_folder / SETTINGS)
             store_folder.rmdir()
-    notes = sorted((Path(folder) / NOTES).glob("*.json"))
-    for path in [*list_networks(Path(folder)), *notes]:
+    notes = sorted((expand(folder) / NOTES).glob("*.json"))
+    for path in [*list_networks(expand(folder)), *notes]:
         with contextlib.suppress(FileNotFoundError):
             n_bytes += path.stat().st_size
             path.unlink()
     for name in (NETWORKS, NOTES):
-        sweep(Path(folder) / name)
+        sweep(expand(folder) / name)
         with contextlib.suppress(OSError):  # not there, or a file has come meanwhile
-            (Path(folder) / name).rmdir()
+            (expand(folder) / name).rmdir()
     return n_bytes
 
 
@@ -124,7 +123,7 @@ def verify_cache(folder: str | os.PathLike[str]) -> dict[str, Any]:
         shards whose rows cannot even be counted; ``files``, the names of all corrupt or unreadable shards.
         A shard that the system refuses to read is unreadable and stays; any other of them is removed.
     """
-    root = Path(folder)
+    root = expand(folder)
     check_owner(root)
     flush()
     report: dict[str, Any] = {"n_rows": 0, "n_corrupt": 0, "n_unreadable": 0, "files": []}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from fishsk._utils.files import expand
 from fishsk.cli._arguments import add_training, parse_network
 
 if TYPE_CHECKING:
@@ -120,7 +121,6 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
 
 def _list_folder(folder: str) -> FolderListing:
     """Return what is in a folder of class folders, readable or not."""
-    from fishsk._utils.files import expand
     from fishsk.datasets import list_image_folder
     from fishsk.features import IMAGE_SUFFIXES
 

@@ -8,6 +8,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fishsk._utils.files import expand
 from fishsk.cli._arguments import add_network, add_skip_bad, list_images, parse_network
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     picture = prepare_file(arguments.output)
     table = prepare_file(picture.with_suffix(".csv"))
     image = arguments.image
-    if Path(image).is_dir():
+    if expand(image).is_dir():
         raise ValueError(f"The image to compare with must be a file. Got the folder {image!r}.")
     list_images([image], skip_bad=False)
     paths, left_out = list_images([arguments.folder], skip_bad=arguments.skip_bad)
