@@ -17,6 +17,7 @@ from fishsk.features import (
     KerasFeatureTransformer,
     Recipe,
     VGG16FeatureTransformer,
+    find_recipe,
     join_parts,
     resolve_weights,
 )
@@ -66,7 +67,7 @@ def make_fish_pipeline(
     backbone : str, path-like, keras.Model, transformer, or list of these, default="vgg16"
         The frozen network. ``"vgg16"`` makes a `VGG16FeatureTransformer`, any other name, a path or a model a
         `KerasFeatureTransformer`, which says what it may be: ``"EfficientNetV2B0"``, say, or a ``.keras``
-        file. Of such a network the default recipe takes what nobody needs to tune: the last map, averaged. A
+        file. Where nothing was measured of such a network, the default recipe takes the last map, averaged. A
         name may carry its weights after a dot, as in timm: ``"vgg16.cifar95"``. A transformer is cloned.
         Several are put side by side in a `FeatureUnion`, each with its own image size and weights, under the
         names of their networks: ``features__vgg16__layers``.
@@ -210,7 +211,9 @@ def _make_features(
         raise ValueError(
             f"recipe='report' is of backbone='vgg16' alone. Got backbone={backbone!r}. Pass recipe='default'."
         )
-    return KerasFeatureTransformer(backbone=backbone, weights=weights, verbose=verbose), {}, {}
+    best = find_recipe(backbone)
+    transformer = KerasFeatureTransformer(backbone=backbone, weights=weights, verbose=verbose)
+    return transformer, dict(best.features), dict(best.head)
 
 
 def _give_to_each(features: Any, params: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from PIL import Image
 
 from fishsk.cli import main
 from fishsk.datasets import FISH_NAMES, make_fish_images
+from fishsk.features import BACKBONES
 
 
 @pytest.fixture(scope="package")
@@ -23,8 +24,15 @@ def photos(tmp_path_factory):
 def model(photos, tmp_path_factory):
     """Return the file of a model that ``fit`` has saved."""
     path = tmp_path_factory.mktemp("model") / "fish.fishsk"
-    assert main(["fit", str(photos), "--model", str(path), "--set", "head__epochs=8"]) == 0
+    command = ["fit", str(photos), "--backbone", "vgg16", "--model", str(path), "--set", "head__epochs=8"]
+    assert main(command) == 0
     return path
+
+
+@pytest.fixture(autouse=True)
+def small_network(monkeypatch):
+    """Let commands that are told no network use the smaller one of the recipe, which takes a moment."""
+    monkeypatch.setattr("fishsk.features.BACKBONES", BACKBONES[1:])
 
 
 @pytest.fixture(autouse=True)

@@ -568,6 +568,7 @@ def test_faults_36_38_without_its_weights_the_error_names_file_and_folder(server
     with pytest.raises(OSError, match="weights of MobileNetV3Small could not be downloaded") as failure:
         mobile.transform(fish[0])
     assert f"put the file at {str(path)!r}" in str(failure.value)
+    assert "pass a backbone that needs no download, 'EfficientNetLite0' or" in str(failure.value)
     assert not path.exists()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import itertools
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,7 +11,6 @@ from typing import Any, NamedTuple
 
 from fishsk._utils.files import expand
 
-_BACKBONES = ("vgg16",)  # where nothing else is asked for
 _TASKS = ("auto", "classification", "regression")
 
 
@@ -30,12 +28,13 @@ def add_network(parser: argparse.ArgumentParser, *, several: bool = False) -> No
         action="append",
         nargs="+" if several else None,
         metavar="NAME",
-        help=f"{networks}{'; several names after one are tried' if several else ''} (default: vgg16)",
+        help=f"{networks}{'; several names after one are tried' if several else ''} "
+        "(default: EfficientNetLite0 and vgg16.cifar95, side by side)",
     )
     parser.add_argument(
         "--weights",
-        help="of networks that carry none: cifar95 (of vgg16), imagenet, none, or a file (default: cifar95 "
-        "of vgg16, imagenet of others)",
+        help="of networks that carry none: cifar95 (of vgg16, which it then is where no other is named), "
+        "imagenet, none, or a file (default: cifar95 of vgg16, imagenet of others)",
     )
     parser.add_argument(
         "--precision",
@@ -195,25 +194,6 @@ def _load_table(source: str, arguments: argparse.Namespace, task: str, classes: 
     y, unknown = _as_labels(data, classes, f"{source!r}, column {arguments.target!r},")
     words = f"{found}, {len(set(y))} classes"
     return Photos(data.images, y, data.task, words, data.left_out, unknown)
-
-
-def parse_network(arguments: argparse.Namespace, backbones: Sequence[str] | None = None) -> dict[str, Any]:
-    """Return what `add_network` added as `make_fish_pipeline` takes it, or that with other `backbones`."""
-    names = list(backbones or arguments.backbone or _BACKBONES)
-    weights = arguments.weights
-    if weights is None:
-        names = ["vgg16.cifar95" if name.lower() == "vgg16" else name for name in names]
-        weights = "imagenet"
-    return {
-        "backbone": names if len(names) > 1 else names[0],
-        "weights": None if weights.lower() == "none" else weights,
-        "features__precision": arguments.precision,
-    }
-
-
-def list_backbones(arguments: argparse.Namespace) -> list[tuple[str, ...]]:
-    """Return the sets of networks to try: of each option one name, in all combinations, none twice."""
-    return list(dict.fromkeys(itertools.product(*arguments.backbone or [_BACKBONES])))
 
 
 def _as_labels(data: Any, classes: Any, what: str) -> tuple[Any, dict[str, int]]:

@@ -1,4 +1,4 @@
-"""The frozen networks of what a command uses: named, and run before the work that commands differ in."""
+"""Images run through the frozen networks before the work that commands differ in."""
 
 from __future__ import annotations
 
@@ -16,12 +16,6 @@ def find_transformers(estimator: Any) -> list[FrozenFeatures]:
         steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
         return find_transformers(steps[0]) if steps else []
     return list(find_frozen_parts(estimator).values())
-
-
-def show_networks(screen: Screen, *estimators: Any) -> None:
-    """Print which frozen networks estimators hold, the size of their images, and whence their weights."""
-    lines = dict.fromkeys(each.describe_network() for part in estimators for each in find_transformers(part))
-    screen.fact("Network", f"\n{'':13}".join(lines), networks=[*lines])
 
 
 def extract_features(screen: Screen, estimator: Any, *images: Any) -> int:

@@ -1,17 +1,20 @@
 """Images to features: reading images, frozen networks and their weights, the store of features on disk."""
 
-from fishsk.features._backbone import Recipe
 from fishsk.features._decoding import IMAGE_SUFFIXES, read_image
 from fishsk.features._images import Images, check_images
 from fishsk.features._keras import KerasFeatureTransformer
 from fishsk.features._parts import add_to_keras_model, find_frozen_parts, join_parts
+from fishsk.features._recipes import BACKBONES, SIZE_FOR_SMALL, SMALL_SIDE, Recipe, find_recipe
 from fishsk.features._resizing import resize_image
 from fishsk.features._transformer import FrozenFeatures
 from fishsk.features._vgg16 import VGG16FeatureTransformer
 from fishsk.features._weights import WEIGHTS, resolve_weights
 
 __all__ = [
+    "BACKBONES",
     "IMAGE_SUFFIXES",
+    "SIZE_FOR_SMALL",
+    "SMALL_SIDE",
     "WEIGHTS",
     "FrozenFeatures",
     "Images",
@@ -21,6 +24,7 @@ __all__ = [
     "add_to_keras_model",
     "check_images",
     "find_frozen_parts",
+    "find_recipe",
     "join_parts",
     "read_image",
     "resize_image",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fishsk._utils.process import check_not_forked
+from fishsk.features._recipes import Recipe
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,6 @@ class Preprocessing:
 # K. Simonyan and A. Zisserman's network saw BGR values minus the mean of ImageNet.
 CAFFE = Preprocessing(mean=(123.68, 116.779, 103.939), bgr=True)
 PREPROCESSINGS = {"caffe": CAFFE, "unit": Preprocessing(std=(255.0, 255.0, 255.0))}
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Parameters of the steps of a pipeline that cross-validation showed best for some weights."""
-
-    features: Mapping[str, Any] = field(default_factory=dict)
-    head: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

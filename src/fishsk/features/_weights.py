@@ -15,7 +15,8 @@ import numpy as np
 
 from fishsk._utils.downloads import TIMEOUT, download
 from fishsk._utils.files import expand
-from fishsk.features._backbone import CAFFE, CONVOLUTIONS, FULL_WIDTHS, LAYERS, Preprocessing, Recipe, Weights
+from fishsk.features._backbone import CAFFE, CONVOLUTIONS, FULL_WIDTHS, LAYERS, Preprocessing, Weights
+from fishsk.features._recipes import BACKBONES, VGG16_CIFAR95, VGG16_IMAGENET, VGG16_UNTRAINED
 
 _FORMAT = "fishsk-vgg16-1"
 _SUFFIXES = (".h5", ".safetensors")
@@ -31,19 +32,6 @@ _TIMEOUT = TIMEOUT
 _CIFAR95_FILE = Path(__file__).parent / "weights" / "cifar95.safetensors"
 _CIFAR95_SHA256 = "09fd7879a15955c90904493d1ad05ecc780c5cf3661fe279b49da364998a1d83"
 
-# What cross-validation on training images showed best (docs: "Which weights?").
-_PHOTOGRAPHS = Recipe(features={"layers": ["block4_pool", "block5_pool"]})
-_SMALL_IMAGES = Recipe(
-    features={
-        "layers": ["block3_pool", "block4_pool", "block5_pool"],
-        "pooling": None,
-        "power": 0.5,
-        "views": "mirror+corners",
-    },
-    head={"l2": 1e-3},
-)
-_UNTRAINED = Recipe(features={"layers": ["block1_pool", "block2_pool", "block3_pool"]})
-
 
 def _describe_imagenet() -> Weights:
     return Weights(
@@ -52,7 +40,7 @@ def _describe_imagenet() -> Weights:
         widths=FULL_WIDTHS,
         preprocessing=CAFFE,
         description="imagenet, as Keras ships them (59 MB, downloaded once)",
-        recipe=_PHOTOGRAPHS,
+        recipe=VGG16_IMAGENET,
         read=lambda: _read_file(_fetch_vgg16()),
     )
 
@@ -74,7 +62,7 @@ def _describe_untrained() -> Weights:
         widths=FULL_WIDTHS,
         preprocessing=CAFFE,
         description="none trained: VGG16 drawn from a fixed seed",
-        recipe=_UNTRAINED,
+        recipe=VGG16_UNTRAINED,
         read=lambda: _draw_arrays(FULL_WIDTHS),
     )
 
@@ -123,7 +111,7 @@ def resolve_weights(weights: str | os.PathLike | None) -> Weights:
         widths=FULL_WIDTHS,
         preprocessing=CAFFE,
         description=description,
-        recipe=_PHOTOGRAPHS,
+        recipe=VGG16_IMAGENET,
         read=lambda: _read_file(path),
         path=path,
     )
@@ -208,7 +196,7 @@ def _describe_safetensors(
             widths=tuple(int(width) for width in json.loads(header["widths"])),
             preprocessing=Preprocessing(_three_floats(header["mean"]), _three_floats(header["std"])),
             description=description,
-            recipe=_SMALL_IMAGES,
+            recipe=VGG16_CIFAR95,
             read=read,
             path=path,
         )
@@ -249,7 +237,7 @@ def _fetch_vgg16() -> Path:
         f"md5:{_IMAGENET_MD5}",
         network="VGG16",
         n_bytes=_IMAGENET_BYTES,
-        instead="weights='cifar95', which ships with fishsk",
+        instead="weights='cifar95', which ships with fishsk, or ",
     )
 
 
@@ -260,7 +248,7 @@ def fetch_imagenet(
     *,
     network: str,
     n_bytes: int | None = None,
-    instead: str = "weights=None, which is not trained",
+    instead: str = "",
 ) -> Path:
     """Return the file of ImageNet weights in Keras's own folder, downloaded where it is not there yet.
 
@@ -275,5 +263,6 @@ def fetch_imagenet(
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong hash is a ValueError
         raise OSError(
             f"The ImageNet weights of {network} could not be downloaded from {url} ({error}). To work "
-            f"offline, pass {instead}, or put the file at {str(folder / name)!r}."
+            f"offline, pass {instead}a backbone that needs no download, {' or '.join(map(repr, BACKBONES))}; "
+            f"or put the file at {str(folder / name)!r}."
         ) from error

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from fishsk._utils.files import expand
-from fishsk.cli._arguments import add_training, parse_network
+from fishsk.cli._arguments import add_training
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -71,17 +71,11 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
 
     import numpy as np
 
-    from fishsk._pipeline import make_fish_pipeline
-    from fishsk.cli._features import show_networks
+    from fishsk.cli._networks import make_pipeline, show_networks
     from fishsk.inspection import find_data_issues
     from fishsk.report import write_data_issues
 
-    pipeline = make_fish_pipeline(
-        recipe=arguments.recipe,
-        **parse_network(arguments),
-        random_state=arguments.seed,
-        features__verbose=1,
-    )
+    pipeline = make_pipeline(arguments, train.paths, features__verbose=1)
     n_test = 0 if test is None else len(test.paths)
     labels = [np.asarray(each.target_names)[each.labels] for each in (train, test) if each is not None]
     screen.fact(

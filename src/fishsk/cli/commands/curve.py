@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from fishsk.cli._arguments import add_photos, add_skip_bad, add_training, load_photos, parse_network
+from fishsk.cli._arguments import add_photos, add_skip_bad, add_training, load_photos
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -54,8 +54,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     target = prepare_file(arguments.output)
     load_tensorflow(screen)
 
-    from fishsk._pipeline import make_fish_pipeline
-    from fishsk.cli._features import extract_features, show_networks
+    from fishsk.cli._features import extract_features
+    from fishsk.cli._networks import make_pipeline, show_networks
     from fishsk.inspection import LearningForecastDisplay
     from fishsk.persistence import load_pipeline
 
@@ -66,9 +66,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
             "classification if these are classes."
         )
     if arguments.model is None:
-        pipeline = make_fish_pipeline(
-            recipe=arguments.recipe, **parse_network(arguments), random_state=arguments.seed
-        )
+        pipeline = make_pipeline(arguments, photos.paths)
     else:
         pipeline = load_pipeline(arguments.model)
     paths, y, n_classes = photos.paths, photos.y, photos.n_classes

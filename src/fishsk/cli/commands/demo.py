@@ -7,7 +7,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
-from fishsk.cli._arguments import add_training, parse_network
+from fishsk.cli._arguments import add_training
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -47,11 +47,11 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     output = prepare_folder(arguments.output)
     load_tensorflow(screen)
 
-    from fishsk._pipeline import make_fish_pipeline
     from fishsk.cli._evaluation import show_evaluation
-    from fishsk.cli._features import extract_features, show_networks
+    from fishsk.cli._features import extract_features
     from fishsk.cli._figures import save_figures
     from fishsk.cli._fish import find_fish
+    from fishsk.cli._networks import make_pipeline, show_networks
     from fishsk.inspection import evaluate
     from fishsk.persistence import save_pipeline
     from fishsk.report import write_report
@@ -60,9 +60,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         fish = find_fish(arguments.data, offline=arguments.offline, random_state=arguments.seed)
     n_train, n_test = len(fish.X_train), len(fish.X_test)
     screen.fact("Images", f"{n_train} to train, {n_test} to test: {fish.source}", data=fish.source)
-    pipeline = make_fish_pipeline(
-        recipe=arguments.recipe, **parse_network(arguments), random_state=arguments.seed, verbose=0
-    )
+    pipeline = make_pipeline(arguments, fish.X_train)
     show_networks(screen, pipeline)
     n_extracted = extract_features(screen, pipeline, fish.X_train, fish.X_test)
     speed = (n_train + n_test) / screen.seconds["features"]

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from fishsk.cli._arguments import add_photos, add_skip_bad, add_training, load_photos, parse_network
+from fishsk.cli._arguments import add_photos, add_skip_bad, add_training, load_photos
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -54,16 +54,11 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     photos = load_photos(arguments.photos, arguments)
     load_tensorflow(screen)
 
-    from fishsk._pipeline import make_fish_pipeline
-    from fishsk.cli._features import extract_features, show_networks
+    from fishsk.cli._features import extract_features
+    from fishsk.cli._networks import make_pipeline, show_networks
     from fishsk.persistence import save_pipeline
 
-    pipeline = make_fish_pipeline(
-        task=photos.task,
-        recipe=arguments.recipe,
-        random_state=arguments.seed,
-        **(parse_network(arguments) | params),
-    )
+    pipeline = make_pipeline(arguments, photos.paths, task=photos.task, **params)
     screen.fact("Images", photos.words, n_images=len(photos.paths), task=photos.task, **photos.facts)
     show_networks(screen, pipeline)
     extract_features(screen, pipeline, photos.paths)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fishsk._utils.files import expand
-from fishsk.cli._arguments import add_network, add_skip_bad, list_images, parse_network
+from fishsk.cli._arguments import add_network, add_skip_bad, list_images
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -58,14 +58,14 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     paths, left_out = list_images([arguments.folder], skip_bad=arguments.skip_bad)
     load_tensorflow(screen)
 
-    from fishsk._pipeline import make_fish_pipeline
     from fishsk._utils.files import write_atomically
-    from fishsk.cli._features import extract_features, show_networks
+    from fishsk.cli._features import extract_features
+    from fishsk.cli._networks import make_pipeline, show_networks
     from fishsk.inspection import SimilarImagesDisplay
     from fishsk.persistence import load_pipeline
 
     if arguments.model is None:
-        transformer = make_fish_pipeline(**parse_network(arguments))["features"]
+        transformer = make_pipeline(arguments, paths)["features"]
     else:
         transformer = load_pipeline(arguments.model)
     screen.fact("Images", f"{len(paths):,} in {arguments.folder}", n_images=len(paths), left_out=left_out)

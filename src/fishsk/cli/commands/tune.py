@@ -7,14 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fishsk.cli._arguments import (
-    add_photos,
-    add_skip_bad,
-    add_training,
-    list_backbones,
-    load_photos,
-    parse_network,
-)
+from fishsk.cli._arguments import add_photos, add_skip_bad, add_training, load_photos
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -68,9 +61,9 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     from sklearn.model_selection import KFold
     from sklearn.pipeline import FeatureUnion
 
-    from fishsk._pipeline import make_fish_pipeline
-    from fishsk.cli._features import extract_features, show_networks
+    from fishsk.cli._features import extract_features
     from fishsk.cli._figures import N_FOR_IMPORTANCES, save_study_figures
+    from fishsk.cli._networks import list_backbones, make_pipeline, show_networks
     from fishsk.persistence import save_pipeline
     from fishsk.search import OptunaSearchCV, default_search_space
 
@@ -79,12 +72,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         score, folds = "R²", KFold(arguments.cv, shuffle=True, random_state=arguments.seed)
     screen.fact("Images", photos.words, n_images=len(photos.paths), task=photos.task, **photos.facts)
     pipelines = [
-        make_fish_pipeline(
-            task=photos.task,
-            recipe=arguments.recipe,
-            random_state=arguments.seed,
-            **parse_network(arguments, backbones),
-        )
+        make_pipeline(arguments, photos.paths, backbones=backbones, task=photos.task)
         for backbones in list_backbones(arguments)
     ]
     show_networks(screen, *pipelines)

@@ -1,0 +1,94 @@
+"""The frozen networks that the options of a command ask for, or else the recipe's: made, and named."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from sklearn.pipeline import Pipeline
+
+from fishsk import features
+from fishsk._pipeline import make_fish_pipeline
+from fishsk._utils.files import expand
+from fishsk.cli._features import find_transformers
+from fishsk.cli._screen import Screen
+
+_N_MEASURED = 100  # images whose sides tell those of all
+
+
+def make_pipeline(
+    arguments: argparse.Namespace, images: Any, *, backbones: Sequence[str] | None = None, **params: Any
+) -> Pipeline:
+    """Return the pipeline that options ask for, with the recipe's networks where they name none.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Holds what `add_network` or `add_training` added.
+    images : sequence of path-like, or of ndarray
+        What it will see. Small ones are enlarged for the recipe's networks to the size that pays best.
+    backbones : sequence of str, default=None
+        Networks instead of those of the options.
+    **params : dict
+        Further parameters of `make_fish_pipeline`; they win.
+    """
+    options = vars(arguments)
+    given = {"recipe": options.get("recipe", "default"), "random_state": options.get("seed")}
+    pipeline = make_fish_pipeline(**given | _parse_network(arguments, backbones) | params)
+    unsized = [
+        each
+        for each in find_transformers(pipeline)
+        if each.network_name in features.BACKBONES and each.image_size is None
+    ]
+    if unsized and _are_small(images):
+        for transformer in unsized:
+            transformer.set_params(image_size=features.SIZE_FOR_SMALL)
+    return pipeline
+
+
+def list_backbones(arguments: argparse.Namespace) -> list[Sequence[str] | None]:
+    """Return the sets of networks to try: of each option one name, in all combinations, none twice."""
+    if arguments.backbone is None:
+        return [None]
+    return list(dict.fromkeys(itertools.product(*arguments.backbone)))
+
+
+def show_networks(screen: Screen, *estimators: Any) -> None:
+    """Print which frozen networks estimators hold, the size of their images, and whence their weights."""
+    lines = dict.fromkeys(each.describe_network() for part in estimators for each in find_transformers(part))
+    screen.fact("Network", f"\n{'':13}".join(lines), networks=[*lines])
+
+
+def _parse_network(arguments: argparse.Namespace, backbones: Sequence[str] | None) -> dict[str, Any]:
+    """Return what `add_network` added as `make_fish_pipeline` takes it."""
+    weights = arguments.weights
+    is_old = weights is not None or vars(arguments).get("recipe") == "report"
+    names = list(backbones or arguments.backbone or (["vgg16"] if is_old else features.BACKBONES))
+    if weights is None:
+        names = ["vgg16.cifar95" if name.lower() == "vgg16" else name for name in names]
+        weights = "imagenet"
+    return {
+        "backbone": names if len(names) > 1 else names[0],
+        "weights": None if weights.lower() == "none" else weights,
+        "features__precision": arguments.precision,
+    }
+
+
+def _are_small(images: Any) -> bool:
+    """Return whether the longer sides of most of some images are short."""
+    sides = []
+    with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
+        for image in images[:: max(1, len(images) // _N_MEASURED)]:
+            with contextlib.suppress(Exception):  # almost anything; who reads the pixels says what is wrong
+                if isinstance(image, np.ndarray):
+                    sides.append(max(image.shape[:2]))
+                else:
+                    with Image.open(expand(image)) as opened:  # which reads no pixels
+                        sides.append(max(opened.size))
+    return bool(sides) and float(np.median(sides)) <= features.SMALL_SIDE
