@@ -18,7 +18,7 @@ CURES = {
     "the report's recipe": {},
     "the weights' own preprocessing": {"features__preprocessing": None},
     "three layers, not only the last": {"features__layers": ["block3_pool", "block4_pool", "block5_pool"]},
-    "the image and its mirror image": {"features__mirror": True},
+    "the image and its mirror image": {"features__views": "mirror"},
 }
 # On top of all cures, each alone.
 FURTHER = {

@@ -39,7 +39,7 @@ def main():
     }
     rows, first, plain = [], None, None
     for name, head in heads.items():
-        pipeline = make_fish_pipeline(head=head, weights="cifar95", features__combine_views="mean")
+        pipeline = make_fish_pipeline(head=head, weights="cifar95")
         found = judge(pipeline)
         rows.append(describe(name, found, plain if name.endswith("normalization") else first))
         first = found if first is None else first

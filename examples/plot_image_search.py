@@ -25,7 +25,7 @@ X, y = make_fish_images(1000, random_state=17)
 collection, queries = np.arange(5, 1000), np.arange(5)
 
 stages = ["block3_pool", "block4_pool", "block5_pool"]
-vgg16 = VGG16FeatureTransformer(weights="cifar95", layers=stages, pooling="avg", mirror=True)
+vgg16 = VGG16FeatureTransformer(weights="cifar95", layers=stages, pooling="avg", views="mirror")
 describe = make_pipeline(vgg16, StandardScaler())
 features = describe.fit(X[collection]).transform(X)
 index = NearestNeighbors(n_neighbors=5, metric="cosine").fit(features[collection])

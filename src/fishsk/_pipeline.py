@@ -176,8 +176,6 @@ def make_fish_pipeline(
     settings = head.get_params()
     if settings.get(f"{inner}random_state", 0) is None:
         head.set_params(**{f"{inner}random_state": random_state})
-    if "features__mirror" in params:  # which is a set of views, too
-        features.pop("views", None)
     pipeline = Pipeline(
         [
             ("features", transformer.set_params(**features)),

@@ -138,7 +138,6 @@ def test_features_are_near_those_of_float32(needs_openvino, fish, vgg16):
         {"pooling": "max", "layers": ["block5_pool", "block3_conv2"]},
         {"pooling": None, "layers": ["block3_pool", "block4_pool", "block5_pool"], "power": 0.5},
         {"image_size": (40, 64), "preprocessing": "caffe", "views": "shifts+zooms"},
-        {"views": "mirror", "combine_views": "concatenate"},
     ],
 )
 def test_each_parameter_means_the_same(needs_openvino, fish, vgg16, params):

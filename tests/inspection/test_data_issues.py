@@ -59,7 +59,7 @@ def test_copies_that_differ_in_their_pixels_are_found_by_features(fish):
     X[20], y[20] = X[10][:, ::-1], (y[10] + 1) % 5
     X_test[3] = np.clip(X[40] * 1.1 + 5, 0, 255)
     found = find(
-        X, y, X_test=X_test, y_test=y_test, pipeline=make_quick_pipeline(features__mirror=True), cv=None
+        X, y, X_test=X_test, y_test=y_test, pipeline=make_quick_pipeline(features__views="mirror"), cv=None
     )
     assert found == {"conflict": [(10, 20)], "leak": [(40, 153)]}
 

@@ -25,7 +25,7 @@ def fish():
 
 @pytest.fixture
 def vgg16():
-    return VGG16FeatureTransformer(weights=None, image_size=32, layers=["block1_pool"], mirror=True)
+    return VGG16FeatureTransformer(weights=None, image_size=32, layers=["block1_pool"], views="mirror")
 
 
 def test_a_mirror_image_is_nearest_and_distances_rise(fish, vgg16):

@@ -64,7 +64,6 @@ def make_pipeline(weights, **params):
         weights=weights,
         features__layers=["block1_pool", "block2_pool"],
         features__pooling="avg",
-        features__mirror=False,
         features__power=1.0,
         features__cache=None,
         head__hidden_units=3,
@@ -699,7 +698,7 @@ EXPORTED = {
         "scale": "passthrough",
         "head__learning_rate": 0.05,
     },
-    "mirrored": {"features__mirror": True, "features__pooling": "max", "head__hidden_units": 0},
+    "mirrored": {"features__views": "mirror", "features__pooling": "max", "head__hidden_units": 0},
     "views": {
         "features__views": "shifts+zooms",
         "features__image_size": (40, 32),

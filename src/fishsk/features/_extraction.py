@@ -165,7 +165,7 @@ def _extract(
 
     def run(batch: list[int], loaded: np.ndarray, digests: list[bytes | None]) -> _Batch:
         loaded = settings.backbone.prepare(loaded)
-        rows = np.empty((len(batch), len(settings.views), settings.n_view_features), dtype=np.float32)
+        rows = np.empty((len(batch), len(settings.views), settings.n_features), dtype=np.float32)
         is_new = np.ones(rows.shape[:2], dtype=bool)
         if stored is not None and len(settings.views) > 1:
             is_new = ~stored.read_views([keys[index] for index in batch], rows)
@@ -175,7 +175,7 @@ def _extract(
             chosen = is_new[:, number]
             if chosen.any():
                 rows[chosen, number] = network(loaded if chosen.all() else loaded[chosen], view)
-        return _Batch(batch, settings.combine(rows), rows, is_new, digests)
+        return _Batch(batch, settings.average(rows.swapaxes(0, 1)), rows, is_new, digests)
 
     if len(indices) == 1 and not shown:  # threads and a bar would take longer than to read the image
         yield run(indices, *images.load_hashed(indices, settings.image_size, settings.resize))

@@ -133,7 +133,7 @@ def _compile(settings: Settings, content: bytes) -> Callable[[np.ndarray, View],
         n_chunks = -(-len(batch) // step)
         images = np.zeros((n_chunks * step, height, width, 3), dtype=np.float32)
         images[: len(batch)] = view.look_at(batch)
-        rows = np.empty((len(images), settings.n_view_features), dtype=np.float32)
+        rows = np.empty((len(images), settings.n_features), dtype=np.float32)
         with busy:
             for start in range(0, len(images), step):
                 queue.start_async({0: images[start : start + step]}, rows[start : start + step])

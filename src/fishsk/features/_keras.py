@@ -14,7 +14,7 @@ from fishsk.features._keras_backbone import PREPROCESSINGS, KerasBackbone
 from fishsk.features._network import Settings
 from fishsk.features._own_models import as_given_model, as_model_file
 from fishsk.features._transformer import FrozenFeatures, check_image_size, check_layers
-from fishsk.features._views import View, resolve_views
+from fishsk.features._views import resolve_views
 from fishsk.store import default_folder
 
 
@@ -63,10 +63,8 @@ class KerasFeatureTransformer(FrozenFeatures):
         or a model, what its own layers do with RGB in 0 to 255. The others are the modes of
         ``keras.applications.imagenet_utils.preprocess_input``, and a division by 255.
     views : {"mirror", "mirror+corners", "shifts", "shifts+zooms"}, list of dict or None, default=None
-        The copies of each image that are run through the network, as in `VGG16FeatureTransformer`.
-    combine_views : {"mean", "concatenate"}, default="mean"
-        ``"mean"`` gives the mean of the views' features. ``"concatenate"`` puts the views side by side: a
-        `KerasHeadClassifier` with `n_views` learns from each, and averages what it says of them.
+        The copies of each image that are run through the network, whose features are averaged, as in
+        `VGG16FeatureTransformer`.
     precision : {"float32", "int8"}, default="float32"
         What the network computes in. ``"int8"`` is several times as fast on a processor, and its features
         differ a little from those of float32: see :doc:`/user_guide/backbones`. It needs
@@ -146,7 +144,6 @@ class KerasFeatureTransformer(FrozenFeatures):
         power: float = 1.0,
         preprocessing: str | None = None,
         views: str | Sequence[Mapping[str, Any]] | None = None,
-        combine_views: str = "mean",
         precision: str = "float32",
         image_shape: tuple[int, ...] | None = None,
         input_range: tuple[float, float] | None = (0, 255),
@@ -163,7 +160,6 @@ class KerasFeatureTransformer(FrozenFeatures):
         self.power = power
         self.preprocessing = preprocessing
         self.views = views
-        self.combine_views = combine_views
         self.precision = precision
         self.image_shape = image_shape
         self.input_range = input_range
@@ -212,10 +208,6 @@ class KerasFeatureTransformer(FrozenFeatures):
         by_keras = self.layers is None and isinstance(source, Application)
         return KerasBackbone(source, description, self.preprocessing, self.pooling if by_keras else None)
 
-    def _views(self) -> tuple[View, ...]:
-        """Return the views that the parameters ask for."""
-        return resolve_views(self.views, mirror=False)
-
     def _settings(self) -> Settings:
         """Check the parameters that depend on each other, and resolve those that are None."""
         backbone = self._backbone()
@@ -227,7 +219,6 @@ class KerasFeatureTransformer(FrozenFeatures):
             self.pooling,
             backbone.description.image_size,
             self.resize,
-            self._views(),
-            side_by_side=self.n_views_out > 1,
+            resolve_views(self.views),
             precision=resolve_precision(self.precision),
         )

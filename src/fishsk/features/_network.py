@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -54,53 +54,29 @@ class Settings:
     image_size: tuple[int, int]
     resize: str = "stretch"
     views: tuple[View, ...] = (PLAIN,)
-    side_by_side: bool = False
     precision: tuple[str, ...] = FLOAT32
 
     @functools.cached_property
     def columns(self) -> dict[str, int]:
-        """The number of features of each layer, of one view."""
+        """The number of features of each layer."""
         return {
             layer: self.backbone.count_columns(layer, self.pooling, self.image_size) for layer in self.layers
         }
 
     @property
-    def n_view_features(self) -> int:
-        """Number of features of one view."""
+    def n_features(self) -> int:
+        """Number of features of an image, and of each of its views."""
         return sum(self.columns.values())
 
-    @property
-    def n_blocks(self) -> int:
-        """Number of views that stand side by side in a row; their mean counts as one."""
-        return len(self.views) if self.side_by_side else 1
-
-    @property
-    def n_features(self) -> int:
-        """Number of features of an image."""
-        return self.n_blocks * self.n_view_features
-
-    def combine(self, rows: np.ndarray) -> np.ndarray:
-        """Return the features of images, given (n_images, n_views, n_view_features) of their views."""
-        if self.n_blocks == len(self.views):
-            return rows.reshape(len(rows), -1)
-        total = None
-        for number in range(len(self.views)):
-            total = self.add(total, rows[:, number])
-        return self.divide(total)
-
-    @staticmethod
-    def add(total: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
-        """Add the rows of one more view, in the views' order, on which the last bit of a mean depends."""
-        return rows.copy() if total is None else np.add(total, rows, out=total)
-
-    def divide(self, total: Any) -> np.ndarray:
-        """Return the mean of the views from their sum."""
-        return np.divide(total, np.float32(len(self.views)), out=total)
+    def average(self, rows_of_views: Iterable[np.ndarray]) -> np.ndarray:
+        """Return the mean of the views' rows, given in their order, on which its last bit depends."""
+        total = functools.reduce(np.add, rows_of_views)
+        return total if len(self.views) == 1 else total / np.float32(len(self.views))
 
     @property
     def of_plain_image(self) -> Settings:
         """The settings of the features of a single view, which know nothing of views."""
-        return replace(self, views=(PLAIN,), side_by_side=False)
+        return replace(self, views=(PLAIN,))
 
     def to_json(self) -> dict[str, Any]:
         """Return what the rows of single views are stored under."""
@@ -212,9 +188,7 @@ def add_to_keras(images: Any, settings: Settings, input_range: tuple[float, floa
         return extract(x)
     seen = keras.ops.stack([x if view == PLAIN else look(x, view) for view in settings.views], axis=1)
     rows = extract(keras.ops.reshape(seen, (-1, *settings.image_size, 3)))  # one run for all views
-    rows = keras.ops.reshape(rows, (-1, len(settings.views), settings.n_view_features))
-    if settings.side_by_side:
-        return keras.ops.reshape(rows, (-1, settings.n_features))
+    rows = keras.ops.reshape(rows, (-1, len(settings.views), settings.n_features))
     return keras.ops.mean(rows, axis=1)
 
 

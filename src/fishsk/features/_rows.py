@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from fishsk.store import open_store
 
 
 class ViewRows:
-    """What is stored of images under some settings, whatever the views are combined to.
+    """What is stored of images under some settings, one for each view.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class ViewRows:
     def __init__(self, folder: str | os.PathLike, settings: Settings):
         self._settings = settings
         self.folder = folder
-        self._store = open_store(folder, settings.to_json(), settings.n_view_features)
+        self._store = open_store(folder, settings.to_json(), settings.n_features)
 
     def read(self, keys: Sequence[bytes], features: np.ndarray) -> np.ndarray:
         """Set the features of the images all of whose views are stored; return which images these are.
@@ -38,22 +38,19 @@ class ViewRows:
         features : ndarray of shape (n_images, n_features), float32
             What is set; rows of other images are left with any numbers.
         """
-        settings = self._settings
-        if len(settings.views) == 1 or settings.side_by_side:
-            blocks = features.reshape(len(keys), len(settings.views), -1)
-            found = np.logical_and.reduce(self.read_views(keys, blocks), axis=1)
-        else:
-            found = np.ones(len(keys), dtype=bool)
-            total: np.ndarray | None = None
-            for view in settings.views:  # one at a time, since all of them may not fit into memory
+        found = np.ones(len(keys), dtype=bool)
+
+        def read() -> Iterator[np.ndarray]:  # one at a time, since all of them may not fit into memory
+            for view in self._settings.views:
                 rows, stored = self._store.read(_keys_of_view(keys, view))
-                found &= stored
-                total = settings.add(total, rows)
-            features[:] = settings.divide(total)
+                np.logical_and(found, stored, out=found)
+                yield rows
+
+        features[:] = self._settings.average(read())
         return found
 
     def read_views(self, keys: Sequence[bytes], rows: np.ndarray) -> np.ndarray:
-        """Set `rows`, (n_images, n_views, n_view_features); return which are stored, (n_images, n_views)."""
+        """Set `rows`, (n_images, n_views, n_features); return which are stored, (n_images, n_views)."""
         found = np.empty(rows.shape[:2], dtype=bool)
         for number, view in enumerate(self._settings.views):
             rows[:, number], found[:, number] = self._store.read(_keys_of_view(keys, view))
@@ -66,7 +63,7 @@ class ViewRows:
         ----------
         keys : sequence of bytes
             Digests of the images.
-        rows : ndarray of shape (n_images, n_views, n_view_features), float32
+        rows : ndarray of shape (n_images, n_views, n_features), float32
             Of all views.
         chosen : ndarray of shape (n_images, n_views), bool
             Which to store.

@@ -22,7 +22,7 @@ from fishsk.features._images import check_images
 from fishsk.features._int8 import check_precision
 from fishsk.features._network import Settings, add_to_keras, raise_to
 from fishsk.features._resizing import RESIZES
-from fishsk.features._views import VIEW_SETS, View
+from fishsk.features._views import VIEW_SETS
 
 _CHUNK_VALUES = 2**16  # that are raised to a power at a time
 
@@ -44,7 +44,6 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         "pooling": [StrOptions({"avg", "max"}), None],
         "power": [Interval(Real, 0, 1, closed="right")],
         "views": [StrOptions(set(VIEW_SETS)), list, tuple, None],
-        "combine_views": [StrOptions({"mean", "concatenate"})],
         "precision": [StrOptions({"float32", "int8"})],
         "image_shape": [tuple, list, None],
         "input_range": [tuple, list, None],
@@ -63,7 +62,6 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
     power: float
     preprocessing: str | None
     views: str | Sequence[Mapping[str, Any]] | None
-    combine_views: str
     precision: str
     image_shape: tuple[int, ...] | None
     input_range: tuple[float, float] | None
@@ -74,15 +72,6 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
     @abstractmethod
     def _settings(self) -> Settings:
         """Check the parameters that depend on each other, and resolve those that are None."""
-
-    @abstractmethod
-    def _views(self) -> tuple[View, ...]:
-        """Return the views that the parameters ask for."""
-
-    @property
-    @abstractmethod
-    def network_name(self) -> str:
-        """What the network is called."""
 
     @property
     @abstractmethod
@@ -153,7 +142,7 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         return features
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the names of the features: view, layer, pooling and channel.
+        """Return the names of the features: layer, pooling and channel.
 
         Parameters
         ----------
@@ -163,8 +152,7 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         Returns
         -------
         ndarray of str objects
-            ``"block5_pool_avg_0"``, ``"block5_pool_avg_1"``, ...; of views side by side
-            ``"view0_block5_pool_avg_0"``, ...
+            ``"block5_pool_avg_0"``, ``"block5_pool_avg_1"``, ...
 
         Raises
         ------
@@ -172,13 +160,10 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
             If `input_features` are not those of the `X` that was seen in `fit`.
         """
         check_feature_names_in(self, input_features, generate_names=False)
-        settings = self._settings()
-        prefixes = [f"view{view}_" for view in range(settings.n_blocks)] if settings.side_by_side else [""]
         return np.array(
             [
-                f"{prefix}{layer}_{self.pooling or 'flat'}_{column}"
-                for prefix in prefixes
-                for layer, n_columns in settings.columns.items()
+                f"{layer}_{self.pooling or 'flat'}_{column}"
+                for layer, n_columns in self._settings().columns.items()
                 for column in range(n_columns)
             ],
             dtype=object,
@@ -188,18 +173,6 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
     def n_features_out(self) -> int:
         """Number of features of an image."""
         return self._settings().n_features
-
-    @property
-    def n_views_out(self) -> int:
-        """Number of views that stand side by side in a row of features; 1 for their mean."""
-        n_views = len(self._views())
-        return n_views if self.combine_views == "concatenate" else 1
-
-    def describe_network(self) -> str:
-        """Return in a line the network, the size of images that it sees, and where its weights are from."""
-        settings = self._settings()
-        height, width = settings.image_size
-        return f"{self.network_name}, {height} x {width} pixels, weights: {settings.backbone.origin}"
 
     def to_keras(self, images: Any) -> Any:
         """Add this transformer to a functional Keras model, in layers that load without fishsk.
@@ -316,8 +289,6 @@ def _check_memory(n_samples: int, settings: Settings) -> None:
     needed, limit = n_samples * n_features * 4, _total_memory() / 2
     if needed > limit:
         remedy = "Pass pooling='avg'" if settings.pooling is None else "Pass fewer layers"
-        if settings.n_blocks > 1:
-            remedy = "Pass combine_views='mean'"
         raise ValueError(
             f"The features must fit into half of the memory, {limit / 2**30:.1f} GiB. {n_samples} images of "
             f"{n_features} float32 features need {needed / 2**30:.1f} GiB. {remedy}, or fewer images at a "

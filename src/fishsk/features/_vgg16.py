@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from fishsk.features._backbone import LAYERS, PREPROCESSINGS, VGG16Backbone
 from fishsk.features._int8 import resolve_precision
 from fishsk.features._network import Settings
 from fishsk.features._transformer import FrozenFeatures, check_image_size, check_layers
-from fishsk.features._views import View, resolve_views
+from fishsk.features._views import resolve_views
 from fishsk.features._weights import resolve_weights
 
 
@@ -49,20 +48,15 @@ class VGG16FeatureTransformer(FrozenFeatures):
     preprocessing : {"caffe", "unit"} or None, default=None
         None is what the weights were trained with; ``"caffe"`` is ImageNet's (BGR minus the mean color);
         ``"unit"`` divides by 255.
-    mirror : bool, default=False
-        True is ``views="mirror"``.
     views : {"mirror", "mirror+corners", "shifts", "shifts+zooms"}, list of dict or None, default=None
-        The copies of each image that are run through the network; None is the image alone. ``"mirror"``: the
-        image and its mirror image. ``"mirror+corners"``: these, the image moved by 1/16 of its sides into one
-        corner, and the mirror image moved into another, 4 views. ``"shifts"``: image and mirror image, and
-        both shifted up, down, left and right by 3/32 of the sides, 10 views. ``"shifts+zooms"``: these, and
-        the central 28/32 and 24/32 of both, 14 views. A list holds dicts such as
-        ``{"shift": (0.1, 0), "zoom": 0.9, "mirror": True}``, each entry of which may be left out: shares of
-        the height (down) and width (right), rounded to whole pixels, with the border reflected; the share of
-        the sides that fills the view; whether left and right change places.
-    combine_views : {"mean", "concatenate"}, default="mean"
-        ``"mean"`` gives the mean of the views' features. ``"concatenate"`` puts the views side by side: a
-        `KerasHeadClassifier` with `n_views` learns from each, and averages what it says of them.
+        The copies of each image that are run through the network, whose features are averaged; None is the
+        image alone. ``"mirror"``: the image and its mirror image. ``"mirror+corners"``: these, the image
+        moved by 1/16 of its sides into one corner, and the mirror image moved into another, 4 views.
+        ``"shifts"``: image and mirror image, and both shifted up, down, left and right by 3/32 of the sides,
+        10 views. ``"shifts+zooms"``: these, and the central 28/32 and 24/32 of both, 14 views. A list holds
+        dicts such as ``{"shift": (0.1, 0), "zoom": 0.9, "mirror": True}``, each entry of which may be left
+        out: shares of the height (down) and width (right), rounded to whole pixels, with the border
+        reflected; the share of the sides that fills the view; whether left and right change places.
     precision : {"float32", "int8"}, default="float32"
         What the network computes in. ``"int8"`` is several times as fast on a processor, and its features
         differ a little from those of float32: see :doc:`/user_guide/backbones`. It needs
@@ -127,7 +121,6 @@ class VGG16FeatureTransformer(FrozenFeatures):
         "image_size": [Interval(Integral, 32, None, closed="left"), tuple, list, None],
         "layers": [StrOptions(set(LAYERS)), "array-like", None],
         "preprocessing": [StrOptions(set(PREPROCESSINGS)), None],
-        "mirror": ["boolean"],
     }
 
     def __init__(
@@ -140,9 +133,7 @@ class VGG16FeatureTransformer(FrozenFeatures):
         pooling: str | None = "avg",
         power: float = 1.0,
         preprocessing: str | None = None,
-        mirror: bool = False,
         views: str | Sequence[Mapping[str, Any]] | None = None,
-        combine_views: str = "mean",
         precision: str = "float32",
         image_shape: tuple[int, ...] | None = None,
         input_range: tuple[float, float] | None = (0, 255),
@@ -157,37 +148,13 @@ class VGG16FeatureTransformer(FrozenFeatures):
         self.pooling = pooling
         self.power = power
         self.preprocessing = preprocessing
-        self.mirror = mirror
         self.views = views
-        self.combine_views = combine_views
         self.precision = precision
         self.image_shape = image_shape
         self.input_range = input_range
         self.batch_size = batch_size
         self.cache = cache
         self.verbose = verbose
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        if self.weights == "cifar95":  # which another version of fishsk may ship anew
-            state["_weights_digest"] = self.weights_digest
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        digest = state.get("_weights_digest")
-        super().__setstate__({name: value for name, value in state.items() if name != "_weights_digest"})
-        if digest not in (None, self.weights_digest):
-            warnings.warn(
-                f"The weights {self.weights!r} of this fishsk are not those that this transformer was "
-                "pickled with, so that what has learned from its features must be fitted again.",
-                UserWarning,
-                stacklevel=2,
-            )
-
-    @property
-    def network_name(self) -> str:
-        """What the network is called."""
-        return "VGG16"
 
     @property
     def weights_digest(self) -> str:
@@ -212,10 +179,6 @@ class VGG16FeatureTransformer(FrozenFeatures):
             for layer in LAYERS.values()
         }
 
-    def _views(self) -> tuple[View, ...]:
-        """Return the views that the parameters ask for."""
-        return resolve_views(self.views, mirror=bool(self.mirror))
-
     def _settings(self) -> Settings:
         """Check the parameters that depend on each other, and resolve those that are None."""
         weights = resolve_weights(self.weights)
@@ -231,7 +194,6 @@ class VGG16FeatureTransformer(FrozenFeatures):
             self.pooling,
             check_image_size(self.image_size, weights.image_size, least=32),
             self.resize,
-            self._views(),
-            side_by_side=self.n_views_out > 1,
+            resolve_views(self.views),
             precision=resolve_precision(self.precision),
         )

@@ -89,25 +89,14 @@ VIEW_SETS = {
 }
 
 
-def resolve_views(views: str | Sequence[Mapping[str, Any]] | None, *, mirror: bool) -> tuple[View, ...]:
-    """Return the views that parameters of a transformer ask for.
-
-    Parameters
-    ----------
-    views, mirror
-        As in `VGG16FeatureTransformer`.
+def resolve_views(views: str | Sequence[Mapping[str, Any]] | None) -> tuple[View, ...]:
+    """Return the views that a parameter of a transformer asks for.
 
     Raises
     ------
     ValueError
-        If there are no views, one comes twice, both parameters are given, or a number is out of range.
+        If there are no views, one comes twice, or a number is out of range.
     """
-    if mirror:
-        if views is not None:
-            raise ValueError(
-                f"mirror=True is views='mirror'. Pass only one of them. Got also views={views!r}."
-            )
-        return VIEW_SETS["mirror"]
     if views is None:
         return (PLAIN,)
     if isinstance(views, str):

@@ -32,8 +32,8 @@ def find_features(
     -------
     ndarray of shape (n_samples, n_features)
         What the first steps give, as soon as it is two-dimensional: the features of a
-        `VGG16FeatureTransformer` as they are, before they are scaled; of several views side by side, their
-        mean; of several networks side by side, each scaled to length 1, so that none outweighs the others.
+        `VGG16FeatureTransformer` as they are, before they are scaled; of several networks side by
+        side, each scaled to length 1, so that none outweighs the others.
         Small copies of the images, where no step before the classifier gives such rows.
     """
     return split_at_features(estimator, X, image_shape=image_shape, input_range=input_range)[0]
@@ -70,8 +70,6 @@ def split_at_features(
             if len(parts) > 1:
                 ends = np.cumsum([part.n_features_out for part in parts.values()])[:-1]
                 rows = np.hstack([normalize(block) for block in np.split(rows, ends, axis=1)])
-            elif (n_views := getattr(step, "n_views_out", 1)) > 1:
-                rows = rows.reshape(len(rows), n_views, -1).mean(axis=1)
             return rows, rest, values
     images = check_images(X, **find_pixels(estimator, image_shape, input_range))
     return images.load(range(len(images)), _SMALL).reshape(len(images), -1), rest, values

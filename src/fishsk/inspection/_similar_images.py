@@ -56,7 +56,7 @@ class SimilarImagesDisplay:
     >>> from fishsk import SimilarImagesDisplay, VGG16FeatureTransformer
     >>> from fishsk.datasets import make_fish_images
     >>> X, y = make_fish_images(100, random_state=0)
-    >>> vgg16 = VGG16FeatureTransformer(weights="cifar95", mirror=True)
+    >>> vgg16 = VGG16FeatureTransformer(weights="cifar95", views="mirror")
     >>> mirrored = X[7][:, ::-1]
     >>> display = SimilarImagesDisplay.from_estimator(vgg16, mirrored, X, labels=y, n_images=5)
     >>> int(display.indices[0]), display.labels[0] == str(y[7])
