@@ -42,6 +42,14 @@ def test_a_models_parameters_can_be_used_and_the_numbers_are_json(many, model, t
     assert facts["forecast"][0]["gain"] == 0
 
 
+def test_fault_73_the_curve_can_be_a_table(many, model, tmp_path, capsys):
+    table = tmp_path / "curve.csv"
+    assert main(["curve", str(many), "--model", str(model), "--cv", "3", "--output", str(table)]) == 0
+    first, *rows = table.read_text().splitlines()
+    assert first == "n_train,accuracy,lowest_fold,highest_fold"
+    assert rows[-1].startswith("100,")
+
+
 def test_too_few_images_are_one_line(photos, tmp_path, capsys):
     assert main(["curve", str(photos), "--output", str(tmp_path / "curve.png")]) == 1
     assert "Add images" in capsys.readouterr().err.strip().splitlines()[-1]

@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from fishsk._utils.files import expand
+from fishsk._utils.files import expand, write_atomically
+
+# What the ending of a file to write can say that it is.
+MODELS = (".fishsk",)
+PAGES = (".html", ".htm")
+PICTURES = (".png", ".jpg", ".pdf", ".svg")
+TABLES = (".csv",)
+_FILES = (*MODELS, *PAGES, *PICTURES, *TABLES, ".jpeg", ".json")  # which no folder is named after
 
 
-def prepare_file(path: str | Path) -> Path:
+def prepare_file(path: str | Path, endings: Sequence[str]) -> Path:
     """Return `path` if a file can be written there, after making its folder.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to write.
+    endings : sequence of str
+        Those that say what the command can write, the usual one first.
 
     Raises
     ------
     OSError
-        If it cannot, with what to pass instead.
+        If it cannot be written, with what to pass instead.
+    ValueError
+        If it ends otherwise.
     """
     path = expand(path)
     if path.is_dir():
         raise IsADirectoryError(f"The file to write must not be a folder. Got {str(path)!r}. Add a name.")
-    prepare_folder(path.parent)
+    if path.suffix.lower() not in endings:
+        known = endings[0] if len(endings) == 1 else f"{', '.join(endings[:-1])} or {endings[-1]}"
+        raise ValueError(f"The file to write must end in {known}. Got {str(path)!r}.")
+    _make_folder(path.parent)
     return path
 
 
@@ -31,8 +53,19 @@ def prepare_folder(folder: str | Path) -> Path:
     ------
     OSError
         If they cannot, with what to pass instead.
+    ValueError
+        If it is named like a file.
     """
     folder = expand(folder)
+    if folder.suffix.lower() in _FILES and not folder.is_dir():
+        raise ValueError(
+            f"Several files are written, into a folder. Got {str(folder)!r}, which is named like a file. "
+            f"Pass {str(folder.with_suffix(''))!r}."
+        )
+    return _make_folder(folder)
+
+
+def _make_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -68,3 +101,12 @@ def write_or_keep(path: Path, write: Callable[[Path], object]) -> None:
             f"{str(path)!r} can no longer be written ({error.strerror or error}). "
             f"The result is kept in {str(kept)!r}: move it where you want it."
         ) from error
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows of the same columns as CSV; names that are no text keep their bytes."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, [text.getvalue().encode("utf-8", "surrogateescape")])

@@ -58,12 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
     """Check a folder of images, print what was found, and write it as a page."""
-    from fishsk.cli._targets import prepare_file, write_or_keep
+    from fishsk.cli._targets import PAGES, prepare_file, write_or_keep
     from fishsk.cli._tensorflow import load_tensorflow
 
     if arguments.cv < 0 or arguments.cv == 1:
         raise ValueError(f"--cv must be 0 or at least 2. Got {arguments.cv}.")
-    target = prepare_file(arguments.output)
+    target = prepare_file(arguments.output, PAGES)
     train = _list_folder(arguments.folder)
     test = None if arguments.test is None else _list_folder(arguments.test)
     left_out = train.left_out if test is None else train.left_out | test.left_out

@@ -38,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a saved model, whose parameters are used instead of the recipe's (default: the recipe)",
     )
     parser.add_argument(
-        "--output", default="curve.png", metavar="FILE", help="the figure to write (default: %(default)s)"
+        "--output",
+        default="curve.png",
+        metavar="FILE",
+        help="the figure to write, or the numbers of the curve as CSV (default: %(default)s)",
     )
     add_skip_bad(parser)
     add_training(parser)
@@ -46,12 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
     """Train on more and more of the images, in folds, and tell what further images would bring."""
-    from fishsk.cli._targets import prepare_file, write_or_keep
+    from fishsk.cli._targets import PICTURES, TABLES, prepare_file, write_or_keep, write_table
     from fishsk.cli._tensorflow import load_tensorflow
 
     if arguments.more is not None and min(arguments.more) < 1:
         raise ValueError(f"--more must be numbers of images, at least 1. Got {min(arguments.more)}.")
-    target = prepare_file(arguments.output)
+    target = prepare_file(arguments.output, (*PICTURES, *TABLES))
     load_tensorflow(screen)
 
     from fishsk.cli._features import extract_features
@@ -80,8 +83,12 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     a_class = max(1, round(len(paths) / n_classes))
     _show_curve(screen, display)
     _show_forecast(screen, display, arguments.more or [a_class, 3 * a_class], n_classes)
-    write_or_keep(target, lambda path: display.figure_.savefig(path, dpi=150))
-    screen.figures([target])
+    if target.suffix.lower() in TABLES:
+        write_or_keep(target, lambda path: write_table(path, screen.facts["curve"]))
+        screen.fact("Table", str(target), table=target)
+    else:
+        write_or_keep(target, lambda path: display.figure_.savefig(path, dpi=150))
+        screen.figures([target])
     screen.show_seconds()
 
 

@@ -46,11 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
     """Train on a folder or a table of images, and save the model."""
-    from fishsk.cli._targets import prepare_file, write_or_keep
+    from fishsk.cli._targets import MODELS, prepare_file, write_or_keep
     from fishsk.cli._tensorflow import load_tensorflow
 
     params = dict(_parse_setting(setting) for setting in arguments.set)
-    model = prepare_file(arguments.model)
+    model = prepare_file(arguments.model, MODELS)
     photos = load_photos(arguments.photos, arguments)
     load_tensorflow(screen)
 

@@ -56,12 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
     """Write one HTML file on how a saved model does on a folder or a table of images."""
-    from fishsk.cli._targets import prepare_file, write_or_keep
+    from fishsk.cli._targets import PAGES, prepare_file, write_or_keep
     from fishsk.cli._tensorflow import load_tensorflow
 
     if arguments.cv is not None and arguments.train is None:
         raise ValueError("--cv trains on training images: pass --train PHOTOS with it.")
-    target = prepare_file(arguments.output)
+    target = prepare_file(arguments.output, PAGES)
     load_tensorflow(screen)
 
     from sklearn.base import is_regressor

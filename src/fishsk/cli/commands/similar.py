@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,20 +35,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         default="similar.png",
         metavar="FILE",
-        help="the picture to write; a CSV file of the same name goes beside it (default: %(default)s)",
+        help="the picture to write, a CSV file of the same name goes beside it; or the CSV file alone "
+        "(default: %(default)s)",
     )
     add_skip_bad(parser)
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
     """Find the images most like one, print them, and write them as a picture and as CSV."""
-    from fishsk.cli._targets import prepare_file, write_or_keep
+    from fishsk.cli._targets import PICTURES, TABLES, prepare_file, write_or_keep, write_table
     from fishsk.cli._tensorflow import load_tensorflow
 
     if arguments.top < 1:
         raise ValueError(f"--top must be at least 1. Got {arguments.top}.")
-    picture = prepare_file(arguments.output)
-    table = prepare_file(picture.with_suffix(".csv"))
+    target = prepare_file(arguments.output, (*PICTURES, *TABLES))
+    table = prepare_file(target.with_suffix(".csv"), TABLES)
     image = arguments.image
     if expand(image).is_dir():
         raise ValueError(f"The image to compare with must be a file. Got the folder {image!r}.")
@@ -58,7 +57,6 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     paths, left_out = list_images([arguments.folder], skip_bad=arguments.skip_bad)
     load_tensorflow(screen)
 
-    from fishsk._utils.files import write_atomically
     from fishsk.cli._features import extract_features
     from fishsk.cli._networks import make_pipeline, show_networks
     from fishsk.inspection import SimilarImagesDisplay
@@ -84,14 +82,10 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         header=("rank", "distance", "image"),
         right=[0, 1],
     )
-    write_or_keep(picture, lambda path: display.figure_.savefig(path, dpi=150))
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, ["rank", "path", "distance"])
-    writer.writeheader()
-    writer.writerows(found)
-    content = text.getvalue().encode("utf-8", "surrogateescape")
-    write_or_keep(table, lambda path: write_atomically(path, [content]))
-    screen.figures([picture])
+    if target != table:
+        write_or_keep(target, lambda path: display.figure_.savefig(path, dpi=150))
+        screen.figures([target])
+    write_or_keep(table, lambda path: write_table(path, found))
     screen.fact("Table", str(table), table=table)
 
 

@@ -50,10 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
     """Search for the best head, save the model, and draw how the search went."""
-    from fishsk.cli._targets import prepare_file, prepare_folder, write_or_keep
+    from fishsk.cli._targets import MODELS, prepare_file, prepare_folder, write_or_keep
     from fishsk.cli._tensorflow import load_tensorflow
 
-    model = prepare_file(arguments.model)
+    model = prepare_file(arguments.model, MODELS)
     output = prepare_folder(arguments.output)
     photos = load_photos(arguments.photos, arguments)
     load_tensorflow(screen)
