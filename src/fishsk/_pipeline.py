@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -157,7 +158,7 @@ def make_fish_pipeline(
     10
     """
     is_report = recipe == "report"
-    transformer, features, learned = _make_features(backbone, weights, is_report=is_report, verbose=verbose)
+    features, learned = _make_features(backbone, weights, is_report=is_report, verbose=verbose)
     if head is None:
         common: dict[str, Any] = {"random_state": random_state, "verbose": verbose}
         if params.get("head__model") is not None:  # the recipe's settings are of the built-in network
@@ -178,40 +179,37 @@ def make_fish_pipeline(
         head.set_params(**{f"{inner}random_state": random_state})
     pipeline = Pipeline(
         [
-            ("features", transformer.set_params(**features)),
+            ("features", features),
             ("scale", "passthrough" if is_report else StandardScaler()),
             ("head", head),
         ]
     )
-    return pipeline.set_params(**_give_to_each(transformer, params))
+    return pipeline.set_params(**_give_to_each(features, params))
 
 
 def _make_features(
     backbone: Any, weights: Any, *, is_report: bool, verbose: int
-) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """Return what makes features, and the parameters of it and of the head that serve it best."""
+) -> tuple[Any, Mapping[str, Any]]:
+    """Return what makes features, and the parameters of the head that serve it best."""
     if isinstance(backbone, list | tuple):
-        parts = []
-        for each in backbone:
-            part, features, _ = _make_features(each, weights, is_report=is_report, verbose=verbose)
-            parts.append(part.set_params(**features))
-        if not parts:
+        if not backbone:
             raise ValueError(f"backbone must hold at least one network. Got {backbone!r}.")
-        return join_parts(parts), {}, {}
+        parts = [_make_features(each, weights, is_report=is_report, verbose=verbose)[0] for each in backbone]
+        return join_parts(parts), {}
     if hasattr(backbone, "transform"):
-        return clone(backbone), {}, {}
+        return clone(backbone), {}
     if isinstance(backbone, str) and (carried := re.fullmatch(r"(\w+)\.(?!keras$)(\w+)", backbone)):
         backbone, weights = carried.groups()
     if isinstance(backbone, str) and backbone.lower() == "vgg16":
         best = Recipe(_REPORT_FEATURES, _REPORT_HEAD) if is_report else resolve_weights(weights).recipe
-        return VGG16FeatureTransformer(weights=weights, verbose=verbose), dict(best.features), dict(best.head)
+        return VGG16FeatureTransformer(weights=weights, verbose=verbose, **best.features), best.head
     if is_report:
         raise ValueError(
             f"recipe='report' is of backbone='vgg16' alone. Got backbone={backbone!r}. Pass recipe='default'."
         )
     best = find_recipe(backbone)
-    transformer = KerasFeatureTransformer(backbone=backbone, weights=weights, verbose=verbose)
-    return transformer, dict(best.features), dict(best.head)
+    made = KerasFeatureTransformer(backbone=backbone, weights=weights, verbose=verbose, **best.features)
+    return made, best.head
 
 
 def _give_to_each(features: Any, params: dict[str, Any]) -> dict[str, Any]:

@@ -157,6 +157,11 @@ class VGG16FeatureTransformer(FrozenFeatures):
         self.verbose = verbose
 
     @property
+    def network_name(self) -> str:
+        """What the network is called."""
+        return "VGG16"
+
+    @property
     def weights_digest(self) -> str:
         """Digest of the frozen weights, which changes whenever a number in them does."""
         return resolve_weights(self.weights).digest
