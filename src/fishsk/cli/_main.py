@@ -12,7 +12,6 @@ import sys
 from collections.abc import Sequence
 
 from fishsk._utils.versions import find_url
-from fishsk.cli._errors import is_for_users
 
 # In the order of the help; each is a module of `commands`.
 COMMANDS = (
@@ -37,6 +36,9 @@ examples:
   python -m fishsk evaluate fish.fishsk new_photos/    score on new_photos/<class>/*.jpg
   python -m fishsk predict fish.fishsk a.jpg b/        write predictions.csv
 """
+# fishsk and the libraries it rests on refuse values with ValueError; files, networks and missing packages come
+# as OSError and ImportError. All other errors are bugs.
+_FOR_USERS = (ValueError, OSError, ImportError, MemoryError)
 _BUG = 70  # sysexits.h's EX_SOFTWARE, an internal software error
 
 
@@ -71,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.debug:
             raise
         text = " ".join(str(error).split())
-        if is_for_users(error):
+        if isinstance(error, _FOR_USERS):
             print(f"fishsk: error: {text or type(error).__name__}", file=sys.stderr)
             return 1
         issues = find_url("Issues")
