@@ -22,6 +22,7 @@ HEADINGS = {
     "bench_labels": "Wrong labels found",
     "bench_networks": "Forms of the head's network",
     "bench_own": "A network of one's own",
+    "bench_page": "A report on 500 images",
     "bench_peers": "torch and embetter",
     "bench_precision": "Lower precision",
     "bench_recipe": "The default recipe, step by step",

@@ -36,8 +36,8 @@ examples:
   python -m fishsk evaluate fish.fishsk new_photos/    score on new_photos/<class>/*.jpg
   python -m fishsk predict fish.fishsk a.jpg b/        write predictions.csv
 """
-# fishsk and the libraries it rests on refuse values with ValueError; files, networks and missing packages come
-# as OSError and ImportError. All other errors are bugs.
+# fishsk and the libraries it rests on refuse values with ValueError; files, networks and missing packages
+# come as OSError and ImportError. All other errors are bugs.
 _FOR_USERS = (ValueError, OSError, ImportError, MemoryError)
 _BUG = 70  # sysexits.h's EX_SOFTWARE, an internal software error
 
