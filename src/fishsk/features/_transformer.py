@@ -75,6 +75,11 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
 
     @property
     @abstractmethod
+    def network_name(self) -> str:
+        """What the network is called."""
+
+    @property
+    @abstractmethod
     def weights_digest(self) -> str:
         """Digest of the frozen weights, which changes whenever a number in them does."""
 
@@ -173,6 +178,12 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
     def n_features_out(self) -> int:
         """Number of features of an image."""
         return self._settings().n_features
+
+    def describe_network(self) -> str:
+        """Return in a line the network, the size of images that it sees, and where its weights are from."""
+        settings = self._settings()
+        height, width = settings.image_size
+        return f"{self.network_name}, {height} x {width} pixels, weights: {settings.backbone.origin}"
 
     def to_keras(self, images: Any) -> Any:
         """Add this transformer to a functional Keras model, in layers that load without fishsk.
