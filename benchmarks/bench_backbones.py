@@ -1,22 +1,24 @@
-"""KerasFeatureTransformer: ten networks, their speed against bare Keras, their size, and their work.
+"""KerasFeatureTransformer: networks on LiteRT, on TensorFlow, in bare Keras; their size, and their work.
 
 Bare Keras is `keras.Model.predict` of the same network (`include_top=False, pooling="avg"`), on arrays that
 were resized and preprocessed beforehand, at the batch size that is fastest in the same run. The transformer
 starts from the images. Weights are drawn: speed does not depend on them.
 """
 
-import sys
 from functools import partial
+from unittest import mock
 
-import keras
 import numpy as np
 import tensorflow as tf
 from _common import Benchmark, choose_batch_size, compare, largest_difference, load_fish
 
 from fishsk import KerasFeatureTransformer
+from fishsk.features import _keras
+from fishsk.features._applications import find_application
 from fishsk.features._images import check_images
 
 NETWORKS = (
+    "EfficientNetLite0",
     "MobileNetV3Small",
     "MobileNetV2",
     "EfficientNetB0",
@@ -28,6 +30,7 @@ NETWORKS = (
     "ConvNeXtTiny",
     "VGG16",
 )
+ENGINES = {"LiteRT": ("litert",), "TensorFlow": ("tensorflow",)}
 
 
 def main():
@@ -37,22 +40,23 @@ def main():
     batch_sizes = [batch_size for batch_size in (4, 8, 16, 32) if batch_size <= n_images]
     images, _, source = load_fish(n_images)
     facts, errors = [], []
+    networks = bench.options.networks or (NETWORKS[:2] if bench.quick else NETWORKS)
     try:
-        for name in NETWORKS[:2] if bench.quick else NETWORKS:
+        for name in networks:
             fact, error = measure(name, images, 96 if bench.quick else None, batch_sizes, bench.repeats)
             facts.append(fact)
             errors.append(error)
     except KeyboardInterrupt:
         bench.note("It was interrupted: of the other networks nothing is known.")
     where = f"{n_images} of {source}, each at the network's own size"
-    bench.table(f"Networks of Keras, without cache: {where}", facts)
+    bench.table(f"Networks without cache: {where}", facts)
     bench.note(
-        '"share of Keras" is how many times as fast as bare Keras the transformer was, in the median of the '
-        'rounds; "weights MB" is the size of the parameters without the classifier, which is about that of '
-        'the download; "GFLOP" counts a multiplication and an addition as two.'
+        '"... of Keras" is how many times as fast as bare Keras the transformer was on an engine, in the '
+        'median of the rounds; "weights MB" is the size of the parameters without the classifier, which is '
+        'about that of the download; "GFLOP" counts a multiplication and an addition as two.'
     )
     bench.note(
-        f"Features of fishsk and of bare Keras differ by at most {max(errors):.1e} of the largest one."
+        f"Features on either engine and of bare Keras differ by at most {max(errors):.1e} of the largest one."
     )
     bench.write()
 
@@ -60,6 +64,7 @@ def main():
 def add_arguments(parser):
     """Add the options of this program."""
     parser.add_argument("--images", type=int, default=32, help="images of each run (default: %(default)s)")
+    parser.add_argument("--networks", nargs="+", metavar="NAME", help="instead of all of them")
 
 
 def measure(name, images, size, batch_sizes, repeats):
@@ -67,19 +72,24 @@ def measure(name, images, size, batch_sizes, repeats):
     transformer = KerasFeatureTransformer(backbone=name, weights=None, image_size=size, cache=None)
     settings = transformer._settings()
     height, width = settings.image_size
-    build = getattr(keras.applications, name)
+    build = find_application(name)
     model = build(weights=None, include_top=False, input_shape=(height, width, 3), pooling="avg")
     ours = settings.backbone.source.load(settings.backbone.description, "avg")
     model.set_weights(ours.get_weights())
     batch = check_images(images).load(range(len(images)), (height, width))
-    batch = np.ascontiguousarray(sys.modules[build.__module__].preprocess_input(batch.copy()))
+    batch = np.ascontiguousarray(settings.backbone.source.preprocess(batch.copy()))
 
     def predict(batch_size):
         return model.predict(batch, batch_size=batch_size, verbose=0)
 
+    def transform(engine):
+        with mock.patch.object(_keras, "resolve_engine", return_value=engine):
+            return transformer.transform(images)
+
     best, _ = choose_batch_size(predict, batch_sizes)
-    sides = {"keras": partial(predict, best), "fishsk": lambda: transformer.transform(images)}
-    bare, own = compare(sides, repeats, warm_up=True)
+    sides = {"Keras": partial(predict, best)}
+    sides |= {label: partial(transform, engine) for label, engine in ENGINES.items()}
+    rows = {row["side"]: row for row in compare(sides, repeats, warm_up=True)}
     n_parameters = model.count_params()
     facts = {
         "network": name,
@@ -88,16 +98,14 @@ def measure(name, images, size, batch_sizes, repeats):
         "parameters_million": n_parameters / 1e6,
         "weights_MB": 4 * n_parameters / 1e6,
         "GFLOP": count_flop(model, height, width) / 1e9,
-        "Keras_images_per_second": len(images) / bare["seconds"],
+        "runs_on": next(label for label, engine in ENGINES.items() if engine == settings.engine),
         "Keras_batch": best,
-        "images_per_second": len(images) / own["seconds"],
-        "share_of_Keras": own["speed"],
-        "lowest": own["lowest"],
-        "highest": own["highest"],
-        "runs": own["runs"],
-        "Keras_runs": bare["runs"],
     }
-    return facts, largest_difference(transformer.transform(images), predict(best))
+    facts |= {f"{side}_images_per_second": len(images) / row["seconds"] for side, row in rows.items()}
+    facts |= {f"{side}_of_Keras": rows[side]["speed"] for side in ENGINES}
+    facts |= {f"{side}_runs": row["runs"] for side, row in rows.items()}
+    expected = predict(best)
+    return facts, max(largest_difference(transform(engine), expected) for engine in ENGINES.values())
 
 
 def count_flop(model, height, width):

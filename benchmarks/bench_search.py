@@ -65,12 +65,12 @@ def count_images():
     counts = []
     load_network = _extraction.load_network
 
-    def load_counting_network(settings):
-        run = load_network(settings)
+    def load_counting_network(settings, folder, *, shown):
+        run = load_network(settings, folder, shown=shown)
 
-        def counting(batch):
+        def counting(batch, view):
             counts.append(len(batch))
-            return run(batch)
+            return run(batch, view)
 
         return counting
 

@@ -14,8 +14,8 @@ import numpy as np
 from _common import Benchmark, compare
 
 from fishsk import VGG16FeatureTransformer
+from fishsk.features._engine import load_network
 from fishsk.features._images import check_images
-from fishsk.features._network import load_network
 from fishsk.store import FeatureStore, open_store
 
 SIDE = 32
@@ -35,9 +35,10 @@ def main():
         store = folder, settings.to_json(), settings.n_features
         fill(store, n_rows)
         expected = vgg16.transform(known)
-        run = load_network(settings)
+        run = load_network(settings, None, shown=False)
         prepared = [
-            settings.preprocessing(check_images(known[[i]]).load([0], (SIDE, SIDE))) for i in range(n_images)
+            settings.backbone.prepare(check_images(known[[i]]).load([0], (SIDE, SIDE)))
+            for i in range(n_images)
         ]
         keys = check_images(known)
 

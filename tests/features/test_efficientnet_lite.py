@@ -15,7 +15,7 @@ from fishsk import KerasFeatureTransformer
 from fishsk.datasets import make_fish_images
 from fishsk.features import _applications
 from fishsk.features._efficientnet_lite import BUILDERS, LITES, find_weights, load_weights, preprocess_input
-from fishsk.features._network import load_network
+from fishsk.features._engine import forget_networks
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +25,8 @@ def fish():
 
 @pytest.fixture
 def no_kept_networks():
-    for function in (_applications._load, load_network):
-        function.cache_clear()
+    _applications._load.cache_clear()
+    forget_networks()
 
 
 @pytest.mark.shared_data

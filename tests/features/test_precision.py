@@ -25,6 +25,7 @@ from fishsk import (
 )
 from fishsk.datasets import make_fish_images
 from fishsk.features import _int8
+from fishsk.features._engine import forget_networks
 from fishsk.features._views import VIEW_SETS, View
 from fishsk.persistence._steps import STEP_TYPES, describe, rebuild
 from fishsk.store import cache_info
@@ -57,7 +58,7 @@ def n_quantized(monkeypatch):
     """Return a function that counts the networks which have been quantized; none is loaded at first."""
     made = []
     quantize = _int8._quantize
-    monkeypatch.setattr(_int8, "_loaded", {})
+    forget_networks()
     monkeypatch.setattr(_int8, "_quantize", lambda *args: made.append(args) or quantize(*args))
     return lambda: len(made)
 
@@ -95,13 +96,12 @@ def test_a_pickle_from_before_there_were_precisions_is_float32(fish):
     assert pickle.loads(pickle.dumps(old)).precision == "float32"
 
 
-def test_float32_is_stored_where_it_always_was():
+def test_int8_is_stored_under_all_that_changes_a_number_of_it():
     settings = VGG16FeatureTransformer(weights="cifar95")._settings()
-    assert "precision" not in settings.to_json()
     int8 = VGG16FeatureTransformer(weights="cifar95", precision="int8")._settings()
-    made_by = int8.to_json().pop("precision")
+    made_by = int8.to_json()["engine"]
     assert [name.split()[0] for name in made_by] == ["int8", "fishsk", "openvino", "nncf"]
-    assert {**settings.to_json(), "precision": made_by} == int8.to_json()
+    assert {**settings.to_json(), "engine": made_by} == int8.to_json()
 
 
 @pytest.mark.parametrize("view", VIEW_SETS["shifts+zooms"])
@@ -222,7 +222,7 @@ def test_a_network_that_eight_bits_do_not_suit_says_so(
     for _ in range(2):  # a network that is read back from the cache, too
         with pytest.warns(UserWarning, match="features of VGG16 are 50% off those of float32"):
             vgg16.transform(fish[0][:2])
-        _int8._loaded.clear()
+        forget_networks()
         fish = (fish[0][2:], fish[1][2:])
     assert n_quantized() == (1 if cache else 2)
 
@@ -246,10 +246,10 @@ def test_a_network_is_quantized_once_and_again_to_the_same_bits(
     rows = vgg16.set_params(cache=tmp_path).transform(fish[0])
     assert n_quantized() == 1
     assert cache_info(tmp_path)["n_networks"] == 1
-    _int8._loaded.clear()  # as in another process
+    forget_networks()  # as in another process
     stored = vgg16.set_params(views="mirror").transform(fish[0])
     assert n_quantized() == 1
-    _int8._loaded.clear()
+    forget_networks()
     anew = vgg16.set_params(cache=None).transform(fish[0])
     assert n_quantized() == 2
     np.testing.assert_array_equal(anew, stored)
@@ -260,7 +260,7 @@ def test_fault_05_a_damaged_network_is_quantized_again(needs_openvino, fish, vgg
     rows = vgg16.set_params(cache=tmp_path).transform(fish[0])
     (path,) = (tmp_path / "networks").iterdir()
     path.write_bytes(path.read_bytes()[:-1000] + bytes(1000))
-    _int8._loaded.clear()
+    forget_networks()
     new = fish[0][:, ::-1].copy()
     vgg16.transform(new)
     assert n_quantized() == 2
@@ -289,6 +289,7 @@ import sys
 import numpy as np
 from fishsk import VGG16FeatureTransformer
 from fishsk.features import _int8
+from fishsk.features._engine import forget_networks
 _int8._N_CROPS = 8
 X = np.load(sys.argv[1])
 vgg16 = VGG16FeatureTransformer(weights="cifar95", precision="int8")
@@ -337,7 +338,7 @@ def test_threads_and_processes_give_the_same_rows(needs_openvino, fish, vgg16, n
     assert n_quantized() == 1
     for rows in results:
         np.testing.assert_array_equal(rows, results[0])
-    _int8._loaded.clear()
+    forget_networks()
     stored = clone(vgg16).set_params(cache=tmp_path)
     stored.transform(fish[0][:1])  # processes find the network there
     for rows in joblib.Parallel(2)(joblib.delayed(stored.transform)(fish[0]) for _ in range(2)):
@@ -360,7 +361,7 @@ def test_a_pickle_holds_no_network(needs_openvino, fish, vgg16):
 def test_nothing_is_printed_and_a_bar_is_on_standard_error(needs_openvino, fish, vgg16, n_quantized, capfd):
     vgg16.transform(fish[0])
     quiet = capfd.readouterr()
-    _int8._loaded.clear()
+    forget_networks()
     vgg16.set_params(verbose=1).transform(fish[0])
     shown = capfd.readouterr()
     assert quiet.out == shown.out == ""

@@ -30,8 +30,8 @@ def runs(monkeypatch):
     recorded = []
     load = _extraction.load_network
 
-    def load_recorded(settings):
-        network = load(settings)
+    def load_recorded(settings, folder, *, shown):
+        network = load(settings, folder, shown=shown)
 
         def run(batch, view):
             recorded.append((len(batch), view))

@@ -16,7 +16,7 @@ from fishsk import KerasFeatureTransformer, VGG16FeatureTransformer
 from fishsk.features import _weights
 from fishsk.features._backbone import CONVOLUTIONS, load_backbone
 from fishsk.features._efficientnet_lite import LITES, find_weights
-from fishsk.features._network import load_network
+from fishsk.features._engine import forget_networks
 from fishsk.features._weights import WEIGHTS, _draw_arrays, resolve_weights
 
 
@@ -164,7 +164,7 @@ def test_shipped_weights_are_refused_when_one_byte_is_flipped(tmp_path, images, 
     path = tmp_path / "cifar95.safetensors"
     path.write_bytes(content)
     monkeypatch.setattr(_weights, "_CIFAR95_FILE", path)
-    load_network.cache_clear()  # a file that another test has loaded is not read again
+    forget_networks()  # a file that another test has loaded is not read again
     load_backbone.cache_clear()
     with pytest.raises(ValueError, match=r"cifar95\.safetensors' is not the file that fishsk ships"):
         features("cifar95", images)

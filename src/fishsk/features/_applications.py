@@ -24,6 +24,7 @@ from fishsk.store import read_note, write_note
 
 _NOTE_VERSION = 1  # raised when descriptions come to hold something else
 _DRAW_VERSION = 1  # raised when the same network comes to be drawn with other numbers
+_FASTER_BY_TENSORFLOW = ("VGG",)  # the first letters of names
 _DEFAULT_SIZE = (224, 224)  # of the networks that Keras builds for images of any size: MobileNetV3
 
 
@@ -96,6 +97,11 @@ class Application:
         if self.name in LITES:
             return f"imagenet, by Google, in the package {LITES[self.name].package}"
         return "imagenet, as Keras ships them (downloaded once)"
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine that runs it fastest, by benchmarks/bench_backbones.py."""
+        return "tensorflow" if self.name.startswith(_FASTER_BY_TENSORFLOW) else "litert"
 
     def describe(
         self, image_size: tuple[int, int] | None, notes: str | os.PathLike[str] | None

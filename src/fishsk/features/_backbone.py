@@ -160,6 +160,11 @@ class VGG16Backbone:
         """Where its weights come from."""
         return self.weights.description
 
+    @property
+    def engine(self) -> str:
+        """The name of the engine that runs it fastest: the narrow one in less time than TensorFlow loads."""
+        return "tensorflow" if self.weights.widths == FULL_WIDTHS else "litert"
+
     def count_columns(self, layer: str, pooling: str | None, image_size: tuple[int, int]) -> int:
         """Return the number of features of a layer."""
         described = LAYERS[layer]

@@ -18,9 +18,9 @@ import importlib.util
 import math
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -81,7 +81,8 @@ LITES = {
 }
 
 
-class _Stage(NamedTuple):
+@dataclass(frozen=True)
+class _Stage:
     """Blocks of one resolution: the first of them has the stride."""
 
     kernel: int
@@ -177,7 +178,7 @@ def _list_blocks(lite: Lite) -> Iterator[tuple[_Stage, int]]:
     for number, stage in enumerate(_STAGES):
         is_scaled = 0 < number < len(_STAGES) - 1
         n_blocks = math.ceil(stage.n_blocks * lite.depth) if is_scaled else stage.n_blocks
-        scaled = stage._replace(n_channels=_scale_channels(stage.n_channels, lite.width))
+        scaled = replace(stage, n_channels=_scale_channels(stage.n_channels, lite.width))
         for block in range(n_blocks):
             yield scaled, stage.stride if block == 0 else 1
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from fishsk._utils.progress import ProgressBar
 from fishsk.features._counts import report_images
+from fishsk.features._engine import load_network
 from fishsk.features._images import Images
-from fishsk.features._int8 import load_int8
-from fishsk.features._network import FLOAT32, Settings, load_network
+from fishsk.features._network import Settings
 from fishsk.features._rows import ViewRows
 from fishsk.store import default_folder
 
@@ -158,10 +158,7 @@ def _extract(
 
     The next batches are read, by a thread for each core, while the network runs.
     """
-    if settings.precision == FLOAT32:
-        network = load_network(settings.of_plain_image)
-    else:
-        network = load_int8(settings.of_plain_image, None if stored is None else stored.folder, shown=shown)
+    network = load_network(settings.of_plain_image, None if stored is None else stored.folder, shown=shown)
 
     def run(batch: list[int], loaded: np.ndarray, digests: list[bytes | None]) -> _Batch:
         loaded = settings.backbone.prepare(loaded)

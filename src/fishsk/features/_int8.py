@@ -29,10 +29,10 @@ from fishsk._compat.openvino import load_module, silent_nncf
 from fishsk._utils.process import check_not_forked
 from fishsk._utils.progress import ProgressBar
 from fishsk._utils.versions import find_version
-from fishsk.features._network import FLOAT32, Settings
+from fishsk.features._network import Settings
 from fishsk.features._resizing import resize_image
 from fishsk.features._views import PLAIN, View
-from fishsk.store import read_network, write_network
+from fishsk.store import keep_network
 
 _VERSION = 1  # raised when the same network comes to be quantized to other numbers
 _N_CROPS = 64  # benchmarks/bench_precision.py: as good as crops of the training images
@@ -42,16 +42,10 @@ _PACKAGES = ("openvino", "nncf")
 _LARGE_DISTANCE = 0.25  # of the features on the crops, relative to their length
 _DISTANCE = "distance.json"
 
-_MAX_LOADED = 4
-_loaded: dict[Settings, Callable[[np.ndarray, View], np.ndarray]] = {}  # the oldest first
-_lock = threading.Lock()  # a network that one thread quantizes is not quantized by others
 
-
-def resolve_precision(precision: str) -> tuple[str, ...]:
-    """Return what rows of a precision are stored under: all that changes a number of them."""
-    if precision == "float32":
-        return FLOAT32
-    return precision, f"fishsk {_VERSION}", *(f"{name} {find_version(name)}" for name in _PACKAGES)
+def describe_int8() -> tuple[str, ...]:
+    """Return what rows of int8 are stored under: all that changes a number of them."""
+    return "int8", f"fishsk {_VERSION}", *(f"{name} {find_version(name)}" for name in _PACKAGES)
 
 
 def check_precision(precision: str) -> None:
@@ -77,12 +71,8 @@ def load_int8(
 
     Parameters
     ----------
-    settings : Settings
-        Those `of_plain_image`.
-    folder : path-like or None
-        The cache folder, where the network is kept.
-    shown : bool
-        Whether there is a progress bar where it is not there yet.
+    settings, folder, shown
+        As in `load_network`.
 
     Raises
     ------
@@ -90,17 +80,7 @@ def load_int8(
         If a network has something that OpenVINO or NNCF does not know.
     """
     check_not_forked()
-    with _lock:
-        if settings not in _loaded:
-            content = None if folder is None else read_network(folder, settings.to_json())
-            if content is None:
-                content = _quantize(settings, shown)
-                if folder is not None:
-                    write_network(folder, settings.to_json(), content)
-            if len(_loaded) == _MAX_LOADED:
-                del _loaded[next(iter(_loaded))]
-            _loaded[settings] = _compile(settings, content)
-        return _loaded[settings]
+    return _compile(settings, keep_network(folder, settings.to_json(), lambda: _quantize(settings, shown)))
 
 
 def _compile(settings: Settings, content: bytes) -> Callable[[np.ndarray, View], np.ndarray]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from fishsk._compat.sklearn import HasMethods, StrOptions
 from fishsk.features._applications import Application, check_application
-from fishsk.features._int8 import resolve_precision
+from fishsk.features._engine import resolve_engine
 from fishsk.features._keras_backbone import PREPROCESSINGS, KerasBackbone
 from fishsk.features._network import Settings
 from fishsk.features._own_models import as_given_model, as_model_file
@@ -99,9 +99,9 @@ class KerasFeatureTransformer(FrozenFeatures):
     `X` takes all the forms that `VGG16FeatureTransformer` describes.
 
     Networks run as in inference: batch normalization uses the statistics of its training, dropout nothing.
-    With oneDNN, which fishsk switches on, a row is the same bit for bit in every batch, in every order and
-    alone, for all networks of Keras 3.15 but ConvNeXt, whose rows then differ by up to 1e-6 of the largest
-    feature. What is in the cache stays as it is there.
+    Most run on LiteRT, some on TensorFlow: see :ref:`engines`. A row is the same bit for bit in every batch,
+    in every order and alone; on TensorFlow with oneDNN, which fishsk switches on, and of all networks of
+    Keras 3.15 but ConvNeXt. What is in the cache stays as it is there.
 
     The layers of a network are known once Keras has built it. What was found is noted in the cache folder, so
     that known images need neither Keras nor TensorFlow; with ``cache=None`` the number and the names of the
@@ -220,5 +220,5 @@ class KerasFeatureTransformer(FrozenFeatures):
             backbone.description.image_size,
             self.resize,
             resolve_views(self.views),
-            precision=resolve_precision(self.precision),
+            engine=resolve_engine(backbone, self.precision),
         )

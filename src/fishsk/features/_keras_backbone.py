@@ -49,6 +49,11 @@ class KerasBackbone:
         return self.source.origin
 
     @property
+    def engine(self) -> str:
+        """The name of the engine that runs it fastest."""
+        return self.source.engine
+
+    @property
     def digest(self) -> str:
         """What changes whenever a number in the weights does."""
         return self.source.digest(self.description)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
-from fishsk._utils.process import check_not_forked
 from fishsk.features._resizing import resize_in_keras
 from fishsk.features._views import PLAIN, Samples, View
 
-FLOAT32 = ("float32",)
 _VERSION = 2  # raised when the same settings come to give other numbers
 
 
@@ -27,6 +25,10 @@ class Backbone(Protocol):
     @property
     def origin(self) -> str:
         """Where its weights come from, for people."""
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine that runs it fastest on a processor."""
 
     def count_columns(self, layer: str, pooling: str | None, image_size: tuple[int, int]) -> int:
         """Return the number of features of a layer."""
@@ -46,7 +48,7 @@ class Backbone(Protocol):
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that changes a number, resolved; `precision` is its name and what else changes a number."""
+    """Everything that changes a number, resolved; `engine` names what runs it, and what else of it does."""
 
     backbone: Backbone
     layers: tuple[str, ...]
@@ -54,7 +56,7 @@ class Settings:
     image_size: tuple[int, int]
     resize: str = "stretch"
     views: tuple[View, ...] = (PLAIN,)
-    precision: tuple[str, ...] = FLOAT32
+    engine: tuple[str, ...] = ("tensorflow",)
 
     @functools.cached_property
     def columns(self) -> dict[str, int]:
@@ -75,8 +77,8 @@ class Settings:
 
     @property
     def of_plain_image(self) -> Settings:
-        """The settings of the features of a single view, which know nothing of views."""
-        return replace(self, views=(PLAIN,))
+        """The settings of a single view, by which a network is loaded, which knows nothing of proportions."""
+        return replace(self, resize="stretch", views=(PLAIN,))
 
     def to_json(self) -> dict[str, Any]:
         """Return what the rows of single views are stored under."""
@@ -86,61 +88,12 @@ class Settings:
             "pooling": self.pooling,
             "image_size": list(self.image_size),
             "resize": self.resize,
-            "precision": list(self.precision),
+            "engine": list(self.engine),
             **self.backbone.to_json(),
         }
 
 
-@functools.lru_cache(maxsize=4)
-def load_network(settings: Settings) -> Callable[[np.ndarray, View], np.ndarray]:
-    """Return the function from a preprocessed batch and a view to its features.
-
-    Parameters
-    ----------
-    settings : Settings
-        Those `of_plain_image`. The two graphs, one of them for all views but the plain one, are traced once
-        for all batch lengths.
-    """
-    maps = settings.backbone.load_maps(settings.layers)
-    import tensorflow as tf
-
-    def pool(x: Any) -> Any:
-        if settings.pooling is None:
-            return tf.reshape(x, [tf.shape(x)[0], -1])
-        places = list(range(1, len(x.shape) - 1))  # none in a vector, which stays as it is
-        return tf.reduce_mean(x, axis=places) if settings.pooling == "avg" else tf.reduce_max(x, axis=places)
-
-    def features(batch: Any) -> Any:
-        outputs = maps(batch, training=False)
-        return tf.concat([tf.cast(pool(x), tf.float32) for x in tf.nest.flatten(outputs)], axis=1)
-
-    def features_of_view(batch: Any, rows: Any, columns: Any) -> Any:
-        return features(_sample_axis(_sample_axis(batch, rows, 1), columns, 2))
-
-    images = tf.TensorSpec((None, *settings.image_size, 3), tf.float32)
-    axes = [
-        Samples(*(tf.TensorSpec((n_pixels,), kind) for kind in (tf.int32, tf.int32, tf.float32)))
-        for n_pixels in settings.image_size
-    ]
-
-    @functools.cache
-    def trace(plain: bool) -> Any:  # calls of a concrete function trace nothing: TensorFlow does not warn
-        function, signature = (features, [images]) if plain else (features_of_view, [images, *axes])
-        return tf.function(function).get_concrete_function(*signature)
-
-    def run(batch: np.ndarray, view: View = PLAIN) -> np.ndarray:
-        check_not_forked()
-        if len(batch) == 1:  # oneDNN gives one image other last bits than the same one among others
-            return run(np.repeat(batch, 2, axis=0), view)[:1]
-        samples = (
-            () if view == PLAIN else tf.nest.map_structure(tf.constant, view.samples(settings.image_size))
-        )
-        return trace(view == PLAIN)(tf.convert_to_tensor(batch), *samples).numpy()
-
-    return run
-
-
-def _sample_axis(images: Any, samples: Samples, axis: int) -> Any:
+def sample_axis(images: Any, samples: Samples, axis: int) -> Any:
     """Return images whose rows (axis 1) or columns (axis 2) are mixed from those given."""
     from keras import ops
 
@@ -181,7 +134,7 @@ def add_to_keras(images: Any, settings: Settings, input_range: tuple[float, floa
     def look(x: Any, view: View) -> Any:
         for axis, samples in enumerate(view.samples(settings.image_size), 1):
             is_mixed = samples.share.any()  # by zooms alone
-            x = _sample_axis(x, samples, axis) if is_mixed else keras.ops.take(x, samples.low, axis=axis)
+            x = sample_axis(x, samples, axis) if is_mixed else keras.ops.take(x, samples.low, axis=axis)
         return x
 
     if settings.views == (PLAIN,):

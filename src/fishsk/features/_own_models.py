@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from fishsk._utils.files import expand
 from fishsk._utils.process import check_not_forked
@@ -32,6 +32,7 @@ class ModelFile:
 
     path: Path = field(compare=False)
     file_digest: str
+    engine: ClassVar[str] = "tensorflow"  # which runs whatever Keras has built
 
     @property
     def name(self) -> str:
@@ -80,6 +81,7 @@ class GivenModel:
 
     model: Any = field(compare=False)
     content: str
+    engine: ClassVar[str] = "tensorflow"
 
     @property
     def name(self) -> str:

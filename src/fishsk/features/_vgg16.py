@@ -8,7 +8,7 @@ from typing import Any
 
 from fishsk._compat.sklearn import Integral, Interval, StrOptions
 from fishsk.features._backbone import LAYERS, PREPROCESSINGS, VGG16Backbone
-from fishsk.features._int8 import resolve_precision
+from fishsk.features._engine import resolve_engine
 from fishsk.features._network import Settings
 from fishsk.features._transformer import FrozenFeatures, check_image_size, check_layers
 from fishsk.features._views import resolve_views
@@ -193,12 +193,13 @@ class VGG16FeatureTransformer(FrozenFeatures):
         preprocessing = (
             weights.preprocessing if self.preprocessing is None else PREPROCESSINGS[self.preprocessing]
         )
+        backbone = VGG16Backbone(weights, preprocessing)
         return Settings(
-            VGG16Backbone(weights, preprocessing),
+            backbone,
             layers,
             self.pooling,
             check_image_size(self.image_size, weights.image_size, least=32),
             self.resize,
             resolve_views(self.views),
-            precision=resolve_precision(self.precision),
+            engine=resolve_engine(backbone, self.precision),
         )

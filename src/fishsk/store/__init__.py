@@ -2,7 +2,7 @@
 
 from fishsk.store._folders import default_folder
 from fishsk.store._kept import KeptStore, open_store
-from fishsk.store._networks import read_network, write_network
+from fishsk.store._networks import keep_network, read_network, write_network
 from fishsk.store._notes import read_note, write_note
 from fishsk.store._store import FeatureStore
 from fishsk.store._upkeep import cache_info, clear_cache, verify_cache
@@ -13,6 +13,7 @@ __all__ = [
     "cache_info",
     "clear_cache",
     "default_folder",
+    "keep_network",
     "open_store",
     "read_network",
     "read_note",

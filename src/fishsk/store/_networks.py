@@ -6,12 +6,36 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from fishsk._utils.files import expand, write_atomically
 from fishsk.store._folders import NETWORKS, check_owner, default_max_bytes, evict, sha256_of
 from fishsk.store._shards import discard, warn_once
+
+
+def keep_network(
+    folder: str | os.PathLike[str] | None, subject: dict[str, Any], make: Callable[[], bytes]
+) -> bytes:
+    """Return the network of a subject: what a cache folder keeps of it, or else what is made and kept there.
+
+    Parameters
+    ----------
+    folder : path-like or None
+        The cache folder; None keeps nothing.
+    subject : dict
+        What the network is made from, as JSON can hold it.
+    make : callable
+        Returns the network.
+    """
+    if folder is None:
+        return make()
+    content = read_network(folder, subject)
+    if content is None:
+        content = make()
+        write_network(folder, subject, content)
+    return content
 
 
 def read_network(folder: str | os.PathLike[str], subject: dict[str, Any]) -> bytes | None:

@@ -1,0 +1,96 @@
+"""What runs frozen networks: which engine runs which, and the networks that this process has loaded."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from fishsk._utils.versions import find_version
+from fishsk.features._int8 import describe_int8, load_int8
+from fishsk.features._litert import load_litert
+from fishsk.features._network import Backbone, Settings
+from fishsk.features._tensorflow import load_tensorflow
+from fishsk.features._views import View
+
+Run = Callable[[np.ndarray, View], np.ndarray]
+
+
+class Engine(Protocol):
+    """How a network is loaded."""
+
+    def __call__(self, settings: Settings, folder: str | os.PathLike | None, *, shown: bool) -> Run:
+        """Return the function from a preprocessed batch and a view to its features; see `load_network`."""
+
+
+_ENGINES: dict[str, Engine] = {"int8": load_int8, "litert": load_litert, "tensorflow": load_tensorflow}
+# Where there is none of these, TensorFlow finds no GPU, and need not be asked: Linux, AMD's, Windows's.
+_GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+_MAX_LOADED = 4
+_loaded: dict[Settings, Run] = {}  # the oldest first
+_lock = threading.Lock()  # a network that one thread loads is not loaded by others
+
+
+def resolve_engine(backbone: Backbone, precision: str) -> tuple[str, ...]:
+    """Return the engine that runs a network: its name, and what else changes a number that it gives."""
+    if precision == "int8":
+        return describe_int8()
+    if _has_gpu():
+        return "tensorflow", "gpu"
+    if backbone.engine == "litert" and find_version("ai-edge-litert") is not None:
+        return ("litert",)
+    return ("tensorflow",)
+
+
+def load_network(settings: Settings, folder: str | os.PathLike | None, *, shown: bool) -> Run:
+    """Return the function from a preprocessed batch and a view to its features.
+
+    Parameters
+    ----------
+    settings : Settings
+        Those `of_plain_image`. Networks are kept, so that equal transformers of a process share one.
+    folder : path-like or None
+        The cache folder, where a network is kept that takes long to make.
+    shown : bool
+        Whether there is a progress bar where it is not there yet.
+    """
+    with _lock:
+        if settings not in _loaded:
+            network = _ENGINES[settings.engine[0]](settings, folder, shown=shown)
+            if len(_loaded) == _MAX_LOADED:
+                del _loaded[next(iter(_loaded))]
+            _loaded[settings] = network
+        return _loaded[settings]
+
+
+def forget_networks() -> None:
+    """Let the next call of `load_network` load anew."""
+    with _lock:
+        _loaded.clear()
+
+
+@functools.cache
+def _has_gpu() -> bool:
+    """Return whether TensorFlow would run networks on a GPU."""
+    if not any(map(os.path.exists, _GPU_DEVICES)) and find_version("tensorflow-metal") is None:
+        return False
+    try:
+        import tensorflow as tf
+    except ImportError:
+        return False
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _start_afresh() -> None:
+    """Forget the parent's networks, whose threads a forked process does not have."""
+    global _lock
+    _lock = threading.Lock()
+    _loaded.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_afresh)

@@ -1,0 +1,75 @@
+"""Frozen networks on LiteRT, the small interpreter of TensorFlow's graphs: converted once, kept, and run.
+
+A network is converted with its weights as constants, from prepared images to rows of features. A row has the
+same bits in every batch, in every order and for any number of threads.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from joblib import cpu_count
+
+from fishsk._compat.litert import make_interpreter
+from fishsk._utils.progress import ProgressBar
+from fishsk.features._network import Settings
+from fishsk.features._tensorflow import describe_images, pool_maps
+from fishsk.features._views import PLAIN, View
+from fishsk.store import keep_network
+
+
+def load_litert(
+    settings: Settings, folder: str | os.PathLike | None, *, shown: bool
+) -> Callable[[np.ndarray, View], np.ndarray]:
+    """Return the function from a preprocessed batch and a view to its features.
+
+    Parameters
+    ----------
+    settings, folder, shown
+        As in `load_network`. Only a network that is not in the folder yet needs TensorFlow.
+    """
+    content = keep_network(folder, settings.to_json(), lambda: _convert(settings, shown))
+    interpreter = make_interpreter(content, n_threads=cpu_count())
+    (images,), (rows,) = interpreter.get_input_details(), interpreter.get_output_details()
+    busy = threading.Lock()  # an interpreter holds one batch
+    length = 0
+
+    def run(batch: np.ndarray, view: View = PLAIN) -> np.ndarray:
+        nonlocal length
+        seen = np.ascontiguousarray(view.look_at(batch))
+        with busy:
+            if len(seen) != length:
+                interpreter.resize_tensor_input(images["index"], seen.shape)
+                interpreter.allocate_tensors()
+                length = len(seen)
+            interpreter.set_tensor(images["index"], seen)
+            interpreter.invoke()
+            return interpreter.get_tensor(rows["index"])
+
+    return run
+
+
+def _convert(settings: Settings, shown: bool) -> bytes:
+    """Return the network from prepared images to features, a file of LiteRT."""
+    maps = settings.backbone.load_maps(settings.layers)
+    import tensorflow as tf
+
+    # As constants: of variables, the converter of TensorFlow 2.21 makes a network that gives NaN.
+    weights, state = (
+        [np.asarray(variable) for variable in variables]
+        for variables in (maps.trainable_variables, maps.non_trainable_variables)
+    )
+
+    def features(batch: Any) -> Any:
+        outputs, _ = maps.stateless_call(weights, state, batch, training=False)
+        return pool_maps(outputs, settings.pooling)
+
+    with ProgressBar(f"{settings.backbone.name} to LiteRT", 1, unit="networks", shown=shown) as bar:
+        graph = tf.function(features).get_concrete_function(describe_images(settings))
+        content = tf.lite.TFLiteConverter.from_concrete_functions([graph], tf.Module()).convert()
+        bar.advance(1)
+    return content
