@@ -29,6 +29,17 @@ def shared_dir():
     return SHARED
 
 
+@pytest.fixture(scope="session", autouse=True)
+def shared_folders(tmp_path_factory):
+    """Give the fixtures of modules and sessions, in all workers, one feature cache that is not the user's."""
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FISHSK_CACHE", str(folder / "shared-cache"))
+        patch.setenv("FISHSK_DATA", str(folder / "shared-data"))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path_factory, monkeypatch):
     """Give every test a feature cache and a data folder of its own, also in its subprocesses."""

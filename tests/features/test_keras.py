@@ -32,6 +32,23 @@ from fishsk.features import _applications, _own_models
 from fishsk.features._applications import list_applications
 
 QUICK = ("ConvNeXtTiny", "EfficientNetLite0", "MobileNet", "MobileNetV3Small")
+FAMILIES = (  # the smallest network of each
+    "ConvNeXtTiny",
+    "DenseNet121",
+    "EfficientNetB0",
+    "EfficientNetLite0",
+    "EfficientNetV2B0",
+    "InceptionResNetV2",
+    "InceptionV3",
+    "MobileNet",
+    "MobileNetV2",
+    "MobileNetV3Small",
+    "NASNetMobile",
+    "ResNet50",
+    "ResNet50V2",
+    "VGG16",
+    "Xception",
+)
 ALL = [
     pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow, pytest.mark.timeout(1200)])
     for name in sorted(list_applications())
@@ -78,6 +95,22 @@ def test_all_that_keras_ships_is_listed_and_efficientnet_lite():
         f"EfficientNetLite{number}" for number in range(3)
     }
     assert len(names) >= 43
+
+
+@pytest.mark.parametrize("name", sorted(list_applications()))
+def test_every_network_is_described_without_its_weights(name):
+    transformer = KerasFeatureTransformer(backbone=name, image_size=find_smallest(name), cache=None)
+    *_, last = transformer.list_layers().values()
+    assert transformer.n_features_out == last[-1] >= 512
+
+
+@pytest.mark.parametrize("name", sorted(set(FAMILIES) - set(QUICK)))
+def test_a_network_of_each_family_sees_images(name, fish):
+    transformer = KerasFeatureTransformer(backbone=name, weights=None, image_size=find_smallest(name))
+    rows = transformer.transform(fish[0][:2])
+    assert rows.shape == (2, transformer.n_features_out)
+    assert np.isfinite(rows).all()
+    assert not np.array_equal(*rows)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -309,7 +342,7 @@ def test_a_corrupt_note_is_made_again(mobile):
     "params",
     [
         lambda: {"backbone": "MobileNet", "features__views": "mirror", "features__power": 0.5},
-        lambda: {"backbone": "ConvNeXtTiny"},
+        pytest.param(lambda: {"backbone": "ConvNeXtTiny"}, marks=pytest.mark.slow),
         lambda: {"backbone": "EfficientNetLite0", "weights": "imagenet"},
         lambda: {"backbone": make_network(size=32), "features__preprocessing": "torch"},
     ],

@@ -77,7 +77,9 @@ def weigh(maps, places):
     return np.mean(shares) / np.mean(places)
 
 
-@pytest.mark.parametrize(("name", "at_least"), [("pipeline", 2.0), ("with_svc", 1.4)])
+@pytest.mark.parametrize(
+    ("name", "at_least"), [("pipeline", 2.0), pytest.param("with_svc", 1.4, marks=pytest.mark.slow)]
+)
 def test_the_weight_of_the_maps_lies_on_the_fish(name, at_least, request):
     X, _, places = draw_with_place(24, random_state=1)
     found = explain_images(request.getfixturevalue(name), X)
