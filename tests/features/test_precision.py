@@ -135,8 +135,11 @@ def test_features_are_near_those_of_float32(needs_openvino, fish, vgg16):
 @pytest.mark.parametrize(
     "params",
     [
-        {"pooling": "max", "layers": ["block5_pool", "block3_conv2"]},
-        {"pooling": None, "layers": ["block3_pool", "block4_pool", "block5_pool"], "power": 0.5},
+        pytest.param({"pooling": "max", "layers": ["block5_pool", "block3_conv2"]}, marks=pytest.mark.slow),
+        pytest.param(
+            {"pooling": None, "layers": ["block3_pool", "block4_pool", "block5_pool"], "power": 0.5},
+            marks=pytest.mark.slow,
+        ),
         {"image_size": (40, 64), "preprocessing": "caffe", "views": "shifts+zooms"},
     ],
 )
@@ -165,16 +168,10 @@ def test_vgg16_gives_the_same_bits_in_every_batch_and_order(needs_openvino, fish
     check_network(vgg16, fish)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:In int8 the features of")  # drawn weights are not made for it
 @pytest.mark.parametrize(
-    "name",
-    [
-        "MobileNetV3Small",
-        pytest.param("ResNet50V2", marks=pytest.mark.slow),
-        pytest.param("EfficientNetV2B0", marks=pytest.mark.slow),
-        pytest.param("ConvNeXtTiny", marks=pytest.mark.slow),
-        pytest.param("DenseNet121", marks=pytest.mark.slow),
-    ],
+    "name", ["MobileNetV3Small", "ResNet50V2", "EfficientNetV2B0", "ConvNeXtTiny", "DenseNet121"]
 )
 def test_networks_of_keras_run_in_int8(needs_openvino, fish, name):
     network = KerasFeatureTransformer(backbone=name, weights=None, image_size=32, precision="int8")
@@ -185,7 +182,7 @@ def make_model(*layers):
     return keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Rescaling(1 / 255), *layers])
 
 
-@pytest.mark.parametrize("as_file", [False, True])
+@pytest.mark.parametrize("as_file", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_network_of_your_own_runs_in_int8(needs_openvino, fish, tmp_path, as_file):
     keras.utils.set_random_seed(0)
     network = make_model(
@@ -213,7 +210,7 @@ def test_a_network_that_openvino_does_not_know_is_one_error(needs_openvino, fish
 # Where it is kept
 
 
-@pytest.mark.parametrize("cache", [None, "kept"])
+@pytest.mark.parametrize("cache", [pytest.param(None, marks=pytest.mark.slow), "kept"])
 def test_a_network_that_eight_bits_do_not_suit_says_so(
     needs_openvino, fish, vgg16, n_quantized, monkeypatch, tmp_path, cache
 ):
@@ -301,6 +298,7 @@ else:
 """
 
 
+@pytest.mark.slow
 def test_a_kept_network_runs_without_tensorflow_and_nothing_is_reported_home(
     needs_openvino, fish, vgg16, tmp_path
 ):
@@ -324,6 +322,7 @@ def test_a_kept_network_runs_without_tensorflow_and_nothing_is_reported_home(
 # Inside the rest
 
 
+@pytest.mark.slow
 def test_threads_and_processes_give_the_same_rows(needs_openvino, fish, vgg16, n_quantized, tmp_path):
     results = [None] * 4
 
