@@ -27,7 +27,9 @@ def run(*arguments, output):
 
 def test_a_sound_folder_exits_with_0(photos, tmp_path, capsys):
     assert run(photos, "--min-images", 5, output=tmp_path / "check.html") == 0
-    assert "Nothing was found." in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert out.splitlines()[1].startswith("Network:     VGG16, 32 x 32 pixels")
+    assert "Nothing was found." in out
 
 
 def test_errors_exit_with_1_and_are_printed_and_shown(spoiled, tmp_path, capsys):

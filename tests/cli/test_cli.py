@@ -163,6 +163,7 @@ def test_tune_saves_the_best_model_and_optunas_plots(photos, tmp_path, capsys):
     assert main([*command, "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert 0 <= facts["best_score"] <= 1
+    assert facts["networks"][0].startswith("VGG16, 32 x 32 pixels, weights: cifar95")
     assert model.is_file()
     assert (plots / "history.png").is_file()
 

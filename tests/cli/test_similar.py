@@ -17,10 +17,11 @@ def query(photos, tmp_path):
     return shutil.copy(original, tmp_path / "query.png"), str(original)
 
 
-def test_a_copy_is_found_first_and_all_are_written(query, photos, tmp_path):
+def test_a_copy_is_found_first_and_all_are_written(query, photos, tmp_path, capsys):
     image, original = query
     picture = tmp_path / "found" / "similar.png"
     assert main(["similar", str(image), str(photos), "--top", "5", "--output", str(picture)]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("Network:     VGG16, 32 x 32 pixels")
     rows = list(csv.DictReader(picture.with_suffix(".csv").read_text(encoding="utf-8").splitlines()))
     assert [row["rank"] for row in rows] == ["1", "2", "3", "4", "5"]
     assert (rows[0]["path"], float(rows[0]["distance"])) == (original, pytest.approx(0, abs=1e-4))
