@@ -10,7 +10,7 @@ import numpy as np
 from _common import Benchmark, in_fresh_process, memory_mb
 
 from fishsk import KerasHeadClassifier
-from fishsk.head import _training
+from fishsk.head import _trainer
 
 
 def main():
@@ -32,7 +32,7 @@ def fit_in_threads(n_threads, n_fits):
     X, y = rng.random((200, 512), dtype=np.float32), np.arange(200) % 5
     heads = [KerasHeadClassifier(hidden_units=64 << fit % 3, epochs=1) for fit in range(n_fits)]
     with (
-        mock.patch.object(_training, "Network", wraps=_training.Network) as network,
+        mock.patch.object(_trainer, "Trainer", wraps=_trainer.Trainer) as network,
         ThreadPoolExecutor(n_threads) as pool,
     ):
         list(pool.map(lambda head: head.fit(X, y), heads))

@@ -27,7 +27,7 @@ from fishsk.datasets import make_fish_images
 from fishsk.features import _int8
 from fishsk.features._engine import forget_networks
 from fishsk.features._views import VIEW_SETS, View
-from fishsk.persistence._steps import STEP_TYPES, describe, rebuild
+from fishsk.persistence._steps import describe, find_step_types, rebuild
 from fishsk.store import cache_info
 
 
@@ -88,12 +88,6 @@ def test_without_the_extra_the_error_says_how_to_install_it(no_openvino, transfo
 def test_other_precisions_are_refused(fish, precision):
     with pytest.raises(ValueError, match=r"The 'precision' parameter .* must be a str among"):
         VGG16FeatureTransformer(weights="cifar95", precision=precision).fit(fish[0])
-
-
-def test_a_pickle_from_before_there_were_precisions_is_float32(fish):
-    old = VGG16FeatureTransformer(weights="cifar95", cache=None)
-    del old.precision
-    assert pickle.loads(pickle.dumps(old)).precision == "float32"
 
 
 def test_int8_is_stored_under_all_that_changes_a_number_of_it():
@@ -388,7 +382,7 @@ def test_a_file_from_before_there_were_precisions_is_float32():
     pipeline = Pipeline([("features", VGG16FeatureTransformer(weights="cifar95"))])
     document, arrays = describe(pipeline)
     del document["steps"][0]["params"]["precision"]
-    assert rebuild(document, arrays, STEP_TYPES)["features"].precision == "float32"
+    assert rebuild(document, arrays, find_step_types())["features"].precision == "float32"
 
 
 def test_an_exported_model_is_float32_and_a_warning_says_so(needs_openvino, tmp_path):

@@ -3,6 +3,7 @@
 import json
 import pickle
 
+import keras
 import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
@@ -12,6 +13,7 @@ from sklearn.metrics import log_loss
 
 from fishsk import KerasHeadClassifier
 from fishsk.head._calibration import fit_temperature
+from fishsk.head._fitting import split_rows
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,10 @@ def make_head(**params):
     return KerasHeadClassifier(**defaults | params)
 
 
+def fit(scores, targets, weight):
+    return fit_temperature(scores, ["softmax"], targets, weight)
+
+
 def draw_labels(logits, seed=0):
     """Draw labels from the probabilities that logits stand for."""
     rng = np.random.default_rng(seed)
@@ -43,20 +49,22 @@ def draw_labels(logits, seed=0):
 @pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
 def test_the_temperature_is_the_factor_by_which_logits_are_too_large(factor):
     logits = np.random.default_rng(0).normal(0, 2, (4000, 4))
-    temperature = fit_temperature(factor * logits, draw_labels(logits), np.ones(4000))
+    temperature = fit([factor * logits], [draw_labels(logits)], np.ones(4000))
     assert temperature == pytest.approx(factor, rel=0.1)
 
 
 def test_rows_weigh_in_the_temperature_as_repetitions_do():
     logits = np.random.default_rng(0).normal(0, 2, (300, 3))
     labels, weight = draw_labels(logits / 2), np.arange(300) % 3 + 1
+    weighted = fit([logits], [labels], weight)
     repeated = [np.repeat(each, weight, axis=0) for each in (logits, labels, np.ones(300))]
-    assert fit_temperature(logits, labels, weight) == pytest.approx(fit_temperature(*repeated), rel=0.01)
+    logits, labels, ones = repeated
+    assert weighted == pytest.approx(fit([logits], [labels], ones), rel=0.01)
 
 
 def test_a_few_rows_that_all_are_right_ask_for_no_certainty():
     logits = 5 * np.eye(3)
-    assert 0.5 < fit_temperature(logits, np.arange(3), np.ones(3)) < 2
+    assert 0.5 < fit([logits], [np.arange(3)], np.ones(3)) < 2
 
 
 def test_calibration_lowers_the_log_loss_on_other_rows(data):
@@ -72,16 +80,17 @@ def test_calibration_changes_neither_the_network_nor_what_is_predicted(data):
     plain, calibrated = (make_head(calibration=each).fit(X, y) for each in (None, "temperature"))
     np.testing.assert_array_equal(calibrated.predict(others), plain.predict(others))
     np.testing.assert_array_equal(calibrated.predict_proba(others).argmax(axis=1), plain.predict(others))
-    for ours, theirs in zip(calibrated._weights, plain._weights, strict=True):
+    for ours, theirs in zip(calibrated._network.weights, plain._network.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
 def test_the_temperature_knows_only_the_validation_part(data):
     X, y, _, _ = data
     head = make_head().fit(X, y)
-    _, validation = head._split(np.arange(len(y)), y, head._seed)
-    logits = head._logits(X[validation])
-    assert head.temperature_ == fit_temperature(logits, y[validation], np.ones(len(validation)))
+    _, validation = split_rows(np.arange(len(y)), y, 0.3, head._seed)
+    logits = head._scores(X[validation])
+    expected = fit_temperature([logits], ["softmax"], [y[validation]], np.ones(len(validation)))
+    assert head.temperature_ == expected
 
 
 @pytest.mark.parametrize("params", [{"calibration": None}, {"validation_fraction": None}])
@@ -94,7 +103,7 @@ def test_logarithms_are_those_of_calibrated_probabilities(data):
     head = make_head().fit(X, y)
     np.testing.assert_allclose(np.exp(head.predict_log_proba(others)), head.predict_proba(others))
     np.testing.assert_allclose(
-        head.predict_log_proba(others), log_softmax(head._logits(others) / head.temperature_, axis=1)
+        head.predict_log_proba(others), log_softmax(head._scores(others) / head.temperature_, axis=1)
     )
 
 
@@ -117,11 +126,13 @@ CASES = [{}, {"hidden_units": 0}, {"hidden_units": (8, 4), "activation": "tanh"}
 
 
 @pytest.mark.parametrize("params", CASES)
-def test_the_keras_model_says_what_the_head_says(data, params):
+def test_the_keras_layers_say_what_the_head_says(data, params):
     X, y, others, _ = data
     head = make_head(epochs=3, **params).fit(X, y)
     assert head.temperature_ != 1
-    np.testing.assert_allclose(head.model_.predict(others, verbose=0), head.predict_proba(others), atol=1e-5)
+    features = keras.Input((20,))
+    model = keras.Model(features, head.to_keras(features))
+    np.testing.assert_allclose(model.predict(others, verbose=0), head.predict_proba(others), atol=1e-5)
 
 
 @pytest.mark.parametrize("params", CASES)

@@ -13,7 +13,7 @@ from sklearn.base import is_classifier
 from sklearn.datasets import make_classification
 
 from fishsk import KerasHeadClassifier
-from fishsk.head import _shelves, _training
+from fishsk.head import _model_cache, _trainer
 
 
 @pytest.fixture(scope="module")
@@ -93,16 +93,17 @@ def test_a_class_without_weight_has_no_balance(data):
 @pytest.mark.parametrize("policy", ["mixed_float16", "float16", "float64"])
 def test_fault_58_keras_s_global_policy_changes_no_bit(data, policy):
     plain = make_head().fit(*data)
-    _shelves._shelves.clear()
+    _model_cache._cache.entries.clear()
     before = keras.mixed_precision.global_policy()
     keras.mixed_precision.set_global_policy(policy)
     try:
         head = make_head().fit(*data)
-        proba = head.model_.predict(data[0], verbose=0)
+        features = keras.Input((6,), dtype="float32")
+        proba = keras.Model(features, head.to_keras(features)).predict(data[0], verbose=0)
     finally:
         keras.mixed_precision.set_global_policy(before)
-        _shelves._shelves.clear()
-    assert all(map(np.array_equal, head._weights, plain._weights))
+        _model_cache._cache.entries.clear()
+    assert all(map(np.array_equal, head._network.weights, plain._network.weights))
     np.testing.assert_allclose(proba, plain.predict_proba(data[0]), atol=1e-6)
 
 
@@ -114,21 +115,25 @@ def test_logarithms_of_probabilities_are_finite(data):
 
 
 def test_threads_wait_for_the_one_network_of_an_architecture(data, monkeypatch):
-    _shelves._shelves.clear()
+    _model_cache._cache.entries.clear()
     built = []
-    network = _training.Network
-    monkeypatch.setattr(_training, "Network", lambda graph: built.append(graph) or network(graph))
+    network = _trainer.Trainer
+    monkeypatch.setattr(
+        _trainer, "Trainer", lambda *args, **kwargs: built.append(args) or network(*args, **kwargs)
+    )
     heads = [make_head(hidden_units=2 + i % 3, dropout=0.1 + i / 100, epochs=1) for i in range(24)]
     joblib.Parallel(n_jobs=4, prefer="threads")(joblib.delayed(head.fit)(*data) for head in heads)
-    assert len(built) == len(_shelves._shelves) == 3
+    assert len(built) == len(_model_cache._cache.entries) == 3
 
 
 def test_only_some_networks_are_kept(data, monkeypatch):
-    _shelves._shelves.clear()
-    monkeypatch.setattr(_shelves, "_MAX_KEPT", 2)
+    _model_cache._cache.entries.clear()
+    monkeypatch.setattr(_model_cache, "_MAX_KEPT", 2)
     for hidden_units in (2, 3, 4):
         make_head(hidden_units=hidden_units, epochs=1).fit(*data)
-    assert [graph.hidden_units for graph in _shelves._shelves] == [(3,), (4,)]
+    assert len(_model_cache._cache.entries) == 2
+    sizes = [graph.n_bytes for graph in _model_cache._cache.entries]
+    assert sizes == sorted(sizes)
 
 
 def test_public_names_of_scikeras_stay(data):

@@ -28,7 +28,7 @@ def make_head(**params):
 
 
 def same(first, second):
-    return all(map(np.array_equal, first._weights, second._weights))
+    return all(map(np.array_equal, first._network.weights, second._network.weights))
 
 
 class Server:

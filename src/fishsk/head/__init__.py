@@ -1,22 +1,57 @@
-"""Features to classes or numbers: Keras networks that are estimators of scikit-learn."""
+"""Features to classes or numbers: Keras networks that are estimators of scikit-learn.
 
-from fishsk.head._architecture import ACTIVATIONS, LOSSES, Architecture
-from fishsk.head._classifier import KerasHeadClassifier
-from fishsk.head._configuration import check_configuration
-from fishsk.head._own import is_own
-from fishsk.head._regressor import KerasHeadRegressor
+Heads predict without Keras. `KerasHeadClassifier` and `KerasHeadRegressor`, as users have them, are classes
+of scikeras, too: Keras is imported when they are asked for. A head that is read from a file in a process
+without Keras has the class of the same name without scikeras's, and fits, clones and predicts as any.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+from fishsk.head import _classifier, _regressor
+from fishsk.head._base import KerasHead
+from fishsk.head._dense import ACTIVATIONS, OUTPUTS, Architecture, DenseNetwork
 from fishsk.head._state import restore_architecture
 
-HEADS = (KerasHeadClassifier, KerasHeadRegressor)
+_LAZY = {
+    "KerasHeadClassifier": "_estimators",
+    "KerasHeadRegressor": "_estimators",
+    "check_configuration": "_configuration",
+}
 
 __all__ = [
     "ACTIVATIONS",
-    "HEADS",
-    "LOSSES",
+    "OUTPUTS",
     "Architecture",
+    "DenseNetwork",
+    "KerasHead",
     "KerasHeadClassifier",
     "KerasHeadRegressor",
     "check_configuration",
-    "is_own",
+    "find_heads",
     "restore_architecture",
 ]
+
+
+def find_heads() -> dict[str, type[KerasHead]]:
+    """Return the classes of heads by their names: those of scikeras, where this process has imported it."""
+    if "scikeras.wrappers" in sys.modules:
+        modules: Any = [importlib.import_module("fishsk.head._estimators")] * 2
+    else:
+        modules = [_classifier, _regressor]
+    return {
+        "KerasHeadClassifier": modules[0].KerasHeadClassifier,
+        "KerasHeadRegressor": modules[1].KerasHeadRegressor,
+    }
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name that needs Keras at its first use."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"fishsk.head.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value

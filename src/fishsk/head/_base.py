@@ -1,56 +1,48 @@
-"""What every Keras head has, whatever it predicts: parameters, a network to train, what was learned."""
+"""What every Keras head has, whatever it predicts: parameters, rows, predictions, what was learned."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from numbers import Integral, Real
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import keras
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from fishsk._compat.sklearn import Interval, Options, StrOptions
-from fishsk._utils.process import check_not_forked
+from fishsk._compat.sklearn import Interval, Options, StrOptions, check_sample_weight
 from fishsk._utils.stamp import StampedMixin
-from fishsk.head._architecture import ACTIVATIONS, Architecture
-from fishsk.head._fitting import FittingMixin
-from fishsk.head._history import find_turn, join_histories
-from fishsk.head._own import KEYWORDS, is_routed
-from fishsk.head._own_head import OwnNetworkMixin
-from fishsk.head._own_state import pack_own, unpack_own
-from fishsk.head._state import pack_state, unpack_state
-from fishsk.head._training import borrow_network
+from fishsk.head._dense import ACTIVATIONS, Architecture, DenseNetwork
+from fishsk.head._history import find_turn
+from fishsk.head._keywords import KEYWORDS, check_prediction, find_builder, is_routed
+from fishsk.head._targets import Unchanged
+
+if TYPE_CHECKING:
+    import keras
+
+    from fishsk.head._custom import CustomNetwork
+
+_PREDICTION_BATCH = 256
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
-class _Start(NamedTuple):
-    """What training goes on from."""
+class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
+    """Base of heads; it stands first among the bases. It predicts without Keras, which trains.
 
-    architecture: Architecture
-    weights: list[np.ndarray]
-    seed: int
-    optimizer_state: list[np.ndarray] | None = None
-    history: dict[str, list[float]] = {}
-
-    def reconstruct(self, model: keras.Model) -> dict[str, Any]:
-        """Return the attributes of a head with the weights of `model`, which is in training."""
-        return {"_weights": model.get_weights(), "_architecture": self.architecture, "_seed": self.seed}
-
-
-class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixin, BaseEstimator):
-    """Base of heads; it stands first among the bases.
-
-    A head knows its targets: `_validate` checks them, `_learn_targets` looks at them, `_encode` and
-    `_row_weights` give what the built-in network trains on, `_strata` what a validation part is stratified
-    by, and `_loss` and `_n_outputs` what it must have. `target_encoder` is for networks of one's own.
+    A head knows its targets: `target_encoder` makes of them what a network trains on, `_describe_output` says
+    what the built-in network answers with, `_choose_loss` and `_choose_metric` what suits a network.
+    `target_encoder` and `feature_encoder` are properties as of scikeras, which a subclass may override.
     """
 
     _parameter_constraints: dict = {
+        "model": [callable, None],
         "hidden_units": [Interval(Integral, 0, None, closed="left"), tuple, list],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -62,60 +54,41 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
         "early_stopping": ["boolean"],
         "early_stopping_patience": [Interval(Integral, 1, None, closed="left")],
         "l2": [Interval(Real, 0, None, closed="left")],
-        "callbacks": [keras.callbacks.Callback, type, str, list, tuple, dict, None],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
 
+    model: Any
+    hidden_units: int | tuple[int, ...]
+    activation: str
+    dropout: float
+    learning_rate: float
+    epochs: int
+    batch_size: int | None
+    optimizer: Any
+    loss: Any
+    validation_fraction: float | None
+    lr_factor: float
+    early_stopping: bool
+    early_stopping_patience: int
+    l2: float
+    callbacks: Any
+    warm_start: bool
+    random_state: Any
+    verbose: int
+    n_features_in_: int
+    history_: dict[str, list[float]]
+
+    _of_builder: frozenset[str] = frozenset()  # the keywords that are parameters of the user's function
+    _network: DenseNetwork | CustomNetwork
+    _is_custom: bool
+    _seed: int
+    _temperature: float
+    _row_shapes: dict[str, tuple[int, ...]]
     _model: keras.Model | None = None  # the model_ that was asked for, never pickled
-    _temperature = 1.0  # of heads without one, such as those that fishsk 0.1 pickled
 
-    @property
-    def model_(self) -> keras.Model:
-        """A Keras model with the fitted weights."""
-        check_is_fitted(self)
-        if self._own is not None:
-            return self._own.model
-        if self._model is None:
-            check_not_forked()
-            model = self._architecture.build(self.learning_rate, self._temperature)
-            model.set_weights(self._weights)
-            self._model = model
-        return self._model
-
-    @property
-    def temperature_(self) -> float:
-        """What the logits are divided by, for probabilities that mean what they say; 1 for none."""
-        check_is_fitted(self)
-        return self._temperature
-
-    def to_keras(self, features: Any) -> Any:
-        """Add this head to a functional Keras model, in layers that load without fishsk.
-
-        Parameters
-        ----------
-        features : keras.KerasTensor of shape (None, `n_features_in_`), float32
-            What the head was trained on.
-
-        Returns
-        -------
-        keras.KerasTensor
-            What the head predicts: of a classifier the probabilities, whose columns follow `classes_`.
-        """
-        model = keras.models.clone_model(self.model_)
-        model.set_weights(self.model_.get_weights())
-        return model(features)
-
-    @property
-    def initialized_(self) -> bool:
-        """Whether there are weights to predict with; the name is scikeras's."""
-        return self.__sklearn_is_fitted__()
-
-    @property
-    def current_epoch(self) -> Any:
-        """Number of epochs trained, 0 before; the name is scikeras's."""
-        return getattr(self, "n_iter_", 0)
+    # Parameters
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters.
@@ -159,132 +132,192 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
             if name not in named and name[0] != "_" and name[-1] != "_"
         }
 
-    def _make_built_in(self, meta: Mapping[str, Any]) -> keras.Model:
-        """Return the built-in network as a model that is not compiled, for another optimizer or loss."""
-        if len(meta.get("X_shape_", ())) != 2:
-            raise ValueError(
-                "X must be 2-D for the built-in network. Pass as model a function that builds another."
-            )
-        self._learn_built_in_targets(meta)
-        start = self._start_afresh()
-        model = start.architecture.build_layers()
-        model.set_weights(start.weights)
-        return model
+    # Rows and targets
 
-    def _start_afresh(self) -> Any:
-        architecture = Architecture(
-            n_features=self.n_features_in_,
-            hidden_units=_unify(self.hidden_units),
-            n_outputs=self._n_outputs,
+    @property
+    def feature_encoder(self) -> Any:
+        """Transformer of `X` before it reaches the network, for subclasses to override."""
+        return Unchanged()
+
+    @property
+    def target_encoder(self) -> Any:
+        """Transformer of `y` before it reaches the network, for subclasses to override."""
+        raise NotImplementedError
+
+    def _validate_rows(self, X: Any, *, reset: bool) -> Any:
+        """Return rows as float32, for a custom network rows of any shape and of integers, too."""
+        if reset:
+            self._is_custom = find_builder(self) is not None
+        if not self._is_custom:
+            found = validate_data(self, X, reset=reset, dtype=np.float32, order="C")
+            shapes = {"X": found.shape[1:]}
+        elif isinstance(X, Mapping) and not issparse(X):  # one sparse format is a dict
+            found = {name: _check_part(part) for name, part in X.items()}
+            check_consistent_length(*found.values())
+            shapes = {name: part.shape[1:] for name, part in found.items()}
+        else:
+            found = _check_part(validate_data(self, X, reset=reset, dtype=None, allow_nd=True))
+            shapes = {"X": found.shape[1:]}
+        if reset:
+            self._row_shapes = shapes
+        elif shapes != self._row_shapes:
+            raise ValueError(f"X must hold rows of the shape {self._row_shapes}, as in fit. Got {shapes}.")
+        return found
+
+    def _validate_targets(self, X: Any, y: Any) -> np.ndarray:
+        """Return targets as an array, with as many rows as `X`."""
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        y = np.asarray(y)
+        if y.dtype.kind == "f":
+            assert_all_finite(y, input_name="y")
+        check_consistent_length(*(X.values() if isinstance(X, dict) else [X]), y)
+        if y.ndim == 2 and y.shape[1] == 1 and type_of_target(y) in ("binary", "multiclass"):
+            y = column_or_1d(y, warn=True)
+        return y
+
+    def _weigh(self, X: Any, y: np.ndarray, sample_weight: Any) -> np.ndarray:
+        """Return the weight of each row."""
+        rows = next(iter(X.values())) if isinstance(X, dict) else X
+        return check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+
+    def _strata(self, targets: Any, rows: np.ndarray) -> np.ndarray | None:
+        """Return what the validation part is stratified by."""
+        return None
+
+    def _describe_output(self) -> tuple[int, str]:
+        """Return how many numbers the built-in network answers with, and what they mean."""
+        raise NotImplementedError
+
+    def _choose_loss(self, model: keras.Model) -> Any:
+        """Return the loss that suits a network."""
+        raise NotImplementedError
+
+    def _choose_metric(self) -> str:
+        """Return what is measured besides the loss."""
+        raise NotImplementedError
+
+    def _make_architecture(self, n_features: int) -> Architecture:
+        """Return the built-in network that the parameters ask for."""
+        units = self.hidden_units
+        units = tuple(units) if isinstance(units, list | tuple) else (units,) if units else ()
+        if not all(isinstance(each, int | np.integer) and each > 0 for each in units):
+            raise ValueError(
+                "hidden_units must be a number of units, or a tuple of numbers of 1 or more, one for each "
+                f"hidden layer. Got {self.hidden_units!r}."
+            )
+        n_outputs, output = self._describe_output()
+        return Architecture(
+            n_features=n_features,
+            hidden_units=tuple(map(int, units)),
+            n_outputs=n_outputs,
             dropout=float(self.dropout),
             l2=float(self.l2),
             activation=self.activation,
-            loss=self._loss,
-        )
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        return _Start(architecture, architecture.initial_weights(np.random.default_rng((seed, 0))), seed)
-
-    def _go_on(self, optimizer_state: Any = None) -> Any:
-        asked = {"hidden_units": _unify(self.hidden_units), "activation": self.activation, "loss": self._loss}
-        for name, value in asked.items():
-            if value != (before := getattr(self._architecture, name)):
-                raise ValueError(
-                    f"{name} must be {before}, as in the network to go on with. "
-                    f"Got {value}. A fit with warm_start=False builds a new network."
-                )
-        architecture = replace(
-            self._architecture,
-            dropout=float(self.dropout),
-            l2=float(self.l2),
-        )
-        return _Start(architecture, self._weights, self._seed, optimizer_state, self.history_)
-
-    def _train(
-        self,
-        start: Any,
-        data: Any,
-        weight: np.ndarray,
-        train: np.ndarray,
-        validation: np.ndarray | None,
-        training: Mapping[str, Any],
-        callbacks: Any,
-        *,
-        logs_rate: bool,
-    ) -> None:
-        """Train from `start` on the rows `train` of `data`: rows as what trains takes them, and targets."""
-        check_not_forked()
-        weight = weight.copy()
-        for part in (train, validation):
-            if part is not None:
-                weight[part] /= weight[part].mean()
-        first = len(start.history.get("loss", [])) or training["initial_epoch"]
-        with borrow_network(start.architecture) as network:
-            network.reset(start.architecture, start.weights, self.learning_rate, start.optimizer_state)
-            history = network.fit(
-                (*data, weight.astype(np.float32)),
-                train,
-                validation,
-                epochs=range(first, first + training["epochs"]),
-                batch_size=training["batch_size"],
-                seed=start.seed,
-                callbacks=callbacks,
-                verbose=int(training["verbose"]),
-                shuffle=training["shuffle"],
-                validation_freq=training["validation_freq"],
-                logs_rate=logs_rate,
-            )
-            weights = network.model.get_weights()
-            optimizer_state = network.optimizer_state() if training.get("keeps_optimizer") else None
-        if not all(np.isfinite(array).all() for array in weights):
-            raise ValueError(
-                f"Training diverged: the weights are not finite after {len(history['loss'])} epochs. Scale "
-                f"X, as StandardScaler does, or lower learning_rate. Got {self.learning_rate}."
-            )
-        self._take_over(
-            start.architecture, weights, start.seed, optimizer_state, join_histories(start.history, history)
+            output=output,
         )
 
-    def _take_over(
-        self, architecture: Any, weights: Any, seed: Any, optimizer_state: Any = None, history: Any = None
-    ) -> None:
-        """Set all that a fit learns, but for what describes X and y."""
-        self._architecture, self._weights, self._seed = architecture, weights, seed
-        self._optimizer_state, self._model, self._own = optimizer_state, None, None
-        self._learn_history(history or {})
+    # What was learned
 
-    def _learn_history(self, history: dict[str, list[float]]) -> None:
+    def _take_over(self, network: DenseNetwork | CustomNetwork, seed: int, history: dict) -> None:
+        """Set what training learns."""
+        self._network, self._seed, self._model = network, seed, None
         self.history_ = history
-        self.n_iter_ = len(self.history_.get("loss", []))
-        if "loss" in self.history_:
-            self.best_epoch_, self.overfit_epoch_ = find_turn(self.history_)
+        self.n_iter_ = len(history.get("loss", []))
+        if "loss" in history:
+            self.best_epoch_, self.overfit_epoch_ = find_turn(history)
+
+    @property
+    def model_(self) -> keras.Model:
+        """The Keras model that was trained, with its weights."""
+        check_is_fitted(self)
+        if not isinstance(self._network, DenseNetwork):
+            return self._network.model
+        if self._model is None:
+            from fishsk.head._building import compile_model
+
+            network = self._network
+            self._model = compile_model(self, network.architecture.build(network.weights))
+        return self._model
+
+    @property
+    def temperature_(self) -> float:
+        """What logits are divided by, for probabilities that mean what they say; 1 for none."""
+        check_is_fitted(self)
+        return self._temperature
+
+    @property
+    def initialized_(self) -> bool:
+        """Whether there are weights to predict with; the name is scikeras's."""
+        return self.__sklearn_is_fitted__()
+
+    @property
+    def current_epoch(self) -> Any:
+        """Number of epochs trained, 0 before; the name is scikeras's."""
+        return getattr(self, "n_iter_", 0)
+
+    def to_keras(self, features: Any) -> Any:
+        """Add this head to a functional Keras model, in layers that load without fishsk.
+
+        Parameters
+        ----------
+        features : keras.KerasTensor of shape (None, `n_features_in_`), float32
+            What the head was trained on.
+
+        Returns
+        -------
+        keras.KerasTensor
+            What the head predicts: of a classifier the probabilities, whose columns follow `classes_`.
+        """
+        from fishsk.head._building import add_to_model
+
+        return add_to_model(self, features)
+
+    def _scores(self, X: Any, keywords: Mapping[str, Any] = MappingProxyType({})) -> Any:
+        """Return the logits of rows before they are calibrated, or the numbers that a regressor predicts."""
+        check_is_fitted(self)
+        training = check_prediction(self, keywords)
+        X = self.feature_encoder_.transform(self._validate_rows(X, reset=False))
+        batch_size = resolve_batch_size(training.get("batch_size"), X, _PREDICTION_BATCH)
+        if (steps := training.get("steps")) is not None:
+            X = take_rows(X, slice(steps * batch_size))
+        with self._predicting(keywords) as hooks:
+            if not isinstance(self._network, DenseNetwork):
+                return self._network.scores(X, batch_size, hooks)
+            if hooks is not None:
+                hooks.on_predict_batch_begin(0)
+            scores = self._network.scores(X)
+            if hooks is not None:
+                hooks.on_predict_batch_end(0, {"outputs": scores})
+            return scores
+
+    @contextmanager
+    def _predicting(self, keywords: Mapping[str, Any]) -> Iterator[Any]:
+        """Let callbacks see a prediction begin and end, if there are any."""
+        if (
+            self.callbacks is None
+            and keywords.get("callbacks") is None
+            and not any(name.startswith("predict__callbacks") for name in vars(self))
+        ):
+            yield None
+            return
+        from fishsk.head._callbacks import watch_prediction
+
+        with watch_prediction(self, keywords.get("callbacks")) as hooks:
+            yield hooks
 
     def _get_fitted_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return what was learned, as a JSON-able dict and named arrays."""
+        from fishsk.head._state import pack_state
+
         check_is_fitted(self)
-        if self._own is not None:
-            return pack_own(self)
         return pack_state(self)
 
     def _set_fitted_state(self, meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         """Take over what `_get_fitted_state` returned; ValueError if a weight is missing or does not fit."""
-        if "network" in meta:
-            unpack_own(self, meta, arrays)
-            return
-        state = unpack_state(meta, arrays)
-        for name, value in state["described"].items():
-            setattr(self, name, value)
-        self._take_over(*state["learned"])
-        self._set_target_state(meta, self._architecture)
+        from fishsk.head._state import unpack_state
 
-    def _logits(self, X: Any, keywords: Mapping[str, Any] = MappingProxyType({})) -> np.ndarray:
-        """Return the logits before they are calibrated (a regressor's predictions), without TensorFlow."""
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, reset=False)
-        with self._predicting(keywords) as hooks:
-            hooks.on_predict_batch_begin(0)
-            logits = self._architecture.logits(self._weights, X)
-            hooks.on_predict_batch_end(0, {"outputs": logits})
-        return logits
+        unpack_state(self, meta, arrays)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_seed")
@@ -295,15 +328,53 @@ class KerasHead(FittingMixin, OwnNetworkMixin, StampedMixin, CallbackSupportMixi
         return state
 
 
-def _unify(hidden_units: Any) -> tuple[int, ...]:
-    """Return the units of each hidden layer; there is none for 0."""
-    if isinstance(hidden_units, list | tuple):
-        units = tuple(hidden_units)
-    else:
-        units = (hidden_units,) if hidden_units else ()
-    if not all(isinstance(each, int | np.integer) and each > 0 for each in units):
-        raise ValueError(
-            "hidden_units must be a number of units, or a tuple of numbers of 1 or more, one for each hidden "
-            f"layer. Got {hidden_units!r}."
+def learns_as_a_whole(method: _Method) -> _Method:
+    """Decorate a method that learns and returns self: a twin learns, and hands over once it has succeeded.
+
+    Where the method raises or is interrupted, the estimator is as before; while it runs, callbacks and other
+    threads can predict with what was learned before.
+    """
+
+    @functools.wraps(method)
+    def learn(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before, twin = dict(vars(self)), object.__new__(type(self))
+        vars(twin).update(before)
+        method(twin, *args, **kwargs)
+        after = vars(twin)
+        # Only what has changed, so that parameters which a callback sets on the estimator stay.
+        vars(self).update(
+            {name: value for name, value in after.items() if name not in before or value is not before[name]}
         )
-    return tuple(map(int, units))
+        for name in before.keys() - after.keys():
+            vars(self).pop(name, None)
+        return self
+
+    return learn  # type: ignore[return-value]
+
+
+def resolve_batch_size(batch_size: int | None, X: Any, default: int | None) -> Any:
+    """Return the rows of a batch: None is the default, and -1 are all rows."""
+    if batch_size is None:
+        return default
+    if batch_size == -1:
+        if not hasattr(X, "shape"):
+            raise ValueError(
+                f"batch_size=-1, all rows, requires that `X` implement `shape`. Got a {type(X).__name__}."
+            )
+        return max(1, len(X))
+    return int(batch_size)
+
+
+def take_rows(nest: Any, rows: Any) -> Any:
+    """Return some rows of an array, or of each in a nest of them."""
+    if isinstance(nest, dict):
+        return {name: take_rows(part, rows) for name, part in nest.items()}
+    if isinstance(nest, list | tuple):
+        return [take_rows(part, rows) for part in nest]
+    return nest[rows]
+
+
+def _check_part(part: Any) -> np.ndarray:
+    """Return an array of numbers, float32 where it holds other floats than these."""
+    part = np.asarray(part)
+    return part.astype(np.float32) if part.dtype.kind not in "iu" else part

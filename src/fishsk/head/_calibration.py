@@ -1,25 +1,59 @@
-"""Temperature scaling: one number that makes the probabilities of a network honest."""
+"""What a network's answers mean as probabilities, and temperature scaling, which makes these honest."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import log_expit, log_softmax
 
 _MAX_LOG = 3.0  # temperatures from 1/20 to 20
+_SMALLEST, _LARGEST = np.finfo(np.float32).tiny, 1 - np.finfo(np.float32).epsneg
 
 
-def fit_temperature(logits: np.ndarray, codes: np.ndarray, weight: np.ndarray) -> float:
+def to_scores(outputs: np.ndarray, kind: str, *, is_logits: bool) -> np.ndarray:
+    """Return the logits of probabilities; what means no probabilities stays as it is."""
+    outputs = np.asarray(outputs, np.float64)
+    if is_logits or kind == "linear":
+        return outputs
+    logs = np.log(np.clip(outputs, _SMALLEST, None))
+    return logs if kind == "softmax" else logs - np.log1p(-np.minimum(outputs, _LARGEST))
+
+
+def to_log_probabilities(scores: np.ndarray, kind: str, temperature: float) -> np.ndarray:
+    """Return the logarithms of the probabilities that scores mean."""
+    if kind == "linear":
+        return np.log(np.maximum(scores, np.finfo(np.float64).tiny))
+    return log_softmax(scores / temperature, axis=1) if kind == "softmax" else log_expit(scores / temperature)
+
+
+def to_probabilities(scores: np.ndarray, kind: str, temperature: float) -> np.ndarray:
+    """Return the probabilities that scores mean."""
+    if kind == "linear":
+        return scores
+    scores = scores / temperature
+    if kind == "sigmoid":
+        return np.exp(log_expit(scores))
+    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def fit_temperature(
+    scores: Sequence[np.ndarray], kinds: Sequence[str], targets: Sequence[np.ndarray], weight: np.ndarray
+) -> float:
     """Return the temperature by which logits are divided, so that their log loss is lowest.
 
     Parameters
     ----------
-    logits : ndarray of shape (n_samples, n_classes)
-        Of rows that the network was not trained on.
-    codes : ndarray of shape (n_samples,)
-        Their classes, as columns of `logits`.
+    scores : sequence of ndarray of shape (n_samples, n_columns)
+        The logits of each output, of rows that the network was not trained on.
+    kinds : sequence of {"softmax", "sigmoid"}
+        What each output says: one of several classes, or any number of tags.
+    targets : sequence of ndarray of shape (n_samples,) or (n_samples, n_columns)
+        The column of each row's class, or 0 and 1 for each tag.
     weight : ndarray of shape (n_samples,)
-        Their weights, above 0; only how they compare matters.
+        Weights of the rows, above 0; only how they compare matters.
 
     Returns
     -------
@@ -32,10 +66,16 @@ def fit_temperature(logits: np.ndarray, codes: np.ndarray, weight: np.ndarray) -
     handful of rows that all are right would ask for infinite certainty.
     """
     weight = weight / weight.mean()
+    rows = np.arange(len(weight))
 
     def penalized_log_loss(log_temperature: float) -> float:
-        log_proba = log_softmax(logits / np.exp(log_temperature), axis=1)
-        return log_temperature**2 / 2 - weight @ log_proba[np.arange(len(codes)), codes]
+        temperature, loss = np.exp(log_temperature), log_temperature**2 / 2
+        for logits, kind, target in zip(scores, kinds, targets, strict=True):
+            if kind == "softmax":
+                loss -= weight @ log_softmax(logits / temperature, axis=1)[rows, target]
+            else:
+                loss -= weight @ log_expit((2 * target - 1) * logits / temperature).sum(axis=1)
+        return loss
 
     found = minimize_scalar(penalized_log_loss, bounds=(-_MAX_LOG, _MAX_LOG), method="bounded")
     return float(np.exp(found.x))

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import keras
 
+from fishsk._compat.keras import forget_model
+from fishsk.head._keywords import route
 from fishsk.head._scikeras import route_callbacks
+
+if TYPE_CHECKING:
+    from fishsk.head._base import KerasHead
 
 _TRAIN_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
 _PREDICT_HOOKS = ("on_predict_begin", "on_predict_end", "on_predict_batch_begin", "on_predict_batch_end")
 _TEST_HOOKS = ("on_test_batch_begin", "on_test_batch_end")
 
 
-def make_callbacks(callbacks: Any, params: Mapping[str, Any]) -> list[keras.callbacks.Callback]:
-    """Return the callbacks that names, classes and instances stand for; parameters are routed as in scikeras.
+def make_callbacks(head: KerasHead, destination: str, extra: Any) -> list[keras.callbacks.Callback]:
+    """Return a head's callbacks for all, those for "fit" or "predict", and `extra` ones of a call.
 
-    Parameters
-    ----------
-    callbacks : str, type, keras.callbacks.Callback, or a list, tuple or dict of them, or None
-        Names are those of `keras.callbacks`. Classes and names are instantiated.
-    params : mapping
-        Parameters spelt ``callbacks__patience``, ``callbacks__0__patience`` or ``callbacks__key__patience``.
-        With ``callbacks=None`` they are not used.
+    Names (of `keras.callbacks`) and classes are instantiated, with parameters spelt as in scikeras:
+    ``callbacks__patience``, ``callbacks__0__patience`` or ``callbacks__key__patience``. With
+    ``callbacks=None`` they are not used.
     """
+    params = head.get_params()
+    routed = route(params, destination)
+    found = _instantiate(head.callbacks, params) + _instantiate(routed.get("callbacks"), routed)
+    return found + list(extra or [])
+
+
+def _instantiate(callbacks: Any, params: Mapping[str, Any]) -> list[keras.callbacks.Callback]:
     if callbacks is None:
         return []
     made = route_callbacks(callbacks, params, _find_class)
@@ -50,6 +59,28 @@ def _find_class(name: str) -> type[keras.callbacks.Callback]:
     return known[name]
 
 
+@contextmanager
+def watch_prediction(head: KerasHead, extra: Any) -> Iterator[keras.callbacks.CallbackList]:
+    """Let the callbacks that look at predictions see one begin and end."""
+    callbacks = make_callbacks(head, "predict", extra)
+    watching = [callback for callback in callbacks if _overrides(callback, _PREDICT_HOOKS)]
+    hooks = keras.callbacks.CallbackList(watching, model=head.model_ if watching else None)
+    try:
+        hooks.on_predict_begin()
+        yield hooks
+        hooks.on_predict_end()
+    finally:
+        for callback in callbacks:
+            forget_model(callback)
+
+
+def skip_without(monitor: str, callback: keras.callbacks.Callback) -> keras.callbacks.Callback:
+    """Let a callback pass over epochs that do not measure what it looks at, without Keras's warning."""
+    look = callback.on_epoch_end
+    callback.on_epoch_end = lambda epoch, logs=None: look(epoch, logs) if monitor in (logs or {}) else None
+    return callback
+
+
 def watch_train_batches(callbacks: Iterable[keras.callbacks.Callback]) -> bool:
     """Return whether a callback looks at single batches of training."""
     return any(_overrides(callback, _TRAIN_HOOKS) for callback in callbacks)
@@ -58,11 +89,6 @@ def watch_train_batches(callbacks: Iterable[keras.callbacks.Callback]) -> bool:
 def watch_test_batches(callbacks: Iterable[keras.callbacks.Callback]) -> bool:
     """Return whether a callback looks at single batches of validation."""
     return any(_overrides(callback, _TEST_HOOKS) for callback in callbacks)
-
-
-def watches_predictions(callback: keras.callbacks.Callback) -> bool:
-    """Return whether a callback looks at predictions."""
-    return _overrides(callback, _PREDICT_HOOKS)
 
 
 def _overrides(callback: keras.callbacks.Callback, hooks: Iterable[str]) -> bool:
@@ -78,11 +104,16 @@ def _overrides(callback: keras.callbacks.Callback, hooks: Iterable[str]) -> bool
 class EpochTasks(keras.callbacks.Callback):
     """Show each epoch to scikit-learn's callbacks, as a task inside the task `context` of the fit."""
 
-    def __init__(self, context: Any, task: Mapping[str, Any], start: Any):
+    def __init__(
+        self,
+        context: Any,
+        task: Mapping[str, Any],
+        reconstruct: Callable[[keras.Model], dict[str, Any]],
+    ) -> None:
         super().__init__()
         self._context = context
-        # What makes a head that predicts of the model in training: see what it starts from.
-        self._task = {**task, "reconstruction_attributes": lambda: start.reconstruct(self.model)}
+        # What makes a head that predicts of the model in training.
+        self._task = {**task, "reconstruction_attributes": lambda: reconstruct(self.model)}
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Begin the epoch's task."""

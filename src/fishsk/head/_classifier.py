@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import keras
 import numpy as np
-from scipy.special import expit, log_expit, log_softmax, softmax
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
-from fishsk._compat.sklearn import (
-    StrOptions,
-    check_partial_fit_first_call,
-    fit_context,
-)
+from fishsk._compat.sklearn import StrOptions, check_partial_fit_first_call, fit_context
 from fishsk._utils.versions import link_documentation
-from fishsk.head._base import KerasHead
-from fishsk.head._class_targets import ClassifyingHead
-from fishsk.head._own import is_own, set_keywords
-from fishsk.head._scikeras import ScikerasClassifier
-from fishsk.head._state import learns_as_a_whole
+from fishsk.head._base import KerasHead, learns_as_a_whole
+from fishsk.head._calibration import to_log_probabilities, to_probabilities
+from fishsk.head._keywords import find_builder, set_keywords
+from fishsk.head._targets import ClassEncoder, join_outputs
+
+if TYPE_CHECKING:
+    import keras
 
 
-class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
+class KerasHeadClassifier(ClassifierMixin, KerasHead):
     """Classifier with hidden layers (or none) or any Keras network, trained with Keras on features.
 
     The built-in network is Dense(`hidden_units`, relu), Dropout, Dense(n_classes, softmax), trained with Adam
@@ -108,6 +105,7 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
         no later fit changes it, and training it further does not change the estimator.
     temperature_ : float
         What the logits are divided by; above 1, the network was too sure of itself. 1 without calibration.
+        `model_` is the network as it trained, `to_keras` divides its logits, too.
     history_ : dict of list of float
         ``"loss"``, ``"accuracy"``, ``"val_loss"``, ``"val_accuracy"`` and ``"learning_rate"`` of each
         epoch. The losses are cross-entropies, without `l2`. The two of validation are
@@ -154,11 +152,14 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
     ['accuracy', 'learning_rate', 'loss', 'val_accuracy', 'val_loss']
     """
 
+    classes_: np.ndarray
+    target_encoder_: Any
+    feature_encoder_: Any
+
     _doc_link_module, _doc_link_template = link_documentation()
 
     _parameter_constraints: dict = {
         **KerasHead._parameter_constraints,
-        "model": [callable, keras.Model, None],
         "calibration": [StrOptions({"temperature"}), None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
@@ -218,10 +219,10 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Features; for a network of one's own rows of any shape, or a dict of arrays.
+            Features; for a custom network rows of any shape, or a dict of arrays.
         y : array-like of shape (n_samples,) or (n_samples, n_tags)
-            Class labels, numbers or strings; or the tags of each row, as a table of 0 and 1. A network of
-            one's own may have several outputs, for a table of several class labels a row.
+            Class labels, numbers or strings; or the tags of each row, as a table of 0 and 1. A custom network
+            may have several outputs, for a table of several class labels a row.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the losses.
         **keywords : dict
@@ -238,7 +239,9 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
         RuntimeError
             In a process forked from one in which TensorFlow has run.
         """
-        self._fit(X, y, sample_weight, keywords)
+        from fishsk.head import _fitting
+
+        _fitting.fit(self, X, y, sample_weight, keywords)
         return self
 
     @learns_as_a_whole
@@ -259,7 +262,7 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
         y : array-like of shape (n_samples,)
             Class labels; they need not hold every class.
         classes : array-like of shape (n_classes,), default=None
-            All class labels; needed by the first call, but for tags and networks of one's own.
+            All class labels; needed by the first call, but for tags and custom networks.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the loss.
         **keywords : dict
@@ -274,10 +277,11 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
                 "class_weight='balanced' needs all rows, which partial_fit does not see. Pass a dict, with "
                 "weights such as those of sklearn.utils.class_weight.compute_class_weight."
             )
-        first = not self.__sklearn_is_fitted__()
-        if not (is_own(self) or (first and np.ndim(y) == 2)):
+        from fishsk.head import _fitting
+
+        if find_builder(self) is None and (self.initialized_ or np.ndim(y) == 1):
             check_partial_fit_first_call(self, classes)
-        self._fit_an_epoch(X, y, sample_weight, keywords, classes)
+        _fitting.fit_an_epoch(self, X, y, sample_weight, keywords, classes)
         return self
 
     @learns_as_a_whole
@@ -295,7 +299,10 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
         -------
         self : KerasHeadClassifier
         """
-        self._initialize(X, y)
+        from fishsk.head import _fitting
+
+        self._validate_params()
+        _fitting.initialize(self, X, y)
         return self
 
     def predict_proba(self, X: Any, **keywords: Any) -> Any:
@@ -314,11 +321,8 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
             float64; the columns follow `classes_`. Of tags the probability of each. Of several class labels a
             row a list of arrays.
         """
-        check_is_fitted(self)
-        if self._own is not None:
-            return self.target_encoder_.inverse_transform(self._outputs(X, keywords), return_proba=True)
-        logits = self._logits(X, keywords) / self._temperature
-        return expit(logits) if self._has_tags else softmax(logits, axis=1)
+        proba = self._probabilities(X, keywords)
+        return self.target_encoder_.inverse_transform(proba, return_proba=True)
 
     def predict_log_proba(self, X: Any, **keywords: Any) -> Any:
         """Return the logarithm of the probability of each class.
@@ -335,14 +339,13 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
         log_proba : ndarray of shape (n_samples, n_classes)
             float64, finite also where a probability is too small for a float; columns follow `classes_`.
         """
-        check_is_fitted(self)
-        if self._own is not None:
-            tiny = np.finfo(np.float64).tiny
-            return keras.tree.map_structure(
-                lambda proba: np.log(np.maximum(proba, tiny)), self.predict_proba(X, **keywords)
-            )
-        logits = self._logits(X, keywords) / self._temperature
-        return log_expit(logits) if self._has_tags else log_softmax(logits, axis=1)
+        scores = self._scores(X, keywords)
+        if isinstance(scores, np.ndarray) and scores.shape[1] > 1:
+            return to_log_probabilities(scores, self._network.kinds[0], self._temperature)
+        proba, tiny = self.predict_proba(X, **keywords), np.finfo(np.float64).tiny
+        if isinstance(proba, list):
+            return [np.log(np.maximum(part, tiny)) for part in proba]
+        return np.log(np.maximum(proba, tiny))
 
     def predict(self, X: Any, **keywords: Any) -> np.ndarray:
         """Return the most probable class, or the tags whose probability is above a half.
@@ -359,13 +362,87 @@ class KerasHeadClassifier(ClassifyingHead, ScikerasClassifier):
         y : ndarray of shape (n_samples,) or (n_samples, n_tags)
             Class labels, or 0 and 1.
         """
-        check_is_fitted(self)
-        if self._own is not None:
-            return self.target_encoder_.inverse_transform(self._outputs(X, keywords))
-        if self._has_tags:
-            return (self.predict_proba(X, **keywords) > 0.5).astype(np.int64)
-        codes = self._logits(X, keywords).argmax(axis=1)
-        return self.classes_[codes]
+        proba = self._probabilities(X, keywords)
+        return self.target_encoder_.inverse_transform(proba)
+
+    def _probabilities(self, X: Any, keywords: dict[str, Any]) -> Any:
+        """Return the probabilities of each output, as the encoder of the targets reads them."""
+        scores, kinds = self._scores(X, keywords), self._network.kinds
+        if not isinstance(scores, list):
+            return to_probabilities(scores, kinds[0], self._temperature)
+        parts = [
+            to_probabilities(part, kind, self._temperature) for part, kind in zip(scores, kinds, strict=True)
+        ]
+        is_apart = self._kind == "columns" or not isinstance(self.target_encoder_, ClassEncoder)
+        return join_outputs(parts, apart=is_apart)
+
+    @property
+    def target_encoder(self) -> ClassEncoder:
+        """Transformer of `y` before it reaches the network, for subclasses to override."""
+        return ClassEncoder(loss=self.loss)
+
+    @property
+    def _kind(self) -> str:
+        """What a row of `y` is: a class, "one-hot", tags, or several columns of classes."""
+        return getattr(self.target_encoder_, "kind_", "classes")
+
+    def _describe_output(self) -> tuple[int, str]:
+        if self._kind == "columns":
+            raise ValueError(
+                "y must hold one label a row, or tags, for the built-in network. Got several columns of "
+                "labels. Use sklearn.multioutput.MultiOutputClassifier, or pass a model with several outputs."
+            )
+        n_classes = len(self.classes_)
+        if n_classes == 2 and self._kind == "classes" and self.loss == "binary_crossentropy":
+            return 1, "sigmoid"
+        return (n_classes, "sigmoid") if self._kind == "tags" else (max(2, n_classes), "softmax")
+
+    def _choose_loss(self, model: keras.Model) -> Any:
+        if self._kind == "tags":
+            return "binary_crossentropy"
+        if self._kind == "one-hot":
+            return "categorical_crossentropy"
+        losses = [
+            "binary_crossentropy" if output.shape[-1] == 1 else "sparse_categorical_crossentropy"
+            for output in model.outputs
+        ]
+        return losses if len(losses) > 1 else losses[0]
+
+    def _choose_metric(self) -> str:
+        return "binary_accuracy" if self._kind == "tags" else "accuracy"
+
+    def _strata(self, targets: Any, rows: np.ndarray) -> np.ndarray | None:
+        if self._kind not in ("classes", "one-hot") or isinstance(targets, list):
+            return None
+        targets = targets[rows]
+        codes = targets[:, 0].astype(np.int64) if targets.shape[1] == 1 else targets.argmax(axis=1)
+        present = np.unique(codes)
+        if len(present) > 1:
+            return codes
+        if find_builder(self) is None:
+            raise ValueError(
+                f"{type(self).__name__} needs at least 2 classes among the rows of y whose weight is not 0. "
+                f"Got 1 class, {self.classes_[present].tolist()[0]!r}."
+            )
+        return None
+
+    def _weigh(self, X: Any, y: np.ndarray, sample_weight: Any) -> np.ndarray:
+        weight = super()._weigh(X, y, sample_weight)
+        if self.class_weight is None:
+            return weight
+        if y.ndim == 2:
+            return weight * compute_sample_weight(self.class_weight, y)
+        rows = np.flatnonzero(weight)  # a class whose rows all weigh nothing cannot be balanced
+        classes, codes = np.unique(y[rows], return_inverse=True)
+        by_class = compute_class_weight(
+            self.class_weight,
+            classes=classes,
+            y=y[rows],
+            sample_weight=None if sample_weight is None else weight[rows],
+        )
+        weighted = np.zeros_like(weight)
+        weighted[rows] = weight[rows] * by_class[codes]
+        return weighted
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,242 +1,368 @@
-"""How a head fits, whichever network it has: checked data, a part that validates, callbacks, training."""
+"""How a head fits, whatever its network: checked data, a validation part, training, calibration."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import type_of_target
 
-from fishsk._compat.keras import forget_model
-from fishsk.head._callbacks import EpochTasks, make_callbacks, watches_predictions
-from fishsk.head._own import count_steps, find_training, is_own
-from fishsk.head._own_head import resolve_batch_size
+from fishsk._utils.process import check_not_forked
+from fishsk.head._base import resolve_batch_size
+from fishsk.head._building import build_custom, compile_model, copy_model
+from fishsk.head._calibration import fit_temperature
+from fishsk.head._callbacks import EpochTasks, make_callbacks, skip_without
+from fishsk.head._custom import CustomNetwork
+from fishsk.head._dense import Architecture, DenseNetwork
+from fishsk.head._history import join_histories
+from fishsk.head._keywords import find_builder, find_training
+from fishsk.head._random import preserved_random
+from fishsk.head._scikeras import metric_name
+from fishsk.head._targets import ClassEncoder
+
+if TYPE_CHECKING:
+    from fishsk.head._base import KerasHead
 
 _LR_PATIENCE = 3  # epochs without a better loss, before the learning rate is lowered
+_TEST_BATCH = 256
 
 
-class FittingMixin:
-    """The part of a head that fits: what it needs of a head, `KerasHead` describes."""
+@dataclass
+class _Start:
+    """What training goes on from; `architecture` is that of a built-in network."""
 
-    def _fit(self: Any, X: Any, y: Any, sample_weight: Any, keywords: Mapping[str, Any]) -> None:
-        training = find_training(self, keywords)
-        warm = self.warm_start and self.__sklearn_is_fitted__()
-        own = self._is_own(warm=warm)
-        data, weight = self._take_data(X, y, sample_weight, own=own, reset=not warm)
-        start = self._start(data, own=own, warm=warm)
-        rows_X, y = data
-        rows, n_rows = np.flatnonzero(weight), len(weight)
-        (X, targets), weight = self._encode_all(data, weight, training, start, own=own)
-        if training["validation_data"] is not None:
-            train, validation = rows, np.arange(n_rows, len(weight))
-            self._strata(targets, rows, own=own)
+    network: CustomNetwork
+    architecture: Architecture | None
+    seed: int
+    history: dict[str, list[float]]
+
+    def learned_by(
+        self, model: keras.Model, *, keeps_optimizer: bool = False
+    ) -> DenseNetwork | CustomNetwork:
+        """Return what a head learns from `model`, which has trained."""
+        if self.architecture is None:
+            return self.network
+        state = [variable.numpy() for variable in model.optimizer.variables] if keeps_optimizer else None
+        return DenseNetwork(self.architecture, model.get_weights(), state)
+
+    def reconstruct(self, model: keras.Model) -> dict[str, Any]:
+        """Return the attributes of a head with the weights of `model`, which is in training."""
+        if self.architecture is None:
+            network: Any = CustomNetwork.of(copy_model(model))
         else:
-            strata = self._strata(targets, rows, own=own)
-            train, validation = self._split(rows, strata, start.seed, training["validation_split"])
-        train = count_steps(train, training["batch_size"], training["steps_per_epoch"])
-        if validation is not None:
-            size = training["validation_batch_size"] or training["batch_size"]
-            validation = count_steps(validation, size, training["validation_steps"])
+            network = self.learned_by(model)
+        return {"_network": network, "_seed": self.seed, "_temperature": 1.0}
 
-        context = self._init_callback_context(max_subtasks=training["epochs"])
-        # Copied only if a callback of scikit-learn asks for them.
-        task = {"estimator": self, "X": cache(lambda: rows_X[train]), "y": cache(lambda: y[train])}
-        if sample_weight is not None:
-            task["metadata"] = cache(lambda: {"sample_weight": np.asarray(sample_weight)[train]})
-        context.call_on_fit_task_begin(**task)
 
-        callbacks = self._steering_callbacks("loss" if validation is None else "val_loss", start)
-        if hasattr(self, "_skl_callbacks"):
-            callbacks.append(EpochTasks(context, task, start))
-        callbacks += self._make_callbacks("fit", training)
-        train_network = self._train_own if own else self._train
-        train_network(
-            start,
-            (X, targets),
-            weight,
-            train,
-            validation,
-            training,
-            callbacks,
-            logs_rate=self.lr_factor < 1 or not own,
-        )
-        self._temperature = 1.0
-        if validation is not None and not own:
-            logits = self._architecture.logits(self._weights, X[validation])
-            self._calibrate(logits, targets[validation], weight[validation])
-        context.call_on_fit_task_end(**task, reconstruction_attributes={})
+@dataclass
+class _Data:
+    """Rows and targets as a network takes them, the weight of each row, and which rows train and validate."""
 
-    def _fit_an_epoch(
-        self: Any, X: Any, y: Any, sample_weight: Any, keywords: Mapping[str, Any], classes: Any = None
-    ) -> None:
-        """Train for one epoch; Adam's moments and the randomness go on where they were."""
-        for name in ("epochs", "initial_epoch"):
-            if name in keywords:
-                raise TypeError(
-                    f"Invalid argument: partial_fit takes no {name}, since it trains for one epoch, the "
-                    f"next. Got {keywords[name]}."
-                )
-        training = find_training(self, keywords) | {"epochs": 1, "keeps_optimizer": True}
-        first = not self.__sklearn_is_fitted__()
-        own = self._is_own(warm=not first)
-        data, weight = self._take_data(X, y, sample_weight, own=own, reset=first, classes=classes)
-        start = self._start(data, own=own, warm=not first, keeps_optimizer=True, classes=classes)
-        (X, targets), weight = self._encode_all(data, weight, training, start, own=own)
-        callbacks = self._make_callbacks("fit", training)
-        train_network = self._train_own if own else self._train
-        train_network(
-            start, (X, targets), weight, np.flatnonzero(weight), None, training, callbacks, logs_rate=not own
-        )
+    X: Any
+    targets: Any
+    weight: np.ndarray
+    train: np.ndarray
+    validation: np.ndarray | None
 
-    def _initialize(self: Any, X: Any, y: Any) -> None:
-        """Take over the weights that training would start from."""
-        self._validate_params()
-        own = self._is_own(warm=False)
-        data, _ = self._take_data(X, y, None, own=own, reset=True)
-        start = self._start(data, own=own, warm=False)
-        if own:
-            self._take_over_own(start)
-        else:
-            self._take_over(start.architecture, start.weights, start.seed)
-        self._temperature = 1.0
 
-    def _is_own(self: Any, *, warm: bool) -> bool:
-        """Return whether Keras's own steps must train, and not the built-in network's."""
-        own = is_own(self)
-        if warm and own != (self._own is not None):
-            raise ValueError(
-                "model, optimizer, loss and metrics must be those of the network to go on with, built-in or "
-                "of one's own. A fit with warm_start=False builds a new network."
-            )
-        return own
+def fit(head: KerasHead, X: Any, y: Any, sample_weight: Any, keywords: Mapping[str, Any]) -> None:
+    """Train a head on rows, some of which validate, and calibrate it by these."""
+    training = find_training(head, keywords)
+    warm = head.warm_start and head.initialized_
+    X, y, weight = _take_data(head, X, y, sample_weight, reset=not warm)
+    start = _go_on(head, keeps_optimizer=False) if warm else _begin(head, X, y, None)
+    data = _encode(head, X, y, weight, training, start)
+    _split(head, data, start, training)
 
-    def _take_data(
-        self: Any, X: Any, y: Any, sample_weight: Any, *, own: bool, reset: bool, classes: Any = None
-    ) -> Any:
-        """Return checked rows and targets, and the weight of each row."""
-        if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
-        if own:
-            X, y = self._validate_own(X, y, reset=reset)
-            return (X, y), self._weigh_own(X, y, sample_weight)
-        X, y = self._validate(X, y, reset=reset)
-        if reset:
-            self._learn_targets(y, classes)
-        return (X, y), self._row_weights(X, y, sample_weight)
+    context = head._init_callback_context(max_subtasks=training["epochs"])
+    # Copied only if a callback of scikit-learn asks for them.
+    task = {"estimator": head, "X": cache(lambda: _rows_of(X, data.train)), "y": cache(lambda: y[data.train])}
+    if sample_weight is not None:
+        task["metadata"] = cache(lambda: {"sample_weight": np.asarray(sample_weight)[data.train]})
+    context.call_on_fit_task_begin(**task)
+    callbacks = _make_steering(head, start, "loss" if data.validation is None else "val_loss")
+    if hasattr(head, "_skl_callbacks"):
+        callbacks.append(EpochTasks(context, task, start.reconstruct))
+    callbacks += make_callbacks(head, "fit", training["extra_callbacks"])
+    _train(head, start, data, training, callbacks, logs_rate=True)
+    _calibrate(head, data)
+    context.call_on_fit_task_end(**task, reconstruction_attributes={})
 
-    def _start(
-        self: Any, data: Any, *, own: bool, warm: bool, keeps_optimizer: bool = False, classes: Any = None
-    ) -> Any:
-        """Return what training starts from: a new network, or the one that is there."""
-        if own:
-            return self._own if warm else self._build_own(data, classes)
-        if not warm:
-            return self._start_afresh()
-        return self._go_on(self._optimizer_state if keeps_optimizer else None)
 
-    def _encode_all(
-        self: Any, data: Any, weight: Any, training: dict[str, Any], start: Any, *, own: bool
-    ) -> Any:
-        """Return rows, targets and weights as the network takes them, with `validation_data` at their end."""
-
-        def encode(X: Any, y: Any) -> Any:
-            return self._encode_own(X, y, start) if own else (X, self._encode(y))
-
-        X, targets = encode(*data)
-        for name in ("batch_size", "validation_batch_size"):
-            default = None if name == "validation_batch_size" else 32
-            training[name] = resolve_batch_size(training[name], X, default)
-        by_code = training.get("class_weight")
-        if by_code is not None:
-            codes = np.asarray(targets).reshape(len(weight), -1)
-            codes = codes.argmax(axis=1) if codes.shape[1] > 1 else codes[:, 0]
-            weight = weight * np.array([by_code.get(int(code), 1.0) for code in codes])
-        if training["validation_data"] is None:
-            return (X, targets), weight
-        X_part, y_part, *weights = training["validation_data"]
-        part, part_weight = self._take_data(X_part, y_part, *(weights or [None]), own=own, reset=False)
-        both = ((X, targets), encode(*part))
-        joined = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *both)
-        return joined, np.concatenate([weight, part_weight])
-
-    def _make_callbacks(
-        self: Any, destination: str, training: Mapping[str, Any]
-    ) -> list[keras.callbacks.Callback]:
-        """Return the callbacks that were given for all, for this destination, and to the method itself."""
-        params = self.get_params()
-        found = make_callbacks(self.callbacks, params)
-        prefix = f"{destination}__"
-        routed = {
-            name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)
-        }
-        return (
-            found
-            + make_callbacks(routed.get("callbacks"), routed)
-            + list(training.get("extra_callbacks") or [])
-        )
-
-    @contextmanager
-    def _predicting(self: Any, keywords: Mapping[str, Any]) -> Iterator[keras.callbacks.CallbackList]:
-        """Let callbacks see a prediction begin and end."""
-        unknown = sorted(keywords.keys() - {"batch_size", "callbacks", "steps", "verbose"})
-        if unknown:
+def fit_an_epoch(
+    head: KerasHead, X: Any, y: Any, sample_weight: Any, keywords: Mapping[str, Any], classes: Any = None
+) -> None:
+    """Train for one epoch on all rows; the optimizer and the randomness go on where they were."""
+    for name in ("epochs", "initial_epoch"):
+        if name in keywords:
             raise TypeError(
-                f"Keywords of predictions are batch_size, callbacks, steps and verbose. Got {unknown}."
+                f"Invalid argument: partial_fit takes no {name}, since it trains for one epoch, the "
+                f"next. Got {keywords[name]}."
             )
-        callbacks = self._make_callbacks("predict", {"extra_callbacks": keywords.get("callbacks")})
-        watching = [callback for callback in callbacks if watches_predictions(callback)]
-        hooks = keras.callbacks.CallbackList(watching, model=self.model_ if watching else None)
-        try:
-            hooks.on_predict_begin()
-            yield hooks
-            hooks.on_predict_end()
-        finally:
-            for callback in callbacks:
-                forget_model(callback)
+    training = find_training(head, keywords) | {"epochs": 1}
+    first = not head.initialized_
+    X, y, weight = _take_data(head, X, y, sample_weight, reset=first)
+    start = _begin(head, X, y, classes) if first else _go_on(head, keeps_optimizer=True)
+    data = _encode(head, X, y, weight, training, start)
+    data = replace(data, validation=None)
+    callbacks = make_callbacks(head, "fit", training["extra_callbacks"])
+    _train(head, start, data, training, callbacks, logs_rate=False, keeps_optimizer=True)
 
-    def _steering_callbacks(self: Any, monitor: str, start: Any) -> list[keras.callbacks.Callback]:
-        """Return the callbacks that `lr_factor` and `early_stopping` ask for; a schedule steers itself."""
-        callbacks: list[keras.callbacks.Callback] = []
-        if self.lr_factor < 1 and getattr(start, "rate", 0) is not None:
-            callbacks.append(
-                keras.callbacks.ReduceLROnPlateau(monitor, factor=self.lr_factor, patience=_LR_PATIENCE)
+
+def initialize(head: KerasHead, X: Any, y: Any) -> None:
+    """Take over the weights that training would start from."""
+    X, y, _ = _take_data(head, X, y, None, reset=True)
+    start = _begin(head, X, y, None)
+    head._take_over(start.learned_by(start.network.model), start.seed, {})
+
+
+def _take_data(head: KerasHead, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Any, Any, Any]:
+    """Return checked rows and targets, and the weight of each row."""
+    X = head._validate_rows(X, reset=reset)
+    y = head._validate_targets(X, y)
+    return X, y, head._weigh(X, y, sample_weight)
+
+
+def _begin(head: KerasHead, X: Any, y: np.ndarray, classes: Any) -> _Start:
+    """Return a new network for these rows and targets, and learn what there is to know of them."""
+    check_not_forked()
+    encoder = head.target_encoder
+    if classes is not None and isinstance(encoder, ClassEncoder):
+        encoder.set_params(classes=np.unique(classes))
+    target_encoder, feature_encoder = encoder.fit(y), head.feature_encoder.fit(X)
+    meta = {"target_type_": type_of_target(y if classes is None else np.asarray(classes))}
+    meta |= {"y_dtype_": y.dtype, "y_ndim_": y.ndim}
+    if isinstance(X, np.ndarray):
+        meta |= {"X_dtype_": X.dtype, "X_shape_": X.shape, "n_features_in_": X.shape[1]}
+    meta |= {"target_encoder_": target_encoder, "feature_encoder_": feature_encoder}
+    for part in (target_encoder, feature_encoder):
+        meta |= getattr(part, "get_metadata", dict)()
+    for name, value in meta.items():
+        setattr(head, name, value)
+    head._temperature = 1.0
+    seed = int(check_random_state(head.random_state).randint(np.iinfo(np.int32).max))
+    if find_builder(head) is None:
+        architecture = head._make_architecture(feature_encoder.transform(X[:1]).shape[1])
+        model = compile_model(head, architecture.build(architecture.draw_weights(seed)))
+        return _Start(CustomNetwork.of(model), architecture, seed, {})
+    model = build_custom(head, meta, seed)
+    expected = meta.get("n_outputs_expected_")
+    if expected and model.built and getattr(model, "outputs", None):
+        kind = getattr(target_encoder, "kind_", "numbers")
+        n_outputs = len(model.outputs)
+        is_by_tag = kind == "tags" and n_outputs == meta["n_classes_"]
+        if kind != "numbers" and n_outputs != expected and not is_by_tag:
+            raise ValueError(
+                f"model must have {expected} outputs for such targets, but it has {n_outputs}: Detected "
+                f"a Keras model input of size {expected}. Got {model!r}."
             )
-        if self.early_stopping:
-            callbacks.append(
-                keras.callbacks.EarlyStopping(
-                    monitor, patience=self.early_stopping_patience, restore_best_weights=True
-                )
+    return _Start(CustomNetwork.of(model), None, seed, {})
+
+
+def _go_on(head: KerasHead, *, keeps_optimizer: bool) -> _Start:
+    """Return the network that is there."""
+    check_not_forked()
+    network = head._network
+    if (find_builder(head) is None) != isinstance(network, DenseNetwork):
+        raise ValueError(
+            "model must be that of the network to go on with, built-in or custom. Got "
+            f"{find_builder(head)!r}. A fit with warm_start=False builds a new network."
+        )
+    if not isinstance(network, DenseNetwork):
+        return _Start(network, None, head._seed, head.history_)
+    asked, before = head._make_architecture(network.architecture.n_features), network.architecture
+    for name in ("hidden_units", "activation"):
+        if getattr(asked, name) != getattr(before, name):
+            raise ValueError(
+                f"{name} must be {getattr(before, name)}, as in the network to go on with. "
+                f"Got {getattr(asked, name)}. A fit with warm_start=False builds a new network."
             )
-        return callbacks
+    architecture = replace(before, dropout=asked.dropout, l2=asked.l2)
+    model = compile_model(head, architecture.build(network.weights))
+    if keeps_optimizer and network.optimizer_state is not None:
+        model.optimizer.build(model.trainable_variables)
+        for variable, value in zip(model.optimizer.variables, network.optimizer_state, strict=True):
+            variable.assign(value)
+    return _Start(CustomNetwork.of(model), architecture, head._seed, head.history_)
 
-    @property
-    def _is_calibrated(self: Any) -> bool:
-        """Whether logits are divided by a temperature; they are not where they mean no probabilities."""
-        return False
 
-    def _calibrate(self: Any, logits: Any, targets: Any, weight: Any) -> None:
-        """Set the temperature of a head that is calibrated."""
+def _encode(
+    head: KerasHead, X: Any, y: np.ndarray, weight: np.ndarray, training: dict[str, Any], start: _Start
+) -> _Data:
+    """Return rows, targets and weights as the network takes them, with `validation_data` at their end."""
+    n_outputs = len(getattr(start.network.model, "outputs", None) or [0])
 
-    def _split(self: Any, rows: Any, strata: Any, seed: Any, validation_split: float = 0) -> Any:
-        """Return the rows that train, and those that validate or None."""
-        fraction = validation_split or self.validation_fraction
-        if not fraction:
-            return rows, None
-        n_validation = int(np.ceil(fraction * len(rows)))
-        counts = [len(rows)] if strata is None else np.unique(strata, return_counts=True)[1]
-        if min(counts) < 2 or min(n_validation, len(rows) - n_validation) < len(counts):
-            classes = f"all {len(counts)} classes (the smallest has {min(counts)} rows)"
-            warnings.warn(
-                f"A validation part of validation_fraction={fraction} of {len(rows)} rows, "
-                f"and the rest, cannot each hold {'a row' if strata is None else classes}. All rows train, "
-                "and the training loss is monitored. Pass validation_fraction=0 to silence this warning.",
-                UserWarning,
-                stacklevel=6,
+    def encode(X: Any, y: Any) -> Any:
+        targets = head.target_encoder_.transform(y)
+        if n_outputs > 1 and isinstance(targets, np.ndarray) and targets.shape[1:] == (n_outputs,):
+            targets = [targets[:, [index]] for index in range(n_outputs)]
+        return head.feature_encoder_.transform(X), targets
+
+    encoded, targets = encode(X, y)
+    for name, default in (("batch_size", 32), ("validation_batch_size", _TEST_BATCH)):
+        training[name] = resolve_batch_size(training[name], encoded, default)
+    if (by_code := training.get("class_weight")) is not None:
+        codes = np.asarray(targets).reshape(len(weight), -1)
+        codes = codes.argmax(axis=1) if codes.shape[1] > 1 else codes[:, 0]
+        weight = weight * np.array([by_code.get(int(code), 1.0) for code in codes])
+    train = np.flatnonzero(weight)
+    if training["validation_data"] is None:
+        return _Data(encoded, targets, weight, train, None)
+    X_part, y_part, *weights = training["validation_data"]
+    X_part, y_part, part_weight = _take_data(head, X_part, y_part, *(weights or [None]), reset=False)
+    encoded, targets = keras.tree.map_structure(
+        lambda *parts: np.concatenate(parts), (encoded, targets), encode(X_part, y_part)
+    )
+    validation = np.arange(len(weight), len(weight) + len(part_weight))
+    return _Data(encoded, targets, np.concatenate([weight, part_weight]), train, validation)
+
+
+def _split(head: KerasHead, data: _Data, start: _Start, training: Mapping[str, Any]) -> None:
+    """Take a part that validates out of the rows that train, unless there is one."""
+    strata = head._strata(data.targets, data.train)
+    if data.validation is None:
+        fraction = training["validation_split"]
+        data.train, data.validation = split_rows(data.train, strata, fraction, start.seed)
+    if data.validation is not None and (n_steps := training["validation_steps"]) is not None:
+        data.validation = data.validation[: n_steps * training["validation_batch_size"]]
+
+
+def split_rows(
+    rows: np.ndarray, strata: np.ndarray | None, fraction: float | None, seed: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the rows that train, and those that validate or None."""
+    if not fraction:
+        return rows, None
+    n_validation = int(np.ceil(fraction * len(rows)))
+    counts = [len(rows)] if strata is None else np.unique(strata, return_counts=True)[1]
+    if min(counts) < 2 or min(n_validation, len(rows) - n_validation) < len(counts):
+        classes = f"all {len(counts)} classes (the smallest has {min(counts)} rows)"
+        warnings.warn(
+            f"A validation part of validation_fraction={fraction} of {len(rows)} rows, "
+            f"and the rest, cannot each hold {'a row' if strata is None else classes}. All rows train, "
+            "and the training loss is monitored. Pass validation_fraction=0 to silence this warning.",
+            UserWarning,
+            stacklevel=7,
+        )
+        return rows, None
+    return tuple(train_test_split(rows, test_size=n_validation, stratify=strata, random_state=seed))
+
+
+def _make_steering(head: KerasHead, start: _Start, monitor: str) -> list[keras.callbacks.Callback]:
+    """Return the callbacks that `lr_factor` and `early_stopping` ask for; a schedule steers itself."""
+    callbacks: list[keras.callbacks.Callback] = []
+    if head.lr_factor < 1 and start.network.rate is not None:
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(monitor, factor=head.lr_factor, patience=_LR_PATIENCE)
+        )
+    if head.early_stopping:
+        callbacks.append(
+            keras.callbacks.EarlyStopping(
+                monitor, patience=head.early_stopping_patience, restore_best_weights=True
             )
-            return rows, None
-        return train_test_split(rows, test_size=n_validation, stratify=strata, random_state=seed)
+        )
+    return [skip_without(monitor, callback) for callback in callbacks]
+
+
+def _train(
+    head: KerasHead,
+    start: _Start,
+    data: _Data,
+    training: Mapping[str, Any],
+    callbacks: list[keras.callbacks.Callback],
+    *,
+    logs_rate: bool,
+    keeps_optimizer: bool = False,
+) -> None:
+    """Train, and let the head take over what was learned."""
+    from fishsk.head._trainer import use_trainer
+
+    network, model = start.network, start.network.model
+    X, targets = (keras.tree.map_structure(np.ascontiguousarray, part) for part in (data.X, data.targets))
+    weight = data.weight.copy()
+    for part in (data.train, data.validation):
+        if part is not None:
+            weight[part] /= weight[part].mean()
+    parts = [part for part in (data.train, data.validation) if part is not None]
+    uniform = all(np.ptp(data.weight[part]) == 0 for part in parts)
+    arrays = (X, targets) if uniform else (X, targets, weight.astype(np.float32))
+    with preserved_random(start.seed):  # first weights of a model that is built at its first use
+        if network.trainer is None and not model.built:
+            model.test_step(keras.tree.map_structure(lambda part: part[:1], arrays))
+    model.optimizer.build(model.trainable_variables)
+    if network.rate is not None:
+        model.optimizer.learning_rate = network.rate
+    first = len(start.history.get("loss", [])) or training["initial_epoch"]
+    with use_trainer(model, arrays, network.trainer) as trainer:
+        history = trainer.fit(
+            arrays,
+            data.train,
+            data.validation,
+            epochs=range(first, first + training["epochs"]),
+            batch_size=training["batch_size"],
+            seed=start.seed,
+            callbacks=callbacks,
+            verbose=int(training["verbose"]),
+            shuffle=training["shuffle"],
+            steps_per_epoch=training["steps_per_epoch"],
+            validation_batch_size=training["validation_batch_size"],
+            is_due=_make_due(training["validation_freq"]),
+            logs_rate=logs_rate,
+        )
+    network.trainer = trainer if trainer.model is model else None
+    if not all(np.isfinite(array).all() for array in model.get_weights()):
+        raise ValueError(
+            f"Training diverged: the weights are not finite after {len(history.get('loss', []))} epochs. "
+            f"Scale X, as StandardScaler does, or lower learning_rate. Got {head.learning_rate}."
+        )
+    history = {_name_metric(name): values for name, values in history.items()}
+    learned = start.learned_by(model, keeps_optimizer=keeps_optimizer)
+    head._take_over(learned, start.seed, join_histories(start.history, history))
+
+
+def _make_due(validation_freq: Any) -> Callable[[int], bool]:
+    """Return whether an epoch ends with validation, by a number or by epochs counted from 1, as in Keras."""
+    if isinstance(validation_freq, int):
+        return lambda epoch: (epoch + 1) % validation_freq == 0
+    return lambda epoch: epoch + 1 in validation_freq
+
+
+def _calibrate(head: KerasHead, data: _Data) -> None:
+    """Fit the temperature of a head's logits on the part that validates, if they mean probabilities."""
+    head._temperature = 1.0
+    kinds = head._network.kinds
+    if getattr(head, "calibration", None) is None or data.validation is None or "linear" in kinds:
+        return
+    scores = head._network.scores(_rows_of(data.X, data.validation))
+    scores = scores if isinstance(scores, list) else [scores]
+    targets = data.targets if isinstance(data.targets, list) else [data.targets]
+    targets = [_read_codes(each[data.validation], kind) for each, kind in zip(targets, kinds, strict=True)]
+    head._temperature = fit_temperature(scores, kinds, targets, data.weight[data.validation])
+
+
+def _read_codes(targets: np.ndarray, kind: str) -> np.ndarray:
+    """Return the number of each row's class, or its tags."""
+    targets = targets.reshape(len(targets), -1)
+    if kind == "sigmoid":
+        return targets
+    return targets[:, 0].astype(np.int64) if targets.shape[1] == 1 else targets.argmax(axis=1)
+
+
+def _rows_of(nest: Any, rows: np.ndarray) -> Any:
+    return keras.tree.map_structure(lambda part: part[rows], nest)
+
+
+def _name_metric(name: str) -> str:
+    """Return a metric's long name, as scikeras does: "mae" is in a history as "mean_absolute_error"."""
+    prefix = "val_" if name.startswith("val_") else ""
+    try:
+        return prefix + metric_name(name.removeprefix("val_"))
+    except ValueError:  # the user's own
+        return name

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import keras
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.base import RegressorMixin
 
-from fishsk._compat.sklearn import check_sample_weight, fit_context
+from fishsk._compat.sklearn import fit_context
 from fishsk._utils.versions import link_documentation
-from fishsk.head._base import KerasHead
-from fishsk.head._own import set_keywords
-from fishsk.head._scikeras import ScikerasRegressor
-from fishsk.head._state import learns_as_a_whole
-from fishsk.head._targets import NumberEncoder
+from fishsk.head._base import KerasHead, learns_as_a_whole
+from fishsk.head._keywords import set_keywords
+from fishsk.head._targets import NumberEncoder, join_outputs
 
-_LOSSES = {
-    "mean_squared_error": "mean_squared_error",
-    "mse": "mean_squared_error",
-    "mean_absolute_error": "mean_absolute_error",
-    "mae": "mean_absolute_error",
-    "huber": "huber",
-}
+if TYPE_CHECKING:
+    import keras
 
 
-class KerasHeadRegressor(KerasHead, ScikerasRegressor):
+class KerasHeadRegressor(RegressorMixin, KerasHead):
     """Regressor with hidden layers (or none) or any Keras network, trained with Keras on features.
 
     The built-in network is Dense(`hidden_units`, relu), Dropout, Dense(n_outputs), trained with Adam. The
@@ -141,11 +133,14 @@ class KerasHeadRegressor(KerasHead, ScikerasRegressor):
     True
     """
 
+    n_outputs_: int
+    target_encoder_: Any
+    feature_encoder_: Any
+
     _doc_link_module, _doc_link_template = link_documentation()
 
     _parameter_constraints: dict = {
         **KerasHead._parameter_constraints,
-        "model": [callable, keras.Model, None],
     }
 
     def __init__(
@@ -218,7 +213,9 @@ class KerasHeadRegressor(KerasHead, ScikerasRegressor):
         RuntimeError
             In a process forked from one in which TensorFlow has run.
         """
-        self._fit(X, y, sample_weight, keywords)
+        from fishsk.head import _fitting
+
+        _fitting.fit(self, X, y, sample_weight, keywords)
         return self
 
     @learns_as_a_whole
@@ -244,7 +241,9 @@ class KerasHeadRegressor(KerasHead, ScikerasRegressor):
         -------
         self : KerasHeadRegressor
         """
-        self._fit_an_epoch(X, y, sample_weight, keywords)
+        from fishsk.head import _fitting
+
+        _fitting.fit_an_epoch(self, X, y, sample_weight, keywords)
         return self
 
     @learns_as_a_whole
@@ -262,7 +261,10 @@ class KerasHeadRegressor(KerasHead, ScikerasRegressor):
         -------
         self : KerasHeadRegressor
         """
-        self._initialize(X, y)
+        from fishsk.head import _fitting
+
+        self._validate_params()
+        _fitting.initialize(self, X, y)
         return self
 
     def predict(self, X: Any, **keywords: Any) -> np.ndarray:
@@ -278,63 +280,31 @@ class KerasHeadRegressor(KerasHead, ScikerasRegressor):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            float64, of the shape that `y` had in `fit`.
+            Of the shape that `y` had in `fit`; float32 of rows of float32, else float64.
         """
-        check_is_fitted(self)
-        if self._own is not None:
-            return self.target_encoder_.inverse_transform(self._outputs(X, keywords))
-        predicted = self._logits(X, keywords)
-        return predicted if self._target_ndim == 2 else predicted[:, 0]
-
-    def _validate(self, X: Any, y: Any, *, reset: bool) -> Any:
-        return validate_data(
-            self, X, y, dtype=np.float32, order="C", reset=reset, multi_output=True, y_numeric=True
-        )
-
-    def _learn_targets(self, y: Any, classes: Any = None) -> None:
-        self._target_ndim = y.ndim
-        self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
-
-    def _learn_built_in_targets(self, meta: Any) -> None:
-        self._target_ndim = meta["y_ndim_"]
+        is_apart = not isinstance(getattr(self, "target_encoder_", None), NumberEncoder)
+        outputs = join_outputs(self._scores(X, keywords), apart=is_apart)
+        dtype = getattr(X, "dtype", None)
+        predicted = self.target_encoder_.inverse_transform(outputs)
+        return predicted.astype(np.float32, copy=False) if dtype == np.float32 else predicted
 
     @property
     def target_encoder(self) -> NumberEncoder:
-        """Transformer of `y` for networks of one's own, for subclasses to override."""
+        """Transformer of `y` before it reaches the network, for subclasses to override."""
         return NumberEncoder()
 
-    def _has_built_in_loss(self) -> bool:
-        return isinstance(self.loss, str) and self.loss in _LOSSES
+    def _validate_targets(self, X: Any, y: Any) -> np.ndarray:
+        y = super()._validate_targets(X, y)
+        return y.astype(np.float64) if y.dtype.kind == "O" else y
+
+    def _describe_output(self) -> tuple[int, str]:
+        return self.n_outputs_, "linear"
 
     def _choose_loss(self, model: keras.Model) -> Any:
         return "mean_squared_error"
 
-    @property
-    def _n_outputs(self) -> int:
-        return self.n_outputs_
-
-    @property
-    def _loss(self) -> str:
-        return _LOSSES[self.loss] if self._has_built_in_loss() else "mean_squared_error"
-
-    def _encode(self, y: Any) -> Any:
-        targets = np.asarray(y).astype(np.float32).reshape(len(y), -1)
-        if y.ndim != self._target_ndim or targets.shape[1] != self.n_outputs_:
-            expected = "one number a row" if self._target_ndim == 1 else f"{self.n_outputs_} numbers a row"
-            raise ValueError(f"y must hold {expected}, as in the first fit. Got shape {y.shape}.")
-        return targets
-
-    def _strata(self, targets: Any, rows: Any, *, own: bool) -> Any:
-        return None
-
-    def _row_weights(self, X: Any, y: Any, sample_weight: Any) -> Any:
-        return check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-
-    def _get_target_state(self) -> dict[str, Any]:
-        return {"target_ndim": self._target_ndim}
-
-    def _set_target_state(self, meta: dict[str, Any], architecture: Any) -> None:
-        self._target_ndim, self.n_outputs_ = meta["target_ndim"], architecture.n_outputs
+    def _choose_metric(self) -> str:
+        return "mean_absolute_error"
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

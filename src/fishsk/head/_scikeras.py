@@ -15,9 +15,11 @@ No class of scikeras is changed, so that other estimators of the process are as 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 from scikeras._utils import (
     get_loss_class_function_or_string,
     get_metric_class,
@@ -27,21 +29,18 @@ from scikeras._utils import (
     unflatten_params,
 )
 from scikeras.utils import metric_name
-from scikeras.wrappers import BaseWrapper, KerasClassifier, KerasRegressor
-from sklearn.base import ClassifierMixin, RegressorMixin
+from scikeras.wrappers import KerasClassifier, KerasRegressor
 
 __all__ = [
-    "ScikerasClassifier",
-    "ScikerasRegressor",
-    "find_build_method",
+    "KerasClassifier",
+    "KerasRegressor",
+    "WithoutWrapper",
     "metric_name",
     "route_callbacks",
     "route_compilation",
     "route_params",
 ]
 
-_BUILD_METHOD = "_keras_build_fn"  # as scikeras's documentation asks subclasses to name it
-_MIXINS = {KerasClassifier: ClassifierMixin, KerasRegressor: RegressorMixin}
 _CLASS_FINDERS = {
     "optimizer": get_optimizer_class,
     "loss": get_loss_class_function_or_string,
@@ -49,28 +48,22 @@ _CLASS_FINDERS = {
 }
 
 
-class _WithoutWrapper(type):
-    """Leave BaseWrapper out of the method resolution order, and put scikit-learn's mixin first."""
+class WithoutWrapper(type):
+    """Metaclass of ``class Head(Own, KerasClassifier)``: Own's classes come first, BaseWrapper is left out.
+
+    An instance of Own itself is one of Head, too: it is what is read from a file where there is no Keras.
+    """
 
     def mro(cls) -> list[type]:
-        order = [base for base in super().mro() if base not in (BaseWrapper, *_MIXINS.values())]
-        for base, mixin in _MIXINS.items():
-            if base in order:
-                order.insert(order.index(base), mixin)
-        return order
+        own, *rest = cls.__bases__
+        if rest not in ([KerasClassifier], [KerasRegressor]):
+            return super().mro()  # of a user's subclass
+        return [cls, *own.__mro__[:-1], *rest, object]
 
-
-class ScikerasClassifier(KerasClassifier, metaclass=_WithoutWrapper):
-    """Base of what is a classifier to scikit-learn, and a KerasClassifier to ``isinstance``."""
-
-
-class ScikerasRegressor(KerasRegressor, metaclass=_WithoutWrapper):
-    """Base of what is a regressor to scikit-learn, and a KerasRegressor to ``isinstance``."""
-
-
-def find_build_method(head: Any) -> Any:
-    """Return the method by which a subclass builds its network, or None."""
-    return getattr(head, _BUILD_METHOD, None)
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return super().__instancecheck__(instance) or (
+            cls.__bases__[-1] in (KerasClassifier, KerasRegressor) and type(instance) is cls.__bases__[0]
+        )
 
 
 def route_compilation(given: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,12 +76,13 @@ def route_compilation(given: Mapping[str, Any], params: Mapping[str, Any]) -> di
     params : mapping
         All parameters, among them such as ``optimizer__learning_rate`` and ``compile__loss_weights``.
     """
-    arguments = dict(given) | route_params(params, destination="compile", pass_filter=set())
+    routed = route_params(params, destination="compile", pass_filter=set())
+    known = inspect.signature(keras.Model.compile).parameters
+    if unknown := sorted(routed.keys() - known.keys()):
+        raise TypeError(f"Parameters of compile must be among {sorted(known)}. Got compile__{unknown[0]}.")
+    arguments = dict(given) | routed
     for name, find_class in _CLASS_FINDERS.items():
-        arguments[name] = unflatten_params(
-            items=try_to_convert_strings_to_classes(arguments[name], find_class),
-            params=route_params(params, destination=name, pass_filter=set()),
-        )
+        arguments[name] = _instantiate(name, arguments[name], params, find_class)
     return arguments
 
 
@@ -104,7 +98,43 @@ def route_callbacks(callbacks: Any, params: Mapping[str, Any], find_class: Any) 
     find_class : callable
         Maps a name to a class.
     """
-    return unflatten_params(
-        items=try_to_convert_strings_to_classes(callbacks, find_class),
-        params=route_params(params, destination="callbacks", pass_filter=set()),
-    )
+    return _instantiate("callbacks", callbacks, params, find_class)
+
+
+def _instantiate(name: str, items: Any, params: Mapping[str, Any], find_class: Any) -> Any:
+    """Return `items` with names and classes called with what is routed to them.
+
+    Raises
+    ------
+    TypeError
+        If a parameter is routed to nothing that takes parameters.
+    """
+    items = try_to_convert_strings_to_classes(items, find_class)
+    routed = route_params(params, destination=name, pass_filter=set())
+    for key in routed:
+        if not _takes_parameters(items, key.partition("__")[0]):
+            raise TypeError(
+                f"{name}__{key} must be a parameter of a name or class in {name}, which is {items!r}: "
+                "instances have their own."
+            )
+    return unflatten_params(items=items, params=routed)
+
+
+def _takes_parameters(items: Any, key: str) -> bool:
+    """Return whether something in `items`, or what has the key or index `key` there, is to be called."""
+    if not isinstance(items, Mapping | list | tuple):
+        return inspect.isclass(items)
+    named = dict(items) if isinstance(items, Mapping) else {str(i): part for i, part in enumerate(items)}
+    if key in named:
+        return inspect.isclass(named[key]) or isinstance(named[key], Mapping | list | tuple)
+    return any(_accepts(part, key) for part in named.values())
+
+
+def _accepts(part: Any, key: str) -> bool:
+    """Return whether a class, or one in a nest of them, has a parameter of this name."""
+    if isinstance(part, Mapping | list | tuple):
+        return _takes_parameters(part, key)
+    if not inspect.isclass(part):
+        return False
+    parameters = inspect.signature(part).parameters
+    return key in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())

@@ -1,4 +1,4 @@
-"""Targets as networks of one's own want them, and what these predict as scikit-learn wants it.
+"""Targets as networks want them, and what these predict as scikit-learn wants it.
 
 Encoders have the interface of scikeras's: a subclass of a head may put another in the place of one, by its
 `target_encoder`.
@@ -6,10 +6,10 @@ Encoders have the interface of scikeras's: a subclass of a head may put another 
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator
 from sklearn.utils.multiclass import type_of_target
 
@@ -35,6 +35,13 @@ class ClassEncoder(BaseEstimator):
         if kind == "multilabel-indicator":
             is_one_hot = self.classes is None and y.min() == 0 and bool((y.sum(axis=1) == 1).all())
             self.kind_ = "one-hot" if is_one_hot else "tags"
+            if is_one_hot:
+                warnings.warn(
+                    "y has exactly one 1 in each row: it is read as one class for each row, and not as tags, "
+                    "and predictions are such rows, too. Pass y.argmax(axis=1) to learn class labels.",
+                    UserWarning,
+                    stacklevel=2,
+                )
             self.classes_: Any = np.arange(y.shape[1])
         elif kind == "multiclass-multioutput":
             self.kind_, self.classes_ = "columns", [np.unique(column) for column in y.T]
@@ -58,7 +65,7 @@ class ClassEncoder(BaseEstimator):
                 for column, classes in zip(y.T, self.classes_, strict=True)
             ]
         codes = _find_codes(y, self.classes_)
-        if len(self.classes_) > 2 and is_categorical(self.loss):
+        if is_categorical(self.loss):
             return np.eye(len(self.classes_), dtype=np.float32)[codes]
         return codes.astype(np.float32)[:, np.newaxis]
 
@@ -75,7 +82,7 @@ class ClassEncoder(BaseEstimator):
         y = np.asarray(y).reshape(len(y), -1)
         if self.kind_ == "tags":
             return y if return_proba else (y > 0.5).astype(np.int64)
-        if self.kind_ == "classes" and len(self.classes_) <= 2:
+        if self.kind_ == "classes":
             y = _both_classes(y)
         if return_proba:
             return y
@@ -83,6 +90,25 @@ class ClassEncoder(BaseEstimator):
         if self.kind_ == "one-hot":
             return np.eye(y.shape[1], dtype=np.int64)[chosen]
         return self.classes_[np.minimum(chosen, len(self.classes_) - 1)]
+
+    def describe(self) -> dict[str, Any]:
+        """Return what was learned, as a JSON-able dict."""
+        classes = self.classes_ if self.kind_ == "columns" else [self.classes_]
+        return {
+            "kind": self.kind_,
+            "classes": [each.tolist() for each in classes],
+            "dtypes": [each.dtype.str for each in classes],
+        }
+
+    def restore(self, described: dict[str, Any]) -> Self:
+        """Learn what `describe` returned."""
+        classes = [
+            np.array(labels, dtype=dtype)
+            for labels, dtype in zip(described["classes"], described["dtypes"], strict=True)
+        ]
+        self.kind_ = described["kind"]
+        self.classes_ = classes if self.kind_ == "columns" else classes[0]
+        return self
 
     def get_metadata(self) -> dict[str, Any]:
         """Return what a function that builds a network may ask of its `meta`."""
@@ -107,14 +133,22 @@ class NumberEncoder(BaseEstimator):
     def transform(self, y: np.ndarray) -> np.ndarray:
         """Return `y` as float32."""
         if y.shape[1:] != self.shape_:
-            raise ValueError(
-                f"y must have the shape (n_samples, *{self.shape_}), as in the first fit. Got {y.shape}."
-            )
+            expected = f"{self.shape_[0]} numbers a row" if self.shape_ else "one number a row"
+            raise ValueError(f"y must hold {expected}, as in the first fit. Got shape {y.shape}.")
         return y.astype(np.float32)
 
     def inverse_transform(self, y: Any) -> np.ndarray:
         """Return outputs of a network in the shape of the targets."""
         return np.asarray(y).reshape(-1, *self.shape_)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what was learned, as a JSON-able dict."""
+        return {"kind": "numbers", "shape": list(self.shape_)}
+
+    def restore(self, described: dict[str, Any]) -> Self:
+        """Learn what `describe` returned."""
+        self.shape_ = tuple(described["shape"])
+        return self
 
     def get_metadata(self) -> dict[str, Any]:
         """Return what a function that builds a network may ask of its `meta`."""
@@ -139,33 +173,11 @@ def is_categorical(loss: Any) -> bool:
     return name in ("categorical_crossentropy", "CategoricalCrossentropy", "cce")
 
 
-def split_by_output(y: Any, n_outputs: int) -> Any:
-    """Return the columns of `y` apart, if a network has one output for each of them."""
-    if n_outputs > 1 and isinstance(y, np.ndarray) and y.ndim == 2 and y.shape[1] == n_outputs:
-        return [y[:, [index]] for index in range(n_outputs)]
-    return y
-
-
-def join_outputs(outputs: Any, model: Any, *, apart: bool) -> Any:
-    """Return outputs in float64; logits as probabilities; single columns of several outputs side by side."""
-    is_several = isinstance(outputs, list | tuple | dict)
-    parts = (
-        list(outputs.values()) if isinstance(outputs, dict) else list(outputs) if is_several else [outputs]
-    )
-    losses = model.loss if isinstance(model.loss, list | tuple) else [model.loss] * len(parts)
-    parts = [
-        _squash(np.asarray(part, np.float64), getattr(loss, "from_logits", False))
-        for part, loss in zip(parts, losses, strict=False)
-    ]
-    if not is_several:
-        return parts[0]
-    return parts if apart or any(part.shape[1:] != (1,) for part in parts) else np.hstack(parts)
-
-
-def _squash(logits: np.ndarray, is_logits: bool) -> np.ndarray:
-    if not is_logits:
-        return logits
-    return expit(logits) if logits.shape[-1] == 1 else softmax(logits, axis=-1)
+def join_outputs(parts: Any, *, apart: bool) -> Any:
+    """Return single columns of several outputs side by side, unless they are to stay apart."""
+    if not isinstance(parts, list) or apart or any(part.shape[1:] != (1,) for part in parts):
+        return parts
+    return np.hstack(parts)
 
 
 def _both_classes(proba: np.ndarray) -> np.ndarray:

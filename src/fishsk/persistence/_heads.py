@@ -10,20 +10,19 @@ import numpy as np
 
 from fishsk.head import (
     ACTIVATIONS,
-    LOSSES,
+    OUTPUTS,
     Architecture,
-    KerasHeadClassifier,
-    check_configuration,
-    is_own,
+    DenseNetwork,
+    KerasHead,
     restore_architecture,
 )
 from fishsk.persistence._archive import take
 
-_CLASSIFYING = LOSSES[:2]
 _MAX_LABELS = 2**24  # bytes of all class labels: a few letters of JSON can ask for any width
+_OF_NETWORK = ("model", "optimizer", "loss")
 
 
-def check_head_state(head: Any, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+def check_head_state(head: KerasHead, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """Check what `_set_fitted_state` of a head takes for granted.
 
     Raises
@@ -31,85 +30,89 @@ def check_head_state(head: Any, state: dict[str, Any], arrays: dict[str, np.ndar
     TypeError, ValueError
         If no head of this type can have learned this.
     """
-    is_classifier = isinstance(head, KerasHeadClassifier)
-    if "network" in state:
-        _check_own_state(is_classifier, state, arrays)
-        return
-    common = {"architecture": dict, "feature_names_in": list, "history": dict, "seed": int}
-    of_classes = {"classes": list, "classes_dtype": str, "temperature": float}
-    described, names, history, seed, *of_targets = take(
+    is_classifier = is_head_of(head, "KerasHeadClassifier")
+    network = "network" if "network" in state else "architecture"
+    shapes, n_features, names, history, seed, temperature, target, described = take(
         state,
         "the head's state",
-        **common | (of_classes if is_classifier else {"target_ndim": int}),
-    )
-    architecture = _take_architecture(described)
-    n_features = architecture.n_features
-    if (architecture.loss in _CLASSIFYING) != is_classifier:
-        raise ValueError(f"a {type(head).__name__} cannot have the loss {architecture.loss!r}")
-    if is_classifier:
-        classes, dtype, temperature = of_targets
-        _check_classes(classes, dtype, architecture.n_outputs)
-        if temperature <= 0:
-            raise ValueError(f"the head's temperature must be above 0. Got {temperature}")
-    elif of_targets[0] not in (1, 2) or (of_targets[0] == 1 and architecture.n_outputs != 1):
-        raise ValueError(f"the head's targets cannot have {of_targets[0]} dimensions")
-    if len(names) not in (0, n_features) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"the head must have {n_features} feature names, or none. Got {reprlib.repr(names)}")
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"the head's seed must be in 0 to 2**32 - 1. Got {seed}")
-    _check_history(history)
-    # Adam's iterations, its learning rate, and two moments of each weight that trains.
-    moments = [shape for shape in architecture.shapes.values() for _ in range(2)]
-    adam = {f"optimizer_{i}": shape for i, shape in enumerate([(), (), *moments])}
-    found = {key: array.shape for key, array in arrays.items() if key.startswith("optimizer_")}
-    if found not in ({}, adam) or len(arrays) != len(architecture.shapes) + len(found):
-        raise ValueError(f"a head of the architecture {described} cannot have the arrays {sorted(arrays)}")
-
-
-def get_head_params(head: Any) -> dict[str, Any]:
-    """Return the parameters of a head that are saved; a network of one's own is saved as what it has learned.
-
-    Its function, optimizer, loss, metrics and their routed parameters are code, or names for it: in their
-    place the head that is loaded has the compiled network as its `model`.
-    """
-    params = head.get_params(deep=False)
-    if not is_own(head):
-        return params
-    defaults = type(head)().get_params(deep=False)
-    of_network = {"model", "optimizer", "loss", "metrics"}
-    return {name: defaults[name] if name in of_network else params[name] for name in defaults}
-
-
-def _check_own_state(is_classifier: bool, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    network, shapes, n_features, names, history, seed, target = take(
-        state,
-        "the head's state",
-        network=dict,
         row_shapes=dict,
         n_features_in=int,
         feature_names_in=list,
         history=dict,
         seed=int,
+        temperature=float,
         target=dict,
+        **{network: dict},
     )
-    check_configuration(network)
-    if sorted(arrays) != sorted(f"weight_{index}" for index in range(len(arrays))):
-        raise ValueError(f"a network of one's own cannot have the arrays {sorted(arrays)}")
     if not 0 <= seed < 2**32 or n_features < 0 or not all(isinstance(name, str) for name in names):
         raise ValueError("the head's seed, number of features and their names must be such")
+    if len(names) not in (0, n_features):
+        raise ValueError(f"the head must have {n_features} feature names, or none. Got {reprlib.repr(names)}")
+    if temperature <= 0:
+        raise ValueError(f"the head's temperature must be above 0. Got {temperature}")
     if not all(isinstance(shape, list) and all(type(n) is int for n in shape) for shape in shapes.values()):
         raise ValueError(f"the shapes of rows must be lists of numbers. Got {reprlib.repr(shapes)}")
     _check_history(history)
+    n_outputs = _check_target(is_classifier, target)
+    if network == "network":
+        from fishsk.head import check_configuration
+
+        check_configuration(described)
+        if sorted(arrays) != sorted(f"weight_{index}" for index in range(len(arrays))):
+            raise ValueError(f"a custom network cannot have the arrays {sorted(arrays)}")
+        return
+    architecture = _take_architecture(described)
+    if (
+        (architecture.output == "linear") == is_classifier
+        or architecture.n_features != n_features
+        or shapes != {"X": [n_features]}
+        or architecture.n_outputs not in n_outputs
+    ):
+        raise ValueError(f"a {type(head).__name__} cannot have the architecture {described} for its targets")
+    # What an optimizer remembers are numbers, and arrays of the shapes of weights.
+    found = {key: array.shape for key, array in arrays.items() if key.startswith("optimizer_")}
+    known = {(), *architecture.shapes.values()}
+    numbered = sorted(found) == sorted(f"optimizer_{index}" for index in range(len(found)))
+    if not numbered or not known.issuperset(found.values()):
+        raise ValueError(f"a head of the architecture {described} cannot have the arrays {sorted(arrays)}")
+    if len(arrays) != len(architecture.shapes) + len(found):
+        raise ValueError(f"a head of the architecture {described} cannot have the arrays {sorted(arrays)}")
+
+
+def is_head_of(step: Any, name: str) -> bool:
+    """Return whether a step is a head of this name, also one that was read where there is no Keras."""
+    return isinstance(step, KerasHead) and name in [each.__name__ for each in type(step).__mro__]
+
+
+def get_head_params(head: KerasHead) -> dict[str, Any]:
+    """Return the parameters of a head that are saved; a custom network is saved as what it has learned.
+
+    Its function, optimizer, loss, metrics and their routed parameters are code, or names for it: in their
+    place the head that is loaded has the compiled network as its `model`.
+    """
+    if isinstance(head._network, DenseNetwork):
+        return head.get_params(deep=False)
+    defaults = type(head)().get_params(deep=False)
+    params = head.get_params(deep=False)
+    return {name: defaults[name] if name in _OF_NETWORK else params[name] for name in defaults}
+
+
+def _check_target(is_classifier: bool, target: dict[str, Any]) -> tuple[int, ...]:
+    """Check what the head knows of its targets, and return how many outputs a built-in network may have."""
     if not is_classifier:
         kind, shape = take(target, "the targets", kind=str, shape=list)
-        if kind != "numbers" or not all(type(n) is int for n in shape) or len(shape) > 1:
+        if kind != "numbers" or not all(type(n) is int and n > 0 for n in shape) or len(shape) > 1:
             raise ValueError(f"a regressor's targets must be numbers. Got {reprlib.repr(target)}")
-        return
+        return (shape[0] if shape else 1,)
     kind, classes, dtypes = take(target, "the targets", kind=str, classes=list, dtypes=list)
     if kind not in ("classes", "tags", "one-hot", "columns") or len(classes) != len(dtypes) or not classes:
         raise ValueError(f"a classifier's targets must be classes. Got {reprlib.repr(target)}")
+    if (kind != "columns" and len(classes) != 1) or not all(type(labels) is list for labels in classes):
+        raise ValueError(f"a classifier's targets must be classes. Got {reprlib.repr(target)}")
     for labels, dtype in zip(classes, dtypes, strict=True):
         _check_classes(labels, dtype, len(labels))
+    n_classes = len(classes[0])
+    return (1, 2) if n_classes == 2 and kind == "classes" else (n_classes,)
 
 
 def _check_history(history: dict[str, Any]) -> None:
@@ -131,18 +134,18 @@ def _take_architecture(described: dict[str, Any]) -> Architecture:
         dropout=float,
         l2=float,
         activation=str,
-        loss=str,
+        output=str,
+        from_logits=bool,
     )
     if not all(type(n) is int and n > 0 for n in described["hidden_units"]):
         raise ValueError(f"no head has the architecture {described}")
     architecture = restore_architecture(described)
     if (
         min(architecture.n_features, architecture.n_outputs) < 1
-        or (architecture.loss == LOSSES[0] and architecture.n_outputs < 2)
         or not 0 <= architecture.dropout < 1
         or architecture.l2 < 0
         or architecture.activation not in ACTIVATIONS
-        or architecture.loss not in LOSSES
+        or architecture.output not in OUTPUTS
     ):
         raise ValueError(f"no head has the architecture {described}")
     return architecture

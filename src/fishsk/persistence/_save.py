@@ -13,7 +13,7 @@ from fishsk._utils.files import expand, write_atomically
 from fishsk._utils.versions import find_version
 from fishsk.persistence._archive import pack, unpack
 from fishsk.persistence._export import export_keras
-from fishsk.persistence._steps import STEP_TYPES, check_pipeline, describe, rebuild
+from fishsk.persistence._steps import check_pipeline, describe, find_step_types, rebuild
 
 __all__ = ["export_keras", "load_pipeline", "save_pipeline"]
 
@@ -177,7 +177,7 @@ def load_pipeline(path: str | os.PathLike, *, custom_steps: dict[str, type] | No
                 UserWarning,
                 stacklevel=2,
             )
-        return rebuild(document, arrays, STEP_TYPES | (custom_steps or {}))
+        return rebuild(document, arrays, find_step_types() | (custom_steps or {}))
     except (AttributeError, OSError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(
             f"{str(path)!r} cannot be loaded: {str(error).rstrip('.')}. It must be as save_pipeline wrote "

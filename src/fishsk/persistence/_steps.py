@@ -17,7 +17,7 @@ from sklearn.svm import SVR
 
 from fishsk._compat.sklearn import validate_parameters, validate_parts, validate_steps
 from fishsk.features import KerasFeatureTransformer, VGG16FeatureTransformer, find_frozen_parts
-from fishsk.head import HEADS
+from fishsk.head import KerasHead, find_heads
 from fishsk.persistence._archive import take
 from fishsk.persistence._configuration import get_configuration, set_configuration, take_configuration
 from fishsk.persistence._heads import check_head_state, get_head_params
@@ -31,17 +31,6 @@ from fishsk.persistence._regressors import (
     split_targets,
 )
 
-STEP_TYPES: dict[str, type] = {
-    step.__name__: step
-    for step in (
-        *HEADS,
-        *REGRESSORS,
-        FeatureUnion,
-        KerasFeatureTransformer,
-        StandardScaler,
-        VGG16FeatureTransformer,
-    )
-}
 _COMPOSED = (FeatureUnion, TransformedTargetRegressor)
 _PARAMS_OF_UNION = ("n_jobs", "transformer_weights", "verbose", "verbose_feature_names_out")
 _SKIPPED = (None, "drop", "passthrough")  # "drop" of a FeatureUnion alone
@@ -50,6 +39,12 @@ _LEARNED = {
     KerasFeatureTransformer: {"feature_names_in_", "n_features_in_"},
     VGG16FeatureTransformer: {"feature_names_in_", "n_features_in_"},
 }
+
+
+def find_step_types() -> dict[str, type]:
+    """Return the types of steps that files may name."""
+    known = (*REGRESSORS, FeatureUnion, KerasFeatureTransformer, StandardScaler, VGG16FeatureTransformer)
+    return {step.__name__: step for step in known} | find_heads()
 
 
 def is_skipped(step: Any) -> bool:
@@ -81,7 +76,7 @@ def _describe_step(name: str, step: Any) -> tuple[dict[str, Any], dict[str, np.n
     if is_skipped(step):
         return record, arrays
     kind: str = type(step).__name__
-    if STEP_TYPES.get(kind, type(step)) is not type(step):
+    if not isinstance(step, KerasHead) and find_step_types().get(kind, type(step)) is not type(step):
         raise ValueError(
             f"The type of step {name!r} must not have the name of one that load_pipeline knows. Got "
             f"{type(step)!r}. Rename the class."
@@ -245,7 +240,7 @@ def _get_params(name: str, step: Any) -> dict[str, Any]:
             f"pipeline.get_params()['{name}__backbone'].save('network.keras') and then "
             f"pipeline.set_params({name}__backbone='network.keras'), which gives the same features."
         )
-    params = get_head_params(step) if isinstance(step, HEADS) else step.get_params(deep=False)
+    params = get_head_params(step) if isinstance(step, KerasHead) else step.get_params(deep=False)
     nested = sorted(step.get_params(deep=True).keys() - step.get_params(deep=False).keys())
     if nested:
         raise ValueError(
@@ -259,7 +254,7 @@ def _get_state(name: str, step: Any) -> tuple[dict[str, Any], dict[str, np.ndarr
     """Return what a step has learned, as a dict for JSON and as arrays."""
     if hasattr(step, "_get_fitted_state"):
         state, arrays = step._get_fitted_state()
-        if isinstance(step, HEADS):
+        if isinstance(step, KerasHead):
             check_head_state(step, state, arrays)
         return state, arrays
     if type(step) is SVR:
@@ -273,7 +268,7 @@ def _get_state(name: str, step: Any) -> tuple[dict[str, Any], dict[str, np.ndarr
 
 def _set_state(name: str, step: Any, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """Set what `_get_state` returned."""
-    if isinstance(step, HEADS):
+    if isinstance(step, KerasHead):
         check_head_state(step, state, arrays)
     if hasattr(step, "_set_fitted_state"):
         step._set_fitted_state(state, arrays)
@@ -341,7 +336,7 @@ def _decode(value: Any) -> Any:
 
 def _check_learned(name: str, step: Any) -> None:
     """Check what a step of a known type has learned."""
-    if isinstance(step, HEADS) and step.callbacks is not None:
+    if isinstance(step, KerasHead) and step.callbacks is not None:
         raise ValueError(
             f"{name}__callbacks must be None: callbacks are code, and of no use once fitted. Got "
             f"{step.callbacks!r}. Pass pipeline.set_params({name}__callbacks=None)."

@@ -1,0 +1,80 @@
+"""A custom network that has learned: a Keras model, and what its outputs mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from fishsk.head._calibration import to_scores
+
+if TYPE_CHECKING:
+    from fishsk.head._trainer import Trainer
+
+#: What an output means by the loss that it is trained with; any other loss trains no probabilities.
+_KINDS = {
+    "sparsecategoricalcrossentropy": "softmax",
+    "categoricalcrossentropy": "softmax",
+    "categoricalfocalcrossentropy": "softmax",
+    "binarycrossentropy": "sigmoid",
+    "binaryfocalcrossentropy": "sigmoid",
+}
+
+
+@dataclass
+class CustomNetwork:
+    """A compiled Keras model, the learning rate it began with, and its graphs if nobody shares them."""
+
+    model: keras.Model
+    rate: float | None = None
+    trainer: Trainer | None = None
+
+    @classmethod
+    def of(cls, model: keras.Model) -> CustomNetwork:
+        """Return a model as a network; a schedule for its learning rate steers itself."""
+        rate = model.optimizer.get_config().get("learning_rate") if model.compiled else None
+        return cls(model, rate if isinstance(rate, float | int) else None)
+
+    @property
+    def kinds(self) -> list[str]:
+        """What each output means."""
+        return [kind for kind, _ in self.read_losses()]
+
+    def scores(self, X: Any, batch_size: int = 256, hooks: Any = None) -> Any:
+        """Return the logits of rows where outputs are probabilities, else the outputs; of several a list."""
+        n_rows = len(keras.tree.flatten(X)[0])
+        found = []
+        for index, start in enumerate(range(0, n_rows, batch_size)):
+            if hooks is not None:
+                hooks.on_predict_batch_begin(index)
+            batch = keras.tree.map_structure(lambda part, at=start: part[at : at + batch_size], X)
+            outputs = keras.tree.map_structure(np.asarray, self.model.predict_step((batch,)))
+            found.append(outputs)
+            if hooks is not None:
+                hooks.on_predict_batch_end(index, {"outputs": outputs})
+        outputs = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *found)
+        if isinstance(outputs, dict):
+            outputs = list(outputs.values())
+        parts = outputs if isinstance(outputs, list | tuple) else [outputs]
+        scores = [
+            to_scores(part, kind, is_logits=is_logits)
+            for part, (kind, is_logits) in zip(parts, self.read_losses(), strict=True)
+        ]
+        return scores if isinstance(outputs, list | tuple) else scores[0]
+
+    def read_losses(self) -> list[tuple[str, bool]]:
+        """Return of each loss what it makes of an output, and whether that answers with logits."""
+        losses = self.model.loss
+        if isinstance(losses, dict):
+            losses = list(losses.values())
+        found = []
+        for loss in losses if isinstance(losses, list | tuple) else [losses]:
+            loss = keras.losses.get(loss) if isinstance(loss, str) else loss
+            name = getattr(loss, "__name__", type(loss).__name__).lower().replace("_", "")
+            found.append((_KINDS.get(name, "linear"), bool(getattr(loss, "from_logits", False))))
+        return found * len(getattr(self.model, "outputs", None) or [0]) if len(found) == 1 else found
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"trainer": None}  # Keras writes the model; graphs are traced anew

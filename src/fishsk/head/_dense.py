@@ -1,0 +1,153 @@
+"""The built-in network: what it is, and its logits in NumPy; Keras is loaded when a model is asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import erf, expit
+
+from fishsk._utils.process import check_not_forked
+
+if TYPE_CHECKING:
+    import keras
+
+_CHUNK_VALUES = 2**22  # of the rows that are predicted at a time
+_MAX_KEPT = 2**23  # weights that are kept in float64 beside their float32, for answers without delay
+
+#: What turns the sums of a hidden layer into its answers, in NumPy; the names are TensorFlow's and Keras's.
+ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "relu": lambda x: np.maximum(x, 0),
+    "gelu": lambda x: x * (1 + erf(x / math.sqrt(2))) / 2,
+    "silu": lambda x: x * expit(x),
+    "tanh": np.tanh,
+}
+#: What an output may be: one of several classes, any number of tags, numbers.
+OUTPUTS = ("softmax", "sigmoid", "linear")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a built-in network is; how it is trained is elsewhere.
+
+    `output` says what its answers mean. With `from_logits` the Keras model answers with logits.
+    """
+
+    n_features: int
+    hidden_units: tuple[int, ...]
+    n_outputs: int
+    dropout: float
+    l2: float
+    activation: str = "relu"
+    output: str = "softmax"
+    from_logits: bool = False
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of each weight, in Keras's order."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        n_inputs = self.n_features
+        for index, n_units in enumerate(self.hidden_units):
+            name = _name_hidden(index)
+            shapes |= {f"{name}_kernel": (n_inputs, n_units), f"{name}_bias": (n_units,)}
+            n_inputs = n_units
+        return shapes | {"output_kernel": (n_inputs, self.n_outputs), "output_bias": (self.n_outputs,)}
+
+    def draw_weights(self, seed: int) -> list[np.ndarray]:
+        """Draw Glorot-uniform kernels and zero biases, as Keras's Dense does, from `seed` alone."""
+        rng = np.random.default_rng((seed, 0))
+        weights = []
+        for shape in self.shapes.values():
+            if len(shape) == 1:
+                weights.append(np.zeros(shape, np.float32))
+                continue
+            limit = np.float32(np.sqrt(6 / sum(shape)))
+            weights.append((2 * rng.random(shape, dtype=np.float32) - 1) * limit)
+        return weights
+
+    def build(self, weights: list[np.ndarray]) -> keras.Model:
+        """Return a Keras model of standard parts, whatever Keras's global policy is; it is not compiled."""
+        import keras
+
+        check_not_forked()
+        settings: dict[str, Any] = {
+            # An unseeded initializer would draw its seed from Python's global `random`.
+            "kernel_initializer": keras.initializers.GlorotUniform(seed=0),
+            "kernel_regularizer": keras.regularizers.L2(self.l2) if self.l2 else None,
+            "dtype": "float32",
+        }
+        layers: list[Any] = [keras.Input((self.n_features,), dtype="float32", name="features")]
+        for index in range(max(1, len(self.hidden_units))):
+            if self.hidden_units:
+                settings |= {"activation": self.activation, "name": _name_hidden(index)}
+                layers.append(keras.layers.Dense(self.hidden_units[index], **settings))
+            name = f"dropout_{index + 1}" if index else "dropout"
+            layers.append(keras.layers.Dropout(self.dropout, seed=index, dtype="float32", name=name))
+        settings |= {"activation": "linear" if self.from_logits else self.output, "name": "output"}
+        model = keras.Sequential([*layers, keras.layers.Dense(self.n_outputs, **settings)], name="head")
+        model.set_weights(weights)
+        return model
+
+
+class DenseNetwork:
+    """A built-in network that has learned.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        What it is.
+    weights : list of ndarray, float32
+        Kernels and biases, in Keras's order.
+    optimizer_state : list of ndarray, default=None
+        With which `partial_fit` goes on as if training had not been interrupted.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        weights: list[np.ndarray],
+        optimizer_state: list[np.ndarray] | None = None,
+    ) -> None:
+        self.architecture = architecture
+        self.weights = weights
+        self.optimizer_state = optimizer_state
+        self._kept: list[np.ndarray] | None = None
+
+    @property
+    def kinds(self) -> list[str]:
+        """What each output means."""
+        return [self.architecture.output]
+
+    def scores(self, X: np.ndarray) -> np.ndarray:
+        """Return the logits of rows, of numbers the predictions themselves.
+
+        In float64 no digit that matters depends on the other rows, as it does in a float32 matrix product.
+        """
+        activate = ACTIVATIONS[self.architecture.activation]
+        *hidden, kernel, bias = self._weights_in_float64()
+        scores = np.empty((len(X), self.architecture.n_outputs))
+        step = max(1, _CHUNK_VALUES // max(X.shape[1], *self.architecture.hidden_units, 1))
+        for start in range(0, len(X), step):
+            rows = X[start : start + step].astype(np.float64)
+            for weight, offset in zip(hidden[::2], hidden[1::2], strict=True):
+                rows = activate(rows @ weight + offset)
+            scores[start : start + step] = rows @ kernel + bias
+        return scores
+
+    def _weights_in_float64(self) -> list[np.ndarray]:
+        if self._kept is not None:
+            return self._kept
+        weights = [array.astype(np.float64) for array in self.weights]
+        if sum(array.size for array in weights) <= _MAX_KEPT:
+            self._kept = weights
+        return weights
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_kept": None}
+
+
+def _name_hidden(index: int) -> str:
+    return f"hidden_{index + 1}" if index else "hidden"

@@ -1,0 +1,396 @@
+"""The trainer of every network: Keras's own steps, an epoch of them in one graph, which fits share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from fishsk._compat.keras import forget_model, take_initial_epoch
+from fishsk.head._callbacks import watch_test_batches, watch_train_batches
+from fishsk.head._configuration import is_known
+from fishsk.head._model_cache import Graph, use_cached
+from fishsk.head._random import preserved_random
+
+Logs = dict[str, float]
+
+
+class Trainer:
+    """A compiled model and the two graphs that take its `train_step` and `test_step` with batches of rows.
+
+    Keras's `Model.fit` returns to Python after each batch, shuffles by TensorFlow's global seed, and a new
+    model is traced anew. Both steps are Keras's public ones, so that a subclass of `keras.Model` may change
+    them. But the loop over batches is part of the graph, the order of rows is given, and whatever draws
+    numbers inside the model is seeded anew for each epoch.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built and compiled.
+    data : nest of ndarray
+        (X, y) or (X, y, sample_weight), to tell types and shapes.
+    is_shared : bool
+        Whether models that differ by numbers alone will train here: rates of dropout and strengths of
+        penalties are then variables of the graph, as Keras's learning rate is.
+    """
+
+    def __init__(self, model: keras.Model, data: Any, *, is_shared: bool) -> None:
+        self.model = model
+        first = keras.tree.map_structure(lambda part: tf.constant(part[:1]), data)
+        model.test_step(first)  # makes what Keras makes at the first use: weights, losses, metrics
+        model.reset_metrics()
+        model.optimizer.build(model.trainable_variables)
+        self._generators = [each for each in model.variables if each.name == "seed_generator_state"]
+        self._penalized = [each for each in model.trainable_variables if each.regularizer is not None]
+        self._penalty = tf.Variable(
+            [0.0, 0.0], trainable=False, dtype=tf.float64
+        )  # its sum, and of how many rows
+        numbers = _list_numbers(model) if is_shared else []
+        self._numbers = [tf.Variable(getattr(*each), trainable=False, dtype=tf.float32) for each in numbers]
+        specs = keras.tree.map_structure(
+            lambda part: tf.TensorSpec((None, *part.shape[1:]), part.dtype), first
+        )
+        with _fused_adam(model), self._numbers_as_variables():
+            self._train = self._over_rows(model.train_step, specs)
+            self._test = self._over_rows(model.test_step, specs)
+        self._remember()
+
+    def take_over(self, model: keras.Model) -> None:
+        """Make this model equal to one with the same graph."""
+        for own, other in zip(_list_state(self.model), _list_state(model), strict=True):
+            own.assign(other)
+        for variable, own, other in zip(
+            self._numbers, _list_numbers(self.model), _list_numbers(model), strict=True
+        ):
+            variable.assign(getattr(*other))
+            setattr(*own, getattr(*other))  # what callbacks that save the model write
+        self._remember()
+
+    def hand_over(self, model: keras.Model) -> None:
+        """Make a model with the same graph equal to this one."""
+        for own, other in zip(_list_state(self.model), _list_state(model), strict=True):
+            other.assign(own)
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the model is as it was, but for numbers: callbacks may do anything to it."""
+        return self._identify() == self._identities and _describe(self.model) == self._description
+
+    def _remember(self) -> None:
+        self._identities, self._description = self._identify(), _describe(self.model)
+
+    def _identify(self) -> list[int]:
+        return [id(part) for part in (self.model.optimizer, *_list_state(self.model))]
+
+    def fit(
+        self,
+        data: Any,
+        train: np.ndarray,
+        validation: np.ndarray | None,
+        *,
+        epochs: range,
+        batch_size: int,
+        seed: int,
+        callbacks: list[keras.callbacks.Callback],
+        verbose: int,
+        shuffle: bool,
+        steps_per_epoch: int | None,
+        validation_batch_size: int,
+        is_due: Callable[[int], bool],
+        logs_rate: bool,
+    ) -> dict[str, list[float]]:
+        """Train on the rows `train` of `data`, and return the history; NaN where an epoch was not validated.
+
+        The randomness of an epoch (order of rows, dropout) follows from `seed` and the epoch's number alone.
+        """
+        tensors = keras.tree.map_structure(tf.constant, data)
+        model, history = self.model, []
+        model.stop_training = False
+        n_rows = len(train) if steps_per_epoch is None else steps_per_epoch * batch_size
+        hooks = keras.callbacks.CallbackList(
+            callbacks,
+            add_progbar=verbose > 0,
+            model=model,
+            verbose=verbose,
+            epochs=epochs.stop,
+            steps=-(-n_rows // batch_size),
+        )
+        try:
+            hooks.on_train_begin()
+            for epoch in range(max(epochs.start, take_initial_epoch(model)), epochs.stop):
+                hooks.on_epoch_begin(epoch)
+                rng = np.random.default_rng((seed, 1 + epoch))
+                for generator in self._generators:
+                    generator.assign([int(rng.integers(2**31)), 0])
+                # Of fewer rows than there are, an epoch draws others, or goes on where the last one ended.
+                order = train[rng.permutation(len(train))] if shuffle else train
+                order = np.take(order, np.arange(n_rows) + (0 if shuffle else epoch * n_rows), mode="wrap")
+                logs = self._run_train(tensors, order, batch_size, hooks)
+                if validation is not None and is_due(epoch):
+                    measured = self._run_test(tensors, validation, validation_batch_size, hooks)
+                    logs |= {f"val_{name}": value for name, value in measured.items()}
+                if logs_rate:
+                    logs["learning_rate"] = float(model.optimizer.learning_rate)
+                history.append(logs)
+                hooks.on_epoch_end(epoch, dict(logs))
+                if model.stop_training:
+                    break
+            hooks.on_train_end()
+        finally:
+            # The model outlives this fit: a callback that kept it would drag it into clones and pickles.
+            for callback in callbacks:
+                forget_model(callback)
+        names = dict.fromkeys(name for logs in history for name in logs)
+        return {name: [logs.get(name, np.nan) for logs in history] for name in names}
+
+    def _run_train(
+        self, tensors: Any, rows: np.ndarray, batch_size: int, hooks: keras.callbacks.CallbackList
+    ) -> Logs:
+        """Train on rows in their order; the bits are the same whether callbacks look at batches or not."""
+        self._reset_logs()
+        watched = watch_train_batches(hooks.callbacks)
+        step = batch_size if watched else max(1, len(rows))
+        for index, start in enumerate(range(0, len(rows), step)):
+            if watched:
+                hooks.on_train_batch_begin(index)
+            self._train(tensors, tf.constant(rows[start : start + step]), tf.constant(batch_size, tf.int64))
+            if watched:
+                hooks.on_train_batch_end(index, self._get_logs())
+        return self._get_logs()
+
+    def _run_test(
+        self, tensors: Any, rows: np.ndarray, batch_size: int, hooks: keras.callbacks.CallbackList
+    ) -> Logs:
+        hooks.on_test_begin()
+        self._reset_logs()
+        watched = watch_test_batches(hooks.callbacks)
+        step = batch_size if watched else len(rows)
+        for index, start in enumerate(range(0, len(rows), step)):
+            if watched:
+                hooks.on_test_batch_begin(index)
+            self._test(tensors, tf.constant(rows[start : start + step]), tf.constant(batch_size, tf.int64))
+            if watched:
+                hooks.on_test_batch_end(index, self._get_logs())
+        logs = self._get_logs()
+        hooks.on_test_end(dict(logs))
+        return logs
+
+    def _reset_logs(self) -> None:
+        self.model.reset_metrics()
+        self._penalty.assign([0.0, 0.0])
+
+    def _get_logs(self) -> Logs:
+        """Return what Keras has measured; the loss is that of the data, without what regularizers add."""
+        logs = {name: float(value) for name, value in self.model.get_metrics_result().items()}
+        penalty, n_rows = self._penalty.numpy().tolist()
+        if n_rows and "loss" in logs:
+            logs["loss"] -= penalty / n_rows
+        return logs
+
+    def _over_rows(self, step: Callable[[Any], Any], specs: Any) -> Any:
+        """Return what takes `step` with each batch of rows: a graph, unless the model is to run eagerly."""
+
+        def take(data: Any, rows: Any) -> None:
+            if self._penalized:
+                n_rows = tf.cast(tf.size(rows), tf.float64)
+                penalty = tf.add_n([each.regularizer(each.value) for each in self._penalized])
+                self._penalty.assign_add([n_rows * tf.cast(penalty, tf.float64), n_rows])
+            step(keras.tree.map_structure(lambda part: tf.gather(part, rows), data))
+
+        @tf.autograph.experimental.do_not_convert
+        def run(data: Any, rows: Any, batch_size: Any) -> None:
+            def body(start: Any) -> Any:
+                take(data, rows[start : start + batch_size])
+                return [start + batch_size]
+
+            zero = tf.constant(0, tf.int64)
+            tf.while_loop(lambda start: start < tf.size(rows, out_type=tf.int64), body, [zero])
+
+        if self.model.run_eagerly:
+            return run
+        number = tf.TensorSpec((), tf.int64)
+        return tf.function(run).get_concrete_function(specs, tf.TensorSpec((None,), tf.int64), number)
+
+    @contextmanager
+    def _numbers_as_variables(self) -> Iterator[None]:
+        """Let what is traced read variables in the place of the model's numbers."""
+        numbers = _list_numbers(self.model)[: len(self._numbers)]
+        before = [getattr(*each) for each in numbers]
+        for (part, name), variable in zip(numbers, self._numbers, strict=True):
+            if isinstance(part, keras.layers.Dropout):
+                vars(part)["call"] = _make_dropout(part, variable)
+            else:
+                setattr(part, name, variable)
+        try:
+            yield
+        finally:
+            for (part, name), number in zip(numbers, before, strict=True):
+                vars(part).pop("call", None)
+                setattr(part, name, number)
+
+
+def _make_dropout(layer: keras.layers.Dropout, rate: tf.Variable) -> Callable[..., Any]:
+    """Return what a Dropout layer does, with a rate that is read when it is done."""
+
+    def call(inputs: Any, training: bool = False) -> Any:
+        if not training:
+            return inputs
+        seed = tf.cast(layer.seed_generator.next(), tf.int32)
+        return tf.nn.experimental.stateless_dropout(inputs, rate.read_value(), seed, layer.noise_shape)
+
+    return call
+
+
+@contextmanager
+def _fused_adam(model: keras.Model) -> Iterator[None]:
+    """Let what is traced take TensorFlow's own kernel for the step of a plain Adam.
+
+    Keras composes Adam's update of a dozen operations, each of which reads and writes arrays as large as the
+    weights; with a kernel of 25,088 x 512 that traffic is most of a training step. TensorFlow's kernel of the
+    same formula passes once over weight, moments and gradient.
+    """
+    optimizer, weights = model.optimizer, model.trainable_variables
+    moments = [each.value for each in optimizer.variables[-2 * len(weights) :]]
+    is_plain = type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW) and not optimizer.amsgrad
+    if not is_plain or not weights or len(optimizer.variables) > len(moments) + 2:  # averages, accumulators
+        yield
+        return
+    slots = {
+        id(weight.value): pair for weight, *pair in zip(weights, moments[::2], moments[1::2], strict=True)
+    }
+    composed = optimizer.update_step
+
+    def update_step(gradient: Any, variable: Any, learning_rate: Any) -> None:
+        if isinstance(gradient, tf.IndexedSlices) or variable.dtype != tf.float32:
+            composed(gradient, variable, learning_rate)
+            return
+        step = tf.cast(optimizer.iterations + 1, tf.float32)
+        momentum, velocity = slots[id(variable)]
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=momentum.handle,
+            v=velocity.handle,
+            beta1_power=tf.pow(tf.constant(optimizer.beta_1, tf.float32), step),
+            beta2_power=tf.pow(tf.constant(optimizer.beta_2, tf.float32), step),
+            lr=tf.cast(learning_rate, tf.float32),  # of Keras's floatx
+            beta1=optimizer.beta_1,
+            beta2=optimizer.beta_2,
+            epsilon=optimizer.epsilon,
+            grad=tf.cast(gradient, tf.float32),
+        )
+
+    vars(optimizer)["update_step"] = update_step
+    try:
+        yield
+    finally:
+        del vars(optimizer)["update_step"]
+
+
+@contextmanager
+def use_trainer(model: keras.Model, data: Any, kept: Trainer | None) -> Iterator[Trainer]:
+    """Give a trainer of `model` on such data, and hand over what it has learned at the end.
+
+    Where the model's configuration says all that it is, which is so if Keras itself has made each part, a
+    twin trains, which waits in the cache for the next fit of the same configuration; until the end the model
+    is as it was. Else the model itself trains, by the graphs of `kept` if these are there; if that fails, it
+    is as before.
+    """
+    graph = _find_graph(model, data)
+    if graph is not None:
+        with use_cached(graph, lambda: Trainer(_make_twin(model), data, is_shared=True)) as trainer:
+            trainer.take_over(model)
+            yield trainer
+            trainer.hand_over(model)
+        return
+    trainer = kept or Trainer(model, data, is_shared=False)
+    before = [variable.numpy() for variable in _list_state(model)]
+    try:
+        yield trainer
+    except BaseException:
+        for variable, value in zip(_list_state(model), before, strict=True):
+            variable.assign(value)
+        raise
+
+
+def _make_twin(model: keras.Model) -> keras.Model:
+    with preserved_random():  # layers without seeds draw one
+        twin = type(model).from_config(model.get_config())
+        # Keras would scale the losses of a float16 policy, of which the configuration says nothing.
+        twin.compile_from_config(model.get_compile_config() | {"auto_scale_loss": False})
+    return twin
+
+
+def _list_state(model: keras.Model) -> list[Any]:
+    return [*model.weights, *model.optimizer.variables]
+
+
+def _list_numbers(model: keras.Model) -> list[tuple[Any, str]]:
+    """Return the parts of a model that hold a number which its graph need not know, and its name there."""
+    numbers: list[tuple[Any, str]] = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            numbers += _list_numbers(layer)
+        elif type(layer) is keras.layers.Dropout and layer.rate:
+            numbers.append((layer, "rate"))
+        for name in ("kernel", "bias"):
+            penalty: Any = getattr(layer, f"{name}_regularizer", None)
+            if type(penalty) is keras.regularizers.L2 and penalty.l2:
+                numbers.append((penalty, "l2"))
+    return numbers
+
+
+def _find_graph(model: keras.Model, data: Any) -> Graph | None:
+    """Return what the graph of a model depends on, or None if that cannot be told from its configuration."""
+    if model.run_eagerly or not type(model).__module__.startswith("keras."):
+        return None
+    try:
+        described = _describe(model)
+    except (TypeError, ValueError, NotImplementedError):  # some part of the user's cannot be written down
+        return None
+    if not is_known(described):
+        return None
+    shapes = [f"{part.dtype}{part.shape[1:]}" for part in keras.tree.flatten(data)]
+    text = json.dumps([described, str(keras.tree.map_structure(lambda part: 0, data)), shapes], default=str)
+    if len(model.outputs) == 1:  # else the names of outputs are part of those of losses and metrics
+        text = _without_names(text, described)
+    return Graph(text, sum(4 * int(np.prod(each.shape)) for each in _list_state(model)))
+
+
+def _describe(model: keras.Model) -> Any:
+    """Return the configuration of a compiled model, but for the numbers that its graph need not know."""
+    compilation = dict(model.get_compile_config())
+    optimizer = dict(compilation["optimizer"])
+    optimizer["config"] = optimizer["config"] | {"name": None}  # Keras counts all of a process in it
+    if isinstance(optimizer["config"].get("learning_rate"), float | int):
+        optimizer["config"]["learning_rate"] = 0
+    numbers = _list_numbers(model)
+    before = [getattr(*each) for each in numbers]
+    try:
+        for each in numbers:
+            setattr(*each, 0.5)
+        return [model.get_config(), compilation | {"optimizer": optimizer}]
+    finally:
+        for each, number in zip(numbers, before, strict=True):
+            setattr(*each, number)
+
+
+def _without_names(text: str, described: Any) -> str:
+    """Return a description with numbers for the names of layers, which count all layers of a process."""
+    for index, name in enumerate(dict.fromkeys(_list_names(described[0]))):
+        text = text.replace(json.dumps(name), f'"#{index}"')
+    return text
+
+
+def _list_names(described: Any) -> Iterator[str]:
+    if isinstance(described, dict):
+        if isinstance(described.get("name"), str):
+            yield described["name"]
+        described = list(described.values())
+    if isinstance(described, list | tuple):
+        for part in described:
+            yield from _list_names(part)
