@@ -245,8 +245,9 @@ def test_the_page_on_this_machine_answers(fitted, fish):
 def test_displays_and_tables_use_both(fitted, fish):
     X, y = fish
     assert FeatureMapDisplay.from_estimator(fitted, X, y).places.shape == (60, 2)
-    display = SimilarImagesDisplay.from_estimator(fitted, X[7], X, n_images=3)
-    assert display.indices[0] == 7
+    for estimator in (fitted, fitted["features"]):
+        display = SimilarImagesDisplay.from_estimator(estimator, X[7], X, n_images=3)
+        assert display.indices[0] == 7
     assert len(find_unfamiliar(fitted, X[:3], X).distance) == 3
 
 
