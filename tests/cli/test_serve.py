@@ -222,6 +222,13 @@ def test_a_number_is_shown_and_explained():
     assert answers.explain(make_png())["names"] == []
 
 
+def test_a_model_of_several_numbers_is_refused_before_it_serves():
+    X, y = make_fish_images(60, random_state=0)
+    pipeline = make_fish_pipeline(head=Ridge(), weights="cifar95").fit(X, np.column_stack([y, y]))
+    with pytest.raises(ValueError, match=r"one label or one number for each image\. Got shape \(1, 2\)"):
+        Answers(pipeline)
+
+
 def test_an_improbable_class_is_unsure_and_a_strange_image_unfamiliar(pipeline, photos):
     train = sorted(map(str, photos.rglob("*.png")))
     answers = Answers(pipeline, train=train, min_probability=1.0)

@@ -321,6 +321,34 @@ def test_what_is_no_classifier_is_refused(tmp_path):
         write_report(scaler, [[0.0]], [0], tmp_path / "r.html")
 
 
+@pytest.mark.parametrize("targets", ["y", "y_train"])
+def test_tags_are_refused_before_any_work(tmp_path, monkeypatch, targets):
+    X, y = make_images(np.random.default_rng(0), 30)
+    estimator = make_pipeline(FunctionTransformer(flatten), GaussianNB()).fit(X, y)
+    monkeypatch.setattr(GaussianNB, "predict", lambda *_: pytest.fail("it was asked"))
+    given = {"y": y, "y_train": y, "X_train": X} | {targets: np.eye(3)[y]}
+    with pytest.raises(ValueError, match=rf"{targets} must be one label or one number for each image"):
+        write_report(estimator, X, path=tmp_path / "r.html", **given)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_what_the_caller_knows_is_not_predicted_again(page, tmp_path, monkeypatch):
+    known = {}
+    for name in ("predict", "predict_proba"):
+        method = getattr(HeadWithHistory, name)
+        monkeypatch.setattr(
+            HeadWithHistory,
+            name,
+            lambda self, X, name=name, method=method: known.setdefault(name, method(self, X)),
+        )
+    write(tmp_path, explain=False)
+    given = {"y_pred": known["predict"], "y_proba": known["predict_proba"]}
+    for name in known:
+        monkeypatch.setattr(HeadWithHistory, name, lambda *_: pytest.fail("it was asked"))
+    again = Page(write(tmp_path, explain=False, **given))
+    assert again.cut('<table class="matrix">', "</table>") == page.cut('<table class="matrix">', "</table>")
+
+
 def test_images_and_labels_of_different_lengths_are_refused(tmp_path):
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         write(tmp_path, image_names=["a", "b"])

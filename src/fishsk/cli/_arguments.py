@@ -154,14 +154,14 @@ def load_photos(source: str, arguments: argparse.Namespace, *, model: Any = None
 
     from fishsk.datasets import load_image_folder
 
-    of_numbers = model is not None and is_regressor(model)
-    classes = None if model is None or of_numbers else model.classes_
+    of_regression = model is not None and is_regressor(model)
+    classes = None if model is None or of_regression else model.classes_
     if arguments.target is None or expand(source).is_dir():
         if arguments.target is not None:
             raise ValueError(f"--target is a column of a table. Got the folder {source!r}: pass a CSV file.")
         if expand(source).is_file():
             raise ValueError(f"{source!r} is a file: pass --target with the column of this table to learn.")
-        if of_numbers:
+        if of_regression:
             raise ValueError(
                 f"This model predicts numbers: pass a table (CSV) and --target COLUMN. Got {source!r}."
             )
@@ -171,7 +171,7 @@ def load_photos(source: str, arguments: argparse.Namespace, *, model: Any = None
         return Photos(data.images, y, "classification", words, data.left_out, unknown)
     task = vars(arguments).get("task", "auto")
     if model is not None:
-        task = "regression" if of_numbers else "classification"
+        task = "regression" if of_regression else "classification"
     return _load_table(source, arguments, task, classes)
 
 

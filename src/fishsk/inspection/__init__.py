@@ -27,7 +27,7 @@ from fishsk.inspection._regression import (
 from fishsk.inspection._settings import find_fitted, find_pixels, find_setting, fitted_head, name_classes
 from fishsk.inspection._similar_images import SimilarImagesDisplay
 from fishsk.inspection._training_curve import TrainingCurveDisplay
-from fishsk.inspection._unfamiliar import FamiliarImages, FamiliarRows, UnfamiliarImages, find_unfamiliar
+from fishsk.inspection._unfamiliar import FamiliarRows, UnfamiliarImages, find_unfamiliar
 
 __all__ = [
     "N_POINTS",
@@ -41,7 +41,6 @@ __all__ = [
     "Explainer",
     "Explanation",
     "ExplanationDisplay",
-    "FamiliarImages",
     "FamiliarRows",
     "FeatureMapDisplay",
     "LabelIssues",

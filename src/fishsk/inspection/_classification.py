@@ -37,7 +37,7 @@ class ClassificationEvaluation:
     macro_f1 : float
         The mean of the classes' F1 scores.
     macro_f1_interval : (float, float)
-        Its 95 % interval (percentiles of a bootstrap over the images).
+        Its 95 % interval (percentiles over bootstrap resamples of the images).
     recall_intervals : ndarray of shape (n_classes, 2)
         The 95 % interval of each class's recall (Wilson's); NaN for a class without images.
     per_class : dict

@@ -82,7 +82,7 @@ class Explainer:
 
     @cached_property
     def _gradient(self) -> Any:
-        return load_gradient(self.steps or [], of_numbers=is_regressor(self.estimator))
+        return load_gradient(self.steps or [], of_regression=is_regressor(self.estimator))
 
     def explain(self, X: Any, *, target: Any = None, against: Any = None) -> Explanation:
         """Return what in images spoke for a class, or for a larger number."""

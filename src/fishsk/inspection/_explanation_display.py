@@ -43,7 +43,7 @@ class ExplanationDisplay:
         What to write for a label; by default the label itself.
     n_cols : int, default=4
         Number of images in a row, each with its map.
-    of_numbers : bool, default=False
+    of_regression : bool, default=False
         Whether `targets` are numbers.
 
     Attributes
@@ -106,7 +106,7 @@ class ExplanationDisplay:
         method: str = "integrated_gradients",
         names: Mapping[Any, str] | None = None,
         n_cols: int = 4,
-        of_numbers: bool = False,
+        of_regression: bool = False,
     ) -> None:
         self.images = images
         self.maps = maps
@@ -115,7 +115,7 @@ class ExplanationDisplay:
         self.method = method
         self.names = names
         self.n_cols = n_cols
-        self.of_numbers = of_numbers
+        self.of_regression = of_regression
 
     @classmethod
     def from_estimator(
@@ -157,12 +157,8 @@ class ExplanationDisplay:
             Number of images in a row, each with its map.
         display_labels : array-like of shape (n_classes,), default=None
             What to write for each of ``estimator.classes_``; by default the label itself.
-        image_shape : tuple of int, default=None
-            (height, width) or (height, width, channels) of the images of a 2-D `X`; by default what the
-            estimator's transformer was given.
-        input_range : {"auto"}, tuple of (low, high) or None, default="auto"
-            What black and white are in `X` that is not uint8; None takes values as they are. "auto" is what
-            the estimator's transformer was given, or else (0, 255).
+        image_shape, input_range
+            As in `PredictionGridDisplay.from_estimator`.
         ax : matplotlib Axes or array-like of Axes, default=None
             As for `plot`.
         im_kw, text_kw : dict, default=None
@@ -204,7 +200,7 @@ class ExplanationDisplay:
             method=found.method,
             names=names,
             n_cols=n_cols,
-            of_numbers=is_regressor(estimator),
+            of_regression=is_regressor(estimator),
         )
         return display.plot(ax=ax, im_kw=im_kw, text_kw=text_kw)
 
@@ -254,14 +250,14 @@ class ExplanationDisplay:
         if ax is None:
             other = "against it" if self.against is None else "for the other class"
             words = f"Orange speaks for the class, blue {other}"
-            if self.of_numbers:
+            if self.of_regression:
                 words = "Orange raises the number, blue lowers it"
             self.figure_.suptitle(f"{words} ({_METHODS.get(self.method, self.method)})", size="medium")
         return self
 
     def _describe(self, index: int) -> str:
         """Return what is written above an image."""
-        if self.of_numbers:
+        if self.of_regression:
             return format_number(self.targets[index])
         names = self.names or {}
         target = names.get(self.targets[index], str(self.targets[index]))

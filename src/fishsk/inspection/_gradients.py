@@ -65,7 +65,7 @@ def find_target_scale(last: Any) -> float | None:
 
 
 def load_gradient(
-    steps: list[Any], *, of_numbers: bool = False
+    steps: list[Any], *, of_regression: bool = False
 ) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
     """Return the function from images to the gradient of a contrast of classes, or of a number.
 
@@ -73,7 +73,7 @@ def load_gradient(
     ----------
     steps : list of estimators
         What `find_keras_steps` found.
-    of_numbers : bool, default=False
+    of_regression : bool, default=False
         Whether the last step is a regressor.
 
     Returns
@@ -103,7 +103,7 @@ def load_gradient(
             tape.watch(batch)
             predicted = model(batch, training=False)
             sums = [tf.linalg.matvec(predicted, columns) for columns in (these, those)]
-            if of_numbers:
+            if of_regression:
                 contrast = sums[0]
             else:
                 contrast = tf.math.log(sums[0] + _TINY) - tf.math.log(sums[1] + _TINY)

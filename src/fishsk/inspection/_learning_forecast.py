@@ -19,7 +19,7 @@ from fishsk.inspection._settings import check_classifier
 _N_SIZES = 6
 _SMALLEST = 0.1  # of the training part
 _PER_CLASS = 10  # images in the smallest training part, on average: fewer are hardly learned from
-_N_DRAWS = 1000  # of the bootstrap
+_N_DRAWS = 1000  # bootstrap resamples
 _REACH = 4  # times the images that there are, up to which the figure goes
 
 
@@ -58,7 +58,7 @@ class LearningForecastDisplay:
 
     Notes
     -----
-    The interval comes from a bootstrap over the test images, each drawn with its answers at all sizes. The
+    The interval comes from bootstrap resamples of the test images, each with its answers at all sizes. The
     training parts of folds overlap, and are all of the same images: the spread is therefore widened by the
     factor of Nadeau and Bengio [2]_, 1.5 for five folds. Whether the interval holds what it says is measured
     in the user guide. It holds for more images *of the same kind*, and says nothing of other cameras or
@@ -282,7 +282,7 @@ def _test_learner(learner: Any, X: Any, y: np.ndarray, train: np.ndarray, test: 
 
 
 def _fit(sizes: np.ndarray, right: np.ndarray, widening: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the power law of the mean errors, and those of a bootstrap over the images."""
+    """Return the power law of the mean errors, and those of bootstrap resamples of the images."""
     n_samples = len(right)
     errors = 1 - right.mean(axis=0)
     # One image more of each kind: without, a size without mistakes would have no variance.

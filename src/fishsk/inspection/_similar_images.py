@@ -113,12 +113,8 @@ class SimilarImagesDisplay:
             How many images to find; fewer if `X` holds fewer.
         n_cols : int, default=5
             The number of images in a row.
-        image_shape : tuple of int, default=None
-            (height, width) or (height, width, channels) of the images of a 2-D `X`; by default what the
-            transformer was given.
-        input_range : {"auto"}, tuple of (low, high) or None, default="auto"
-            What black and white are in `X` that is not uint8. "auto" is what the transformer was given, or
-            else (0, 255).
+        image_shape, input_range
+            As in `PredictionGridDisplay.from_estimator`.
         ax : matplotlib Axes or array-like of Axes, default=None
             As for `plot`.
 

@@ -168,9 +168,7 @@ class TrainingCurveDisplay:
             The epoch, counted from 0, in which overfitting began; for several histories a list.
         run_name : str, default="run"
             What one of several histories is called, such as "fold" or "candidate".
-        ax : matplotlib Axes or array-like of Axes, default=None
-            As for `plot`.
-        line_kw, fill_between_kw : dict, default=None
+        ax, line_kw, fill_between_kw
             As for `plot`.
 
         Returns

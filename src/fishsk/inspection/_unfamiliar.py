@@ -129,15 +129,12 @@ def find_unfamiliar(
     >>> find_unfamiliar(pipeline, noise, X).is_unfamiliar
     array([ True,  True,  True])
     """
-    familiar = FamiliarImages(
-        estimator,
-        X_train,
-        false_alarms=false_alarms,
-        n_neighbors=n_neighbors,
-        image_shape=image_shape,
-        input_range=input_range,
+    check_is_fitted(estimator)
+    train, rows = (
+        find_features(estimator, images, image_shape=image_shape, input_range=input_range)
+        for images in (X_train, X)
     )
-    return familiar.compare(X)
+    return FamiliarRows(train, false_alarms=false_alarms, n_neighbors=n_neighbors).compare(rows)
 
 
 class FamiliarRows:
@@ -186,33 +183,6 @@ class FamiliarRows:
             is_unfamiliar=distance > self.threshold,
             false_alarms=self.false_alarms,
         )
-
-
-class FamiliarImages:
-    """The images that a classifier was trained on, made ready to be compared with others.
-
-    `find_unfamiliar` describes the parameters.
-    """
-
-    def __init__(
-        self,
-        estimator: Any,
-        X_train: Any,
-        *,
-        false_alarms: float = 0.05,
-        n_neighbors: int = 5,
-        image_shape: tuple[int, ...] | None = None,
-        input_range: Any = "auto",
-    ) -> None:
-        check_is_fitted(estimator)
-        self.estimator = estimator
-        self.pixels = {"image_shape": image_shape, "input_range": input_range}
-        rows = find_features(estimator, X_train, **self.pixels)
-        self.rows = FamiliarRows(rows, false_alarms=false_alarms, n_neighbors=n_neighbors)
-
-    def compare(self, X: Any) -> UnfamiliarImages:
-        """Return how far images are from these, and which are too far."""
-        return self.rows.compare(find_features(self.estimator, X, **self.pixels))
 
 
 def _find_threshold(

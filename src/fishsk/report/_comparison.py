@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +10,10 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from fishsk._utils.files import expand, write_atomically
-from fishsk._version import __version__
 from fishsk.features import check_images
 from fishsk.inspection import ClassificationComparison, RegressionComparison, format_number, name_images
 from fishsk.report._figures import encode_image
-from fishsk.report._render import format_percent, format_points, format_signed, render_page, shorten
+from fishsk.report._render import format_percent, format_points, format_signed, shorten, write_page
 
 
 def write_comparison(
@@ -93,7 +90,6 @@ def write_comparison(
     '<!doctype html>'
     """
     check_consistent_length(X, comparison.y_true, image_names)
-    path = expand(path)
     images = check_images(X, image_shape=image_shape, input_range=input_range)
     name_a, name_b = map(str, names)
     all_names = name_images(X, np.arange(len(images))) if image_names is None else image_names
@@ -110,7 +106,8 @@ def write_comparison(
             album[key] = encode_image(images[row])
             shown = {"image": {"id": key} | album[key], "name": str(all_names[row])}
             group["shown"].append(shown | _describe_answers(comparison, row))
-    page = render_page(
+    return write_page(
+        path,
         "comparison.html",
         title=f"{name_a} and {name_b} on {comparison.n_samples:,} images" if title is None else title,
         sections=({"classes": "By class"} if kind["classes"] else {})
@@ -119,12 +116,8 @@ def write_comparison(
         name_b=name_b,
         whole=comparison,
         images=album,
-        written=f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
-        version=__version__,
         **kind,
     )
-    write_atomically(path, [page.encode()])
-    return path
 
 
 def _describe_classification(

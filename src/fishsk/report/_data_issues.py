@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,10 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from fishsk._utils.files import expand, write_atomically
-from fishsk._version import __version__
 from fishsk.features import check_images
 from fishsk.inspection import DataIssue, DataIssues
 from fishsk.report._figures import encode_image
-from fishsk.report._render import render_page
+from fishsk.report._render import write_page
 
 _N_TOGETHER = 4  # pictures of one group
 _WITHOUT_PICTURES = {"unreadable", "unknown_class"}
@@ -82,7 +79,6 @@ def write_data_issues(
     ...     path.read_text(encoding="utf-8")[:15]
     '<!doctype html>'
     """
-    path = expand(path)
     n_train = int(np.sum(~issues.is_test))
     sets = [X] if X_test is None else [X, X_test]
     check_consistent_length(X, issues.y[~issues.is_test])
@@ -122,7 +118,8 @@ def write_data_issues(
 
     described = [describe(issue) for issue in issues.issues]
     levels = [issue.level for issue in issues.issues]
-    page = render_page(
+    return write_page(
+        path,
         "data_issues.html",
         title=f"Is it sound? A check of {len(issues.y):,} images" if title is None else title,
         sections={},
@@ -135,11 +132,7 @@ def write_data_issues(
         classes=_count_classes(issues),
         sizes=_describe_sizes(issues),
         images=album,
-        written=f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
-        version=__version__,
     )
-    write_atomically(path, [page.encode(errors="backslashreplace")])
-    return path
 
 
 def _count_classes(issues: DataIssues) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import hashlib
 import platform
 import time
@@ -43,12 +42,11 @@ def find_digests(estimator: Any, test: ImageSet, train: ImageSet | None) -> dict
 
 
 def describe_run(timings: Timings) -> dict[str, Any]:
-    """Return versions, seconds and the time of day."""
+    """Return versions and seconds."""
     versions = {"Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}"}
     found = {package: find_version(package) for package in _PACKAGES}
     versions |= {package: version for package, version in found.items() if version is not None}
-    written = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC"
-    return {"versions": versions, "timings": timings.seconds, "written": written}
+    return {"versions": versions, "timings": timings.seconds}
 
 
 def _digest(data: ImageSet) -> str:

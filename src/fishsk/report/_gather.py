@@ -46,6 +46,8 @@ def gather_report(
     `target_name`; `pixels` holds `image_shape` and `input_range`. `write_report` describes the other
     parameters.
     """
+    import markupsafe
+
     timings = Timings()
     y_train = None if train is None else train.y
     with timings("Read features"):
@@ -94,7 +96,8 @@ def gather_report(
     with timings("Draw the training"):
         report["training"] = draw_training(estimator)
     with timings("Describe the pipeline and the data"):
-        report["diagram"] = draw_diagram(find_fitted(estimator))
+        # scikit-learn has escaped what users put into its diagram.
+        report["diagram"] = markupsafe.Markup(draw_diagram(find_fitted(estimator)))
         report["digests"] = find_digests(estimator, test, train)
     report["images"] = album.images
     return report | describe_run(timings)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fishsk._utils.files import expand, write_atomically
+from fishsk._version import __version__
 from fishsk.inspection import format_number
 
 
@@ -43,6 +48,19 @@ def render_page(template: str, /, *, package: str = "fishsk.report", **context: 
         "/", markupsafe.Markup("/<wbr>")
     )
     return environment.get_template(template).render(context)
+
+
+def write_page(path: str | os.PathLike, template: str, **context: Any) -> Path:
+    """Write the page of a template as a file that appears whole or not at all, and return its path.
+
+    It says when and by which version of fishsk it was written. What no encoding has, such as some file names,
+    is written with backslashes.
+    """
+    written = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC"
+    page = render_page(template, written=written, version=__version__, **context)
+    path = expand(path)
+    write_atomically(path, [page.encode(errors="backslashreplace")])
+    return path
 
 
 def format_percent(share: float) -> str:

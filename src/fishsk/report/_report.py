@@ -12,13 +12,12 @@ from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from fishsk._utils.files import expand, write_atomically
 from fishsk.features import check_images
 from fishsk.inspection import check_one_target, find_fitted, find_pixels, name_classes
 from fishsk.report import _classification, _regression
 from fishsk.report._album import ImageSet
 from fishsk.report._gather import gather_report
-from fishsk.report._render import render_page
+from fishsk.report._render import write_page
 
 _OPTIONAL = ("training", "forecast", "labels")  # others are there, and say so, if there is nothing to tell
 
@@ -89,12 +88,8 @@ def write_report(
         What the numbers of a regressor are, such as "weight in kg"; by default "number".
     image_names : sequence of str, default=None
         What to call each test image; by default its path, or its position in `X`.
-    image_shape : tuple of int, default=None
-        (height, width) or (height, width, channels) of the images of a 2-D `X`; by default what the
-        estimator's transformer was given.
-    input_range : {"auto"}, tuple of (low, high) or None, default="auto"
-        What black and white are in `X` that is not uint8; None takes values as they are. "auto" is what the
-        estimator's transformer was given, or else (0, 255).
+    image_shape, input_range
+        As in `PredictionGridDisplay.from_estimator`.
     max_images : int, default=24
         The number of images that each cell of the confusion matrix shows at most; fewer if there are many
         classes. The file takes 2 to 4 KB an image.
@@ -163,7 +158,6 @@ def write_report(
         raise ValueError(
             "cv trains on training images: pass X_train and y_train with it. Got cv without y_train."
         )
-    path = expand(path)
     pixels = find_pixels(estimator, image_shape, input_range)
     y = check_one_target(y, "y")
     check_consistent_length(X, y, y_pred, y_proba, image_names)
@@ -192,10 +186,13 @@ def write_report(
     report["title"] = default if title is None else title
     if reproduce is None:
         told = {"cv": cv, "target_name": target if of_regression else None}
-        reproduce = _compose_lines(find_fitted(estimator), path.name, train is not None, told)
+        reproduce = _compose_lines(find_fitted(estimator), Path(path).name, train is not None, told)
     report["lines"] = reproduce
-    write_atomically(path, [render_report(report).encode()])
-    return path
+    kind, module = ("regression", _regression) if of_regression else ("classification", _classification)
+    report["sections"] = {
+        id: title for id, title in module.SECTIONS.items() if id not in _OPTIONAL or report[id]
+    }
+    return write_page(path, f"{kind}.html", **report)
 
 
 def _check_options(of_regression: bool, **given: Any) -> None:
@@ -205,18 +202,6 @@ def _check_options(of_regression: bool, **given: Any) -> None:
         wanted = "regressor" if name == "target_name" else "classifier"
         if value is not None and wanted != kind:
             raise ValueError(f"{name} is for a {wanted}. Got {value!r} and a {kind}: pass None.")
-
-
-def render_report(report: dict[str, Any]) -> str:
-    """Return the page of what `gather_report` gathered."""
-    import markupsafe
-
-    # scikit-learn has escaped what users put into its diagram.
-    diagram = markupsafe.Markup(report["diagram"])
-    context = report | {"diagram": diagram, "version": report["versions"]["fishsk"]}
-    kind, module = ("regression", _regression) if "ranges" in report else ("classification", _classification)
-    sections = {id: title for id, title in module.SECTIONS.items() if id not in _OPTIONAL or report[id]}
-    return render_page(f"{kind}.html", **context, sections=sections)
 
 
 def _compose_lines(estimator: Any, file_name: str, has_train: bool, told: dict[str, Any]) -> str:

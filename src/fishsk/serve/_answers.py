@@ -15,11 +15,13 @@ from sklearn.base import is_regressor
 from fishsk.features import find_frozen_parts, read_image
 from fishsk.inspection import (
     Explainer,
-    FamiliarImages,
+    FamiliarRows,
     check_one_target,
+    find_features,
     find_fitted,
     format_number,
     lay_over,
+    split_at_features,
 )
 from fishsk.report import encode_image
 
@@ -66,7 +68,7 @@ class Answers:
         self.train = train
         self._familiar = None
         if train is not None:
-            self._familiar = FamiliarImages(pipeline, train, false_alarms=false_alarms)
+            self._familiar = FamiliarRows(find_features(pipeline, train), false_alarms=false_alarms)
         self._explainer = Explainer(pipeline)
         self._lock = threading.Lock()  # one network, one image: two at a time would not be faster
 
@@ -100,11 +102,10 @@ class Answers:
         """
         image = read_image(io.BytesIO(content))
         with self._lock:
-            predicted = np.asarray(self.pipeline.predict([image])).tolist()[0]
-            proba = (
-                self.pipeline.predict_proba([image])[0] if hasattr(self.pipeline, "predict_proba") else None
-            )
-            similar = self._find_similar(image)
+            rows, rest, values = split_at_features(self.pipeline, [image])
+            predicted = np.asarray(rest.predict(values)).tolist()[0]
+            proba = rest.predict_proba(values)[0] if hasattr(rest, "predict_proba") else None
+            similar = self._find_similar(rows)
         if not self.labels:
             predicted = format_number(predicted)
         probability = None if proba is None else float(proba[self.labels.index(predicted)])
@@ -166,11 +167,11 @@ class Answers:
         order = np.argsort(-proba, kind="stable")[:_N_CLASSES]
         return [{"name": str(self.labels[place]), "probability": float(proba[place])} for place in order]
 
-    def _find_similar(self, image: np.ndarray) -> dict[str, Any] | None:
-        """Return the training images most like an image, and whether it is like any."""
+    def _find_similar(self, rows: np.ndarray) -> dict[str, Any] | None:
+        """Return the training images most like an image, by its features, and whether it is like any."""
         if self._familiar is None or self.train is None:
             return None
-        found = self._familiar.compare([image])
+        found = self._familiar.compare(rows)
         paths = [Path(self.train[row]) for row in found.neighbors[0]]
         return {
             "is_unfamiliar": bool(found.is_unfamiliar[0]),
