@@ -103,6 +103,55 @@ def test_no_device_of_a_gpu_means_that_tensorflow_is_not_asked(monkeypatch):
     assert not _engine._has_gpu.__wrapped__()
 
 
+IMPORTED_FIRST = """
+import os, warnings
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # the default of processors without AVX-512
+import tensorflow
+del os.environ["TF_ENABLE_ONEDNN_OPTS"]
+from fishsk import VGG16FeatureTransformer
+with warnings.catch_warnings(record=True) as caught:
+    engines = {VGG16FeatureTransformer(weights=None)._settings().engine for _ in range(2)}
+print(engines, [str(each.message) for each in caught])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(_engine.platform.machine() not in _engine._ONEDNN_MACHINES, reason="needs oneDNN")
+def test_tensorflow_imported_first_without_onednn_is_seen():
+    run = subprocess.run([sys.executable, "-c", IMPORTED_FIRST], capture_output=True, text=True, check=True)
+    assert run.stdout.startswith("{('tensorflow', 'without oneDNN')} ['TensorFlow was imported before fishsk")
+    assert run.stdout.count("Import fishsk before TensorFlow") == 1
+
+
+@pytest.fixture
+def without_onednn(monkeypatch):
+    monkeypatch.setattr(_engine, "uses_onednn", lambda: False)
+    monkeypatch.setattr(_engine.platform, "machine", lambda: "x86_64")
+    monkeypatch.setitem(sys.modules, "tensorflow", keras)
+    _engine._is_onednn_on.cache_clear()
+    yield
+    _engine._is_onednn_on.cache_clear()
+
+
+def test_rows_without_onednn_are_stored_apart_and_a_warning_says_what_to_do(without_onednn, monkeypatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
+    vgg16 = VGG16FeatureTransformer(weights=None)
+    with pytest.warns(UserWarning, match="Import fishsk before TensorFlow and Keras"):
+        document = vgg16._settings().to_json()
+    assert vgg16._settings().to_json() == document  # and says no more
+    assert document["engine"] == ["tensorflow", "without oneDNN"]
+
+
+def test_who_switches_onednn_off_is_not_warned(without_onednn, monkeypatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    assert VGG16FeatureTransformer(weights=None)._settings().engine == ("tensorflow", "without oneDNN")
+
+
+@needs_litert
+def test_litert_does_not_ask_for_onednn(without_onednn, small):
+    assert small._settings().engine == ("litert",)
+
+
 @needs_litert
 def test_rows_of_two_engines_are_never_mixed(small, fish, on_tensorflow, n_extracted, tmp_path):
     small.set_params(cache=tmp_path)

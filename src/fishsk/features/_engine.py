@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 import os
+import platform
+import sys
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
+from fishsk._compat.tensorflow import uses_onednn
 from fishsk._utils.versions import find_version
 from fishsk.features._int8 import describe_int8, load_int8
 from fishsk.features._litert import load_litert
@@ -30,6 +34,8 @@ class Engine(Protocol):
 _ENGINES: dict[str, Engine] = {"int8": load_int8, "litert": load_litert, "tensorflow": load_tensorflow}
 # Where there is none of these, TensorFlow finds no GPU, and need not be asked: Linux, AMD's, Windows's.
 _GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+_ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+_ONEDNN_MACHINES = ("x86_64", "AMD64")  # on which `import fishsk` switches it on
 _MAX_LOADED = 4
 _loaded: dict[Settings, Run] = {}  # the oldest first
 _lock = threading.Lock()  # a network that one thread loads is not loaded by others
@@ -43,7 +49,7 @@ def resolve_engine(backbone: Backbone, precision: str) -> tuple[str, ...]:
         return "tensorflow", "gpu"
     if backbone.engine == "litert" and find_version("ai-edge-litert") is not None:
         return ("litert",)
-    return ("tensorflow",)
+    return ("tensorflow",) if _is_onednn_on() else ("tensorflow", "without oneDNN")
 
 
 def load_network(settings: Settings, folder: str | os.PathLike | None, *, shown: bool) -> Run:
@@ -71,6 +77,29 @@ def forget_networks() -> None:
     """Let the next call of `load_network` load anew."""
     with _lock:
         _loaded.clear()
+
+
+@functools.cache
+def _is_onednn_on() -> bool:
+    """Return whether TensorFlow runs on oneDNN in this process, or will; warn once where that was not meant.
+
+    TensorFlow reads the variable when it is imported. On processors without AVX-512 it is off by default, and
+    then a row depends on its batch.
+    """
+    is_wanted = os.environ.get(_ONEDNN) != "0"
+    if "tensorflow" not in sys.modules:
+        return is_wanted
+    if platform.machine() not in _ONEDNN_MACHINES or uses_onednn():
+        return True
+    if is_wanted:
+        warnings.warn(
+            "TensorFlow was imported before fishsk, and runs without oneDNN. Features then depend on the "
+            "batch in their last digits, and are stored apart from others. Import fishsk before TensorFlow "
+            f"and Keras, or set {_ONEDNN}=1 in the environment. {_ONEDNN}=0 silences this.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return False
 
 
 @functools.cache
