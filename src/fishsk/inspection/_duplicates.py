@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from fishsk.features import Images, resize_image
+from fishsk.features import Images
+from fishsk.inspection._same_picture import (
+    SMALL,
+    Picture,
+    cut_frame,
+    find_start,
+    make_gray,
+    make_picture,
+    measure_similarity,
+)
 
-_SIZE = (32, 32)  # what two images are compared at
-_MARGIN = 3  # pixels of it by which one may be shifted against the other
+SAME = 0.94  # benchmarks/bench_duplicates.py: 98 % of copies are found, and hardly anything else
+_LOOK = 16  # pixels by which images that look alike are proposed
+_WORTH_TURNING = 0.6  # correlation of two middles below which the other way round is not tried
 
 
 @dataclass(frozen=True)
@@ -25,7 +35,7 @@ class NearDuplicates:
     test, train : ndarray of int of shape (n_found,)
         Indices of the test images, the most similar first, and of the training image most similar to each.
     similarity : ndarray of shape (n_found,)
-        The correlation of their pixels, at most 1.
+        How much they agree once they are aligned, at most 1.
     threshold : float
         The least similarity of a near-duplicate.
     highest_between_classes : float
@@ -44,27 +54,28 @@ def find_near_duplicates(
     test: tuple[np.ndarray, Images, np.ndarray],
     train: tuple[np.ndarray, Images, np.ndarray | None],
     *,
-    threshold: float = 0.9,
+    threshold: float = SAME,
     n_neighbors: int = 10,
 ) -> NearDuplicates:
     """Return the test images that are nearly the same as a training image [1]_.
 
-    Features propose and pixels decide. The nearest training images of each test image are found by the cosine
-    of their features, standardized over the training images; a pair is a near-duplicate if its pixels
-    correlate: normalized cross-correlation of 32 x 32 pixels, each channel less its mean, the highest of all
-    shifts by up to 3 pixels, mirrored or not. Light, contrast, compression and small crops hardly change it.
+    Features and small copies propose, and pixels decide. The nearest training images of each test image are
+    found by the cosine of their features, standardized over the training images, and by the correlation of
+    16 x 16 gray values within plain borders. Each such pair is aligned, at other scales,
+    shifted and mirrored, and compared block by block at 128 pixels. Light, contrast, compression, other
+    sizes, borders, small text and crops of up to a tenth at each side hardly change what is compared; other
+    things of the same shape differ in it.
 
     Parameters
     ----------
     test, train : tuple of (features, images, labels)
         Features of shape (n_samples, n_features), `check_images` of the images, and labels; those of the
         training images may be None.
-    threshold : float, default=0.9
-        The least similarity of a near-duplicate. Of the 500 test fish of the development copy, 31 have a
-        partner above 0.9, one of which is of another class and merely alike (0.91); of the 19 above 0.95 all
-        show, by eye, the same photograph.
+    threshold : float, default=0.94
+        The least similarity of a near-duplicate. `benchmarks/bench_duplicates.py` measures how many copies it
+        finds, and how much else.
     n_neighbors : int, default=10
-        How many training images are compared with each test image.
+        How many training images are compared with each test image by features, and half as many by look.
 
     Returns
     -------
@@ -79,11 +90,11 @@ def find_near_duplicates(
     features, images, labels = test
     train_features, train_images, train_labels = train
     scaler = StandardScaler().fit(train_features)
-    neighbors = NearestNeighbors(n_neighbors=min(n_neighbors, len(train_images)), metric="cosine")
-    neighbors.fit(scaler.transform(train_features))
-    candidates = neighbors.kneighbors(scaler.transform(features), return_distance=False)
-
-    similarity = _compare(images, train_images, candidates)
+    copies, train_copies = _Copies.of_images(images), _Copies.of_images(train_images)
+    by_features = _find_nearest(scaler.transform(features), scaler.transform(train_features), n_neighbors)
+    by_look = _find_nearest(copies.describe(), train_copies.describe(), -(-n_neighbors // 2))
+    candidates = np.hstack([by_features, by_look])
+    similarity = _compare(copies, train_copies, _pair(candidates), threshold).reshape(candidates.shape)
     highest = float("nan")
     if train_labels is not None and (other := labels[:, np.newaxis] != train_labels[candidates]).any():
         highest = float(similarity[other].max())
@@ -96,7 +107,12 @@ def find_near_duplicates(
 
 
 def find_near_pairs(
-    features: np.ndarray, images: Sequence | np.ndarray, *, threshold: float = 0.95, n_neighbors: int = 5
+    features: np.ndarray,
+    small: Sequence[np.ndarray] | np.ndarray,
+    read: Callable[[int], np.ndarray],
+    *,
+    threshold: float = SAME,
+    n_neighbors: int = 5,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the pairs of images of one set that are nearly the same, as `find_near_duplicates` finds them.
 
@@ -104,56 +120,109 @@ def find_near_pairs(
     ----------
     features : ndarray of shape (n_samples, n_features)
         What proposes pairs.
-    images : sequence of ndarray of shape (height, width, 3)
-        What decides.
-    threshold : float, default=0.95
+    small : sequence of ndarray of shape (32, 32, 3)
+        Small copies of the images.
+    read : callable
+        Takes the number of an image, and returns it; asked for those that look alike at 32 pixels.
+    threshold : float, default=0.94
         The least similarity of a pair.
     n_neighbors : int, default=5
-        How many others each image is compared with.
+        How many others each image is compared with by features, and half as many by look.
 
     Returns
     -------
     pairs : ndarray of int of shape (n_pairs, 2)
         The more similar first; in each the smaller number first.
     similarity : ndarray of shape (n_pairs,)
-        The correlation of their pixels.
+        How much they agree once they are aligned.
     """
     if len(features) < 2:
         return np.empty((0, 2), dtype=int), np.empty(0)
-    neighbors = NearestNeighbors(n_neighbors=min(n_neighbors, len(features) - 1), metric="cosine")
-    candidates = neighbors.fit(StandardScaler().fit_transform(features)).kneighbors(return_distance=False)
-    similarity = _compare(images, images, candidates)
-    rows, places = np.nonzero(similarity >= threshold)
-    pairs = np.sort(np.column_stack([rows, candidates[rows, places]]), axis=1)
-    pairs, first = np.unique(pairs, axis=0, return_index=True)
-    found = similarity[rows, places][first]
-    order = np.argsort(-found, kind="stable")
-    return pairs[order], found[order]
-
-
-def _compare(
-    images: Sequence | np.ndarray, others: Sequence | np.ndarray, candidates: np.ndarray
-) -> np.ndarray:
-    """Return the similarity of each image to each of its candidates among the others."""
-    templates = {index: _make_templates(others[index]) for index in np.unique(candidates)}
-    return np.array(
+    copies = _Copies([make_gray(image, SMALL) for image in small], read)
+    candidates = np.hstack(
         [
-            [_correlate(image, templates[index]) for index in row]
-            for image, row in zip((resize_image(image, _SIZE) for image in images), candidates, strict=True)
+            _find_nearest(StandardScaler().fit_transform(features), None, n_neighbors),
+            _find_nearest(copies.describe(), None, -(-n_neighbors // 2)),
         ]
     )
+    pairs = np.unique(np.sort(_pair(candidates), axis=1), axis=0)
+    similarity = _compare(copies, copies, pairs, threshold)
+    found = np.flatnonzero(similarity >= threshold)
+    found = found[np.argsort(-similarity[found], kind="stable")]
+    return pairs[found], similarity[found]
 
 
-def _make_templates(image: np.ndarray) -> list[np.ndarray]:
-    """Return the middle of a small copy of an image and its mirror image; nothing of a plain one."""
-    middle = resize_image(image, _SIZE)[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
-    if middle.std(axis=(0, 1)).max() < 1:  # gray level: OpenCV finds what is plain everywhere
-        return []
-    return [np.ascontiguousarray(middle), np.ascontiguousarray(middle[:, ::-1])]
+class _Copies:
+    """Small gray copies of images, and larger ones of those that are asked for, each made once.
+
+    Parameters
+    ----------
+    small : sequence of ndarray of shape (32, 32)
+        The small copies.
+    read : callable
+        Takes the number of an image, and returns it.
+    """
+
+    def __init__(self, small: Sequence[np.ndarray], read: Callable[[int], np.ndarray]) -> None:
+        self.small = small
+        self._read = read
+        self._pictures: dict[int, Picture] = {}
+
+    @classmethod
+    def of_images(cls, images: Images) -> _Copies:
+        """Return the copies of images."""
+
+        def shrink(row: int) -> np.ndarray:
+            with images.hold(row) as (image, _):
+                return make_gray(image, SMALL)
+
+        with ThreadPoolExecutor() as pool:  # decoders and OpenCV work outside the interpreter lock
+            return cls(list(pool.map(shrink, range(len(images)))), images.__getitem__)
+
+    def describe(self) -> np.ndarray:
+        """Return 256 numbers for each image, whose cosine tells images that look alike, framed or not."""
+        return np.stack([cut_frame(image, _LOOK).ravel() for image in self.small])
+
+    def picture(self, row: int) -> Picture:
+        """Return what is compared of an image."""
+        if row not in self._pictures:  # two threads may both make it: it is the same
+            self._pictures[row] = make_picture(self._read(row))
+        return self._pictures[row]
 
 
-def _correlate(image: np.ndarray, templates: list[np.ndarray]) -> float:
-    """Return the highest correlation of any part of a small image with a template."""
-    return max(
-        (float(cv2.matchTemplate(image, each, cv2.TM_CCOEFF_NORMED).max()) for each in templates), default=0.0
-    )
+def _find_nearest(rows: np.ndarray, others: np.ndarray | None, n_neighbors: int) -> np.ndarray:
+    """Return the nearest others of each row by their cosine; None are the rows themselves, without each."""
+    n_others = len(rows) - 1 if others is None else len(others)
+    neighbors = NearestNeighbors(n_neighbors=min(n_neighbors, n_others), metric="cosine")
+    if others is None:
+        return neighbors.fit(rows).kneighbors(return_distance=False)
+    return neighbors.fit(others).kneighbors(rows, return_distance=False)
+
+
+def _pair(candidates: np.ndarray) -> np.ndarray:
+    """Return each row's number beside that of each of its candidates."""
+    rows = np.repeat(np.arange(len(candidates)), candidates.shape[1])
+    return np.column_stack([rows, candidates.ravel()])
+
+
+def _compare(copies: _Copies, others: _Copies, pairs: np.ndarray, threshold: float) -> np.ndarray:
+    """Return the similarity of each pair of an image and another one; 0 of what is not alike at 32 pixels."""
+
+    def compare(pair: list[int]) -> float:
+        row, other = pair
+        start = find_start(copies.small[row], others.small[other])
+        similarity = 0.0
+        if start.is_alike:
+            similarity = measure_similarity(copies.picture(row), others.picture(other), start)
+        if similarity >= threshold or start.correlation < _WORTH_TURNING:
+            return similarity
+        # Of a crop, the whole holds the middle; of an image with a border it may be the other way round.
+        start = find_start(others.small[other], copies.small[row])
+        if start.is_alike:
+            similarity = max(
+                similarity, measure_similarity(others.picture(other), copies.picture(row), start)
+            )
+        return similarity
+
+    with ThreadPoolExecutor() as pool:
+        return np.array(list(pool.map(compare, pairs.tolist())))
