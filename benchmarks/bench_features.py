@@ -23,8 +23,8 @@ from _common import (
 )
 
 from fishsk import VGG16FeatureTransformer
-from fishsk.features._backbone import load_backbone
 from fishsk.features._images import check_images
+from fishsk.features._vgg16_network import load_backbone
 from fishsk.features._weights import resolve_weights
 
 

@@ -25,8 +25,8 @@ from _common import (
 from PIL import Image
 
 from fishsk import VGG16FeatureTransformer
-from fishsk.features._backbone import LAYERS, load_backbone
 from fishsk.features._images import check_images
+from fishsk.features._vgg16_network import LAYERS, load_backbone
 from fishsk.features._weights import resolve_weights
 
 

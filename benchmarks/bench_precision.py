@@ -136,14 +136,14 @@ def run_network(network, settings, images):
     """Return features of a network that fishsk has compiled."""
     from fishsk.features._views import PLAIN
 
-    return network(settings.backbone.prepare(load(settings, images)), PLAIN)
+    return network(load(settings, images), PLAIN)
 
 
 def run_compiled(compiled, settings, images):
     """Return features, by as many requests at once as OpenVINO wants, each of some images."""
     import openvino
 
-    batch = np.ascontiguousarray(settings.backbone.prepare(load(settings, images)))
+    batch = load(settings, images)
     step = max(1, 8 * 224 * 224 // (settings.image_size[0] * settings.image_size[1]) // 4)
     starts = range(0, len(batch), step)
     features = [None] * len(starts)

@@ -13,7 +13,7 @@ from _common import Benchmark, compare, load_fish, timed
 from sklearn.metrics import confusion_matrix
 
 from fishsk import make_fish_pipeline
-from fishsk.features._backbone import load_backbone
+from fishsk.features._vgg16_network import load_backbone
 from fishsk.features._weights import resolve_weights
 
 _EPOCHS = 20

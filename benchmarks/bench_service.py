@@ -36,10 +36,7 @@ def main():
         fill(store, n_rows)
         expected = vgg16.transform(known)
         run = load_network(settings, None, shown=False)
-        prepared = [
-            settings.backbone.prepare(check_images(known[[i]]).load([0], (SIDE, SIDE)))
-            for i in range(n_images)
-        ]
+        prepared = [check_images(known[[i]]).load([0], (SIDE, SIDE)) for i in range(n_images)]
         keys = check_images(known)
 
         def extract_and_force(image):

@@ -10,7 +10,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from fishsk import VGG16FeatureTransformer, features, make_fish_pipeline
 from fishsk.cli import build_parser
-from fishsk.features._backbone import CONVOLUTIONS, LAYERS
+from fishsk.features._vgg16_network import CONVOLUTIONS, LAYERS
 from fishsk.features._weights import resolve_weights
 
 SHIPPED = Path(features.__file__).parent / "weights" / "cifar95.safetensors"

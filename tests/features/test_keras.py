@@ -273,7 +273,7 @@ def test_the_size_is_by_default_what_keras_built_the_network_for():
         ({"image_size": 8}, r"image_size must be one that Keras builds MobileNetV3Small for. Got \(8, 8\)"),
         ({"image_size": (32, 3.5)}, r"image_size must be \(height, width\)"),
         ({"backbone": "InceptionV3"}, r"Input size must be at least 75x75"),
-        ({"weights": "cifar95"}, r"'cifar95' is of VGG16FeatureTransformer"),
+        ({"weights": "cifar95"}, r"'cifar95' is of VGG16"),
         ({"weights": "missing.h5"}, r"which is no file"),
         ({"preprocessing": "half"}, r"preprocessing"),
         ({"views": "many"}, r"views"),

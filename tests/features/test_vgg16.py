@@ -19,11 +19,11 @@ from sklearn.callback import ProgressBar
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion
 
-from fishsk import VGG16FeatureTransformer
+from fishsk import KerasFeatureTransformer, VGG16FeatureTransformer
 from fishsk.datasets import make_fish_images
 from fishsk.features import _extraction, _transformer
-from fishsk.features._backbone import LAYERS, load_backbone
 from fishsk.features._images import check_images
+from fishsk.features._vgg16_network import LAYERS, load_backbone
 from fishsk.store import FeatureStore, _kept, cache_info
 
 
@@ -52,7 +52,7 @@ def test_features_are_those_of_a_plain_keras_vgg16(fish):
 
     model = keras.applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3))
     vgg16 = VGG16FeatureTransformer(weights=None, image_size=32, layers=["block3_conv2", "block5_pool"])
-    ours = load_backbone(vgg16._settings().backbone.weights)
+    ours = load_backbone(vgg16._settings().backbone.source.weights)
     model.set_weights(ours.get_weights())
     maps = keras.Model(model.input, [model.get_layer(name).output for name in vgg16.layers])
     X = keras.applications.vgg16.preprocess_input(fish[0].astype("float32"))
@@ -307,12 +307,12 @@ def test_fault_41_features_that_would_fill_the_memory_are_refused(vgg16, monkeyp
 @pytest.mark.parametrize(
     ("params", "match"),
     [
-        ({"layers": ["block6_pool"]}, "block1_conv1"),
+        ({"layers": ["block6_pool"]}, "nearest names are .*block5_pool"),
         ({"layers": []}, "layers must be"),
         ({"layers": ["block1_pool", "block1_pool"]}, "different names"),
         ({"image_size": 16}, "image_size"),
         ({"image_size": (32, 31)}, "integers >= 32"),
-        ({"image_size": (32.5, "40")}, "integers >= 32"),
+        ({"image_size": (32.5, "40")}, "integers >= 1"),
         ({"pooling": "mean"}, "pooling"),
         ({"preprocessing": "half"}, "preprocessing"),
         ({"weights": "resnet"}, "weights must be 'imagenet', 'cifar95'"),
@@ -454,3 +454,14 @@ def test_readers_in_threads_change_no_bit(fish, vgg16, tmp_path, monkeypatch):
     paths = save_images(tmp_path, fish[0])
     monkeypatch.setattr(_extraction, "N_READERS", 3)
     np.testing.assert_array_equal(vgg16.set_params(batch_size=5).transform(paths), vgg16.transform(fish[0]))
+
+
+@pytest.mark.parametrize("params", [{}, {"weights": "cifar95", "pooling": None, "views": "mirror"}])
+def test_it_is_the_transformer_of_any_network_with_the_same_rows(fish, params, n_extracted):
+    params = {"weights": None, "image_size": 32, "layers": ["block2_pool", "block1_pool"]} | params
+    vgg16, general = VGG16FeatureTransformer(**params), KerasFeatureTransformer(backbone="VGG16", **params)
+    rows = vgg16.transform(fish[0])
+    np.testing.assert_array_equal(general.transform(fish[0]), rows)
+    assert n_extracted() == 12
+    np.testing.assert_array_equal(general.get_feature_names_out(), vgg16.get_feature_names_out())
+    assert "backbone" not in vgg16.get_params()

@@ -14,9 +14,9 @@ from safetensors.numpy import load_file
 
 from fishsk import KerasFeatureTransformer, VGG16FeatureTransformer
 from fishsk.features import _weights
-from fishsk.features._backbone import CONVOLUTIONS, load_backbone
 from fishsk.features._efficientnet_lite import LITES, find_weights
 from fishsk.features._engine import forget_networks
+from fishsk.features._vgg16_network import CONVOLUTIONS, load_backbone
 from fishsk.features._weights import WEIGHTS, _draw_arrays, resolve_weights
 
 

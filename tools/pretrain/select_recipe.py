@@ -20,7 +20,7 @@ from sklearn.svm import SVC
 
 from fishsk import KerasHeadClassifier, VGG16FeatureTransformer, make_fish_pipeline
 from fishsk.datasets import fetch_cifar100_fish
-from fishsk.features._backbone import LAYERS
+from fishsk.features._vgg16_network import LAYERS
 from fishsk.features._views import VIEW_SETS
 
 # "p3" is block3_pool, "c3" the last convolution of block 3.

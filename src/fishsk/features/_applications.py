@@ -19,7 +19,8 @@ from fishsk._utils.files import expand
 from fishsk._utils.versions import find_version
 from fishsk.features._description import Description, build_apart, describe_model
 from fishsk.features._efficientnet_lite import BUILDERS, LITES, find_weights, load_weights, preprocess_input
-from fishsk.features._weights import fetch_imagenet, hash_file
+from fishsk.features._vgg16_network import VGG16
+from fishsk.features._weights import fetch_imagenet, hash_file, resolve_weights
 from fishsk.store import read_note, write_note
 
 _NOTE_VERSION = 1  # raised when descriptions come to hold something else
@@ -259,7 +260,7 @@ def _draw(model: Any) -> None:
             variable.assign((random_state.standard_normal(shape) * np.sqrt(2 / n_in)).astype(np.float32))
 
 
-def check_application(backbone: str, weights: str | os.PathLike | None) -> Application:
+def check_application(backbone: str, weights: str | os.PathLike | None) -> Application | VGG16:
     """Return the network that two parameters ask for.
 
     Raises
@@ -267,8 +268,10 @@ def check_application(backbone: str, weights: str | os.PathLike | None) -> Appli
     ValueError
         If `weights` is neither "imagenet" nor None nor a file.
     """
+    if backbone == VGG16.name:
+        return VGG16(resolve_weights(weights))
     if weights is not None and weights != "imagenet" and not expand(weights).is_file():
-        hint = " 'cifar95' is of VGG16FeatureTransformer." if weights == "cifar95" else ""
+        hint = " 'cifar95' is of VGG16." if weights == "cifar95" else ""
         raise ValueError(
             f"weights of {backbone} must be 'imagenet', None, or the path of a file that can be loaded "
             f"into it. Got {weights!r}, which is no file.{hint}"

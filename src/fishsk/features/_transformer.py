@@ -264,18 +264,19 @@ def check_layers(given: str | Sequence[str] | None, default: str) -> tuple[str, 
     return tuple(layers)
 
 
-def check_image_size(given: Any, default: tuple[int, int], *, least: int) -> tuple[int, int]:
-    """Return the (height, width) that a parameter asks for.
+def check_image_size(given: Any) -> tuple[int, int] | None:
+    """Return the (height, width) that a parameter asks for, or None.
 
     Raises
     ------
     ValueError
-        If it is none, or a side is shorter than `least`.
+        If it is no size.
     """
-    size: Any = default if given is None else given
-    size = tuple(size) if isinstance(size, tuple | list) else (size, size)
-    if len(size) != 2 or not all(isinstance(side, Integral) and side >= least for side in size):
-        raise ValueError(f"image_size must be (height, width), integers >= {least}. Got {given!r}.")
+    if given is None:
+        return None
+    size = tuple(given) if isinstance(given, tuple | list) else (given, given)
+    if len(size) != 2 or not all(isinstance(side, Integral) and side >= 1 for side in size):
+        raise ValueError(f"image_size must be (height, width), integers >= 1. Got {given!r}.")
     return int(size[0]), int(size[1])
 
 

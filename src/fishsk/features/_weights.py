@@ -15,8 +15,8 @@ import numpy as np
 
 from fishsk._utils.downloads import TIMEOUT, download
 from fishsk._utils.files import expand
-from fishsk.features._backbone import CAFFE, CONVOLUTIONS, FULL_WIDTHS, LAYERS, Preprocessing, Weights
 from fishsk.features._recipes import BACKBONES, VGG16_CIFAR95, VGG16_IMAGENET, VGG16_UNTRAINED
+from fishsk.features._vgg16_network import CAFFE, CONVOLUTIONS, FULL_WIDTHS, LAYERS, Preprocessing, Weights
 
 _FORMAT = "fishsk-vgg16-1"
 _SUFFIXES = (".h5", ".safetensors")

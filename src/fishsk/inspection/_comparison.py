@@ -146,7 +146,7 @@ def compare_pipelines(a: Any, b: Any, X: Any, y: Any) -> ClassificationCompariso
         Fitted classifiers of images, such as `make_fish_pipeline` makes, or fitted searches; or two
         regressors. a is the old one. They may use different features.
     X : array-like or sequence
-        Images, as `VGG16FeatureTransformer` describes them.
+        Images, as `KerasFeatureTransformer` describes them.
     y : array-like of shape (n_samples,)
         Their true labels or numbers.
 

@@ -116,7 +116,7 @@ def find_data_issues(
     Parameters
     ----------
     X : array-like or sequence
-        Training images, as `VGG16FeatureTransformer` describes them; files that cannot be read are found, not
+        Training images, as `KerasFeatureTransformer` describes them; files that cannot be read are found, not
         raised.
     y : array-like of shape (n_samples,)
         Their labels.

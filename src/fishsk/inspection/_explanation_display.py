@@ -142,7 +142,7 @@ class ExplanationDisplay:
             A fitted classifier or regressor of images, such as `make_fish_pipeline` makes, or a search over
             one.
         X : array-like or sequence
-            Images, as `VGG16FeatureTransformer` describes them. Each gets a map, so pass a few.
+            Images, as `KerasFeatureTransformer` describes them. Each gets a map, so pass a few.
         target : label, str or array-like of shape (n_images,), default=None
             The class to explain, or one for each image; a name in `display_labels` serves as well. By default
             the one that is predicted.

@@ -129,7 +129,7 @@ class FeatureMapDisplay:
             features are used as they are, before they are scaled; of one that has none, small copies of the
             images.
         X : array-like or sequence
-            Images, as `VGG16FeatureTransformer` describes them.
+            Images, as `KerasFeatureTransformer` describes them.
         y : array-like of shape (n_samples,)
             Their true labels.
         method : {"tsne", "umap"}, default="tsne"

@@ -24,7 +24,7 @@ def find_features(
     estimator : estimator
         A fitted classifier of images, or a search over one.
     X : array-like or sequence
-        Images, as `VGG16FeatureTransformer` describes them.
+        Images, as `KerasFeatureTransformer` describes them.
     image_shape, input_range
         As in `PredictionGridDisplay.from_estimator`.
 

@@ -63,7 +63,7 @@ def find_label_issues(pipeline: Any, X: Any, y: Any, *, cv: Any = 5, n_jobs: int
         ``decision_function``, whose values a logistic regression turns into probabilities, out of fold as
         well.
     X : array-like or sequence
-        Images, as `VGG16FeatureTransformer` describes them.
+        Images, as `KerasFeatureTransformer` describes them.
     y : array-like of shape (n_samples,)
         Their given labels.
     cv : int, cross-validation generator or iterable, default=5

@@ -120,7 +120,7 @@ class LearningForecastDisplay:
             A classifier of images, fitted or not, such as `make_fish_pipeline` makes; of a fitted search the
             best estimator counts. Frozen features are computed once, or read from the cache.
         X : array-like or sequence
-            Images, as `VGG16FeatureTransformer` describes them.
+            Images, as `KerasFeatureTransformer` describes them.
         y : array-like of shape (n_samples,)
             Their labels.
         cv : int, cross-validation generator or iterable, default=5

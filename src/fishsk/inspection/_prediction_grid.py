@@ -136,7 +136,7 @@ class PredictionGridDisplay:
             A fitted classifier or regressor of images, such as `make_fish_pipeline` makes. Probabilities are
             shown if it has ``predict_proba``. It sees only what is drawn where `select` allows it.
         X : array-like or sequence
-            Images, as `VGG16FeatureTransformer` describes them.
+            Images, as `KerasFeatureTransformer` describes them.
         y : array-like of shape (n_samples,)
             Their true labels or numbers.
         select : {"random", "first", "confident_mistakes", "least_certain", "largest_errors"}, \
@@ -224,7 +224,7 @@ class PredictionGridDisplay:
         Parameters
         ----------
         X : array-like or sequence
-            Images, as `VGG16FeatureTransformer` describes them.
+            Images, as `KerasFeatureTransformer` describes them.
         y_true : array-like of shape (n_samples,)
             Their true labels or numbers.
         y_pred : array-like of shape (n_samples,), default=None

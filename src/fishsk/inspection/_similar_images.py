@@ -105,7 +105,7 @@ class SimilarImagesDisplay:
         query : array-like or path
             One image, in any form that one image of `X` may have.
         X : array-like or sequence
-            The collection, as `VGG16FeatureTransformer` describes it. If the query's own file is in it, it is
+            The collection, as `KerasFeatureTransformer` describes it. If the query's own file is in it, it is
             left out.
         labels : array-like of shape (n_samples,), default=None
             What to write above each image of `X`.

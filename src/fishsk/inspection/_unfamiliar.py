@@ -75,7 +75,7 @@ def find_unfamiliar(
         A fitted classifier or regressor of images, such as `make_fish_pipeline` makes, or a search over one.
         Its features are used, before they are scaled; its answers are not.
     X : array-like or sequence
-        Images, as `VGG16FeatureTransformer` describes them.
+        Images, as `KerasFeatureTransformer` describes them.
     X_train : array-like or sequence
         The images that it was trained on, or others that are familiar. Those of the two that were seen before
         are not run through the network again.

@@ -65,7 +65,7 @@ def write_report(
         over one. What it lacks is left out: probabilities (no calibration), or the history of a Keras head
         (no training curves).
     X : array-like or sequence
-        Test images, as `VGG16FeatureTransformer` describes them.
+        Test images, as `KerasFeatureTransformer` describes them.
     y : array-like of shape (n_samples,)
         Their true labels, or their numbers.
     path : path-like

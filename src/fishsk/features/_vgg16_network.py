@@ -1,9 +1,10 @@
-"""VGG16's frozen convolutions: layers as data, how images are prepared for them, the Keras model of them."""
+"""VGG16's frozen convolutions with any weights: layers as data, what images go through, the Keras model."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fishsk._utils.process import check_not_forked
+from fishsk.features._description import Description
 from fishsk.features._recipes import Recipe
 
 
@@ -35,6 +37,8 @@ _LAYERS = tuple(
 LAYERS = {layer.name: layer for layer in _LAYERS}
 CONVOLUTIONS = tuple(layer.name for layer in _LAYERS if layer.is_convolution)
 FULL_WIDTHS = (64, 128, 256, 512, 512)  # channels of the five blocks
+_LEAST_SIDE = 32
+_GRAPH = "VGG16 1"  # raised when the same weights come to give other numbers
 
 
 @dataclass(frozen=True)
@@ -45,16 +49,18 @@ class Preprocessing:
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     bgr: bool = False
 
-    def __call__(self, batch: np.ndarray) -> np.ndarray:
-        """Return `batch`, float32 of shape (n_samples, height, width, 3), preprocessed in place."""
-        batch -= np.asarray(self.mean, dtype=np.float32)
-        batch *= 1 / np.asarray(self.std, dtype=np.float32)
-        return batch[..., ::-1] if self.bgr else batch
+    def __call__(self, images: Any) -> Any:
+        """Return a Keras tensor of images, preprocessed."""
+        import keras
+
+        mean, std = np.array(self.mean), np.array(self.std)
+        scale, offset = (1 / std).tolist(), (-mean / std).tolist()
+        x = keras.layers.Rescaling(scale, offset, dtype="float32", name="preprocess")(images)
+        return keras.ops.flip(x, axis=3) if self.bgr else x
 
 
 # K. Simonyan and A. Zisserman's network saw BGR values minus the mean of ImageNet.
 CAFFE = Preprocessing(mean=(123.68, 116.779, 103.939), bgr=True)
-PREPROCESSINGS = {"caffe": CAFFE, "unit": Preprocessing(std=(255.0, 255.0, 255.0))}
 
 
 @dataclass(frozen=True)
@@ -140,19 +146,16 @@ def load_backbone(weights: Weights) -> Any:
 
 
 @dataclass(frozen=True)
-class VGG16Backbone:
-    """VGG16 with some weights, as `Settings` wants a backbone.
+class VGG16:
+    """VGG16 with some weights, as `KerasBackbone` wants the source of a network; it is known without Keras.
 
     Attributes
     ----------
     weights : Weights
         What `resolve_weights` returned.
-    preprocessing : Preprocessing
-        What is done to the images.
     """
 
     weights: Weights
-    preprocessing: Preprocessing
     name: ClassVar[str] = "VGG16"
 
     @property
@@ -165,41 +168,33 @@ class VGG16Backbone:
         """The name of the engine that runs it fastest: the narrow one in less time than TensorFlow loads."""
         return "tensorflow" if self.weights.widths == FULL_WIDTHS else "litert"
 
-    def count_columns(self, layer: str, pooling: str | None, image_size: tuple[int, int]) -> int:
-        """Return the number of features of a layer."""
-        described = LAYERS[layer]
-        width = self.weights.widths[described.block]
-        if pooling is not None:
-            return width
-        height, length = (side >> described.n_halvings for side in image_size)
-        return width * height * length
+    def describe(
+        self, image_size: tuple[int, int] | None, notes: str | os.PathLike[str] | None
+    ) -> Description:
+        """Return what is known of the network.
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what the features are stored under."""
-        preprocessing = self.preprocessing
-        return {
-            "weights": self.weights.digest,
-            "preprocessing": [list(preprocessing.mean), list(preprocessing.std), preprocessing.bgr],
-        }
-
-    def prepare(self, images: np.ndarray) -> np.ndarray:
-        """Return images as the model takes them."""
-        return self.preprocessing(images)
-
-    def prepare_in_keras(self, images: Any) -> Any:
-        """Return what `prepare` does to images as a Keras tensor."""
-        import keras
-
-        mean, std = np.array(self.preprocessing.mean), np.array(self.preprocessing.std)
-        scale, offset = (1 / std).tolist(), (-mean / std).tolist()
-        x = keras.layers.Rescaling(scale, offset, dtype="float32", name="preprocess")(images)
-        return keras.ops.flip(x, axis=3) if self.preprocessing.bgr else x
-
-    def load_maps(self, layers: Sequence[str]) -> Any:
-        """Return the frozen Keras model from prepared images to the outputs of layers."""
-        backbone = load_backbone(self.weights)
-        import keras
-
-        return keras.Model(
-            backbone.input, [backbone.get_layer(layer).output for layer in layers], name="vgg16"
+        Raises
+        ------
+        ValueError
+            If a side of `image_size` is too short for five halvings.
+        """
+        size = image_size or self.weights.image_size
+        if min(size) < _LEAST_SIDE:
+            raise ValueError(f"image_size must be (height, width), integers >= {_LEAST_SIDE}. Got {size}.")
+        shapes = tuple(
+            (name, (*(side >> layer.n_halvings for side in size), self.weights.widths[layer.block]))
+            for name, layer in LAYERS.items()
         )
+        return Description(size, shapes, last="block5_pool", graph=_GRAPH)
+
+    def digest(self, description: Description) -> str:
+        """Return what changes whenever a number in the weights does."""
+        return self.weights.digest
+
+    def load(self, description: Description, pooling: str | None) -> Any:
+        """Return the frozen Keras model, which takes what `preprocess` returns."""
+        return load_backbone(self.weights)
+
+    def preprocess(self, images: Any) -> Any:
+        """Return RGB in 0 to 255, a Keras tensor, as the network was trained to see it."""
+        return self.weights.preprocessing(images)
