@@ -1,8 +1,9 @@
 """Look at a built site in Chromium: ``python docs/check_pages.py docs/_build/html``.
 
-Prints each page whose article is wider than the screen of a telephone or of a laptop, each link without a
-name, what axe finds on the laptop in the way of people who use assistive technology, and each word whose
-search does not find its page. Exits with 1 if there is any. Without Chromium it says so and exits with 0.
+A second argument, as ``auto_*``, names the pages to look at. Prints each page whose article is wider than the
+screen of a telephone or of a laptop, each link without a name, what axe finds on the laptop in the way of people
+who use assistive technology, and each word whose search does not find its page. Exits with 1 if there is any.
+Without Chromium it says so and exits with 0.
 """
 
 import functools
@@ -10,7 +11,9 @@ import http.server
 import shutil
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
@@ -67,23 +70,38 @@ def serve(site: Path):
         server.shutdown()
 
 
-def find_faults(browser, site: Path, address: str) -> list[tuple[str, str, str]]:
-    """Return (page, screen, what is wrong) of each fault."""
+@contextmanager
+def open_browser(chromium: str):
+    """Yield a browser of this thread's own."""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+def list_pages(site: Path, pattern: str) -> list[str]:
+    """Return the names of the pages that people read and that match a pattern."""
+    names = (path.relative_to(site).as_posix() for path in sorted(site.rglob("*.html")))
+    return [
+        name for name in names if not name.startswith(("_static/", "_modules/")) and fnmatch(name, pattern)
+    ]
+
+
+def find_faults(
+    browser, names: list[str], address: str, width: int, scheme: str
+) -> list[tuple[str, str, str]]:
+    """Return (page, screen, what is wrong) of each fault on a screen."""
     axe = Axe()
     faults = []
-    for width, scheme in SCREENS:
-        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        for path in sorted(site.rglob("*.html")):
-            name = path.relative_to(site).as_posix()
-            if "_static" in path.parts or name.startswith("_modules/"):
-                continue
-            page.goto(f"{address}/{name}")
-            found = page.evaluate(FIND)
-            for violation in _run_axe(axe, page) if width == WITH_AXE else ():
-                nodes = [node["html"][:100] for node in violation["nodes"]]
-                found.append(f"{violation['help']} ({violation['id']}): {', '.join(nodes[:2])}")
-            faults += [(name, f"{width} pixels, {scheme}", fault) for fault in found]
-        page.close()
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    for name in names:
+        page.goto(f"{address}/{name}")
+        found = page.evaluate(FIND)
+        for violation in _run_axe(axe, page) if width == WITH_AXE else ():
+            nodes = [node["html"][:100] for node in violation["nodes"]]
+            found.append(f"{violation['help']} ({violation['id']}): {', '.join(nodes[:2])}")
+        faults += [(name, f"{width} pixels, {scheme}", fault) for fault in found]
+    page.close()
     return faults
 
 
@@ -110,7 +128,7 @@ def find_lost_searches(browser, address: str) -> list[tuple[str, str, str]]:
     return lost
 
 
-def main(site: str) -> int:
+def main(site: str, pattern: str = "*") -> int:
     """Print the faults of a site, and return the exit code."""
     if not Path(site, "index.html").is_file():
         print(f"{site!r} must be a built site with an index.html: run sphinx-build first.")
@@ -120,15 +138,20 @@ def main(site: str) -> int:
         print("The pages were not looked at: that needs Chromium (apt-get install chromium).")
         return 0
     folder = Path(site).resolve()
-    with serve(folder) as address, sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        faults = find_faults(browser, folder, address) + find_lost_searches(browser, address)
-        browser.close()
+    names = list_pages(folder, pattern)
+
+    def look(screen: tuple[int, str]) -> list[tuple[str, str, str]]:
+        with open_browser(chromium) as browser:
+            faults = find_faults(browser, names, address, *screen)
+            return faults if screen[0] == WITH_AXE else faults + find_lost_searches(browser, address)
+
+    with serve(folder) as address, ThreadPoolExecutor(len(SCREENS)) as pool:
+        faults = [fault for of_screen in pool.map(look, SCREENS) for fault in of_screen]
     for page, where, fault in faults:
         print(f"{page} ({where}): {fault}")
-    print(f"{len(faults)} faults")
+    print(f"{len(faults)} faults in {len(names)} pages")
     return 1 if faults else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:2] or ["docs/_build/html"]))
+    sys.exit(main(*sys.argv[1:3] or ["docs/_build/html"]))
