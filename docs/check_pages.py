@@ -1,9 +1,9 @@
 """Look at a built site in Chromium: ``python docs/check_pages.py docs/_build/html``.
 
 A second argument, as ``auto_*``, names the pages to look at. Prints each page whose article is wider than the
-screen of a telephone or of a laptop, each link without a name, what axe finds on the laptop in the way of people
-who use assistive technology, and each word whose search does not find its page. Exits with 1 if there is any.
-Without Chromium it says so and exits with 0.
+screen of a telephone or of a laptop, each link without a name, what axe finds on the laptop in the way of
+people who use assistive technology, and each word whose search does not find its page. Exits with 1 if there
+is any. Without Chromium it says so and exits with 0.
 """
 
 import functools
