@@ -12,6 +12,7 @@ from sklearn.base import is_regressor
 from fishsk.features import Images, check_images
 from fishsk.inspection._classification import as_labels
 from fishsk.inspection._gradients import (
+    N_STEPS,
     find_input_ranges,
     find_keras_steps,
     find_target_scale,
@@ -66,6 +67,7 @@ class Explainer:
         method: str = "auto",
         image_shape: tuple[int, ...] | None = None,
         input_range: Any = "auto",
+        n_steps: int = N_STEPS,
     ) -> None:
         if method not in _METHODS:
             raise ValueError(f"method must be one of {', '.join(map(repr, _METHODS))}. Got {method!r}.")
@@ -79,6 +81,7 @@ class Explainer:
                 f"head. Got {self.fitted!r}. Pass method='occlusion'."
             )
         self.pixels = find_pixels(estimator, image_shape, input_range)
+        self.n_steps = n_steps
 
     @cached_property
     def _gradient(self) -> Any:
@@ -122,7 +125,9 @@ class Explainer:
         steps: Any = self.steps
         (input_range,) = find_input_ranges(steps[0])
         return [
-            integrate_gradients(shrink_image(image), partial(self._gradient, *contrast), input_range)
+            integrate_gradients(
+                shrink_image(image), partial(self._gradient, *contrast), input_range, n_steps=self.n_steps
+            )
             for image, contrast in zip(images, contrasts, strict=True)
         ]
 
@@ -136,12 +141,15 @@ def explain_images(
     method: str = "auto",
     image_shape: tuple[int, ...] | None = None,
     input_range: Any = "auto",
+    n_steps: int = N_STEPS,
 ) -> Explanation:
     """Return what in images spoke for a class, or raised a number, by a fitted classifier or regressor.
 
-    `ExplanationDisplay.from_estimator` describes the parameters.
+    `ExplanationDisplay.from_estimator` describes the parameters; `n_steps` is of integrated gradients.
     """
-    explainer = Explainer(estimator, method=method, image_shape=image_shape, input_range=input_range)
+    explainer = Explainer(
+        estimator, method=method, image_shape=image_shape, input_range=input_range, n_steps=n_steps
+    )
     return explainer.explain(X, target=target, against=against)
 
 

@@ -21,7 +21,7 @@ from fishsk.features import add_to_keras_model, find_frozen_parts
 
 # Of the path. With roots of features, whose slope at 0 has no end, 8 to 24 all miss a fifth of what the score
 # changes by, in the median.
-_N_STEPS = 16
+N_STEPS = 16
 _BLUR = 1 / 20  # of the shorter side: single pixels mean nothing to the eye
 _BATCH_PIXELS = 4 * 224 * 224  # at a time: what VGG16 keeps for a gradient takes 100 MB an image at this size
 _TINY = 1e-30  # what a float32 probability may be without becoming 0
@@ -124,7 +124,11 @@ def _scale(scaler: StandardScaler, x: Any) -> Any:
 
 
 def integrate_gradients(
-    image: np.ndarray, gradient: Callable[[np.ndarray], np.ndarray], input_range: tuple[float, float] | None
+    image: np.ndarray,
+    gradient: Callable[[np.ndarray], np.ndarray],
+    input_range: tuple[float, float] | None,
+    *,
+    n_steps: int = N_STEPS,
 ) -> np.ndarray:
     """Return what each pixel adds to a contrast of classes, on the way from the mean color to the image.
 
@@ -136,6 +140,8 @@ def integrate_gradients(
         Maps a batch of images to the gradients of the contrast.
     input_range : (low, high) or None
         What `gradient` takes for black and white.
+    n_steps : int, default=16
+        At how many places of the way the gradient is taken.
 
     Returns
     -------
@@ -147,11 +153,11 @@ def integrate_gradients(
         low, high = input_range
         image = np.float32(low) + image * np.float32((high - low) / 255)
     start = image.mean(axis=(0, 1))
-    places, weights = np.polynomial.legendre.leggauss(_N_STEPS)
+    places, weights = np.polynomial.legendre.leggauss(n_steps)
     shares = ((places + 1) / 2).astype(np.float32)[:, np.newaxis, np.newaxis, np.newaxis]
     way = start + (image - start) * shares
     step = max(1, _BATCH_PIXELS // (image.shape[0] * image.shape[1]))
-    gradients = np.concatenate([gradient(way[at : at + step]) for at in range(0, _N_STEPS, step)])
+    gradients = np.concatenate([gradient(way[at : at + step]) for at in range(0, n_steps, step)])
     mean = np.tensordot((weights / 2).astype(np.float32), gradients, axes=1)
     heat = ((image - start) * mean).sum(axis=2)
     return cv2.GaussianBlur(heat, (0, 0), max(0.5, _BLUR * min(heat.shape)))

@@ -11,6 +11,10 @@ from fishsk.inspection import ClassificationEvaluation, Evaluation, explain_imag
 from fishsk.report._album import Album
 from fishsk.report._figures import encode_image
 
+# Of integrated gradients, half as many as otherwise: the colors are relative to a map's strongest place, and
+# the maps find the fish as well (benchmarks/bench_explanations.py).
+_N_STEPS = 8
+
 
 def add_explanations(
     worst: list[dict[str, Any]],
@@ -35,7 +39,7 @@ def add_explanations(
         known = evaluation.known_classes.tolist()
         true = [label if label in known else None for label in evaluation.y_true[indices].tolist()]
         asked = {"target": evaluation.y_pred[indices], "against": np.array(true, dtype=object)}
-    found = explain_images(estimator, safe_indexing(X, indices), **asked, **pixels)
+    found = explain_images(estimator, safe_indexing(X, indices), **asked, **pixels, n_steps=_N_STEPS)
     for shown, index, image, heat in zip(worst, indices, found.images, found.maps, strict=True):
         shown["heat"] = album.add_picture(f"heat-{index}", encode_image(lay_over(image, heat)))
     return found.method

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-maps",
         action="store_true",
-        help="leave out the heat maps of mistakes, each of which takes as long as 40 new images",
+        help="leave out the heat maps of mistakes, each of which takes as long as 20 new images",
     )
     parser.add_argument(
         "--cv",
