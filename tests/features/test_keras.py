@@ -27,6 +27,7 @@ from fishsk import (
     make_fish_pipeline,
     save_pipeline,
 )
+from fishsk._compat.keras import find_unsafe
 from fishsk.datasets import make_fish_images
 from fishsk.features import _applications, _own_models
 from fishsk.features._applications import list_applications
@@ -481,10 +482,52 @@ def test_fault_35_a_network_that_needs_code_is_refused_and_nothing_runs(layer, m
     transformer = KerasFeatureTransformer(backbone=tmp_path / "evil.keras", image_size=32)
     with (
         keras.saving.custom_object_scope({"Marker": Marker, "double": double}),
-        pytest.raises(ValueError, match=rf"evil.keras' must be .*needs no code. {match}"),
+        pytest.raises(ValueError, match=rf"evil.keras' must be .*no other file. {match}"),
     ):
         transformer.fit(fish[0])
     assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    ("part", "match"),
+    [
+        (
+            {"module": "keras.layers", "class_name": "StringLookup", "config": {"vocabulary": "/etc/passwd"}},
+            "a layer of the kind StringLookup",
+        ),
+        (
+            {"module": "keras.layers", "class_name": "TextVectorization", "config": {"vocabulary": "words"}},
+            "a layer of the kind TextVectorization",
+        ),
+        ({"module": "keras.saving", "class_name": "load_model", "config": {}}, "load_model, which is not"),
+        ({"module": "keras.src.ops.numpy", "class_name": "np", "config": {}}, "np, which is not"),
+        ({"module": "os", "class_name": "system", "config": "true"}, "system, which is not"),
+        ({"module": "keras.layers", "class_name": "Dense", "registered_name": "evil>Dense"}, "evil>Dense, "),
+        ({"module": "builtins", "class_name": "function", "config": "system"}, "the function system, "),
+        ({"class_name": "__typespec__", "config": {}}, "__typespec__, which is not"),
+    ],
+)
+def test_fault_35_a_network_is_made_of_parts_on_a_list_and_reads_no_file(part, match, fish, tmp_path):
+    make_network().save(tmp_path / "good.keras")
+    with zipfile.ZipFile(tmp_path / "good.keras") as good, zipfile.ZipFile(tmp_path / "a.keras", "w") as bad:
+        for name in good.namelist():
+            content = good.read(name)
+            if name == "config.json":
+                config = json.loads(content)
+                config["config"]["layers"].append(part)
+                content = json.dumps(config).encode()
+            bad.writestr(name, content)
+    with pytest.raises(ValueError, match=rf"It holds {match}.* was not loaded"):
+        KerasFeatureTransformer(backbone=tmp_path / "a.keras", image_size=32).fit(fish[0])
+
+
+@pytest.mark.parametrize("name", ["ConvNeXtTiny", "EfficientNetB0", "EfficientNetLite0", "MobileNetV3Small"])
+def test_all_parts_of_known_networks_are_on_the_list(name):
+    with keras.StatelessScope(initialize_variables=False):
+        model = list_applications()[name](weights=None)
+        images = keras.Input((None, None, 3))
+        scaled = keras.Model(images, model((images[..., ::-1] - 127.0) / 128.0))
+    assert list(find_unsafe(json.loads(scaled.to_json()))) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"junk" * 100])

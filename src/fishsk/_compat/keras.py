@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -11,9 +13,58 @@ import keras
 from keras.src.models.functional import Functional
 from keras.src.utils import file_utils
 
-__all__ = ["Download", "Functional", "build_from", "find_download", "forget_model", "take_initial_epoch"]
+__all__ = [
+    "Download",
+    "Functional",
+    "build_from",
+    "find_download",
+    "find_unsafe",
+    "forget_model",
+    "take_initial_epoch",
+]
 
 _lock = threading.Lock()
+
+# Where a configuration may name parts of Keras, and what these must be.
+_PLACES = {
+    "keras": (keras, (keras.Model, keras.DTypePolicy)),
+    "keras.constraints": (keras.constraints, keras.constraints.Constraint),
+    "keras.dtype_policies": (keras.dtype_policies, keras.DTypePolicy),
+    "keras.initializers": (keras.initializers, keras.initializers.Initializer),
+    "keras.layers": (keras.layers, keras.layers.Layer),
+    "keras.losses": (keras.losses, keras.losses.Loss),
+    "keras.metrics": (keras.metrics, keras.metrics.Metric),
+    "keras.models": (keras.models, keras.Model),
+    "keras.optimizers": (keras.optimizers, keras.optimizers.Optimizer),
+    "keras.optimizers.schedules": (
+        keras.optimizers.schedules,
+        keras.optimizers.schedules.LearningRateSchedule,
+    ),
+    "keras.random": (keras.random, keras.random.SeedGenerator),
+    "keras.regularizers": (keras.regularizers, keras.regularizers.Regularizer),
+}
+# Modules with operations that have no public class: x + 1 in a network, a layer of ConvNeXt.
+_INTERNAL = ("keras.src.applications.", "keras.src.layers.", "keras.src.models.", "keras.src.ops.")
+_FUNCTIONS = (
+    keras.activations,
+    keras.constraints,
+    keras.initializers,
+    keras.losses,
+    keras.metrics,
+    keras.regularizers,
+)
+_DATA = {"__ellipsis__", "__keras_tensor__", "__numpy__", "__slice__", "__tensor__", "__tuple__"}
+# Layers that run code, or read a file that a configuration names.
+_UNSAFE = {
+    "FlaxLayer",
+    "IntegerLookup",
+    "JaxLayer",
+    "Lambda",
+    "StringLookup",
+    "TFSMLayer",
+    "TextVectorization",
+    "TorchModuleWrapper",
+}
 
 
 class Download(NamedTuple):
@@ -76,3 +127,50 @@ def take_initial_epoch(model: keras.Model) -> int:
     """Return the epoch in which BackupAndRestore wants `model` to go on, 0 unless it does; once."""
     epoch, model._initial_epoch = model._initial_epoch or 0, None
     return epoch
+
+
+def find_unsafe(described: Any) -> Iterator[str]:
+    """Yield what a configuration holds besides data and parts of Keras that neither run code nor read files.
+
+    Parameters
+    ----------
+    described : Any
+        What Keras writes of a network, as JSON holds it. Nothing of it is built.
+    """
+    left = [described]
+    while left:
+        part = left.pop()
+        if isinstance(part, dict):
+            left += part.values()
+            if "class_name" in part and (unsafe := _name_unsafe(part)):
+                yield unsafe
+        elif isinstance(part, list | tuple):
+            left += part
+        elif part is not None and not isinstance(part, str | int | float | bool):
+            yield f"{part!r}, which is no data"
+
+
+def _name_unsafe(part: dict[str, Any]) -> str | None:
+    """Return what to call a part that is not on the list of those allowed."""
+    name, module, registered = part["class_name"], part.get("module"), part.get("registered_name")
+    if name == "__lambda__":
+        return "a lambda"
+    if not isinstance(name, str) or name in _UNSAFE:
+        return f"a layer of the kind {name}"
+    if name == "function":
+        name = str(part.get("config"))
+        found = [getattr(place, name, None) for place in _FUNCTIONS]
+        is_safe = module == "builtins" and any(map(inspect.isfunction, found))
+        return None if is_safe else f"the function {name}, which is not Keras's own"
+    if module is None:
+        is_safe = name in _DATA
+    elif str(module).startswith(_INTERNAL):
+        found_class = vars(sys.modules.get(module, keras)).get(name)
+        is_safe = inspect.isclass(found_class) and issubclass(found_class, keras.Operation)
+    else:
+        place, bases = _PLACES.get(module, (None, ()))
+        found_class = getattr(place, name, None)
+        is_safe = inspect.isclass(found_class) and issubclass(found_class, bases)
+    if is_safe and registered in (None, name):
+        return None
+    return f"{registered or name}, which is not Keras's own"

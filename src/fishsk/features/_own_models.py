@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,8 +21,6 @@ from fishsk.store import read_note, write_note
 _NOTE_VERSION = 1  # raised when descriptions come to hold something else
 _DEFAULT_SIZE = (224, 224)  # of networks that take images of any size
 _MAX_CONFIG_BYTES = 2**26
-# Keras's own layers that run code from the file, or from a folder that the file names.
-_CODE = {"Lambda", "__lambda__", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer"}
 
 
 @dataclass(frozen=True)
@@ -180,12 +177,15 @@ def _load_file(source: ModelFile) -> Any:
     """Return the model of a file, once it is known to need no code."""
     check_not_forked()
     path = str(source.path)
-    found = sorted(set(_find_code(_read_config(source.path))))
+    from fishsk._compat.keras import find_unsafe
+
+    found = sorted(set(find_unsafe(_read_config(source.path))))
     if found:
         raise ValueError(
-            f"{path!r} must be a .keras file that needs no code. It holds {', '.join(found)}, and was not "
-            "loaded. Save the network without it, of Keras's own layers; or, if you trust the file, load it "
-            "yourself and pass the keras.Model: backbone=keras.saving.load_model(...)."
+            f"{path!r} must be a .keras file that needs no code and no other file. It holds "
+            f"{', '.join(found)}, and was not loaded. Save the network without it, of Keras's own layers; "
+            "or, if you trust the file, load it yourself and pass the keras.Model: "
+            "backbone=keras.saving.load_model(...)."
         )
     import keras
 
@@ -226,37 +226,3 @@ def _read_config(path: Path) -> Any:
         return json.loads(content)
     except (OSError, LookupError, ValueError, RecursionError, zipfile.BadZipFile) as error:
         raise ValueError(f"{str(path)!r} is no .keras file that Keras can load: {error}") from error
-
-
-def _find_code(config: Any) -> Iterator[str]:
-    """Yield what in a configuration is neither data nor a part of Keras itself."""
-    left = [config]
-    while left:
-        part = left.pop()
-        if isinstance(part, list):
-            left += part
-        if not isinstance(part, dict):
-            continue
-        left += part.values()
-        kind, module, registered = (part.get(key) for key in ("class_name", "module", "registered_name"))
-        if not isinstance(kind, str):
-            continue
-        name = part.get("config") if kind == "function" else kind
-        if kind in _CODE:
-            yield "a lambda" if kind == "__lambda__" else f"a layer of the kind {kind}"
-        elif "module" not in part:  # data: a tensor, a slice
-            continue
-        elif str(module).partition(".")[0] not in ("keras", "builtins"):
-            yield f"{name}, which is not Keras's own"
-        elif registered not in (None, "function", name, f">{name}"):
-            yield f"{registered}, which is not Keras's own"
-        elif kind == "function" and module == "builtins" and not _is_function_of_keras(name):
-            yield f"the function {name}, which is not Keras's own"
-
-
-def _is_function_of_keras(name: Any) -> bool:
-    """Return whether Keras writes a function of its own under this name alone."""
-    import keras
-
-    rooms = (keras.activations, keras.constraints, keras.initializers, keras.regularizers)
-    return isinstance(name, str) and any(hasattr(room, name) for room in rooms)
