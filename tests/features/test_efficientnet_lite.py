@@ -139,3 +139,9 @@ def test_the_packages_are_those_that_pyproject_asks_for():
     always = [line.partition(">=")[0] for line in project["dependencies"]]
     assert LITES["EfficientNetLite0"].package in always
     assert extra == [LITES["EfficientNetLite1"].package, LITES["EfficientNetLite2"].package]
+
+
+def test_the_notice_names_each_file_and_its_digest():
+    notice = (Path(__file__).parents[2] / "NOTICE").read_text(encoding="utf-8")
+    for lite in LITES.values():
+        assert f"{lite.package} 0.1.0, models/{lite.file}\n        SHA-256 {lite.sha256}\n" in notice
