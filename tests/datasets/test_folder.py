@@ -231,3 +231,27 @@ def test_fault_68_names_of_classes_are_composed(tmp_path):
     assert data.target_names == [name, "Ray"]
     assert data.target.tolist() == [0, 0, 1]
     assert all(os.path.isfile(image) for image in data.images)
+
+
+def test_fault_76_folders_that_differ_in_capitals_or_spaces_alone_warn(fish):
+    write_image(fish / "Ray " / "1.png")
+    with pytest.warns(UserWarning, match="the classes 'Ray ' and 'ray' differ in capitals or spaces alone"):
+        assert load_image_folder(fish).target_names == ["Ray ", "ray", "shark"]
+
+
+def test_fault_76_parts_of_a_data_set_in_the_place_of_classes_warn(tmp_path):
+    for name in ("train/ray/1.png", "train/shark/1.png", "Test/ray/1.png"):
+        write_image(tmp_path / name)
+    with pytest.warns(UserWarning, match=r"named \['Test', 'train'\], and taken for classes"):
+        load_image_folder(tmp_path)
+    assert load_image_folder(tmp_path / "train").target_names == ["ray", "shark"]
+
+
+def test_fault_77_the_content_tells_the_format_and_the_class_its_name(fish):
+    image = Image.new("RGB", (8, 8), (200, 0, 0))
+    image.save(fish / "ray" / "really.jpg", "WEBP")
+    write_image(fish / ".ipynb_checkpoints" / "1.png")
+    with pytest.warns(UserWarning, match="1 file was not looked at: 1 hidden folder"):
+        data = load_image_folder(fish)
+    assert data.target_names == ["ray", "shark"]
+    assert any(path.endswith("really.jpg") for path in data.images)

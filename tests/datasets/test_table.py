@@ -197,3 +197,61 @@ def test_fault_67_rows_that_are_left_out_are_told(write_table):
     with pytest.warns(UserWarning, match="5 of 6 rows"):
         data = load_image_table(write_table(*BAD), target="weight", task="regression", on_error="skip")
     assert list(data.left_out) == [f"row {row}" for row in range(3, 8)]
+
+
+def test_fault_74_files_are_found_under_the_names_that_other_systems_write(write_table, tmp_path):
+    decomposed, composed = "o\u0308.png", "\u00f6.png"
+    Image.new("RGB", (8, 8)).save(tmp_path / "photos" / decomposed)
+    table = write_table("path,n", f"photos/{composed},1", "photos\\a.png,2")
+    images = load_image_table(table, target="n").images
+    assert images.tolist() == [str(tmp_path / "photos" / name) for name in (decomposed, "a.png")]
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_fault_74_excels_line_about_the_separator_is_no_row(write_table, mark):
+    rows = [f"sep={mark}", mark.join(["path", "n"]), mark.join(["photos/a.png", "1"])]
+    data = load_image_table(write_table(*rows), target="n")
+    assert data.rows.tolist() == [3]
+
+
+def test_fault_75_a_quotation_mark_without_its_partner_swallows_no_rows(write_table):
+    table = write_table("path,kind", 'photos/a.png,"x', "photos/b.png,y", "photos/c.png,z")
+    with pytest.raises(ValueError, match="quotation mark without its partner"):
+        load_image_table(table, target="kind")
+
+
+def test_fault_75_a_row_with_more_cells_than_names_is_named(write_table):
+    table = write_table("path,kind", "photos/a.png,x,y", "photos/b.png,y,")
+    with pytest.raises(ValueError, match=r"1 of 2 rows.*\nrow 2, .* more cells than"):
+        load_image_table(table, target="kind")
+
+
+def test_fault_75_two_columns_of_one_name_are_refused(write_table):
+    table = write_table("path,kind,kind", "photos/a.png,x,y")
+    with pytest.raises(ValueError, match=r"must have one column 'kind'\. Got 2"):
+        load_image_table(table, target="kind")
+
+
+def test_fault_76_an_image_with_different_targets_warns(write_table):
+    table = write_table("path,kind", "photos/a.png,x", "photos/b.png,y", "photos/a.png,y", "photos/b.png,y")
+    with pytest.warns(UserWarning, match=r"1 rows .* first row 4 \('y'\) row 2 \('x'\)"):
+        load_image_table(table, target="kind")
+
+
+def test_fault_76_classes_that_differ_in_capitals_alone_warn(write_table):
+    table = write_table("path,kind", "photos/a.png,Ray", "photos/b.png,ray", "photos/c.png,eel")
+    with pytest.warns(UserWarning, match="the classes 'Ray' and 'ray' differ in capitals"):
+        load_image_table(table, target="kind")
+
+
+def test_fault_76_two_numbers_in_many_rows_warn(write_table):
+    table = write_table("path,n", *(f"photos/a.png,{place}" for place in [1] * 6), *["photos/b.png,0"] * 6)
+    with pytest.warns(UserWarning, match="two different numbers"):
+        assert load_image_table(table, target="n").task == "regression"
+    assert load_image_table(table, target="n", task="classification").target_names == ["0", "1"]
+    assert load_image_table(table, target="n", task="regression").task == "regression"
+
+
+def test_fault_77_words_for_nothing_may_be_names_of_classes(write_table):
+    cells = ["null", "NA", "None", "nan"]
+    assert load_image_table(write_column(write_table, cells), target="n").target_names == sorted(cells)

@@ -6,7 +6,7 @@ import os
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,8 @@ _LINK = "symbolic link"
 # What systems leave in every folder, and nobody wants to hear of; "._" begins what macOS keeps of a file.
 _LITTER = {".ds_store", "desktop.ini", "thumbs.db"}
 _LITTER_START = "._"
+# Names of the parts of a data set, each of which holds the folders of the classes.
+_PARTS = {"dev", "test", "testing", "train", "training", "val", "valid", "validation"}
 
 
 def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", return_X_y: bool = False) -> Any:
@@ -89,8 +91,8 @@ def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", retur
     Warns
     -----
     UserWarning
-        About class folders without images, links that were not followed, and files that were not looked at
-        or skipped.
+        About class folders without images, links that were not followed, files that were not looked at or
+        skipped, classes whose names differ in capitals alone, and parts of a data set taken for classes.
 
     See Also
     --------
@@ -121,6 +123,13 @@ def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", retur
     paths, labels, target_names, left_out = list_image_folder(path)
     warn_of_left_out(left_out, stacklevel=3)
 
+    warn_of_spellings(target_names, f"Folder {str(root)!r}")
+    if len(target_names) > 1 and {name.casefold() for name in target_names} <= _PARTS:
+        warnings.warn(
+            f"The folders in {str(root)!r} are named {target_names}, and taken for classes. Pass one of them "
+            "if these are parts of a data set.",
+            stacklevel=2,
+        )
     errors = find_errors(paths)
     bad = [error for error in errors if error is not None]
     report = "\n".join([f"{len(bad)} of {len(paths)} images cannot be read:", *bad])
@@ -245,6 +254,20 @@ def describe_left_out(left_out: Mapping[str, str]) -> str:
     counts = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
     n_files = reasons.total()
     return f"{n_files:,} {'file was' if n_files == 1 else 'files were'} not looked at: {counts}."
+
+
+def warn_of_spellings(names: Iterable[str], what: str, *, stacklevel: int = 3) -> None:
+    """Warn of classes whose names differ in nothing but capitals and spaces."""
+    spellings: dict[str, list[str]] = {}
+    for name in names:
+        spellings.setdefault(" ".join(name.casefold().split()), []).append(name)
+    alike = [group for group in spellings.values() if len(group) > 1]
+    if alike:
+        warnings.warn(
+            f"{what}: the classes {' and '.join(map(repr, alike[0]))} differ in capitals or spaces alone, "
+            "and are learned apart. Give them one name, or names that differ.",
+            stacklevel=stacklevel,
+        )
 
 
 def normalize_name(name: str) -> str:

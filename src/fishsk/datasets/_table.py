@@ -7,6 +7,7 @@ import io
 import math
 import os
 import re
+import unicodedata
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from fishsk._utils.files import expand
-from fishsk.datasets._folder import find_errors, normalize_name
+from fishsk.datasets._folder import find_errors, normalize_name, warn_of_spellings
 
 _DELIMITERS = (",", ";", "\t")
 _TASKS = ("auto", "classification", "regression")
@@ -27,6 +28,7 @@ _SPELLED = re.compile(
     r"(?P<before>[$\u20ac\u00a3\u00a5~<>\s]*)[+\u2212-]?\d+([.,_'\u2019\s]\d+)*[.,]?"
     r"(?P<after>\s*[^\W\d_]{0,5}[%\u00b0\u20ac$/]*[^\W\d_]{0,2}[\u00b2\u00b3]?)"
 )
+_MANY = 10  # rows, among which two different numbers are likely classes
 _N_LISTED = 20  # rows in an error; a table may have thousands that are wrong
 
 
@@ -107,7 +109,8 @@ def load_image_table(
     Warns
     -----
     UserWarning
-        About rows that were left out.
+        About rows that were left out, images that come with different targets, classes whose names differ in
+        capitals alone, and a column of two different numbers that "auto" takes for numbers.
 
     See Also
     --------
@@ -141,7 +144,7 @@ def load_image_table(
             raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}. Got {value!r}.")
     path = expand(path)
     rows = _read_rows(path, normalize_name(path_column), normalize_name(target))
-    images = [str(path.parent / expand(row.path)) if row.path else "" for row in rows]
+    images = [_find_file(path.parent, row.path) if row.path else "" for row in rows]
     task, numbers = _find_task(rows, task, path, target)
     faults = _find_faults(rows, images, numbers, path_column, target)
     good = np.array([fault is None for fault in faults])
@@ -157,6 +160,7 @@ def load_image_table(
     if found:
         warnings.warn(f"{report}\nThey are left out. Mend them to silence this.", stacklevel=2)
     X = np.array(images, dtype=str)[good]
+    _warn_of_contradictions([row for row, is_good in zip(rows, good, strict=True) if is_good], X, path)
     if task == "regression":
         y, names = np.array(numbers, dtype=np.float64)[good], [target]
         described = f"{target}: {y.min():g} to {y.max():g}, {y.mean():g} on average"
@@ -164,6 +168,7 @@ def load_image_table(
         values = [normalize_name(row.value) for row in rows]
         labels, y = np.unique(np.array(values, dtype=str)[good], return_inverse=True)
         y, names = y.astype(np.int64), labels.tolist()
+        warn_of_spellings(names, f"Column {target!r} of {str(path)!r}")
         counts = zip(names, np.bincount(y).tolist(), strict=True)
         described = "\n".join(f"- {name}: {count} images" for name, count in counts)
     if return_X_y:
@@ -182,11 +187,15 @@ def load_image_table(
 
 
 class _Row(NamedTuple):
-    """A row as it is written, less spaces: its number as a spreadsheet counts, the path and the target."""
+    """A row as it is written, less spaces: its number as a spreadsheet counts, the path and the target.
+
+    `is_too_long` tells a row that has more cells than there are names, such as one with a comma in a name.
+    """
 
     number: int
     path: str
     value: str
+    is_too_long: bool = False
 
 
 def _read_rows(path: Path, path_column: str, target: str) -> list[_Row]:
@@ -197,13 +206,13 @@ def _read_rows(path: Path, path_column: str, target: str) -> list[_Row]:
         raise ValueError(
             f"{str(path)!r} must be a table in UTF-8 ({error}). In a spreadsheet, save it as CSV UTF-8."
         ) from None
+    n_before = 0
+    if re.match(r"sep=[,;\t]\r?\n", text):  # what Excel is told by its own first row
+        text, n_before = text.partition("\n")[2], 1
     names: list[str] = []
     for mark in _DELIMITERS:
-        table = [
-            [cell.strip() for cell in row]
-            for row in csv.reader(io.StringIO(text, newline=""), delimiter=mark)
-        ]
-        first = [normalize_name(name) for name in table[0]] if table else []
+        first = next(csv.reader(io.StringIO(text, newline=""), delimiter=mark), [])
+        first = [normalize_name(name.strip()) for name in first]
         if path_column in first and target in first:  # the mark that finds both is the one that separates
             break
         names = max(names, first, key=len)
@@ -211,15 +220,51 @@ def _read_rows(path: Path, path_column: str, target: str) -> list[_Row]:
         missing = target if target not in names else path_column
         hint = " Pass path_column to name that of the paths." if missing == path_column else ""
         raise ValueError(f"{str(path)!r} must have a column {missing!r}. Got {names}.{hint}")
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
+    try:
+        table = [[cell.strip() for cell in row] for row in lines]
+    except csv.Error as error:
+        raise ValueError(
+            f"{str(path)!r} must be a table (CSV): {error} after line {lines.line_num + n_before}. Look for "
+            "a quotation mark without its partner."
+        ) from None
     places = first.index(path_column), first.index(target)
+    for name in (path_column, target):
+        if first.count(name) > 1:
+            raise ValueError(f"{str(path)!r} must have one column {name!r}. Got {first.count(name)}.")
     rows = [
-        _Row(number, *(row[place] if place < len(row) else "" for place in places))
-        for number, row in enumerate(table[1:], start=2)
+        _Row(number, *(row[place] if place < len(row) else "" for place in places), any(row[len(first) :]))
+        for number, row in enumerate(table[1:], start=2 + n_before)
         if any(row)
     ]
     if not rows:
         raise ValueError(f"{str(path)!r} must hold a row for each image below its names. Got none.")
     return rows
+
+
+def _find_file(folder: Path, written: str) -> str:
+    """Return the path of a file as it is written, or as the disk has it, which another system may write."""
+    names = [written, written.replace("\\", "/")]
+    names += [unicodedata.normalize(form, name) for form in ("NFC", "NFD") for name in names]
+    paths = [str(folder / expand(name)) for name in names]
+    return next(filter(os.path.exists, paths), paths[0])
+
+
+def _warn_of_contradictions(rows: Sequence[_Row], images: np.ndarray, path: Path) -> None:
+    """Warn of images that come with different targets."""
+    first: dict[str, _Row] = {}
+    found = [
+        (first[image], row)
+        for row, image in zip(rows, images.tolist(), strict=True)
+        if first.setdefault(image, row).value != row.value
+    ]
+    if found:
+        one, other = found[0]
+        warnings.warn(
+            f"{len(found):,} rows of {str(path)!r} contradict an earlier row of the same image, first row "
+            f"{other.number} ({other.value!r}) row {one.number} ({one.value!r}). Remove the wrong ones.",
+            stacklevel=3,
+        )
 
 
 def _find_task(rows: Sequence[_Row], task: str, path: Path, target: str) -> tuple[str, list[float | None]]:
@@ -242,6 +287,12 @@ def _find_task(rows: Sequence[_Row], task: str, path: Path, target: str) -> tupl
                 'task="regression" to find the rows that are no numbers, or task="classification".'
             )
         task = "regression" if n_numbers else "classification"
+        if n_numbers >= _MANY and len(set(numbers)) == 2:
+            warnings.warn(
+                f"{column} holds two different numbers, and is learned as numbers. Pass "
+                'task="classification" if these are classes, or task="regression" to silence this.',
+                stacklevel=3,
+            )
     return task, numbers if task == "regression" else [0.0] * len(rows)
 
 
@@ -265,7 +316,9 @@ def _find_faults(
     for row, image, number in zip(rows, images, numbers, strict=True):
         error = next(unreadable) if image else "must be the path of an image. Got an empty field"
         column, fault = path_column, error
-        if error is None:
+        if row.is_too_long:
+            fault = "the row has more cells than there are names of columns; quote what holds a separator"
+        elif error is None:
             column = target
             if not row.value:
                 fault = "must not be empty"
