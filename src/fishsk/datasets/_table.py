@@ -228,13 +228,14 @@ def _read_rows(path: Path, path_column: str, target: str) -> list[_Row]:
             f"{str(path)!r} must be a table (CSV): {error} after line {lines.line_num + n_before}. Look for "
             "a quotation mark without its partner."
         ) from None
-    places = first.index(path_column), first.index(target)
     for name in (path_column, target):
         if first.count(name) > 1:
             raise ValueError(f"{str(path)!r} must have one column {name!r}. Got {first.count(name)}.")
+    width = len(first)
     rows = [
-        _Row(number, *(row[place] if place < len(row) else "" for place in places), any(row[len(first) :]))
+        _Row(number, cells[first.index(path_column)], cells[first.index(target)], any(row[width:]))
         for number, row in enumerate(table[1:], start=2 + n_before)
+        for cells in [row + [""] * width]
         if any(row)
     ]
     if not rows:
