@@ -1,6 +1,7 @@
 """Fixtures that several test files share."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -60,3 +61,26 @@ def n_extracted():
 
     with VGG16FeatureTransformer.count_images() as count:
         yield lambda: count.n_extracted
+
+
+@pytest.fixture
+def counts(monkeypatch):
+    """Return how often each image file has been read, and how often decoded."""
+    from fishsk.features import _decoding, _images, _reading
+
+    reads, decodes = Counter(), Counter()
+    read_bytes, decode = _decoding.read_bytes, _decoding.decode
+
+    def count_read(path):
+        reads[str(path)] += 1
+        return read_bytes(path)
+
+    def count_decode(content, name):
+        decodes[name] += 1
+        return decode(content, name)
+
+    for module in (_decoding, _reading):
+        monkeypatch.setattr(module, "read_bytes", count_read)
+    for module in (_decoding, _images):
+        monkeypatch.setattr(module, "decode", count_decode)
+    return reads, decodes

@@ -6,7 +6,7 @@ import argparse
 import difflib
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fishsk._utils.files import expand
@@ -241,8 +241,18 @@ def _ask(name: str, labels: Iterable[str]) -> str:
 
 
 def list_images(names: Sequence[str], *, skip_bad: bool) -> tuple[list[str], dict[str, str]]:
+    """Return the files of `list_files` that can be read, and what was left out, with why."""
+    from fishsk.datasets import find_errors
+
+    found, left_out = list_files(names)
+    errors = find_errors(found)
+    bad = {path: error for path, error in zip(found, errors, strict=True) if error is not None}
+    return leave_out(found, bad, skip_bad=skip_bad), left_out | bad
+
+
+def list_files(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """Return files as they are, the images of folders in sorted order, and what was left out, with why."""
-    from fishsk.datasets import find_errors, find_images, warn_of_left_out
+    from fishsk.datasets import find_images, warn_of_left_out
     from fishsk.features import IMAGE_SUFFIXES
 
     found: list[str] = []
@@ -256,12 +266,15 @@ def list_images(names: Sequence[str], *, skip_bad: bool) -> tuple[list[str], dic
             raise ValueError(f"{name!r} must hold images ({', '.join(IMAGE_SUFFIXES)}). It holds none.")
         found += inside
     warn_of_left_out(left_out)
-    errors = find_errors(found)
-    bad = [error for error in errors if error is not None]
-    report = "\n".join([f"{len(bad)} of {len(found)} images cannot be read:", *bad])
-    if bad and (not skip_bad or len(bad) == len(found)):
+    return found, left_out
+
+
+def leave_out(paths: list[str], errors: Mapping[str, str], *, skip_bad: bool) -> list[str]:
+    """Return the files that can be read; raise if there is none, or if all are wanted."""
+    bad = [errors[path] for path in paths if path in errors]
+    report = "\n".join([f"{len(bad)} of {len(paths)} images cannot be read:", *bad])
+    if bad and (not skip_bad or len(bad) == len(paths)):
         raise ValueError(f"{report}\nMend or remove them, or pass --skip-bad to go on without them.")
     if bad:
-        warnings.warn(f"{report}\nThey are left out.", stacklevel=2)
-    left_out |= {path: error for path, error in zip(found, errors, strict=True) if error is not None}
-    return [path for path, error in zip(found, errors, strict=True) if error is None], left_out
+        warnings.warn(f"{report}\nThey are left out.", stacklevel=3)
+    return [path for path in paths if path not in errors]

@@ -4,6 +4,7 @@ from fishsk.features._decoding import IMAGE_SUFFIXES, read_image
 from fishsk.features._images import Images, check_images
 from fishsk.features._keras import KerasFeatureTransformer
 from fishsk.features._parts import add_to_keras_model, find_frozen_parts, join_parts
+from fishsk.features._reading import read_once
 from fishsk.features._recipes import BACKBONES, SIZE_FOR_SMALL, SMALL_SIDE, Recipe, find_recipe
 from fishsk.features._resizing import resize_image
 from fishsk.features._transformer import FrozenFeatures
@@ -27,6 +28,7 @@ __all__ = [
     "find_recipe",
     "join_parts",
     "read_image",
+    "read_once",
     "resize_image",
     "resolve_weights",
 ]

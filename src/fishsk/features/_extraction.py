@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from typing import NamedTuple
 
 import joblib
@@ -18,6 +19,7 @@ from fishsk.features._counts import report_images
 from fishsk.features._engine import load_network
 from fishsk.features._images import Images
 from fishsk.features._network import Settings
+from fishsk.features._reading import find_error, forgive
 from fishsk.features._rows import ViewRows
 from fishsk.store import default_folder
 
@@ -32,6 +34,7 @@ _BATCHES_AHEAD = 2  # that are read while the network runs
 # this process may use.
 N_READERS = joblib.cpu_count()
 _HASHED_AT_ONCE = 64  # images at most that a thread is given, so that the bar moves
+_UNREADABLE = bytes(32)  # the key of files that cannot be read, where that is forgiven
 _FEW = 8  # new images of a call, computed in less time than it takes to force their rows to disk
 WRITE_EVERY = 5.0  # seconds of work that a killed run may lose
 
@@ -59,17 +62,27 @@ def read_or_extract(
     """
     keys = _hash(images, shown)
     first = {key: index for index, key in reversed(list(enumerate(keys)))}
+    unreadable = first.pop(_UNREADABLE, None)
     features = np.empty((len(images), settings.n_features), dtype=np.float32)
     rows = None if cache is None else ViewRows(default_folder() if cache == "auto" else cache, settings)
     found = np.zeros(len(images), dtype=bool) if rows is None else rows.read(keys, features)
+    if unreadable is not None:
+        bad = [index for index, key in enumerate(keys) if key == _UNREADABLE]
+        features[bad], found[bad] = 0, True
     n_extracted = 0
     missing = [index for index in sorted(first.values()) if not found[index]]
     while missing:  # a full hit never loads the backbone, nor TensorFlow
         batches = _extract(images, missing, settings, batch_size, shown, keys, rows)
         changed = _fill(batches, images, len(missing), keys, features, rows)
-        n_extracted += len(missing)
+        errors = {index: find_error(images.name(index)) for index in missing}
+        bad = [index for index, error in errors.items() if error is not None]
+        features[bad] = 0
+        n_extracted += len(missing) - len(bad)
         found[missing] = True
-        copies = [index for index in np.flatnonzero(~found) if first[keys[index]] not in changed]
+        copies = [index for index in np.flatnonzero(~found).tolist() if first[keys[index]] not in changed]
+        for index in copies:
+            if error := errors.get(first[keys[index]]):
+                forgive(images.name(index), error)
         features[copies] = features[[first[keys[index]] for index in copies]]
         found[copies] = True
         missing = np.flatnonzero(~found).tolist()  # whose twin has changed since it was hashed
@@ -80,8 +93,16 @@ def read_or_extract(
 def _hash(images: Images, shown: bool) -> list[bytes]:
     """Return the keys of the images."""
 
+    def digest(index: int) -> bytes:
+        try:
+            return images.digest(index)
+        except (OSError, ValueError) as error:
+            if forgive(images.name(index), error):
+                return _UNREADABLE
+            raise
+
     def hash_part(part: range) -> list[bytes]:
-        return [images.digest(index) for index in part]
+        return [digest(index) for index in part]
 
     n_images = len(images)
     if not images.are_large:
@@ -110,29 +131,32 @@ def _fill(
     """Set and store rows; return the images whose files have changed since they were hashed."""
     start = time.perf_counter()
     unwritten: list[_Batch] = []
-    n_done = 0
     changed: set[int] = set()
     for batch in batches:
         features[batch.indices] = batch.features
         report_images(n_extracted=len(batch.indices))
-        n_done += len(batch.indices)
         for place, (index, digest) in enumerate(zip(batch.indices, batch.digests, strict=True)):
             if digest not in (None, keys[index]):
                 changed.add(index)
                 batch.is_new[place] = False
                 logger.warning("%r changed while it was read, and is not stored.", images.name(index))
-        late = time.perf_counter() - start > WRITE_EVERY
         if rows is not None:
             unwritten.append(batch)
-            if late or n_done == n_missing:
-                rows.write(
-                    [keys[index] for batch in unwritten for index in batch.indices],
-                    np.concatenate([batch.rows for batch in unwritten]),
-                    np.concatenate([batch.is_new for batch in unwritten]),
-                    at_once=late or n_missing > _FEW,
-                )
+            if time.perf_counter() - start > WRITE_EVERY:
+                _write(unwritten, keys, rows, at_once=True)
                 unwritten, start = [], time.perf_counter()
+    if rows is not None and unwritten:
+        _write(unwritten, keys, rows, at_once=n_missing > _FEW)
     return changed
+
+
+def _write(batches: list[_Batch], keys: list[bytes], rows: ViewRows, *, at_once: bool) -> None:
+    rows.write(
+        [keys[index] for batch in batches for index in batch.indices],
+        np.concatenate([batch.rows for batch in batches]),
+        np.concatenate([batch.is_new for batch in batches]),
+        at_once=at_once,
+    )
 
 
 class _Batch(NamedTuple):
@@ -173,8 +197,17 @@ def _extract(
                 rows[chosen, number] = network(loaded if chosen.all() else loaded[chosen], view)
         return _Batch(batch, settings.average(rows.swapaxes(0, 1)), rows, is_new, digests)
 
+    def load(part: list[int]) -> tuple[list[int], np.ndarray, list[bytes | None]]:
+        try:
+            return part, *images.load_hashed(part, settings.image_size, settings.resize)
+        except (OSError, ValueError):
+            kept = [index for index in part if _can_read(images, index)]
+            return kept, *images.load_hashed(kept, settings.image_size, settings.resize)
+
     if len(indices) == 1 and not shown:  # threads and a bar would take longer than to read the image
-        yield run(indices, *images.load_hashed(indices, settings.image_size, settings.resize))
+        kept, loaded, digests = load(indices)
+        if kept:
+            yield run(kept, loaded, digests)
         return
     batches = _make_batches(images, indices, settings, batch_size)
     bar = ProgressBar(settings.backbone.name, len(indices), unit="images", shown=shown)
@@ -183,17 +216,29 @@ def _extract(
         def read(batch: list[int]) -> list[Future]:
             step = -(-len(batch) // N_READERS)
             parts = [batch[start : start + step] for start in range(0, len(batch), step)]
-            size = settings.image_size
-            return [readers.submit(images.load_hashed, part, size, settings.resize) for part in parts]
+            return [readers.submit(load, part) for part in parts]
 
         ahead = deque(map(read, batches[:_BATCHES_AHEAD]))
         for number, batch in enumerate(batches):
             parts = [part.result() for part in ahead.popleft()]
             if number + _BATCHES_AHEAD < len(batches):
                 ahead.append(read(batches[number + _BATCHES_AHEAD]))
-            loaded = np.concatenate([part for part, _ in parts]) if len(parts) > 1 else parts[0][0]
-            yield run(batch, loaded, [digest for _, part in parts for digest in part])
+            of_parts, arrays, digests_of_parts = zip(*parts, strict=True)
+            if any(of_parts):
+                pixels = np.concatenate(arrays) if len(arrays) > 1 else arrays[0]
+                yield run([*chain.from_iterable(of_parts)], pixels, [*chain.from_iterable(digests_of_parts)])
             bar.advance(len(batch))
+
+
+def _can_read(images: Images, index: int) -> bool:
+    """Return whether an image can be decoded; raise where that is not forgiven."""
+    try:
+        with images.hold(index):
+            return True
+    except (OSError, ValueError) as error:
+        if forgive(images.name(index), error):
+            return False
+        raise
 
 
 def _make_batches(

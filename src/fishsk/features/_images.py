@@ -18,12 +18,12 @@ from PIL import Image
 from sklearn.utils import check_array
 
 from fishsk._utils.files import expand
+from fishsk.features import _reading
 from fishsk.features._decoding import (
     convert_pil,
     decode,
     digest_file,
     lay_on_white,
-    read_bytes,
     read_orientation,
 )
 from fishsk.features._resizing import resize_image
@@ -133,12 +133,12 @@ class Images(Sequence):
             content = _digest_of_form(image.dtype, image.shape).copy()
             content.update(np.ascontiguousarray(image).data)
             return content.digest()
-        return digest_file(self._read(index))
+        return digest_file(item) if isinstance(item, bytes) else _reading.digest(item)
 
     def _read(self, index: int) -> bytes:
         """Return the content of an image's file."""
         item = self.items[index]
-        return item if isinstance(item, bytes) else read_bytes(item)
+        return item if isinstance(item, bytes) else _reading.read(item)
 
     def load(self, indices: Sequence[int], size: tuple[int, int], resize: str = "stretch") -> np.ndarray:
         """Return some of the images, resized: float32 of shape (len(indices), *size, 3) in 0 to 255."""

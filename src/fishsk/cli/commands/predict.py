@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from fishsk.cli._arguments import add_model, add_skip_bad, list_images
+from fishsk.cli._arguments import add_model, add_skip_bad, list_files
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -67,15 +67,15 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     if arguments.false_alarms is not None and arguments.train is None:
         raise ValueError("--false-alarms compares with training images: pass --train FOLDER with it.")
     target = None if arguments.output == "-" else prepare_file(arguments.output, TABLES)
-    paths, left_out = list_images(arguments.images, skip_bad=arguments.skip_bad)
+    paths, left_out = list_files(arguments.images)
     load_tensorflow(screen)
 
     import numpy as np
     from sklearn.base import is_regressor
 
     from fishsk._utils.files import write_atomically
-    from fishsk.cli._features import extract_features
-    from fishsk.inspection import find_confidence, find_unfamiliar, format_number
+    from fishsk.cli._features import read_features
+    from fishsk.inspection import FamiliarRows, find_confidence, format_number
     from fishsk.persistence import load_pipeline
 
     pipeline = load_pipeline(arguments.model)
@@ -83,12 +83,14 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     _check_probability(arguments.min_probability, pipeline.classes_ if has_proba else None)
     known = None
     if arguments.train is not None:
-        known, _ = list_images([arguments.train], skip_bad=arguments.skip_bad)
-    extract_features(screen, pipeline, paths, *([] if known is None else [known]))
-    predicted = pipeline.predict(paths)
+        files, _ = list_files([arguments.train])
+        known = read_features(screen, pipeline, files, skip_bad=arguments.skip_bad)
+    new = read_features(screen, pipeline, paths, skip_bad=arguments.skip_bad)
+    paths, left_out = new.paths, left_out | new.errors
+    predicted = new.rest.predict(new.values)
     columns: dict[str, Any] = {"path": paths, "predicted": predicted.tolist()}
     if has_proba:
-        proba = pipeline.predict_proba(paths)
+        proba = new.rest.predict_proba(new.values)
         probability = find_confidence(predicted, proba, pipeline.classes_)
         if arguments.min_probability is not None:
             unsure = probability < arguments.min_probability
@@ -97,7 +99,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         columns |= {f"p_{label}": proba[:, at].tolist() for at, label in enumerate(pipeline.classes_)}
     if known is not None:
         false_alarms = _FALSE_ALARMS if arguments.false_alarms is None else arguments.false_alarms
-        found = find_unfamiliar(pipeline, paths, known, false_alarms=false_alarms)
+        found = FamiliarRows(known.features, false_alarms=false_alarms).compare(new.features)
         columns |= {"distance": found.distance.tolist(), "unfamiliar": found.is_unfamiliar.tolist()}
     if target is None and not screen.as_json:
         sys.stdout.write(_to_csv(columns))
