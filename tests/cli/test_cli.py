@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import fishsk.cli._fish
+from fishsk import load_pipeline
 from fishsk.cli import main
 from fishsk.cli._main import COMMANDS
 from fishsk.datasets import FISH_NAMES
@@ -53,6 +54,19 @@ def test_debug_shows_where_an_error_came_from(tmp_path):
 def test_settings_must_name_a_step(setting, capsys, photos):
     assert main(["fit", str(photos), "--set", setting]) == 1
     assert "STEP__NAME=VALUE" in capsys.readouterr().err
+
+
+def test_fit_tells_a_score_of_folds_where_all_images_train(photos, tmp_path, capsys):
+    options = ["--set", "head__epochs=2", "--set", "head__validation_fraction=0"]
+    command = ["fit", str(photos), "--backbone", "vgg16", "--model", str(tmp_path / "a.fishsk"), *options]
+    assert main([*command, "--json"]) == 0
+    shown = capsys.readouterr()
+    facts = json.loads(shown.out)
+    score = facts["cross_validation_accuracy"]
+    assert f"2 epochs, accuracy {score:.3f} in 5-fold cross-validation" in shown.err
+    assert facts["validation_accuracy"] is None
+    assert 0.2 < score < 1
+    assert load_pipeline(tmp_path / "a.fishsk").predict([str(next(photos.rglob("*.png")))]).shape == (1,)
 
 
 @pytest.mark.slow

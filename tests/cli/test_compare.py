@@ -11,7 +11,7 @@ from fishsk.cli import main
 def other(photos, tmp_path_factory):
     """Return the file of a model that has hardly learned anything."""
     path = tmp_path_factory.mktemp("other") / "other.fishsk"
-    command = ["fit", str(photos), "--model", str(path), "--set", "head__epochs=1"]
+    command = ["fit", str(photos), "--backbone", "vgg16", "--model", str(path), "--set", "head__epochs=1"]
     assert main([*command, "--set", "head__learning_rate=1e-5"]) == 0
     return path
 

@@ -33,7 +33,8 @@ def table(tmp_path_factory):
 def lengths(table, tmp_path_factory):
     """Return the file of a model of lengths that ``fit`` has saved."""
     path = str(tmp_path_factory.mktemp("lengths") / "lengths.fishsk")
-    assert main(["fit", table, "--target", "length in px", "--model", path, *QUICK]) == 0
+    command = ["fit", table, "--target", "length in px", "--backbone", "vgg16", "--model", path, *QUICK]
+    assert main(command) == 0
     return path
 
 

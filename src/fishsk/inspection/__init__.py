@@ -10,6 +10,7 @@ from fishsk.inspection._explanation import Explainer, Explanation, explain_image
 from fishsk.inspection._explanation_display import ExplanationDisplay
 from fishsk.inspection._feature_map import FeatureMapDisplay, style_of_class
 from fishsk.inspection._features import find_features, split_at_features
+from fishsk.inspection._frozen import run_frozen_steps
 from fishsk.inspection._gradients import find_target_scale
 from fishsk.inspection._label_issues import LabelIssues, find_label_issues, name_images, rank_label_issues
 from fishsk.inspection._layout import lay_out
@@ -78,6 +79,7 @@ __all__ = [
     "name_classes",
     "name_images",
     "rank_label_issues",
+    "run_frozen_steps",
     "score_probabilities",
     "score_regression",
     "split_at_features",

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fishsk.cli._arguments import add_photos, add_skip_bad, add_training, load_photos
 
 if TYPE_CHECKING:
+    from fishsk.cli._arguments import Photos
     from fishsk.cli._screen import Screen
 
+_N_FOLDS = 5  # where no images are kept for validation
 SUMMARY = "train on a folder or a table of images and save the model"
 EXAMPLES = """\
 examples:
@@ -56,22 +60,26 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
 
     from fishsk.cli._features import extract_features
     from fishsk.cli._networks import make_pipeline, show_networks
+    from fishsk.inspection import run_frozen_steps
     from fishsk.persistence import save_pipeline
 
     pipeline = make_pipeline(arguments, photos.paths, task=photos.task, **params)
     screen.fact("Images", photos.words, n_images=len(photos.paths), task=photos.task, **photos.facts)
     show_networks(screen, pipeline)
     extract_features(screen, pipeline, photos.paths)
+    learner, rows = run_frozen_steps(pipeline, photos.paths)
     with screen.stage("train"):
-        pipeline.fit(photos.paths, photos.y)
-    _show_training(screen, pipeline, photos.task)
+        learner.fit(rows, photos.y)  # these are the pipeline's own steps
+    _show_training(screen, pipeline, photos.task, lambda: _cross_validate(screen, learner, rows, photos))
     write_or_keep(model, lambda path: save_pipeline(pipeline, path))
     screen.fact("Model", str(model), model=model)
     screen.show_seconds()
 
 
-def _show_training(screen: Screen, pipeline: Any, task: str) -> None:
-    """Print the score of the epoch that was kept, and on which images it was measured."""
+def _show_training(
+    screen: Screen, pipeline: Any, task: str, cross_validate: Callable[[], tuple[float, int] | None]
+) -> None:
+    """Print a score on images that did not train: of the epoch that was kept, or else of folds."""
     from fishsk.inspection import find_target_scale, fitted_head, format_number
 
     head = fitted_head(pipeline)
@@ -84,17 +92,31 @@ def _show_training(screen: Screen, pipeline: Any, task: str) -> None:
         for key in (name, f"val_{name}")
         if key in head.history_
     }
-    value = scores.get(f"val_{name}", scores[name])
-    where = "images kept for validation"
-    if f"val_{name}" not in scores:
-        where = "the images trained on (none were kept for validation)"
+    facts = {f"training_{name}": scores[name], f"validation_{name}": scores.get(f"val_{name}")}
+    if f"val_{name}" in scores:
+        value, where = scores[f"val_{name}"], "on images kept for validation"
+    elif (crossed := cross_validate()) is not None:
+        value, where = crossed[0], f"in {crossed[1]}-fold cross-validation"
+        facts[f"cross_validation_{name}"] = value
+    else:
+        value, where = scores[name], "on the images trained on (too few to keep some for validation)"
     words = f"{value:.3f}" if task == "classification" else format_number(value, digits=3)
-    screen.fact(
-        "Training",
-        f"{head.n_iter_} epochs, {title} {words} on {where}",
-        n_epochs=head.n_iter_,
-        **{f"training_{name}": scores[name], f"validation_{name}": scores.get(f"val_{name}")},
-    )
+    screen.fact("Training", f"{head.n_iter_} epochs, {title} {words} {where}", n_epochs=head.n_iter_, **facts)
+
+
+def _cross_validate(screen: Screen, learner: Any, rows: Any, photos: Photos) -> tuple[float, int] | None:
+    """Return the mean score of folds and how many there were; None where a class has a single image."""
+    from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
+
+    is_regression = photos.task == "regression"
+    n_folds = min(_N_FOLDS, len(photos.y) if is_regression else min(Counter(photos.y).values()))
+    if n_folds < 2:
+        return None
+    folds = (KFold if is_regression else StratifiedKFold)(n_folds, shuffle=True, random_state=0)
+    scoring = "neg_mean_absolute_error" if is_regression else "accuracy"
+    with screen.stage("cross-validate"):
+        scores = cross_val_score(learner, rows, photos.y, cv=folds, scoring=scoring)
+    return float(abs(scores.mean())), n_folds
 
 
 def _parse_setting(setting: str) -> tuple[str, Any]:
