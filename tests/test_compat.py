@@ -13,7 +13,7 @@ import pytest
 import sklearn
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
-from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import FeatureUnion, Pipeline
@@ -47,19 +47,16 @@ ATTRIBUTES = {
         lambda: StandardScaler().set_output(transform="pandas"),
         ["_sklearn_output_config"],
     ),
-    "sklearn.compose.TransformedTargetRegressor": (
-        lambda: TransformedTargetRegressor().fit([[0.0], [1.0]], [0.0, 1.0]),
-        ["_training_dim"],
+    "sklearn.ensemble.HistGradientBoostingRegressor": (
+        lambda: HistGradientBoostingRegressor(max_iter=1).fit([[0.0], [1.0]], [0.0, 1.0]),
+        ["_predictors"],
     ),
     "sklearn.svm.SVR": (
         lambda: SVR().fit([[0.0], [1.0]], [0.0, 1.0]),
         [
             "_dual_coef_",
-            "_effective_probability",
-            "_gamma",
             "_intercept_",
             "_n_support",
-            "_num_iter",
             "_probA",
             "_probB",
             "_sparse",

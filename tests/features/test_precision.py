@@ -27,7 +27,7 @@ from fishsk.datasets import make_fish_images
 from fishsk.features import _int8
 from fishsk.features._engine import forget_networks
 from fishsk.features._views import VIEW_SETS, View
-from fishsk.persistence._steps import describe, find_step_types, rebuild
+from fishsk.persistence._steps import describe, rebuild
 from fishsk.store import cache_info
 
 
@@ -380,9 +380,9 @@ def test_a_pipeline_is_fitted_scored_saved_and_loaded(needs_openvino, tmp_path, 
 
 def test_a_file_from_before_there_were_precisions_is_float32():
     pipeline = Pipeline([("features", VGG16FeatureTransformer(weights="cifar95"))])
-    document, arrays = describe(pipeline)
+    document, *members = describe(pipeline)
     del document["steps"][0]["params"]["precision"]
-    assert rebuild(document, arrays, find_step_types())["features"].precision == "float32"
+    assert rebuild(document, *members)["features"].precision == "float32"
 
 
 def test_an_exported_model_is_float32_and_a_warning_says_so(needs_openvino, tmp_path):

@@ -71,7 +71,7 @@ def test_where_nothing_is_set_the_file_is_as_before(table, tmp_path):
 def test_what_no_step_can_have_been_told_is_refused(table, tmp_path, hostile):
     path = tmp_path / "a.fishsk"
     save_pipeline(make().fit(*table), path)
-    _, document, arrays = unpack(path.read_bytes())
+    _, document, arrays, _ = unpack(path.read_bytes())
     document["steps"][1] |= hostile
     path.write_bytes(pack(document, arrays))
     with pytest.raises(ValueError, match="cannot be loaded"):

@@ -35,6 +35,7 @@ __all__ = [
     "MultimetricScorer",
     "Options",
     "StrOptions",
+    "check_compiled",
     "check_feature_names_in",
     "check_method_params",
     "check_partial_fit_first_call",
@@ -44,12 +45,8 @@ __all__ = [
     "find_scorers",
     "fit_and_score",
     "fit_context",
-    "get_fit_of_svr",
-    "get_target_ndim",
     "insert_error_scores",
     "safe_indexing",
-    "set_fit_of_svr",
-    "set_target_ndim",
     "validate_parameters",
     "validate_params",
     "validate_parts",
@@ -96,51 +93,83 @@ def find_scorers(scorer: Any) -> Any:
     return scorer._scorers if isinstance(scorer, MultimetricScorer) else scorer
 
 
-def get_target_ndim(regressor: Any) -> int:
-    """Return how many dimensions the targets of a fitted `TransformedTargetRegressor` have."""
-    return int(regressor._training_dim)
-
-
-def set_target_ndim(regressor: Any, ndim: int) -> None:
-    """Set what `get_target_ndim` returned."""
-    regressor._training_dim = ndim
-
-
-def get_fit_of_svr(svr: Any) -> dict[str, Any]:
-    """Return what a fitted `SVR` predicts with, as numbers, names and arrays.
+def check_compiled(estimator: Any) -> None:
+    """Check arrays that compiled code of scikit-learn follows without a look at their bounds.
 
     Raises
     ------
     ValueError
-        If it was fitted on a sparse matrix.
+        If the nodes of trees, or the support vectors, cannot have been learned.
     """
-    if svr._sparse:
-        raise ValueError("An SVR that was fitted on a sparse matrix cannot be saved. Fit it on an array.")
-    return {
-        "gamma": float(svr._gamma),
-        "n_features": int(svr.n_features_in_),
-        "n_samples": int(svr.shape_fit_[0]),
-        "names": [str(name) for name in getattr(svr, "feature_names_in_", [])],
-        "support": svr.support_,
-        "support_vectors": svr.support_vectors_,
-        "n_support": svr._n_support,
-        "dual_coef": svr.dual_coef_,
-        "intercept": svr.intercept_,
-        "n_iter": svr._num_iter,
-    }
+    width = getattr(estimator, "n_features_in_", None)
+    trees = [estimator, *np.ravel(np.asarray(getattr(estimator, "estimators_", []), dtype=object))]
+    for owner in trees:
+        if hasattr(owner, "tree_"):
+            _check_tree(owner.tree_, width)
+    for predictor in (each for row in getattr(estimator, "_predictors", []) for each in row):
+        _check_predictor(predictor, width)
+    if hasattr(estimator, "_n_support"):
+        _check_vectors(estimator, width)
 
 
-def set_fit_of_svr(svr: Any, fit: dict[str, Any]) -> None:
-    """Set what `get_fit_of_svr` returned."""
-    svr._sparse, svr._effective_probability, svr.fit_status_ = False, False, 0
-    svr._gamma, svr.n_features_in_ = fit["gamma"], fit["n_features"]
-    svr.shape_fit_ = (fit["n_samples"], fit["n_features"])
-    svr.support_, svr.support_vectors_, svr._n_support = (
-        fit[name] for name in ("support", "support_vectors", "n_support")
+def _check_tree(tree: Any, width: Any) -> None:
+    nodes, left, right = np.arange(tree.node_count), tree.children_left, tree.children_right
+    inner = left != -1
+    valid = (left[inner] > nodes[inner]).all() and (right[inner] > nodes[inner]).all()
+    valid = valid and max(left.max(initial=-1), right.max(initial=-1)) < len(nodes)
+    feature = tree.feature[inner]
+    valid = valid and isinstance(width, int) and ((feature >= 0) & (feature < width)).all()
+    if not (valid and (right[~inner] == -1).all() and tree.n_features <= width):
+        raise ValueError("the nodes of a tree do not fit together")
+
+
+def _check_predictor(predictor: Any, width: Any) -> None:
+    from sklearn.ensemble._hist_gradient_boosting.predictor import PREDICTOR_RECORD_DTYPE
+
+    nodes = predictor.nodes
+    if nodes.dtype != PREDICTOR_RECORD_DTYPE or nodes.ndim != 1 or not len(nodes):
+        raise ValueError("the nodes of a tree have another type")
+    inner = nodes["is_leaf"] == 0
+    numbers = np.arange(len(nodes))[inner]
+    for name in ("left", "right"):
+        children = nodes[name][inner].astype(np.int64)
+        if not ((children > numbers) & (children < len(nodes))).all():
+            raise ValueError("the nodes of a tree do not fit together")
+    features = nodes["feature_idx"][inner].astype(np.int64)
+    by_category = nodes["is_categorical"] != 0
+    n_sets = min(len(predictor.raw_left_cat_bitsets), len(predictor.binned_left_cat_bitsets))
+    if not isinstance(width, int) or not ((features >= 0) & (features < width)).all():
+        raise ValueError("the nodes of a tree do not fit its features")
+    if (nodes["bitset_idx"][by_category] >= n_sets).any():
+        raise ValueError("the nodes of a tree do not fit its categories")
+    for sets in (predictor.raw_left_cat_bitsets, predictor.binned_left_cat_bitsets):
+        if sets.dtype != np.uint32 or sets.ndim != 2 or sets.shape[1] != 8:
+            raise ValueError("the categories of a tree have another type")
+
+
+def _check_vectors(machine: Any, width: Any) -> None:
+    """Check what libsvm reads: the support vectors, and how many there are of each class."""
+    vectors, coefficients, counts = machine.support_vectors_, machine._dual_coef_, machine._n_support
+    n_classes = len(machine.classes_) if hasattr(machine, "classes_") else 2
+    n_pairs = n_classes * (n_classes - 1) // 2
+    n_vectors = len(vectors)
+    of_classes = hasattr(machine, "classes_")
+    valid = (
+        machine._sparse is False
+        and vectors.dtype == np.float64
+        and (vectors.shape == (n_vectors, width) or machine.kernel == "precomputed")
+        and coefficients.dtype == np.float64
+        and coefficients.shape == (max(1, n_classes - 1) if of_classes else 1, n_vectors)
+        and counts.dtype == np.int32
+        and counts.shape == (n_classes,)
+        and (counts >= 0).all()
+        and (counts.sum() == n_vectors if of_classes else (counts == n_vectors).all())
+        and machine.support_.dtype == np.int32
+        and machine.support_.shape == (n_vectors,)
+        and ((machine.support_ >= 0) & (machine.support_ < machine.shape_fit_[0])).all()
+        and machine._intercept_.shape == (n_pairs if of_classes else 1,)
+        and machine._probA.shape in ((0,), (n_pairs,))
+        and machine._probA.shape == machine._probB.shape
     )
-    svr.dual_coef_, svr.intercept_ = fit["dual_coef"], fit["intercept"]
-    svr._dual_coef_, svr._intercept_ = fit["dual_coef"].copy(), fit["intercept"].copy()
-    svr._probA, svr._probB = np.empty(0), np.empty(0)
-    svr._num_iter, svr.n_iter_ = fit["n_iter"], int(fit["n_iter"][0])
-    if fit["names"]:
-        svr.feature_names_in_ = np.array(fit["names"], dtype=object)
+    if not valid:
+        raise ValueError("the support vectors of a machine do not fit together")

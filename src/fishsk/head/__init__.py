@@ -14,6 +14,7 @@ from typing import Any
 from fishsk.head import _classifier, _regressor
 from fishsk.head._base import KerasHead
 from fishsk.head._dense import ACTIVATIONS, OUTPUTS, Architecture, DenseNetwork
+from fishsk.head._keywords import find_builder
 from fishsk.head._state import restore_architecture
 
 _LAZY = {
@@ -31,6 +32,7 @@ __all__ = [
     "KerasHeadClassifier",
     "KerasHeadRegressor",
     "check_configuration",
+    "find_builder",
     "find_heads",
     "restore_architecture",
 ]

@@ -306,6 +306,10 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         with watch_prediction(self, keywords.get("callbacks")) as hooks:
             yield hooks
 
+    def _begin_task(self, max_subtasks: int) -> Any:
+        """Return the context in which scikit-learn's callbacks see a fit."""
+        return self._init_callback_context(max_subtasks=max_subtasks)
+
     def _get_fitted_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return what was learned, as a JSON-able dict and named arrays."""
         from fishsk.head._state import pack_state

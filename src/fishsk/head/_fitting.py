@@ -81,7 +81,7 @@ def fit(head: KerasHead, X: Any, y: Any, sample_weight: Any, keywords: Mapping[s
     data = _encode(head, X, y, weight, training, start)
     _split(head, data, start, training)
 
-    context = head._init_callback_context(max_subtasks=training["epochs"])
+    context = head._begin_task(max_subtasks=training["epochs"])
     # Copied only if a callback of scikit-learn asks for them.
     task = {"estimator": head, "X": cache(lambda: _rows_of(X, data.train)), "y": cache(lambda: y[data.train])}
     if sample_weight is not None:

@@ -72,8 +72,10 @@ class Trainer:
         self._remember()
 
     def hand_over(self, model: keras.Model) -> None:
-        """Make a model with the same graph equal to this one."""
-        for own, other in zip(_list_state(self.model), _list_state(model), strict=True):
+        """Make a model with the same graph equal to this one; of one that was compiled anew the weights."""
+        is_same = self._identify() == self._identities
+        state = _list_state if is_same else lambda part: part.weights
+        for own, other in zip(state(self.model), state(model), strict=True):
             other.assign(own)
 
     @property

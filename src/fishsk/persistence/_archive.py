@@ -4,7 +4,8 @@
 
     manifest.json        format, versions of fishsk and its libraries, SHA-256 and size of the other members
     pipeline.json        steps, parameters, class labels
-    arrays.safetensors   what the steps have learned
+    arrays.safetensors   what fishsk's own steps have learned
+    estimators/0.skops   what is scikit-learn's
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import math
 import reprlib
 import zipfile
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,16 +26,17 @@ from fishsk._utils.versions import find_version
 
 _FORMAT = 1
 _ARRAYS, _MANIFEST, _DOCUMENT = _MEMBERS = ["arrays.safetensors", "manifest.json", "pipeline.json"]
-_STAMPED = ("fishsk", "keras", "numpy", "scikit-learn", "tensorflow")
+_ESTIMATOR = "estimators/{}.skops"
+_STAMPED = ("fishsk", "keras", "numpy", "scikit-learn", "skops", "tensorflow")
 _MAX_JSON = 2**24  # bytes; parsed, JSON takes up to thirty times as much memory
 
 
-def pack(document: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
+def pack(document: dict[str, Any], arrays: dict[str, np.ndarray], estimators: Sequence[bytes] = ()) -> bytes:
     """Return the bytes of the file, the same for the same contents."""
     members = {
         _ARRAYS: save({name: np.asarray(array, order="C") for name, array in arrays.items()}),
         _DOCUMENT: _to_json(document),
-    }
+    } | {_ESTIMATOR.format(index): content for index, content in enumerate(estimators)}
     manifest = {
         "format": _FORMAT,
         "versions": {name: find_version(name) for name in _STAMPED},
@@ -45,7 +48,7 @@ def pack(document: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
     members[_MANIFEST] = _to_json(manifest)
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        for name in _MEMBERS:
+        for name in sorted(members):
             info = zipfile.ZipInfo(name)  # dated 1980
             info.create_system = 3
             info.external_attr = 0o644 << 16
@@ -54,8 +57,8 @@ def pack(document: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
     return file.getvalue()
 
 
-def unpack(content: bytes) -> tuple[dict[str, str | None], Any, dict[str, np.ndarray]]:
-    """Return the versions, the document and the arrays in the bytes of a file, all as they were written.
+def unpack(content: bytes) -> tuple[dict[str, str | None], Any, dict[str, np.ndarray], list[bytes]]:
+    """Return versions, document, arrays and estimators in the bytes of a file, all as they were written.
 
     Raises
     ------
@@ -81,7 +84,8 @@ def unpack(content: bytes) -> tuple[dict[str, str | None], Any, dict[str, np.nda
         arrays = load(members[_ARRAYS])
     except Exception as error:  # safetensors raises kinds of its own on corrupt bytes
         raise ValueError(f"its member {_ARRAYS!r} holds no arrays: {error}") from error
-    return versions, _from_json(_DOCUMENT, members[_DOCUMENT]), arrays
+    estimators = [members[_ESTIMATOR.format(index)] for index in range(len(members) - 2)]
+    return versions, _from_json(_DOCUMENT, members[_DOCUMENT]), arrays, estimators
 
 
 def take(mapping: Any, what: str, **types: type) -> list[Any]:
@@ -102,10 +106,11 @@ def _read_members(content: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             infos = archive.infolist()
-            if sorted(info.filename for info in infos) == _MEMBERS and not any(
+            expected = _MEMBERS + [_ESTIMATOR.format(index) for index in range(len(infos) - len(_MEMBERS))]
+            if sorted(info.filename for info in infos) == sorted(expected) and not any(
                 info.compress_type for info in infos
             ):
-                return {name: archive.read(name) for name in _MEMBERS}
+                return {name: archive.read(name) for name in expected}
     except Exception as error:  # zipfile raises almost anything on hostile bytes
         raise ValueError(f"it is no zip archive, or a corrupt one: {error!r}") from error
     got = [info.filename for info in infos]

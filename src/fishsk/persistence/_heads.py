@@ -14,6 +14,7 @@ from fishsk.head import (
     Architecture,
     DenseNetwork,
     KerasHead,
+    find_builder,
     restore_architecture,
 )
 from fishsk.persistence._archive import take
@@ -84,13 +85,20 @@ def is_head_of(step: Any, name: str) -> bool:
     return isinstance(step, KerasHead) and name in [each.__name__ for each in type(step).__mro__]
 
 
+def has_custom_network(head: KerasHead) -> bool:
+    """Return whether a head has a custom network, or will have one once it is fitted."""
+    if head.initialized_:
+        return not isinstance(head._network, DenseNetwork)
+    return find_builder(head) is not None
+
+
 def get_head_params(head: KerasHead) -> dict[str, Any]:
     """Return the parameters of a head that are saved; a custom network is saved as what it has learned.
 
     Its function, optimizer, loss, metrics and their routed parameters are code, or names for it: in their
     place the head that is loaded has the compiled network as its `model`.
     """
-    if isinstance(head._network, DenseNetwork):
+    if not has_custom_network(head):
         return head.get_params(deep=False)
     defaults = type(head)().get_params(deep=False)
     params = head.get_params(deep=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from sklearn.pipeline import Pipeline
@@ -12,27 +13,27 @@ from sklearn.utils.validation import check_is_fitted
 from fishsk._utils.files import expand, write_atomically
 from fishsk._utils.versions import find_version
 from fishsk.persistence._archive import pack, unpack
-from fishsk.persistence._export import export_keras
-from fishsk.persistence._steps import check_pipeline, describe, find_step_types, rebuild
-
-__all__ = ["export_keras", "load_pipeline", "save_pipeline"]
+from fishsk.persistence._steps import check_pipeline, describe, rebuild
 
 
-def save_pipeline(pipeline: Any, path: str | os.PathLike) -> None:
+def save_pipeline(pipeline: Any, path: str | os.PathLike, *, trusted: Sequence[str | type] = ()) -> None:
     """Write a fitted pipeline to a file that holds data and no code.
 
-    The file is a zip archive of JSON (parameters, class labels, versions, the SHA-256 of each member) and of
-    arrays in the safetensors format. It appears under its name whole or not at all: an older file of that
-    name stays until the new one is on disk. The same pipeline gives the same bytes.
+    The file is a zip archive of JSON (parameters, class labels, versions, the SHA-256 of each member), of
+    arrays in the safetensors format, and of scikit-learn's estimators in that of skops [1]_. It appears under
+    its name whole or not at all: an older file of that name stays until the new one is on disk. The same
+    pipeline gives the same bytes.
 
     Parameters
     ----------
     pipeline : sklearn.pipeline.Pipeline
-        Fitted, of `VGG16FeatureTransformer` or `KerasFeatureTransformer`, or several of them in a
-        `FeatureUnion`, `StandardScaler`, "passthrough", `KerasHeadClassifier` and `KerasHeadRegressor`; of
-        scikit-learn's regressors that the notes name; or of other types that these describe.
+        Fitted, of fishsk's transformers and heads and any estimators of scikit-learn, also such that hold
+        others: FeatureUnion, ColumnTransformer, StackingClassifier, TransformedTargetRegressor.
     path : path-like
         Where to write.
+    trusted : sequence of type or str, default=()
+        Further types that the file may hold, or their full names, as in ``["package.module.Class"]``. Name
+        only types that are safe to build from any file; `load_pipeline` must be told of them, too.
 
     Raises
     ------
@@ -55,26 +56,23 @@ def save_pipeline(pipeline: Any, path: str | os.PathLike) -> None:
     Frozen weights are not copied into the file: it holds their name or path, and their digest. A keras.Model
     that was given as `backbone` has no name: save it as a ``.keras`` file, and give that.
 
-    Of scikit-learn's regressors, ``SVR``, ``Ridge``, ``RidgeCV``, ``LinearRegression``, ``Lasso`` and
-    ``ElasticNet`` are known, and any regressor that can be saved inside of a ``TransformedTargetRegressor``
-    whose transformer is a ``StandardScaler`` or None.
-
-    A head with a network of one's own is saved as that network, its configuration and its weights; it must be
+    A head with a custom network is saved as that network, its configuration and its weights; it must be
     made of Keras's own parts. The function that built it is code, and is not saved: the `model` of the head
     that is loaded is the trained network.
 
-    A step of another type can be saved if its parameters are plain values (None, numbers, text, paths, and
-    lists, tuples and dicts of these), and if all it has learned is such values and NumPy arrays, in
-    attributes whose names end in ``_``. Or else it has two methods: ``_get_fitted_state()`` returns a dict
-    for JSON and a dict of arrays, which ``_set_fitted_state(state, arrays)`` takes back. `load_pipeline` must
-    be told of it.
+    Of scikit-learn everything is saved but search trees of neighbors (pass ``algorithm="brute"``), functions
+    of your own, and what skops does not know, such as Birch; an error names the step.
 
-    Among parameters, NumPy numbers and arrays come back as Python's numbers and lists, arrays of text with
-    dtype object, and path-likes as `pathlib.Path`. Metadata requests and `set_output` are saved,
-    scikit-learn's callbacks are not.
+    Among parameters of fishsk's own steps, NumPy numbers and arrays come back as Python's numbers and lists,
+    arrays of text with dtype object, and path-likes as `pathlib.Path`. Metadata requests and `set_output` are
+    saved, scikit-learn's callbacks are not.
 
     `pickle` and `joblib` can store a pipeline too. But whoever can change such a file can run any code on the
     machine that loads it, and it suits only the versions that wrote it.
+
+    References
+    ----------
+    .. [1] skops, "Secure persistence", https://skops.readthedocs.io/en/stable/persistence.html
 
     Examples
     --------
@@ -96,31 +94,26 @@ def save_pipeline(pipeline: Any, path: str | os.PathLike) -> None:
             "best_estimator_; of a single estimator, a Pipeline of one step that is fitted."
         )
     check_is_fitted(pipeline)
-    for name in ("memory", "transform_input"):  # what unpickles from a folder, and what only fit looks at
-        if getattr(pipeline, name) is not None:
-            raise ValueError(
-                f"{name} must be None in a pipeline that is saved. Got {getattr(pipeline, name)!r}. Pass "
-                f"pipeline.set_params({name}=None)."
-            )
     check_pipeline(pipeline)
-    write_atomically(expand(path), [pack(*describe(pipeline))])
+    write_atomically(expand(path), [pack(*describe(pipeline, trusted))])
 
 
-def load_pipeline(path: str | os.PathLike, *, custom_steps: dict[str, type] | None = None) -> Pipeline:
+def load_pipeline(path: str | os.PathLike, *, trusted: Sequence[str | type] = ()) -> Pipeline:
     """Read a pipeline that `save_pipeline` wrote, without running anything in the file.
 
     Every member is checked against its SHA-256, every parameter by the step that it belongs to, and every
-    array against the parameters. Estimators and layers are built by fishsk's own code, and no pickle is read.
-    Of a network of one's own Keras gets the configuration, in its safe mode, once each name in it was found
-    among Keras's own parts that neither run code nor read files.
+    array against the parameters; no pickle is read. Of scikit-learn's estimators skops builds those whose
+    types are all on a list, once it has looked at all of them; the arrays that compiled code follows (trees,
+    support vectors) are checked. Of a custom network Keras gets the configuration, in its safe mode, once
+    each name in it was found among Keras's own parts that neither run code nor read files.
 
     Parameters
     ----------
     path : path-like
         The file.
-    custom_steps : dict of str to class, default=None
-        Further types of steps that the file may use, by the names of their classes, as in ``{"PCA": PCA}``.
-        They are called with parameters from the file, so name only classes for which any are safe.
+    trusted : sequence of type or str, default=()
+        Further types that the file may hold, as of `save_pipeline`. They are built with what the file says,
+        so name only types for which anything is safe.
 
     Returns
     -------
@@ -153,22 +146,20 @@ def load_pipeline(path: str | os.PathLike, *, custom_steps: dict[str, type] | No
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.ensemble import RandomForestClassifier
     >>> from sklearn.pipeline import make_pipeline
-    >>> from fishsk import KerasHeadClassifier, load_pipeline, save_pipeline
-    >>> head = KerasHeadClassifier(hidden_units=0, epochs=2, random_state=0)
-    >>> save_pipeline(make_pipeline(PCA(3), head).fit(*load_iris(return_X_y=True)), "iris.fishsk")
-    >>> load_pipeline("iris.fishsk")
-    Traceback (most recent call last):
-    ...
-    ValueError: ... pass custom_steps...
-    >>> load_pipeline("iris.fishsk", custom_steps={"PCA": PCA})["pca"]
-    PCA(n_components=3)
+    >>> from sklearn.preprocessing import PowerTransformer
+    >>> from fishsk import load_pipeline, save_pipeline
+    >>> X, y = load_iris(return_X_y=True)
+    >>> pipeline = make_pipeline(PowerTransformer(), RandomForestClassifier(10, random_state=0)).fit(X, y)
+    >>> save_pipeline(pipeline, "iris.fishsk")
+    >>> bool((load_pipeline("iris.fishsk").predict(X) == pipeline.predict(X)).all())
+    True
     """
     path = expand(path)
     content = path.read_bytes()
     try:
-        versions, document, arrays = unpack(content)
+        versions, document, arrays, estimators = unpack(content)
         saved, current = versions.get("fishsk"), find_version("fishsk")
         if saved != current:
             warnings.warn(
@@ -177,8 +168,10 @@ def load_pipeline(path: str | os.PathLike, *, custom_steps: dict[str, type] | No
                 UserWarning,
                 stacklevel=2,
             )
-        return rebuild(document, arrays, find_step_types() | (custom_steps or {}))
-    except (AttributeError, OSError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        return rebuild(document, arrays, estimators, trusted)
+    except Warning:  # where warnings are errors
+        raise
+    except Exception as error:  # skops and Keras raise almost anything on hostile bytes
         raise ValueError(
             f"{str(path)!r} cannot be loaded: {str(error).rstrip('.')}. It must be as save_pipeline wrote "
             "it, and weights that it names must be in place; else fit and save the pipeline again."

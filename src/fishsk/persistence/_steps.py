@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import re
 import reprlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.compose import TransformedTargetRegressor
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVR
+from sklearn.utils.validation import check_is_fitted
 
 from fishsk._compat.sklearn import validate_parameters, validate_parts, validate_steps
-from fishsk.features import KerasFeatureTransformer, VGG16FeatureTransformer, find_frozen_parts
+from fishsk.features import (
+    FrozenFeatures,
+    KerasFeatureTransformer,
+    VGG16FeatureTransformer,
+    find_frozen_parts,
+)
 from fishsk.head import KerasHead, find_heads
 from fishsk.persistence._archive import take
 from fishsk.persistence._configuration import get_configuration, set_configuration, take_configuration
-from fishsk.persistence._heads import check_head_state, get_head_params
-from fishsk.persistence._regressors import (
-    LINEAR,
-    REGRESSORS,
-    get_svr_state,
-    is_linear_fit,
-    join_targets,
-    set_svr_state,
-    split_targets,
-)
+from fishsk.persistence._heads import check_head_state, get_head_params, has_custom_network
+from fishsk.persistence._parts import Part, swap
+from fishsk.persistence._skops import dump_estimator, load_estimator
 
-_COMPOSED = (FeatureUnion, TransformedTargetRegressor)
-_PARAMS_OF_UNION = ("n_jobs", "transformer_weights", "verbose", "verbose_feature_names_out")
+_COMPOSED: dict[str, Any] = {"Pipeline": Pipeline, "FeatureUnion": FeatureUnion}
+_OF_COMPOSED = {
+    "Pipeline": ("verbose",),
+    "FeatureUnion": ("n_jobs", "transformer_weights", "verbose", "verbose_feature_names_out"),
+}
 _SKIPPED = (None, "drop", "passthrough")  # "drop" of a FeatureUnion alone
 _LEARNED = {
     StandardScaler: {"feature_names_in_", "mean_", "n_features_in_", "n_samples_seen_", "scale_", "var_"},
@@ -42,9 +46,8 @@ _LEARNED = {
 
 
 def find_step_types() -> dict[str, type]:
-    """Return the types of steps that files may name."""
-    known = (*REGRESSORS, FeatureUnion, KerasFeatureTransformer, StandardScaler, VGG16FeatureTransformer)
-    return {step.__name__: step for step in known} | find_heads()
+    """Return the types that are written as JSON and arrays; what is of other types, skops writes."""
+    return {step.__name__: step for step in _LEARNED} | find_heads()
 
 
 def is_skipped(step: Any) -> bool:
@@ -52,58 +55,76 @@ def is_skipped(step: Any) -> bool:
     return step is None or isinstance(step, str)
 
 
-def describe(pipeline: Pipeline) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return a checked pipeline as a dict for JSON, and its arrays under ``step/array``.
+@dataclass
+class _File:
+    """Arrays under ``step/array`` and estimators of skops, which steps add, or take."""
+
+    arrays: dict[str, np.ndarray]
+    estimators: list[bytes]
+    trusted: Sequence[str | type]
+
+
+def describe(
+    pipeline: Pipeline, trusted: Sequence[str | type] = ()
+) -> tuple[dict[str, Any], dict[str, np.ndarray], list[bytes]]:
+    """Return a checked pipeline as a dict for JSON, arrays, and estimators in skops's form.
 
     Raises
     ------
     ValueError
-        If a parameter or something learned is neither a plain value nor an array.
+        If a step cannot be written as data, with its name.
     """
-    records: list[dict[str, Any]] = []
-    arrays: dict[str, np.ndarray] = {}
-    for name, step in pipeline.steps:
-        record, own = _describe_step(name, step)
-        records.append(record)
-        arrays |= own
-    return {"steps": records, "verbose": bool(pipeline.verbose), "weights": _get_digests(pipeline)}, arrays
+    file = _File({}, [], trusted)
+    _check_composed("the pipeline", pipeline)
+    records = [_describe(file, name, step) for name, step in pipeline.steps]
+    document = {"steps": records, "verbose": bool(pipeline.verbose), "weights": _get_digests(pipeline)}
+    return document, file.arrays, file.estimators
 
 
-def _describe_step(name: str, step: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return a step as a dict for JSON, and its arrays; what is inside of it is named ``step__part``."""
+def _describe(file: _File, name: str, step: Any) -> dict[str, Any]:
+    """Return a step as a dict for JSON; what is inside of it is named ``step__part``."""
     record: dict[str, Any] = {"name": name, "type": step, "params": {}, "state": {}}
-    arrays: dict[str, np.ndarray] = {}
     if is_skipped(step):
-        return record, arrays
+        return record
     kind: str = type(step).__name__
-    if not isinstance(step, KerasHead) and find_step_types().get(kind, type(step)) is not type(step):
-        raise ValueError(
-            f"The type of step {name!r} must not have the name of one that load_pipeline knows. Got "
-            f"{type(step)!r}. Rename the class."
-        )
     record |= {"type": kind} | get_configuration(step)
-    if isinstance(step, _COMPOSED):
-        parts, params, state = _split(name, step)
-        record |= {"params": params, "state": state, "parts": []}
-        for key, part in parts.items():
-            inside, own = _describe_step(f"{name}__{key}", part)
-            record["parts"].append(inside)
-            arrays |= own
-        return record, arrays
-    state, own = _get_state(name, step)
-    record |= {"params": _get_params(name, step), "state": state}
-    return record, {f"{name}/{key}": array for key, array in own.items()}
+    if _COMPOSED.get(kind) is type(step):
+        _check_composed(name, step)
+        record["params"] = {key: _encode(getattr(step, key), f"{name}__{key}") for key in _OF_COMPOSED[kind]}
+        record["parts"] = [_describe(file, f"{name}__{key}", part) for key, part in _list_parts(step)]
+        return record
+    if isinstance(step, KerasHead) or find_step_types().get(kind) is type(step):
+        state, arrays = _get_state(name, step)
+        file.arrays |= {f"{name}/{key}": array for key, array in arrays.items()}
+        return record | {"params": _get_params(name, step), "state": state}
+    own: list[dict[str, Any]] = []
+
+    def take_out(part: Any) -> Part | None:
+        if not isinstance(part, KerasHead | FrozenFeatures):
+            return None
+        label = f"{name}__{len(own)}"
+        if isinstance(part, KerasHead) and not part.initialized_:  # as what `fit` clones
+            _refuse_callbacks(name, part)
+            record = {"name": label, "type": type(part).__name__, "params": _get_params(label, part)}
+            own.append(record | {"is_custom": has_custom_network(part)})
+        else:
+            if isinstance(part, KerasHead):  # its callbacks are those of what was cloned
+                part = copy.copy(part).set_params(callbacks=None)
+            own.append(_describe(file, label, part))
+        return Part(len(own) - 1)
+
+    content = dump_estimator(name, swap(step, take_out), file.trusted)
+    file.estimators.append(content)
+    return {"name": name, "type": kind, "skops": len(file.estimators) - 1, "own": own}
 
 
-def rebuild(document: Any, arrays: dict[str, np.ndarray], types: dict[str, type]) -> Pipeline:
-    """Return the pipeline that `describe` returned the data of.
-
-    Parameters
-    ----------
-    document, arrays
-        Anything; all of it is checked.
-    types : dict of str to type
-        The step types that may be built.
+def rebuild(
+    document: Any,
+    arrays: dict[str, np.ndarray],
+    estimators: list[bytes],
+    trusted: Sequence[str | type] = (),
+) -> Pipeline:
+    """Return the pipeline that `describe` returned the data of, which may be anything; all of it is checked.
 
     Raises
     ------
@@ -111,19 +132,78 @@ def rebuild(document: Any, arrays: dict[str, np.ndarray], types: dict[str, type]
         If no pipeline can have had this description.
     """
     records, verbose, digests = take(document, "the pipeline", steps=list, verbose=bool, weights=dict)
-    steps = [(record["name"], _rebuild_step(record, arrays, types)) for record in map(_check_record, records)]
-    if arrays:
-        raise ValueError(f"the arrays {sorted(arrays)} belong to no step")
-    pipeline = Pipeline(steps, verbose=verbose)
+    file = _File(arrays, estimators, trusted)
+    pipeline = Pipeline([_rebuild(file, record) for record in records], verbose=verbose)
+    if file.arrays or any(file.estimators):
+        raise ValueError(f"the arrays {sorted(file.arrays)}, or estimators, belong to no step")
     validate_steps(pipeline)
     check_pipeline(pipeline)
+    parameters = pipeline.get_params()
     for name, digest in _get_digests(pipeline).items():
         if digests.get(name) != digest:
             raise ValueError(
-                f"the weights {pipeline.get_params()[f'{name}__weights']!r} of step {name!r} must be those "
-                f"that the pipeline was fitted with, of digest {digests.get(name)!r}. Got {digest!r}"
+                f"the weights {parameters[f'{name}__weights']!r} of step {name!r} must be those that the "
+                f"pipeline was fitted with, of digest {digests.get(name)!r}. Got {digest!r}"
             )
     return pipeline
+
+
+def _rebuild(file: _File, record: Any, prefix: str = "") -> tuple[str, Any]:
+    """Return the name of a step and the step, and take what it consists of out of `file`."""
+    record = dict(record) if isinstance(record, dict) else record
+    configuration = take_configuration(record)
+    if isinstance(record, dict) and "skops" in record:
+        name, _, number, own = take(record, "a step", name=str, type=str, skops=int, own=list)
+        if not 0 <= number < len(file.estimators) or not file.estimators[number] or configuration:
+            raise ValueError(f"there is no estimator {number}")
+        content, file.estimators[number] = file.estimators[number], b""
+        parts = [_rebuild_part(file, part) for part in own]
+        trained = [part.model for part in parts if isinstance(part, KerasHead) and part.initialized_]
+        for part, described in zip(parts, own, strict=True):
+            if described.get("is_custom") and trained:  # it would build what the fitted one has
+                part.model = trained[0]
+        found = load_estimator(content, file.trusted)
+        return name.removeprefix(prefix), swap(
+            found, lambda part: parts[part.number] if isinstance(part, Part) else None
+        )
+    inside = record.pop("parts", None) if isinstance(record, dict) else None
+    kind = record.get("type") if isinstance(record, dict) else None
+    name, _, params, state = take(
+        record, "a step", name=str, type=type(None) if kind is None else str, params=dict, state=dict
+    )
+    step: Any = kind
+    if kind in _SKIPPED:
+        if params or state or configuration or inside is not None:
+            raise ValueError(f"a step that is {kind!r} must have neither parameters nor a state")
+        return name.removeprefix(prefix), step
+    if kind in _COMPOSED:
+        (inside,) = take({"parts": inside}, "a step of several parts", parts=list)
+        params = {key: _decode(value) for key, value in params.items()}
+        if params.keys() != set(_OF_COMPOSED[kind]) or state:
+            raise ValueError(f"no {kind} has the parameters {reprlib.repr(params)}")
+        step = _COMPOSED[kind]([_rebuild(file, part, f"{name}__") for part in inside], **params)
+    else:
+        if inside is not None:
+            raise ValueError(f"a {kind} has no parts")
+        step = _build(name, kind, params)
+        own = [key for key in file.arrays if key.rpartition("/")[0] == name]
+        _set_state(name, step, state, {key.rpartition("/")[2]: file.arrays.pop(key) for key in own})
+    set_configuration(step, configuration)
+    return name.removeprefix(prefix), step
+
+
+def _rebuild_part(file: _File, record: Any) -> Any:
+    """Return one of fishsk's estimators inside of one that skops wrote; it need not have learned anything."""
+    if isinstance(record, dict) and "state" not in record:
+        return _build(*take(record, "a part", name=str, type=str, params=dict, is_custom=bool)[:3])
+    return _rebuild(file, record)[1]
+
+
+def _build(name: str, kind: Any, params: dict[str, Any]) -> Any:
+    types = find_step_types()
+    if kind not in types:
+        raise ValueError(f"the step {name!r} is of type {kind!r}, which is not among {sorted(types)}")
+    return types[kind](**{key: _decode(value) for key, value in params.items()})
 
 
 def check_pipeline(pipeline: Pipeline) -> None:
@@ -155,81 +235,38 @@ def _check_step(name: str, step: Any) -> None:
     validate_parameters(step)
     if isinstance(step, FeatureUnion):
         validate_parts(step)
-    if isinstance(step, _COMPOSED):
-        for key, part in _split(name, step)[0].items():
+        numbers = [step.n_jobs, *(step.transformer_weights or {}).values()]
+        if not all(each is None or type(each) in (int, float) for each in numbers):
+            raise ValueError(f"n_jobs and transformer_weights of {name!r} must be numbers. Got {numbers}.")
+    if type(step) in _COMPOSED.values():
+        for key, part in _list_parts(step):
             if not is_skipped(part):
                 _check_step(f"{name}__{key}", part)
     else:
         _check_learned(name, step)
 
 
-def _split(name: str, step: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Return the estimators in a composed step by their names, and its own parameters and state, for JSON."""
-    if isinstance(step, TransformedTargetRegressor):
-        parts, state = split_targets(name, step)
-        return parts, {"check_inverse": step.check_inverse}, state
-    params = {key: _encode(getattr(step, key), f"{name}__{key}") for key in _PARAMS_OF_UNION}
-    return dict(step.transformer_list), params, {}
+def _list_parts(step: Any) -> list[tuple[str, Any]]:
+    return step.steps if isinstance(step, Pipeline) else step.transformer_list
 
 
-def _join(kind: type, record: dict[str, Any], parts: dict[str, Any]) -> Any:
-    """Return the composed step that `_split` has split."""
-    if kind is TransformedTargetRegressor:
-        return join_targets(record["params"], record["state"], parts)
-    params = {key: _decode(value) for key, value in record["params"].items()}
-    numbers = [params.get("n_jobs"), *(params.get("transformer_weights") or {}).values()]
-    is_valid = params.keys() == set(_PARAMS_OF_UNION) and not record["state"]
-    if not is_valid or not all(each is None or type(each) in (int, float) for each in numbers):
-        raise ValueError(f"no FeatureUnion has the parameters {reprlib.repr(params)}")
-    return FeatureUnion(list(parts.items()), **params)
-
-
-def _check_record(record: Any) -> dict[str, Any]:
-    record = dict(record) if isinstance(record, dict) else record
-    parts: list[Any] = []
-    if isinstance(record, dict) and record.get("type") in [kind.__name__ for kind in _COMPOSED]:
-        (parts,) = take({"parts": record.pop("parts", None)}, "a step of several parts", parts=list)
-    configuration = take_configuration(record)
-    kind = record.get("type") if isinstance(record, dict) else None
-    _, _, params, state = take(
-        record, "a step", name=str, type=type(None) if kind is None else str, params=dict, state=dict
-    )
-    if kind in _SKIPPED and (params or state or configuration):
-        raise ValueError(f"a step that is {kind!r} must have neither parameters nor a state")
-    return record | {"configuration": configuration, "parts": list(map(_check_record, parts))}
-
-
-def _rebuild_step(record: dict[str, Any], arrays: dict[str, np.ndarray], types: dict[str, type]) -> Any:
-    """Return a step, and take its arrays out of `arrays`."""
-    name, kind = record["name"], record["type"]
-    if kind in _SKIPPED:
-        return kind
-    if kind not in types:
-        raise ValueError(
-            f"the step {name!r} is of type {kind!r}, which is not among {sorted(types)}. If you trust the "
-            f"file and the type, pass custom_steps={{{kind!r}: its class}}"
-        )
-    if types[kind] in _COMPOSED:
-        parts = {
-            part["name"].removeprefix(f"{name}__"): _rebuild_step(part, arrays, types)
-            for part in record["parts"]
-        }
-        step = _join(types[kind], record, parts)
-        set_configuration(step, record["configuration"])
-        return step
-    step = types[kind](**{key: _decode(value) for key, value in record["params"].items()})
-    own = [key for key in arrays if key.rpartition("/")[0] == name]
-    _set_state(name, step, record["state"], {key.rpartition("/")[2]: arrays.pop(key) for key in own})
-    set_configuration(step, record["configuration"])
-    return step
+def _check_composed(name: str, step: Any) -> None:
+    for parameter in (
+        "memory",
+        "transform_input",
+    ):  # what unpickles from a folder, and what only fit looks at
+        if getattr(step, parameter, None) is not None:
+            raise ValueError(
+                f"{parameter} must be None in a pipeline that is saved. Got {getattr(step, parameter)!r} in "
+                f"{name}. Pass set_params({parameter}=None)."
+            )
 
 
 def _get_digests(pipeline: Pipeline) -> dict[str, str]:
     """Return the digests of the frozen weights, by the names of the steps, or of parts of steps."""
+    parts = pipeline.get_params(deep=True)
     return {
-        f"{name}__{key}".removesuffix("__"): part.weights_digest
-        for name, step in pipeline.steps
-        for key, part in find_frozen_parts(step).items()
+        name: part.weights_digest for name, part in sorted(parts.items()) if isinstance(part, FrozenFeatures)
     }
 
 
@@ -241,12 +278,6 @@ def _get_params(name: str, step: Any) -> dict[str, Any]:
             f"pipeline.set_params({name}__backbone='network.keras'), which gives the same features."
         )
     params = get_head_params(step) if isinstance(step, KerasHead) else step.get_params(deep=False)
-    nested = sorted(step.get_params(deep=True).keys() - step.get_params(deep=False).keys())
-    if nested:
-        raise ValueError(
-            f"The parameters of step {name!r} must be plain values. Got also these, which belong to one of "
-            f"them: {nested}. Fit a pipeline without them."
-        )
     return {key: _encode(value, f"{name}__{key}") for key, value in params.items()}
 
 
@@ -257,8 +288,6 @@ def _get_state(name: str, step: Any) -> tuple[dict[str, Any], dict[str, np.ndarr
         if isinstance(step, KerasHead):
             check_head_state(step, state, arrays)
         return state, arrays
-    if type(step) is SVR:
-        return get_svr_state(step)
     state, arrays = _get_learned(step), {}
     for key, value in list(state.items()):
         if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf":
@@ -272,9 +301,6 @@ def _set_state(name: str, step: Any, state: dict[str, Any], arrays: dict[str, np
         check_head_state(step, state, arrays)
     if hasattr(step, "_set_fitted_state"):
         step._set_fitted_state(state, arrays)
-        return
-    if type(step) is SVR:
-        set_svr_state(step, state, arrays)
         return
     for key, value in ({key: _decode(value) for key, value in state.items()} | arrays).items():
         if not _is_learned(key):
@@ -334,15 +360,22 @@ def _decode(value: Any) -> Any:
     raise ValueError(f"no value is written as {reprlib.repr(value)}")
 
 
-def _check_learned(name: str, step: Any) -> None:
-    """Check what a step of a known type has learned."""
-    if isinstance(step, KerasHead) and step.callbacks is not None:
+def _refuse_callbacks(name: str, head: KerasHead) -> None:
+    if head.callbacks is not None:
         raise ValueError(
-            f"{name}__callbacks must be None: callbacks are code, and of no use once fitted. Got "
-            f"{step.callbacks!r}. Pass pipeline.set_params({name}__callbacks=None)."
+            f"The callbacks of {name!r} must be None: callbacks are code, and of no use once fitted. Got "
+            f"{head.callbacks!r}. Pass pipeline.set_params({name}__callbacks=None), or the like."
         )
-    if isinstance(step, LINEAR) and not is_linear_fit(step):
-        raise ValueError(f"The coefficients of step {name!r} do not fit its features. Fit it again.")
+
+
+def _check_learned(name: str, step: Any) -> None:
+    """Check what a step has learned."""
+    if isinstance(step, KerasHead):
+        _refuse_callbacks(name, step)
+    try:
+        check_is_fitted(step)
+    except NotFittedError as error:
+        raise ValueError(f"The step {name!r} has not learned anything. Fit the pipeline again.") from error
     if type(step) not in _LEARNED:
         return
     learned = _get_learned(step)
