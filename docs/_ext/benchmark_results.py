@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from _table import format_value
 
 HEADINGS = {
-    "bench_backbones": "Eleven backbones",
+    "bench_backbones": "Backbones",
     "bench_cures": "The report's recipe, cured",
     "bench_dask": "Dask workers",
     "bench_explanations": "Heat maps",

@@ -75,11 +75,13 @@ class BackboneFacts(SphinxDirective):
             "GFLOP": lambda row: f"{row['GFLOP']:.2g}",
             "Download, about": lambda row: f"{row['weights_MB']:.0f} MB",
             "Features": lambda row: f"{row['features']:,}",
-            "Runs on": lambda row: row["runs_on"],
-            "LiteRT": lambda row: f"{row['LiteRT_images_per_second']:.3g}",
-            "TensorFlow": lambda row: f"{row['TensorFlow_images_per_second']:.3g}",
-            "Keras": lambda row: f"{row['Keras_images_per_second']:.3g}",
         }
+        if "runs_on" in rows[0]:
+            columns["Runs on"] = lambda row: row["runs_on"]
+        for key in rows[0]:
+            if key.endswith("images_per_second"):
+                title = key.removesuffix("images_per_second").strip("_") or "fishsk"
+                columns[f"{title}, images a second"] = lambda row, key=key: f"{row[key]:.3g}"
         lines = [".. list-table::", "   :header-rows: 1", "   :stub-columns: 1", ""]
         for cells in (list(columns), *([count(row) for count in columns.values()] for row in rows)):
             lines += [f"   * - {cells[0]}", *(f"     - {cell}" for cell in cells[1:])]

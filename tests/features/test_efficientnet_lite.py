@@ -145,3 +145,27 @@ def test_the_notice_names_each_file_and_its_digest():
     notice = (Path(__file__).parents[2] / "NOTICE").read_text(encoding="utf-8")
     for lite in LITES.values():
         assert f"{lite.package} 0.1.0, models/{lite.file}\n        SHA-256 {lite.sha256}\n" in notice
+
+
+@pytest.mark.parametrize("size", [None, (64, 97), (33, 50)])
+@pytest.mark.parametrize("name", LITES)
+def test_layers_are_known_without_keras_as_keras_builds_them(name, size):
+    known = _applications.Application(name).describe(size, None)
+    built = _applications._describe(name, False, size)
+    assert known.shapes == built.shapes
+    assert (known.image_size, known.last) == (built.image_size, built.last)
+
+
+KNOWN = """
+import sys
+import numpy as np
+from fishsk import KerasFeatureTransformer
+lite = KerasFeatureTransformer(image_size=32, cache=None, backbone="EfficientNetLite0", layers="stem_relu")
+print(lite.n_features_out, lite.get_feature_names_out()[0], lite.weights_digest[:8])
+print({"tensorflow", "keras"} & set(sys.modules))
+"""
+
+
+def test_columns_and_digest_are_known_without_keras():
+    run = subprocess.run([sys.executable, "-c", KNOWN], capture_output=True, text=True, check=True)
+    assert run.stdout == "32 stem_relu_avg_0 57934424\nset()\n"

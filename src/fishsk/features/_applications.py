@@ -19,6 +19,7 @@ from fishsk._utils.files import expand
 from fishsk._utils.versions import find_version
 from fishsk.features._description import Description, build_apart, describe_model
 from fishsk.features._efficientnet_lite import BUILDERS, LITES, find_weights, load_weights, preprocess_input
+from fishsk.features._efficientnet_lite import describe as describe_lite
 from fishsk.features._vgg16_network import VGG16
 from fishsk.features._weights import fetch_imagenet, hash_file, resolve_weights
 from fishsk.store import read_note, write_note
@@ -121,6 +122,8 @@ class Application:
         ValueError
             If Keras does not build it at this size.
         """
+        if self.name in LITES:
+            return describe_lite(self.name, image_size)
         subject = {
             "version": _NOTE_VERSION,
             "keras": find_version("keras"),

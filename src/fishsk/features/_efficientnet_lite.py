@@ -14,6 +14,7 @@ References
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.util
 import math
 import os
@@ -24,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from fishsk.features._description import Description
 from fishsk.features._torch_file import read_torch_file
 
 
@@ -102,6 +104,7 @@ _STAGES = (
     _Stage(3, 1, 320, 6, 1),
 )
 _STEM_CHANNELS, _TOP_CHANNELS = 32, 1280  # of all of them
+_GRAPH_VERSION = 1  # raised when the networks come to give other numbers
 _EPSILON = 1e-3  # of batch normalization
 
 # Names in the files of weights, by those of the layers; in a block, "block10_" stands for "_blocks.10.".
@@ -171,6 +174,35 @@ def build(
 BUILDERS: dict[str, Callable[..., Any]] = {
     name: functools.partial(build, lite) for name, lite in LITES.items()
 }
+
+
+def describe(name: str, image_size: tuple[int, int] | None) -> Description:
+    """Return what is known of a network at some size of its images, without Keras."""
+    lite = LITES[name]
+    size = image_size or (lite.image_size, lite.image_size)
+    height, length = (math.ceil(side / 2) for side in size)
+    n_channels = _STEM_CHANNELS
+    shapes: dict[str, tuple[int, int, int]] = {}
+
+    def add(layer: str, *parts: str) -> None:
+        shapes.update({f"{layer}_{part}": (height, length, n_channels) for part in parts})
+
+    add("stem", "conv", "bn", "relu")
+    for number, (stage, stride) in enumerate(_list_blocks(lite)):
+        block, n_inputs = f"block{number}", n_channels
+        n_channels *= stage.expansion
+        if stage.expansion > 1:
+            add(f"{block}_expand", "conv", "bn", "relu")
+        height, length = math.ceil(height / stride), math.ceil(length / stride)
+        add(f"{block}_depthwise", "conv", "bn", "relu")
+        n_channels = stage.n_channels
+        add(f"{block}_project", "conv", "bn")
+        if stride == 1 and n_inputs == n_channels:
+            add(block, "add")
+    n_channels = _TOP_CHANNELS
+    add("top", "conv", "bn", "relu")
+    graph = hashlib.sha256(f"{_GRAPH_VERSION}{lite}".encode()).hexdigest()
+    return Description(size, tuple(shapes.items()), "top_relu", graph)
 
 
 def _list_blocks(lite: Lite) -> Iterator[tuple[_Stage, int]]:
