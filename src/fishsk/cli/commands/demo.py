@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     load_tensorflow(screen)
 
     from fishsk.cli._evaluation import show_evaluation
-    from fishsk.cli._features import extract_features
+    from fishsk.cli._features import extract_features, find_transformers
     from fishsk.cli._figures import save_figures
     from fishsk.cli._fish import find_fish
     from fishsk.cli._networks import make_pipeline, show_networks
@@ -64,10 +64,11 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     show_networks(screen, pipeline)
     n_extracted = extract_features(screen, pipeline, fish.X_train, fish.X_test)
     speed = (n_train + n_test) / screen.seconds["features"]
+    n_runs = (n_train + n_test) * len(find_transformers(pipeline))
     screen.fact(
         "Features",
-        f"{speed:,.0f} images a second ({n_extracted} of {n_train + n_test} images run through the network, "
-        "the others were known)",
+        f"{speed:,.0f} images a second ({n_extracted} of {n_runs} runs of an image through a network, the "
+        "others were known)",
         images_per_second=speed,
         n_extracted=n_extracted,
     )
