@@ -64,7 +64,7 @@ paths_train, paths_test, y_train, y_test = train_test_split(
 )
 pipeline = make_fish_pipeline(
     backbone=["EfficientNetLite0", "vgg16.cifar95"],
-    features__efficientnetlite0__image_size=128,
+    features__efficientnetlite0__image_size=160,
     random_state=0,
 )
 pipeline.fit(paths_train, y_train)

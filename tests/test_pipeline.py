@@ -62,11 +62,11 @@ def test_parameters_win_over_the_recipe():
 
 def test_numbers_have_a_keras_head_whose_targets_are_scaled():
     pipeline = make_fish_pipeline(
-        task="regression", weights="cifar95", random_state=3, head__regressor__epochs=20
+        task="regression", weights="cifar95", random_state=3, head__regressor__epochs=30
     )
     head = pipeline["head"]
     assert isinstance(head.transformer, StandardScaler)
-    assert (head.regressor.random_state, head.regressor.epochs) == (3, 20)
+    assert (head.regressor.random_state, head.regressor.epochs) == (3, 30)
     X, y = make_fish_images(100, target="length", random_state=0)
     assert is_regressor(pipeline)
     assert pipeline.fit(X, y).score(X, y) > 0.5

@@ -194,8 +194,8 @@ def _make_features(
     if isinstance(backbone, list | tuple):
         if not backbone:
             raise ValueError(f"backbone must hold at least one network. Got {backbone!r}.")
-        parts = [_make_features(each, weights, is_report=is_report, verbose=verbose)[0] for each in backbone]
-        return join_parts(parts), {}
+        parts = [_make_features(each, weights, is_report=is_report, verbose=verbose) for each in backbone]
+        return join_parts([part for part, _ in parts]), parts[0][1]
     if hasattr(backbone, "transform"):
         return clone(backbone), {}
     if isinstance(backbone, str) and (carried := re.fullmatch(r"(\w+)\.(?!keras$)(\w+)", backbone)):

@@ -24,7 +24,7 @@ def photos(tmp_path_factory):
 def model(photos, tmp_path_factory):
     """Return the file of a model that ``fit`` has saved."""
     path = tmp_path_factory.mktemp("model") / "fish.fishsk"
-    command = ["fit", str(photos), "--backbone", "vgg16", "--model", str(path), "--set", "head__epochs=8"]
+    command = ["fit", str(photos), "--backbone", "vgg16", "--model", str(path), "--set", "head__epochs=2"]
     assert main(command) == 0
     return path
 

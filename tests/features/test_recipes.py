@@ -16,6 +16,13 @@ def test_a_network_of_the_recipe_gets_its_layers_alone_and_beside_others(name):
     assert beside[name.lower()].layers == layers
 
 
+def test_several_networks_get_the_head_of_the_first():
+    head = find_recipe("EfficientNetLite0").head
+    made = make_fish_pipeline(backbone=list(BACKBONES))["head"].get_params()
+    assert head
+    assert head.items() <= made.items()
+
+
 def test_a_layer_that_is_asked_for_wins_over_the_recipe():
     pipeline = make_fish_pipeline(backbone="EfficientNetLite0", features__layers="top_relu")
     assert pipeline["features"].layers == "top_relu"
