@@ -9,7 +9,7 @@ from functools import partial
 
 import keras
 from _common import Benchmark, load_fish
-from bench_recipe import cross_validate, describe
+from _folds import cross_validate, describe
 
 from fishsk import KerasHeadClassifier, make_fish_pipeline
 
@@ -41,7 +41,7 @@ def main():
     for name, head in heads.items():
         pipeline = make_fish_pipeline(head=head, weights="cifar95")
         found = judge(pipeline)
-        rows.append(describe(name, found, plain if name.endswith("normalization") else first))
+        rows.append({"side": name} | describe(found, plain if name.endswith("normalization") else first))
         first = found if first is None else first
         plain = found
     bench.table(f"{len(X)} of {source}, training images, 5 folds x {bench.repeats} seeds", rows)

@@ -1,150 +1,166 @@
-"""The default recipe for small images, step by step: accuracy and honesty of the probabilities.
+"""The recipe for images, and what else was tried: accuracy and log loss on fish and on clothing.
 
-Each step keeps those above it. All of them meet the same folds with the same seeds, so that they are compared
-fold by fold. The test images are not read.
+Everything meets the same folds of the training images with the same seeds, so that it is compared with the
+recipe fold by fold. A parameter pays if it gains half a point of accuracy, or 0.02 of log loss, on all of
+the images. No validation or test images are read.
 """
 
-import argparse
-import time
 from functools import partial
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import keras
 import numpy as np
-from _common import Benchmark, load_fish
-from sklearn.base import clone
-from sklearn.model_selection import StratifiedKFold
+from _common import Benchmark, timed
+from _folds import cross_validate, describe, judge_rows, load_both
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import BaggingClassifier
+from sklearn.kernel_approximation import Nystroem
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from fishsk import KerasHeadClassifier, make_fish_pipeline
-from fishsk.inspection import score_probabilities
-from fishsk.inspection._classification import evaluate_classification
+from fishsk.features import BACKBONES, SIZE_FOR_SMALL, find_frozen_parts, find_recipe
 
-NEW = make_fish_pipeline(weights="cifar95").get_params()
-VIEWS = NEW["features__views"]
-FIRST = {
-    "features__views": "mirror",
-    "features__power": 1.0,
-    "head__hidden_units": 512,
-    "head__dropout": 0.5,
-    "head__learning_rate": 1e-3,
-    "head__epochs": 20,
-    "head__batch_size": 32,
-    "head__l2": 1e-3,
-    "head__calibration": None,
+LITE, CIFAR95 = BACKBONES
+SIZES = (64, 96, 128, 160, 224)
+TOP = {"features__efficientnetlite0__layers": ["top_relu"]}
+THREE = {"features__efficientnetlite0__layers": ["block10_expand_relu", "block13_expand_relu", "top_relu"]}
+FEATURES = {
+    "EfficientNetLite0 alone": {"backbone": LITE},
+    "cifar95 alone": {"backbone": CIFAR95},
+    "of EfficientNetLite0 the last map alone": TOP,
+    "of EfficientNetLite0 the last map and two before": THREE,
+    'views="mirror" of EfficientNetLite0': {"features__efficientnetlite0__views": "mirror"},
+    "views=None of cifar95": {"features__vgg16__views": None},
+    'views="mirror" of cifar95': {"features__vgg16__views": "mirror"},
+    "power=0.5": {"features__power": 0.5},
+    'resize="crop"': {"features__resize": "crop"},
+    'resize="pad"': {"features__resize": "pad"},
 }
 
 
-def as_new(*names):
-    """Return these parameters of the head as they are in the recipe."""
-    return {f"head__{name}": NEW[f"head__{name}"] for name in names}
-
-
-STEPS = {
-    "the mean of image and mirror image": {},
-    "temperature": as_new("calibration"),
-    "the mean of four views": {"features__views": VIEWS},
-    "roots of the features": {"features__power": NEW["features__power"]},
-}
+def make_heads():
+    """Return what learns from the recipe's features in place of its head."""
+    best = KerasHeadClassifier(**find_recipe(LITE).head)
+    return {
+        "validation_fraction=0.1, for calibration": changed(best, validation_fraction=0.1),
+        "validation_fraction=0.05": changed(best, validation_fraction=0.05),
+        "hidden_units=128": changed(best, hidden_units=128, dropout=0.5, l2=0.02),
+        "hidden_units=512": changed(best, hidden_units=512, dropout=0.5, l2=0.02),
+        "dropout=0.5": changed(best, dropout=0.5),
+        "l2=0": changed(best, l2=0.0),
+        "epochs=40": changed(best, epochs=40),
+        "label smoothing of 0.1 (gone)": changed(
+            best, model=partial(build_linear, l2=best.l2), loss=smoothed_loss
+        ),
+        "centers (gone): 1,000 by Nystroem": Pipeline(
+            [("centers", Nystroem(n_components=1000)), ("head", changed(best, l2=0.0, learning_rate=0.01))]
+        ),
+        "out-of-fold calibration (refit, gone)": CalibratedClassifierCV(
+            best, method="temperature", ensemble=False
+        ),
+        "5 networks (n_networks, gone)": BaggingClassifier(best, 5, bootstrap=False),
+        "scikit-learn: LogisticRegression(C=0.003)": LogisticRegression(C=0.003, max_iter=300),
+        "scikit-learn: SVC(C=3)": SVC(C=3),
+    }
 
 
 def main():
-    """Add step after step, and let cross-validation judge each."""
-    bench = Benchmark(__file__, __doc__, repeats=3, add_arguments=add_arguments)
-    options = bench.options
-    X, y, source = load_fish(100 if bench.quick else None, subset="train")
-    if options.superclass:
-        X, y = load_superclass(options.data, options.superclass)
-        source = f"CIFAR-100's {options.superclass}"
-    if options.per_class:
-        X, y = take(X, y, options.per_class)
+    """Measure sizes, then all that could be otherwise."""
+    bench = Benchmark(__file__, __doc__, repeats=3)
+    seeds = range(bench.repeats)
     with TemporaryDirectory() as folder:
-        judge = partial(cross_validate, X, y, range(bench.repeats))
-        make = partial(make_fish_pipeline, weights=options.weights, features__cache=folder)
-        params, rows, above = dict(FIRST), [], None
-        for step, change in STEPS.items():
-            params |= change
-            if options.ends and step not in (next(iter(STEPS)), next(reversed(STEPS))):
-                continue
-            found = judge(make(**params))
-            rows.append(describe(step, found, above))
-            above = found
-        kernel = judge(make(head=SVC(C=3), features__views=VIEWS))
-        rows.append(describe("a kernel machine instead: SVC(C=3), mean of views", kernel, above))
-    n_classes = len(np.unique(y))
-    bench.table(
-        f"Each with those above it: {len(X)} images of {n_classes} classes, {source}, weights "
-        f"{Path(options.weights).stem}, 5 folds x {bench.repeats} seeds",
-        rows,
-    )
+        images = load_both(bench.quick)
+        for name, (X, y) in images.items():
+            rows = [
+                row for size in SIZES[: 2 if bench.quick else None] for row in try_size(X, y, seeds, size)
+            ]
+            bench.table(f"Image size of EfficientNetLite0: {len(X)} {name}, {describe_folds(bench)}", rows)
+        tables = [try_all(X, y, seeds, folder, name) for name, (X, y) in images.items()]
+        for name, table in zip(images, tables, strict=True):
+            rows = [{"side": side} | describe(found, table["the recipe"]) for side, found in table.items()]
+            bench.table(f"The recipe and what else was tried: {name}, {describe_folds(bench)}", rows)
+        bench.table("Does it pay on all of them?", [judge(side, tables) for side in tables[0]])
     bench.note(
-        '"Gain" is the mean difference of accuracy, fold by fold, to the row above, with its standard error; '
-        "folds share training images, so that the true error is somewhat larger. Log loss, calibration error "
-        '(15 bins) and "wrong above 0.99" (of all images) are of the out-of-fold answers of a seed, averaged '
-        "over seeds. The seconds of a fit and its prediction are those of cached features."
+        '"Gain" is the mean difference of accuracy to the recipe, fold by fold, with its standard error; '
+        "folds share training images, so that the true error is somewhat larger. Log loss and calibration "
+        "error (15 bins) are of the out-of-fold answers of a seed, averaged over seeds. The seconds of a fit "
+        "and its prediction are those of cached features. What is gone is composed of scikit-learn's and "
+        "Keras's parts."
     )
     bench.write()
 
 
-def add_arguments(parser):
-    """Add what chooses weights and images."""
-    parser.add_argument("--weights", default="cifar95", help="known weights or a file")
-    parser.add_argument("--superclass", help="another superclass of CIFAR-100 than fish; needs --data")
-    parser.add_argument("--data", type=Path, help="folder of CIFAR-100's binary files")
-    parser.add_argument("--per-class", type=int, help="images of each class (default: all)")
-    parser.add_argument(
-        "--ends", action=argparse.BooleanOptionalAction, default=False, help="only the first and last step"
-    )
+def describe_folds(bench):
+    """Return how often what was judged."""
+    return f"5 folds x {bench.repeats} seeds"
 
 
-def load_superclass(folder, name):
-    """Return the training images and labels of a superclass."""
-    names = (folder / "coarse_label_names.txt").read_text().split()
-    records = np.fromfile(folder / "train.bin", np.uint8).reshape(-1, 3074)
-    records = records[records[:, 0] == names.index(name)]
-    return np.ascontiguousarray(records[:, 2:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), records[:, 1]
+def changed(head, **params):
+    """Return a head that is like another but for some parameters."""
+    return KerasHeadClassifier(**head.get_params() | params)
 
 
-def take(X, y, per_class):
-    """Return so many images of each class, always the same."""
-    order = np.random.default_rng(0).permutation(len(y))
-    chosen = np.concatenate([order[y[order] == label][:per_class] for label in np.unique(y)])
-    return X[chosen], y[chosen]
+def build_linear(meta, *, l2):
+    """Return the recipe's network, to be trained with a loss of one's own."""
+    penalty = keras.regularizers.L2(l2)
+    outputs = keras.layers.Dense(meta["n_classes_"], activation="softmax", kernel_regularizer=penalty)
+    return keras.Sequential([keras.Input((meta["n_features_in_"],)), outputs])
 
 
-def cross_validate(X, y, seeds, pipeline):
-    """Return the accuracy of each fold, the evaluation of each seed's out-of-fold answers, and seconds."""
-    rows = pipeline[:1].fit_transform(X)
-    accuracies, evaluations, seconds = [], [], []
-    for seed in seeds:
-        proba = np.full((len(y), len(np.unique(y))), np.nan)
-        predicted = np.empty_like(y)
-        for train, test in StratifiedKFold(5, shuffle=True, random_state=seed).split(rows, y):
-            rest = clone(pipeline[1:])
-            if "random_state" in rest[-1].get_params():
-                rest[-1].set_params(random_state=seed)
-            start = time.perf_counter()
-            predicted[test] = rest.fit(rows[train], y[train]).predict(rows[test])
-            seconds.append(time.perf_counter() - start)
-            accuracies.append(np.mean(predicted[test] == y[test]))
-            if isinstance(rest[-1], KerasHeadClassifier):
-                proba[test] = rest.predict_proba(rows[test])
-        evaluations.append(evaluate_classification(y, proba, np.unique(y), predicted))
-    return {"accuracies": np.array(accuracies), "evaluations": evaluations, "seconds": np.median(seconds)}
+def smoothed_loss(y_true, y_pred):
+    """Return the cross-entropy with labels a tenth of which is spread over all classes."""
+    hot = keras.ops.one_hot(keras.ops.reshape(y_true, (-1,)), y_pred.shape[-1])
+    return keras.losses.categorical_crossentropy(hot, y_pred, label_smoothing=0.1)
 
 
-def describe(step, found, above):
-    """Return the row of a table."""
-    accuracies = found["accuracies"]
-    row = {"side": step, "accuracy": f"{accuracies.mean():.3f}", "gain": ""}
-    if above is not None:
-        gains = accuracies - above["accuracies"]
-        row["gain"] = f"{gains.mean():+.3f} ± {gains.std(ddof=1) / np.sqrt(len(gains)):.3f}"
-    scores = [each for each in map(score_probabilities, found["evaluations"]) if each is not None]
-    for name in ("log_loss", "calibration_error"):
-        row[name] = f"{np.mean([getattr(each, name) for each in scores]):.3f}" if scores else ""
-    row["wrong_above_0.99"] = f"{np.mean([each.n_sure_and_wrong for each in scores]):.1f}" if scores else ""
-    return row | {"seconds_a_fit": f"{found['seconds']:.1f}", "accuracies": accuracies.tolist()}
+def try_size(X, y, seeds, size):
+    """Return the rows of a size: EfficientNetLite0 alone, and with cifar95 beside it."""
+    alone = make_fish_pipeline(backbone=LITE, features__image_size=size, features__cache=None)
+    lite, seconds = timed(alone["features"].transform, X)
+    small = make_fish_pipeline(backbone=CIFAR95, features__cache=None)["features"].transform(X)
+    rows = []
+    for side, columns in ((f"{size} px", lite), (f"{size} px, cifar95 beside it", np.hstack([lite, small]))):
+        found = describe(judge_rows(columns, y, seeds, alone[1:]))
+        del found["gain"]
+        rows.append({"side": side, "images_per_second": len(X) / seconds} | found)
+    return rows
+
+
+def try_all(X, y, seeds, folder, name):
+    """Return what cross-validation finds of the recipe, of other features and of other heads."""
+
+    def make(**params):
+        pipeline = make_fish_pipeline(**{"backbone": BACKBONES, "features__cache": folder} | params)
+        for part in find_frozen_parts(pipeline["features"]).values():
+            if part.network_name == LITE and name == "fish":
+                part.set_params(image_size=SIZE_FOR_SMALL)
+        return pipeline
+
+    recipe = make()
+    rows = recipe["features"].transform(X)
+    found = {"the recipe": judge_rows(rows, y, seeds, recipe[1:])}
+    found |= {side: cross_validate(X, y, seeds, make(**params)) for side, params in FEATURES.items()}
+    unscaled = Pipeline(recipe.steps[1:]).set_params(scale="passthrough")
+    found["no StandardScaler"] = judge_rows(rows, y, seeds, unscaled)
+    for side, head in make_heads().items():
+        found[side] = judge_rows(rows, y, seeds, Pipeline([("scale", StandardScaler()), ("head", head)]))
+    return found
+
+
+def judge(side, tables):
+    """Return the row of the verdict on one side."""
+    gains = [np.mean(table[side]["accuracies"] - table["the recipe"]["accuracies"]) for table in tables]
+    losses = [table[side]["log_loss"] - table["the recipe"]["log_loss"] for table in tables]
+    pays = all(gain >= 0.005 or loss <= -0.02 for gain, loss in zip(gains, losses, strict=True))
+    return {
+        "side": side,
+        "gains_of_accuracy": ", ".join(f"{gain:+.3f}" for gain in gains),
+        "changes_of_log_loss": ", ".join("" if np.isnan(loss) else f"{loss:+.3f}" for loss in losses),
+        "pays": "" if side == "the recipe" else "yes" if pays else "no",
+    }
 
 
 if __name__ == "__main__":
