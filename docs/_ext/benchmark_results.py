@@ -14,6 +14,7 @@ HEADINGS = {
     "bench_backbones": "Backbones",
     "bench_cures": "The report's recipe, cured",
     "bench_dask": "Dask workers",
+    "bench_duplicates": "Near-duplicates",
     "bench_explanations": "Heat maps",
     "bench_features": "Features",
     "bench_files": "Photographs from disk",
