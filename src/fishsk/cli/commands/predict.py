@@ -62,13 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
     """Write the classes or numbers of images as CSV, or as JSON on standard output."""
     from fishsk.cli._targets import TABLES, prepare_file, write_or_keep
-    from fishsk.cli._tensorflow import load_tensorflow
 
     if arguments.false_alarms is not None and arguments.train is None:
         raise ValueError("--false-alarms compares with training images: pass --train FOLDER with it.")
     target = None if arguments.output == "-" else prepare_file(arguments.output, TABLES)
     paths, left_out = list_files(arguments.images)
-    load_tensorflow(screen)
 
     import numpy as np
     from sklearn.base import is_regressor
