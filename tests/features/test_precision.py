@@ -400,3 +400,11 @@ def test_heat_maps_are_of_the_float32_network(needs_openvino):
     pipeline = make_quick_pipeline(features__precision="int8").fit(X, y)
     maps = ExplanationDisplay.from_estimator(pipeline, X[:2])
     assert maps.maps[0].shape == X[0].shape[:2]
+
+
+def test_maps_of_depthwise_networks_are_near_those_of_float32(needs_openvino, fish):
+    layers = ["block10_expand_relu", "top_relu"]  # the first goes through a depthwise convolution, too
+    lite = KerasFeatureTransformer(backbone="EfficientNetLite0", layers=layers, image_size=64, cache=None)
+    expected = lite.transform(fish[0])
+    rows = lite.set_params(precision="int8").transform(fish[0])
+    assert np.corrcoef(rows.ravel(), expected.ravel())[0, 1] > 0.95
