@@ -100,6 +100,8 @@ def run_keras(X, y, X_test, *, n_epochs, image_size=(224, 224), batch_size=32):
 
     def load(paths, *labels):
         data = tf.data.Dataset.from_tensor_slices((list(map(os.fspath, paths)), *labels))
+        if labels:
+            data = data.shuffle(len(paths), seed=0)
         data = data.map(lambda path, *label: (read(path), *label), num_parallel_calls=tf.data.AUTOTUNE)
         return data.batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
@@ -111,8 +113,7 @@ def run_keras(X, y, X_test, *, n_epochs, image_size=(224, 224), batch_size=32):
     x = keras.layers.Dropout(0.2)(frozen.to_keras(x))
     model = keras.Model(images, keras.layers.Dense(len(np.unique(y)), activation="softmax")(x))
     model.compile("adam", "sparse_categorical_crossentropy")
-    order = np.random.RandomState(0).permutation(len(X))
-    model.fit(load(X[order], y[order]), epochs=n_epochs, verbose=0)
+    model.fit(load(X, y), epochs=n_epochs, verbose=0)
     return model.predict(load(X_test), verbose=0)
 
 
