@@ -51,9 +51,9 @@ def judge_rows(rows, y, seeds, rest):
             predicted[test] = fitted.fit(rows[train], y[train]).predict(rows[test])
             seconds.append(time.perf_counter() - start)
             accuracies.append(np.mean(predicted[test] == y[test]))
-            if hasattr(fitted, "predict_proba"):
+            if has_proba := hasattr(fitted, "predict_proba"):
                 proba[test] = fitted.predict_proba(rows[test])
-        evaluations.append(evaluate_classification(y, proba, np.unique(y), predicted))
+        evaluations.append(evaluate_classification(y, proba if has_proba else None, np.unique(y), predicted))
     scores = [each for each in map(score_probabilities, evaluations) if each is not None]
     return {
         "accuracies": np.array(accuracies),
