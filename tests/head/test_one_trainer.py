@@ -51,7 +51,7 @@ RESTATED = [
 ]
 
 
-@pytest.mark.parametrize("params", RESTATED, ids=str)
+@pytest.mark.parametrize("params", RESTATED, ids=", ".join)  # the same in every process
 def test_what_restates_a_default_changes_nothing(data, params):
     X, y = data
     plain, restated = make_head().fit(X, y), make_head(**params).fit(X, y)
@@ -181,7 +181,7 @@ MISSPELT = [
 ]
 
 
-@pytest.mark.parametrize("params", MISSPELT, ids=str)
+@pytest.mark.parametrize("params", MISSPELT, ids=", ".join)  # the same in every process
 def test_a_misspelt_parameter_is_refused_by_name(data, params):
     name = next(name for name in params if "__" in name).rpartition("__")[2]
     with pytest.raises((TypeError, ValueError), match=name):

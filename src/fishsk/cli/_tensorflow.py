@@ -13,10 +13,11 @@ from fishsk.cli._screen import Screen
 def load_tensorflow(screen: Screen) -> None:
     """Import TensorFlow, without what its C++ writes to standard error whatever the log level is.
 
-    Whatever imports it goes after this: `fishsk.head`, and the rooms that use it.
+    Commands that train call it before they import whatever imports TensorFlow. Those that only answer do not:
+    most models answer without it.
     """
     with screen.stage("load TensorFlow"), _silent_file_descriptor(2):
-        import fishsk.head  # noqa: F401
+        import tensorflow  # noqa: F401
 
 
 @contextmanager

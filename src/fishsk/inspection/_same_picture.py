@@ -12,7 +12,9 @@ from fishsk.features import resize_image
 SMALL = 32  # pixels at which an alignment is looked for
 _SIZE = 128  # pixels at which it is judged
 _MARGIN = 5  # of SMALL pixels: the middle of an image, without these, is looked for in the other one
-_SCALES = (0.8, 0.87, 0.93, 1.0, 1.075, 1.15, 1.25)
+_SCALES = (1.0, 0.87, 1.15, 0.8, 0.93, 1.075, 1.25)
+_N_COARSE = 3  # scales that are tried first: the others are between or beside them
+_WORTH_REFINING = 0.6  # correlation at one of these below which no scale reaches `_ALIKE`
 _PLAIN = 6  # gray levels of standard deviation
 _ALIKE = 0.8  # correlation of the middles below which nothing else is tried
 _EDGE = 6  # of 64 pixels, which a border or a crop may have changed
@@ -95,7 +97,9 @@ def find_start(image: np.ndarray, other: np.ndarray) -> Start:
     if middle.std() < _LEAST_DETAIL:  # OpenCV finds what is plain everywhere
         return best
     sides = [np.ascontiguousarray(other), np.ascontiguousarray(other[:, ::-1])]
-    for scale in _SCALES:
+    for number, scale in enumerate(_SCALES):
+        if number == _N_COARSE and best.correlation < _WORTH_REFINING:
+            break
         side = round(len(middle) * scale)
         template = cv2.resize(middle, (side, side), interpolation=cv2.INTER_AREA)
         for is_mirrored, searched in enumerate(sides):

@@ -41,10 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
     """Compare two saved models on a folder of images, and write what changed as a page."""
     from fishsk.cli._targets import PAGES, prepare_file, write_or_keep
-    from fishsk.cli._tensorflow import load_tensorflow
 
     target = prepare_file(arguments.output, PAGES)
-    load_tensorflow(screen)
 
     from sklearn.base import is_regressor
 

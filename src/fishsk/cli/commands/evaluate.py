@@ -32,10 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
     """Print how well a saved model does on a folder or a table of images."""
     from fishsk.cli._targets import prepare_folder
-    from fishsk.cli._tensorflow import load_tensorflow
 
     folder = None if arguments.output is None else prepare_folder(arguments.output)
-    load_tensorflow(screen)
 
     from fishsk.cli._evaluation import show_evaluation
     from fishsk.cli._features import extract_features

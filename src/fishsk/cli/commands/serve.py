@@ -46,8 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
     """Serve the page until the process is interrupted."""
-    from fishsk.cli._tensorflow import load_tensorflow
-
     if missing := [name for name in ("starlette", "uvicorn") if find_spec(name) is None]:
         raise ImportError(
             f"serve needs {' and '.join(missing)}. Run: python -m pip install {' '.join(missing)}"
@@ -57,7 +55,6 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     train = None
     if arguments.train is not None:
         train, _ = list_images([arguments.train], skip_bad=arguments.skip_bad)
-    load_tensorflow(screen)
 
     from fishsk.cli._features import extract_features
     from fishsk.persistence import load_pipeline

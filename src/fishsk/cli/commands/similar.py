@@ -44,7 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
     """Find the images most like one, print them, and write them as a picture and as CSV."""
     from fishsk.cli._targets import PICTURES, TABLES, prepare_file, write_or_keep, write_table
-    from fishsk.cli._tensorflow import load_tensorflow
 
     if arguments.top < 1:
         raise ValueError(f"--top must be at least 1. Got {arguments.top}.")
@@ -55,7 +54,6 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         raise ValueError(f"The image to compare with must be a file. Got the folder {image!r}.")
     list_images([image], skip_bad=False)
     paths, left_out = list_images([arguments.folder], skip_bad=arguments.skip_bad)
-    load_tensorflow(screen)
 
     from fishsk.cli._features import extract_features
     from fishsk.cli._networks import make_pipeline, show_networks
