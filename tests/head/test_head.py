@@ -688,3 +688,13 @@ def test_fault_46_a_fork_after_tensorflow_has_run(data):
     assert child.exitcode == 0
     np.testing.assert_array_equal(answers.get(), head.predict(data[0]))
     assert "was forked from it" in answers.get()
+
+
+def test_a_penalty_by_scale_is_that_of_the_rows_at_hand(data):
+    X, y = data
+    kernels = [
+        KerasHeadClassifier(l2=l2, epochs=2, random_state=0).fit(X[:40], y[:40]).model_.get_weights()[0]
+        for l2 in ("scale", 2.0, 0.0)
+    ]
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert np.abs(kernels[0]).mean() < np.abs(kernels[2]).mean()

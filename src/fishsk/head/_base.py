@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fishsk.head._custom import CustomNetwork
 
 _PREDICTION_BATCH = 256
+_PENALTY_OF_ALL_ROWS = 80  # that l2="scale" divides by their number: benchmarks/bench_recipe.py
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
@@ -53,7 +54,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         "lr_factor": [Interval(Real, 0, 1, closed="right")],
         "early_stopping": ["boolean"],
         "early_stopping_patience": [Interval(Integral, 1, None, closed="left")],
-        "l2": [Interval(Real, 0, None, closed="left")],
+        "l2": [Interval(Real, 0, None, closed="left"), StrOptions({"scale"})],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -72,7 +73,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
     lr_factor: float
     early_stopping: bool
     early_stopping_patience: int
-    l2: float
+    l2: float | str
     callbacks: Any
     warm_start: bool
     random_state: Any
@@ -197,8 +198,8 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         """Return what is measured besides the loss."""
         raise NotImplementedError
 
-    def _make_architecture(self, n_features: int) -> Architecture:
-        """Return the built-in network that the parameters ask for."""
+    def _make_architecture(self, n_features: int, n_rows: int) -> Architecture:
+        """Return the built-in network that the parameters ask for, which is to learn from some rows."""
         units = self.hidden_units
         units = tuple(units) if isinstance(units, list | tuple) else (units,) if units else ()
         if not all(isinstance(each, int | np.integer) and each > 0 for each in units):
@@ -212,7 +213,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
             hidden_units=tuple(map(int, units)),
             n_outputs=n_outputs,
             dropout=float(self.dropout),
-            l2=float(self.l2),
+            l2=_PENALTY_OF_ALL_ROWS / n_rows if self.l2 == "scale" else float(self.l2),
             activation=self.activation,
             output=output,
         )

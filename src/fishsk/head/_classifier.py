@@ -65,8 +65,10 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         those of the best epoch, also if training has run to its end.
     early_stopping_patience : int, default=5
         Epochs that early stopping waits for a better loss.
-    l2 : float, default=0.0
-        Strength of the penalty on the squared kernels.
+    l2 : float or "scale", default=0.0
+        Strength of the penalty on the squared kernels, beside the mean loss of a row. ``"scale"`` is 80
+        divided by the number of rows given to `fit`: the penalty then weighs the same beside the sum of the
+        losses, however many rows there are, as `C` does in scikit-learn's linear models.
     calibration : {"temperature"} or None, default="temperature"
         ``"temperature"`` divides the logits by the number that gives the validation part, which has not
         trained, its lowest log loss [3]_: probabilities then mean what they say, and what is predicted stays
@@ -180,7 +182,7 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         lr_factor: float = 0.5,
         early_stopping: bool = False,
         early_stopping_patience: int = 5,
-        l2: float = 0.0,
+        l2: float | str = 0.0,
         calibration: str | None = "temperature",
         class_weight: dict | str | None = None,
         callbacks: Any = None,

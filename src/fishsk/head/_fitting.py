@@ -77,7 +77,7 @@ def fit(head: KerasHead, X: Any, y: Any, sample_weight: Any, keywords: Mapping[s
     training = find_training(head, keywords)
     warm = head.warm_start and head.initialized_
     X, y, weight = _take_data(head, X, y, sample_weight, reset=not warm)
-    start = _go_on(head, keeps_optimizer=False) if warm else _begin(head, X, y, None)
+    start = _go_on(head, len(y), keeps_optimizer=False) if warm else _begin(head, X, y, None)
     data = _encode(head, X, y, weight, training, start)
     _split(head, data, start, training)
 
@@ -109,7 +109,7 @@ def fit_an_epoch(
     training = find_training(head, keywords) | {"epochs": 1}
     first = not head.initialized_
     X, y, weight = _take_data(head, X, y, sample_weight, reset=first)
-    start = _begin(head, X, y, classes) if first else _go_on(head, keeps_optimizer=True)
+    start = _begin(head, X, y, classes) if first else _go_on(head, len(y), keeps_optimizer=True)
     data = _encode(head, X, y, weight, training, start)
     data = replace(data, validation=None)
     callbacks = make_callbacks(head, "fit", training["extra_callbacks"])
@@ -149,7 +149,7 @@ def _begin(head: KerasHead, X: Any, y: np.ndarray, classes: Any) -> _Start:
     head._temperature = 1.0
     seed = int(check_random_state(head.random_state).randint(np.iinfo(np.int32).max))
     if find_builder(head) is None:
-        architecture = head._make_architecture(feature_encoder.transform(X[:1]).shape[1])
+        architecture = head._make_architecture(feature_encoder.transform(X[:1]).shape[1], len(y))
         model = compile_model(head, architecture.build(architecture.draw_weights(seed)))
         return _Start(CustomNetwork.of(model), architecture, seed, {})
     model = build_custom(head, meta, seed)
@@ -166,8 +166,8 @@ def _begin(head: KerasHead, X: Any, y: np.ndarray, classes: Any) -> _Start:
     return _Start(CustomNetwork.of(model), None, seed, {})
 
 
-def _go_on(head: KerasHead, *, keeps_optimizer: bool) -> _Start:
-    """Return the network that is there."""
+def _go_on(head: KerasHead, n_rows: int, *, keeps_optimizer: bool) -> _Start:
+    """Return the network that is there, to learn from some more rows."""
     check_not_forked()
     network = head._network
     if (find_builder(head) is None) != isinstance(network, DenseNetwork):
@@ -177,7 +177,7 @@ def _go_on(head: KerasHead, *, keeps_optimizer: bool) -> _Start:
         )
     if not isinstance(network, DenseNetwork):
         return _Start(network, None, head._seed, head.history_)
-    asked, before = head._make_architecture(network.architecture.n_features), network.architecture
+    asked, before = head._make_architecture(network.architecture.n_features, n_rows), network.architecture
     for name in ("hidden_units", "activation"):
         if getattr(asked, name) != getattr(before, name):
             raise ValueError(

@@ -62,8 +62,10 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
         those of the best epoch, also if training has run to its end.
     early_stopping_patience : int, default=5
         Epochs that early stopping waits for a better loss.
-    l2 : float, default=0.0
-        Strength of the penalty on the squared kernels.
+    l2 : float or "scale", default=0.0
+        Strength of the penalty on the squared kernels, beside the mean loss of a row. ``"scale"`` is 80
+        divided by the number of rows given to `fit`: the penalty then weighs the same beside the sum of the
+        losses, however many rows there are, as `C` does in scikit-learn's linear models.
     callbacks : keras.callbacks.Callback, its class or name, list, tuple, dict of them, or None, default=None
         Keras callbacks. Names and classes are instantiated by each fit; their parameters are routed, as in
         scikeras, by ``callbacks__patience=2`` for all, or ``callbacks__0__patience=2`` or
@@ -159,7 +161,7 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
         lr_factor: float = 0.5,
         early_stopping: bool = False,
         early_stopping_patience: int = 5,
-        l2: float = 0.0,
+        l2: float | str = 0.0,
         callbacks: Any = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,

@@ -321,7 +321,7 @@ def default_search_space(pipeline: Any) -> dict[str, Any]:
         "hidden_units": CategoricalDistribution([0, 64, 128, 256, 512, 1024]),
         "dropout": FloatDistribution(0.0, 0.7),
         "learning_rate": FloatDistribution(1e-4, 1e-2, log=True),
-        "l2": FloatDistribution(1e-7, 1e-2, log=True),
+        "l2": FloatDistribution(1e-5, 1.0, log=True),
         "batch_size": CategoricalDistribution([16, 32, 64, 128]),
         "epochs": IntDistribution(5, 50),
     }
