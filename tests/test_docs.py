@@ -74,7 +74,7 @@ def test_pages(page):
 
 
 def test_the_programs_of_getting_started_run_on_files_of_any_kind(tmp_path, capsys):
-    X, y = fishsk.datasets.make_fish_images(60, random_state=0)
+    X, y = fishsk.datasets.make_fish_images(120, random_state=0)
     for index, (image, label) in enumerate(zip(X, y, strict=True)):
         suffix = ("jpg", "png", "PNG")[index % 3]
         for path in (tmp_path / f"photos/{label}/{index}.{suffix}", tmp_path / f"unknown/{index}.{suffix}"):
@@ -85,7 +85,7 @@ def test_the_programs_of_getting_started_run_on_files_of_any_kind(tmp_path, caps
         code = re.search(rf":caption: {name}\n\n((?: {{3}}.*\n|\n)+)", page)[1]
         (tmp_path / name).write_text(textwrap.dedent(code), encoding="utf-8")
         runpy.run_path(str(tmp_path / name), run_name="__main__")
-    assert len(re.findall(r"^unknown/\d+\.(?:jpg|png|PNG) \d$", capsys.readouterr().out, re.MULTILINE)) == 60
+    assert len(re.findall(r"^unknown/\d+\.(?:jpg|png|PNG) \d$", capsys.readouterr().out, re.MULTILINE)) == 120
 
 
 @pytest.mark.parametrize("extra", ["pandas", "dask"])

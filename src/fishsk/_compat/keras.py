@@ -171,6 +171,7 @@ def _name_unsafe(part: dict[str, Any]) -> str | None:
         place, bases = _PLACES.get(module, (None, ()))
         found_class = getattr(place, name, None)
         is_safe = inspect.isclass(found_class) and issubclass(found_class, bases)
-    if is_safe and registered in (None, name):
+    # Keras writes ">Name" once its own class has been registered without a package, as some libraries do.
+    if is_safe and registered in (None, name, f">{name}"):
         return None
     return f"{registered or name}, which is not Keras's own"

@@ -66,9 +66,7 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
     early_stopping_patience : int, default=5
         Epochs that early stopping waits for a better loss.
     l2 : float or "scale", default=0.0
-        Strength of the penalty on the squared kernels, beside the mean loss of a row. ``"scale"`` is 80
-        divided by the number of rows given to `fit`: the penalty then weighs the same beside the sum of the
-        losses, however many rows there are, as `C` does in scikit-learn's linear models.
+        Strength of the penalty on the squared kernels. "scale" is 80 / n_rows, as scikit-learn's `C` acts.
     calibration : {"temperature"} or None, default="temperature"
         ``"temperature"`` divides the logits by the number that gives the validation part, which has not
         trained, its lowest log loss [3]_: probabilities then mean what they say, and what is predicted stays

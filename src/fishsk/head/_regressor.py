@@ -63,9 +63,7 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
     early_stopping_patience : int, default=5
         Epochs that early stopping waits for a better loss.
     l2 : float or "scale", default=0.0
-        Strength of the penalty on the squared kernels, beside the mean loss of a row. ``"scale"`` is 80
-        divided by the number of rows given to `fit`: the penalty then weighs the same beside the sum of the
-        losses, however many rows there are, as `C` does in scikit-learn's linear models.
+        Strength of the penalty on the squared kernels. "scale" is 80 / n_rows, as scikit-learn's `C` acts.
     callbacks : keras.callbacks.Callback, its class or name, list, tuple, dict of them, or None, default=None
         Keras callbacks. Names and classes are instantiated by each fit; their parameters are routed, as in
         scikeras, by ``callbacks__patience=2`` for all, or ``callbacks__0__patience=2`` or

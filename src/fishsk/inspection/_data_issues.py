@@ -17,7 +17,7 @@ from fishsk.datasets import describe_left_out
 from fishsk.features import Images, check_images
 from fishsk.inspection._duplicates import find_near_pairs
 from fishsk.inspection._frozen import run_frozen_steps
-from fishsk.inspection._image_facts import ImageFacts, concatenate_facts, measure_images
+from fishsk.inspection._image_facts import ImageFacts, concatenate_facts, find_middle, measure_images
 from fishsk.inspection._label_issues import name_images, rank_label_issues
 from fishsk.inspection._settings import check_classifier, find_pixels
 
@@ -337,7 +337,7 @@ def _check_looks(data: DataIssues) -> Iterator[DataIssue]:
         )
     sharpness = np.log(np.maximum(facts.sharpness, 1e-6))
     usable = readable & ~plain
-    middle, spread = _find_middle(sharpness[usable]) if usable.any() else (0.0, 1.0)
+    middle, spread = find_middle(sharpness[usable]) if usable.any() else (0.0, 1.0)
     yield DataIssue(
         "blurred",
         "warning",
@@ -366,12 +366,6 @@ def _check_looks(data: DataIssues) -> Iterator[DataIssue]:
                 lambda row: f"{facts.width[row]} x {facts.height[row]} pixels",
             ),
         )
-
-
-def _find_middle(values: np.ndarray) -> tuple[float, float]:
-    """Return the median, and the standard deviation that the median deviation from it stands for."""
-    middle = float(np.median(values))
-    return middle, max(0.1, 1.4826 * float(np.median(np.abs(values - middle))))
 
 
 def _check_labels(

@@ -110,3 +110,9 @@ def _measure(image: np.ndarray) -> dict[str, Any]:
         "digest": content.hexdigest(),
         "small": np.clip(np.rint(resize_image(pixels, SMALL)), 0, 255).astype(np.uint8),
     }
+
+
+def find_middle(values: np.ndarray) -> tuple[float, float]:
+    """Return the median, and the standard deviation that the median deviation from it stands for."""
+    middle = float(np.median(values))
+    return middle, max(0.1, 1.4826 * float(np.median(np.abs(values - middle))))

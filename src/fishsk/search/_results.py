@@ -69,6 +69,12 @@ def average_times(trials: Sequence[Any]) -> dict[str, np.ndarray]:
     return columns
 
 
-def average_folds(results: Mapping[str, Any], metric: str, n_splits: int) -> np.ndarray:
-    """Return each candidate's mean score over the folds that it ran."""
+def average_pruned(results: Mapping[str, Any], metric: str, n_splits: int, n_pruned: int) -> np.ndarray:
+    """Return each candidate's mean score over the folds that it ran, and warn that none ran all."""
+    warnings.warn(
+        f"No candidate ran all folds: {n_pruned} were pruned. The best is chosen by the folds that each ran, "
+        "and best_score_ is their mean. Pass pruner=optuna.pruners.NopPruner() to run all folds.",
+        UserWarning,
+        stacklevel=4,
+    )
     return np.nanmean([results[f"split{split}_test_{metric}"] for split in range(n_splits)], axis=0)

@@ -31,7 +31,7 @@ from fishsk._compat.sklearn import (
 )
 from fishsk._utils.versions import link_documentation
 from fishsk.search._results import (
-    average_folds,
+    average_pruned,
     average_times,
     describe_trials,
     fill_folds,
@@ -323,9 +323,8 @@ class OptunaSearchCV(BaseSearchCV):
 
     def _run_study(self, objective: Any) -> None:
         """Run the trials in this process or in workers, and keep the study, even if this is interrupted."""
-        space = make_space(
-            self.param_distributions
-        )  # what is wrong with it is said before anything is written
+        # What is wrong with it is said before anything is written.
+        space = make_space(self.param_distributions)
         if not all(isinstance(params, Mapping) for params in self.initial_params or ()):
             raise TypeError(f"initial_params must be a list of dicts. Got {self.initial_params!r}.")
         initial = [space.encode(params) for params in self.initial_params or ()]
@@ -427,14 +426,7 @@ class OptunaSearchCV(BaseSearchCV):
         scores = results.get(f"mean_test_{refit_metric}")
         pruned = [trial for trial in trials if trial.state.name == "PRUNED"]
         if pruned and not callable(self.refit) and not np.isfinite(scores).any():
-            warnings.warn(
-                f"No candidate ran all folds: {len(pruned)} were pruned. The best is chosen by the folds "
-                "that each ran, and best_score_ is their mean. Pass pruner=optuna.pruners.NopPruner() to run "
-                "all folds.",
-                UserWarning,
-                stacklevel=3,
-            )
-            scores = average_folds(results, refit_metric, self.n_splits_)
+            scores = average_pruned(results, refit_metric, self.n_splits_, len(pruned))
             self.best_index_ = int(np.nanargmax(scores))
         else:
             self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
