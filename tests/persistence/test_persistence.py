@@ -691,7 +691,7 @@ EXPORTED = {
         "features__preprocessing": "unit",
         "features__image_size": (32, 48),
         "scale": "passthrough",
-        "head__learning_rate": 0.05,
+        "head__hidden_units": 16,
     },
     "mirrored": {"features__views": "mirror", "features__pooling": "max", "head__hidden_units": 0},
     "views": {
