@@ -50,11 +50,20 @@ FAMILIES = (  # the smallest network of each
     "VGG16",
     "Xception",
 )
+# Described alone: to convert more than 50 million weights, or the deepest of a family, takes gigabytes.
 HUGE = {
+    "ConvNeXtBase",
     "ConvNeXtLarge",
     "ConvNeXtXLarge",
+    "EfficientNetB5",
+    "EfficientNetB6",
+    "EfficientNetB7",
     "EfficientNetV2L",
-}  # more than 100 million weights; described alone
+    "EfficientNetV2M",
+    "NASNetLarge",
+    "ResNet152",
+    "ResNet152V2",
+}
 ALL = [
     pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow, pytest.mark.timeout(1200)])
     for name in sorted(list_applications().keys() - HUGE)
