@@ -26,7 +26,19 @@ from fishsk.store import read_note, write_note
 
 _NOTE_VERSION = 1  # raised when descriptions come to hold something else
 _DRAW_VERSION = 1  # raised when the same network comes to be drawn with other numbers
-_FASTER_BY_TENSORFLOW = ("VGG",)  # the first letters of names
+# The first letters of the names of networks that TensorFlow runs. It was faster in a first run of
+# benchmarks/bench_backbones.py, and to convert the deepest of them takes more than 10 GB of memory.
+_FASTER_BY_TENSORFLOW = (
+    "DenseNet",
+    "EfficientNetB",
+    "EfficientNetV2",
+    "Inception",
+    "MobileNetV2",
+    "NASNet",
+    "ResNet",
+    "VGG",
+    "Xception",
+)
 _DEFAULT_SIZE = (224, 224)  # of the networks that Keras builds for images of any size: MobileNetV3
 
 
@@ -102,7 +114,7 @@ class Application:
 
     @property
     def engine(self) -> str:
-        """The name of the engine that runs it fastest, by benchmarks/bench_backbones.py."""
+        """The name of the engine that runs it; benchmarks/bench_backbones.py compares them."""
         return "tensorflow" if self.name.startswith(_FASTER_BY_TENSORFLOW) else "litert"
 
     def describe(
