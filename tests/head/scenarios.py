@@ -459,7 +459,7 @@ def an_instance_of_an_optimizer_is_changed_by_training(Classifier, Regressor):
     """An instance given as `optimizer=` shows what a LearningRateScheduler set."""
     optimizer = keras.optimizers.SGD(0.1)
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 0.05)
-    Classifier(classifier_net, optimizer=optimizer, callbacks=[schedule], verbose=0).fit(*iris())
+    Classifier(classifier_net, optimizer=optimizer, callbacks=[schedule], epochs=2, verbose=0).fit(*iris())
     assert float(optimizer.learning_rate) == pytest.approx(0.05)
 
 
