@@ -35,6 +35,13 @@ def test_a_model_of_another_network_is_fitted_and_predicts(networks, photos, tmp
     assert "map1" in capsys.readouterr().out
 
 
+def test_resize_keeps_the_proportions_of_photographs(networks, photos, tmp_path):
+    model = str(tmp_path / "model.fishsk")
+    command = ["fit", str(photos), "--backbone", networks[0], "--model", model, "--set", "head__epochs=1"]
+    assert main([*command, "--resize", "pad"]) == 0
+    assert load_pipeline(model)["features"].resize == "pad"
+
+
 def test_tune_tries_networks_and_their_layers(networks, photos, tmp_path, capsys):
     model, folder = str(tmp_path / "model.fishsk"), str(tmp_path / "figures")
     command = ["tune", str(photos), "--backbone", *networks, "--trials", "3"]

@@ -37,6 +37,12 @@ def add_network(parser: argparse.ArgumentParser, *, several: bool = False) -> No
         "imagenet, none, or a file (default: cifar95 of vgg16, imagenet of others)",
     )
     parser.add_argument(
+        "--resize",
+        choices=["stretch", "crop", "pad"],
+        default="stretch",
+        help="how an image becomes a square: stretched, its middle, or with a border (default: %(default)s)",
+    )
+    parser.add_argument(
         "--precision",
         choices=["float32", "int8"],
         default="float32",

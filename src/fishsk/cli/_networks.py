@@ -76,6 +76,7 @@ def _parse_network(arguments: argparse.Namespace, backbones: Sequence[str] | Non
     return {
         "backbone": names if len(names) > 1 else names[0],
         "weights": None if weights.lower() == "none" else weights,
+        "features__resize": arguments.resize,
         "features__precision": arguments.precision,
     }
 
