@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from _common import Benchmark, timed
+from _common import Benchmark, timed_cpu
 from _folds import PHOTOGRAPHS, load_photographs
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.metrics import log_loss
@@ -51,17 +51,18 @@ def main():
     rows = []
     for name, backbone in networks.items():
         with TemporaryDirectory() as cache:
-            proba, cold = timed(run_fishsk, backbone, cache, *photographs)
-            _, warm = timed(run_fishsk, backbone, cache, *photographs)
-        rows.append({"side": name} | score(y_test, proba) | {"seconds": cold, "seconds_again": warm})
+            proba, *cold = timed_cpu(run_fishsk, backbone, cache, *photographs)
+            _, *warm = timed_cpu(run_fishsk, backbone, cache, *photographs)
+        rows.append({"side": name} | score(y_test, proba) | name_seconds(cold, warm))
     for name, run in others.items():
-        proba, cold = timed(run, *photographs)
-        rows.append({"side": name} | score(y_test, proba) | {"seconds": cold, "seconds_again": ""})
+        proba, *cold = timed_cpu(run, *photographs)
+        rows.append({"side": name} | score(y_test, proba) | name_seconds(cold, ("", "")))
     bench.table(f"{len(X_train)} photographs train, {len(X_test)} others judge", rows)
     bench.note(
         'Seconds are of training and of predicting all that judge, files read and networks loaded: "seconds" '
         'with an empty cache, "seconds again" with the features of the first run. The last two keep nothing, '
-        "and would take as long again. Intervals are Wilson's, at 95 %."
+        'and would take as long again. "CPU seconds" are those of all threads, which hardly depend on what '
+        "else the machine does. Intervals are Wilson's, at 95 %."
     )
     bench.write()
 
@@ -70,6 +71,12 @@ def add_arguments(parser):
     """Add what names the photographs."""
     parser.add_argument("--photographs", default=PHOTOGRAPHS / "train", type=Path, help="folder of classes")
     parser.add_argument("--validation", type=Path, help="another folder, whose photographs judge")
+
+
+def name_seconds(cold, again):
+    """Return the columns of two runs, of each its seconds and those of all threads."""
+    names = ("seconds", "CPU_seconds", "seconds_again", "CPU_seconds_again")
+    return dict(zip(names, (*cold, *again), strict=True))
 
 
 def score(y, proba):

@@ -18,7 +18,7 @@ class Recipe:
     head: Mapping[str, Any] = field(default_factory=dict)
 
 
-# Side by side: one has seen ImageNet, the other costs next to nothing. Neither needs a download.
+# Side by side: one has seen ImageNet, the other is small. Neither needs a download.
 BACKBONES = ("EfficientNetLite0", "vgg16.cifar95")
 
 # EfficientNet-Lite sees images whose longer side is at most the first number at the size of the second.
