@@ -1,4 +1,4 @@
-"""The report's recipe, mended one setting at a time: 5-fold accuracy on the fish training images.
+"""The report's recipe, fixed one setting at a time: 5-fold accuracy on the fish training images.
 
 Each cure keeps those above it. All sides meet the same folds with the same seeds, so that they are
 compared fold by fold. The test images are not read.
@@ -29,7 +29,7 @@ FURTHER = {
 
 
 def main():
-    """Mend the recipe step by step, and let cross-validation judge each step."""
+    """Fix the recipe step by step, and let cross-validation judge each step."""
     bench = Benchmark(__file__, __doc__, repeats=3)
     X, y, source = load_fish(100 if bench.quick else None, subset="train")
     settings, rows, further = {}, [], []

@@ -1,7 +1,7 @@
 """Forms of the head's network: layers, activations, batch normalization; accuracy in folds, with its error.
 
 All of them see the mean over the recipe's views, and meet the same folds with the same seeds, so that they
-are compared fold by fold with the first. Batch normalization is a network of one's own, and stands beside the
+are compared fold by fold with the first. Batch normalization is a custom network, and stands beside the
 same network without it. The test images are not read.
 """
 
@@ -30,7 +30,7 @@ def main():
     X, y, source = load_fish(100 if bench.quick else None, subset="train")
     judge = partial(cross_validate, X, y, range(bench.repeats))
     heads = {name: KerasHeadClassifier(**COMMON, l2=1e-3, **params) for name, params in FORMS.items()}
-    own = {"of one's own: the first": False, "of one's own: batch normalization": True}
+    own = {"custom: the first": False, "custom: batch normalization": True}
     heads |= {
         name: KerasHeadClassifier(
             partial(build, normed=normed), loss="sparse_categorical_crossentropy", **COMMON

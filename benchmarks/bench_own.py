@@ -1,4 +1,4 @@
-"""A network of one's own: KerasHeadClassifier(model=...) against plain scikeras and Keras's own wrapper.
+"""A custom network: KerasHeadClassifier(model=...) against plain scikeras and Keras's own wrapper.
 
 All three train the same network on all rows, with the same optimizer, loss, epochs and batches, and predict
 the probabilities of as many rows. "held out loss" is the log loss on rows that no side saw.

@@ -3,7 +3,7 @@ A convolutional head
 ====================
 
 Pooling throws away where in the image something was seen. A small convolutional network on the maps of
-``block4`` keeps it: a network of your own, built by a function, its parameters in the grammar of
+``block4`` keeps it: a custom network, built by a function, its parameters in the grammar of
 scikit-learn.
 """
 
@@ -70,5 +70,5 @@ ax.set(xticks=[0, 1], xticklabels=list(searches), xlim=(-0.5, 1.5), ylabel="accu
 title = ax.set_title("What maps add to pooled features")
 
 # %%
-# **Conclusion.** A network of your own is a parameter like any other: it is cloned, searched, cross-validated
+# **Conclusion.** A custom network is a parameter like any other: it is cloned, searched, cross-validated
 # and saved. Whether the place of a feature helps is for the folds to say.

@@ -55,5 +55,5 @@ display = PredictionGridDisplay.from_predictions(
 )
 
 # %%
-# **Conclusion.** Ten minutes of looking at the first rows mend most of what was wrong. The rest of the list
+# **Conclusion.** Ten minutes of looking at the first rows fix most of what was wrong. The rest of the list
 # are fish that the classifier itself finds hard, and those are worth a look too.

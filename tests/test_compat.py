@@ -209,9 +209,7 @@ def test_every_private_attribute_in_use_is_listed():
 def test_the_private_import_exists(name):
     source, _, attribute = name.rpartition(".")
     module = importlib.import_module(source)
-    assert hasattr(module, attribute), (
-        f"{source} has no {attribute} any more: mend the module that imports it"
-    )
+    assert hasattr(module, attribute), f"{source} has no {attribute} any more: fix the module that imports it"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from fishsk import KerasFeatureTransformer, KerasHeadClassifier, KerasHeadRegres
 
 
 def build(meta):
-    """Return a network of one's own for classes, tags or numbers."""
+    """Return a custom network for classes, tags or numbers."""
     kind = meta["target_type_"]
     if "n_classes_" not in meta:
         n_units, activation = meta["n_outputs_"], None
@@ -48,7 +48,7 @@ def test_the_heads_pass_scikit_learns_checks(head, n_least, model):
             "check_sample_weight_equivalence_on_dense_data": "failed",
         }
         # Keras's own layers give a row other last bits in another place on processors without AVX-512. In its
-        # stead see test_own_networks.test_the_order_of_rows_changes_last_bits_at_most.
+        # stead see test_custom_networks.test_the_order_of_rows_changes_last_bits_at_most.
         | ({} if model is None else {"check_methods_sample_order_invariance": "failed"}),
     )
 

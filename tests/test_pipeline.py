@@ -211,7 +211,7 @@ def build_network(meta):
     return model
 
 
-def make_own_head(kind):
+def make_custom_head(kind):
     from scikeras.wrappers import KerasClassifier
 
     heads = {
@@ -231,7 +231,7 @@ def make_own_head(kind):
 @pytest.mark.parametrize("kind", ["SVC", "boosting", "scikeras"])
 def test_any_classifier_can_be_the_head(fish, kind, tmp_path, n_extracted):
     X, y = fish
-    pipeline = make_own_head(kind)
+    pipeline = make_custom_head(kind)
     scores = cross_val_score(pipeline, X, y, cv=StratifiedKFold(3), scoring="accuracy")
     assert np.isfinite(scores).all()
     assert n_extracted() == len(X)
@@ -240,12 +240,12 @@ def test_any_classifier_can_be_the_head(fish, kind, tmp_path, n_extracted):
 
 @pytest.mark.parametrize("kind", ["SVC", "boosting"])
 def test_a_report_on_any_classifier(fish, kind, tmp_path):
-    path = write_report(make_own_head(kind).fit(*fish), *fish, tmp_path / "report.html")
-    assert type(make_own_head(kind)["head"]).__name__ in path.read_text(encoding="utf-8")
+    path = write_report(make_custom_head(kind).fit(*fish), *fish, tmp_path / "report.html")
+    assert type(make_custom_head(kind)["head"]).__name__ in path.read_text(encoding="utf-8")
 
 
 def test_a_search_over_a_head_of_one_s_own(fish):
-    search = GridSearchCV(make_own_head("SVC"), {"head__C": [0.1, 3]}, cv=3).fit(*fish)
+    search = GridSearchCV(make_custom_head("SVC"), {"head__C": [0.1, 3]}, cv=3).fit(*fish)
     assert search.best_estimator_["head"].C in (0.1, 3)
 
 

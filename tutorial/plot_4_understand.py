@@ -49,7 +49,7 @@ display = PredictionGridDisplay.from_estimator(
 # Does 0.9 mean 90 %?
 # -------------------
 # Where the line is below the diagonal, the model claims more than it keeps: its probabilities are too high.
-# :doc:`/how_to/thresholds` mends that, and shows how to let the model say "I don't know".
+# :doc:`/how_to/thresholds` fixes that, and shows how to let the model say "I don't know".
 
 import matplotlib.pyplot as plt
 from sklearn.calibration import CalibrationDisplay

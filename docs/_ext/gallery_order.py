@@ -10,7 +10,7 @@ _STORIES = (
     "plot_layers_and_pooling",
     "plot_backbones",
     "plot_classifiers",
-    "plot_own_head",
+    "plot_custom_head",
     "plot_convolutional_head",
     "plot_tags",
     "plot_fish_length",

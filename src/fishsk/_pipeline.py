@@ -78,7 +78,7 @@ def make_fish_pipeline(
     task : {"classification", "regression"}, default="classification"
         What the default head is for. "regression" (ages, weights, counts) makes it a `KerasHeadRegressor` in
         a `TransformedTargetRegressor`, which standardizes the targets: its parameters are spelt
-        ``head__regressor__...``. A head of your own tells by itself what it is for.
+        ``head__regressor__...``. A custom head tells by itself what it is for.
     recipe : {"default", "report"}, default="default"
         ``"default"`` is what cross-validation on training images showed best for these weights. ``"report"``
         is the network and training of the technical report that fishsk came from: flattened maps of VGG16 on
@@ -89,7 +89,7 @@ def make_fish_pipeline(
         of VGG16.
     random_state : int, RandomState instance or None, default=None
         Seeds the head: its first weights, dropout, shuffling and validation split. The same int gives the
-        same bits. A head of your own gets it if it has a `random_state` that is None.
+        same bits. A custom head gets it if it has a `random_state` that is None.
     verbose : int, default=0
         1 shows progress bars.
     **params : dict

@@ -260,9 +260,9 @@ def test_a_damaged_cache_is_made_anew_with_one_warning(tmp_path, archive, damage
         content[5000] ^= 4
         path.write_bytes({"flip": content, "cut": content[:-3074], "empty": b""}[damage])
     with pytest.warns(UserWarning, match="damaged and made anew") as caught:
-        mended = fetch_cifar100_fish(subset="all", data_home=tmp_path)
+        fixed = fetch_cifar100_fish(subset="all", data_home=tmp_path)
     assert len(caught) == 1
-    np.testing.assert_array_equal(mended.images, whole.images)
+    np.testing.assert_array_equal(fixed.images, whole.images)
     assert fetch_cifar100_fish(data_home=tmp_path).source == str(tmp_path / "cifar-100-fish")
 
 

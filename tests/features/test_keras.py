@@ -29,7 +29,7 @@ from fishsk import (
 )
 from fishsk._compat.keras import find_unsafe
 from fishsk.datasets import make_fish_images
-from fishsk.features import _applications, _own_models
+from fishsk.features import _applications, _custom_models
 from fishsk.features._applications import list_applications
 
 QUICK = ("ConvNeXtTiny", "EfficientNetLite0", "MobileNet", "MobileNetV3Small")
@@ -532,7 +532,7 @@ def test_fault_35_a_network_is_made_of_parts_on_a_list_and_reads_no_file(part, m
 
 
 @pytest.mark.parametrize("name", ["ConvNeXtTiny", "EfficientNetB0", "EfficientNetLite0", "MobileNetV3Small"])
-def test_all_parts_of_known_networks_are_on_the_list(name):
+def test_all_parts_of_kncustom_networks_are_on_the_list(name):
     with keras.StatelessScope(initialize_variables=False):
         model = list_applications()[name](weights=None)
         images = keras.Input((None, None, 3))
@@ -593,8 +593,8 @@ def test_pandas_output_has_the_names(fish, mobile):
 
 def test_few_networks_are_kept():
     assert _applications._load.cache_parameters()["maxsize"] <= 2
-    assert _own_models._load_file.cache_parameters()["maxsize"] <= 2
-    assert _own_models._copy.cache_parameters()["maxsize"] <= 2
+    assert _custom_models._load_file.cache_parameters()["maxsize"] <= 2
+    assert _custom_models._copy.cache_parameters()["maxsize"] <= 2
 
 
 class WeightsServer(http.server.BaseHTTPRequestHandler):

@@ -311,7 +311,7 @@ def a_loss_by_class(Classifier, Regressor):
 
 
 def a_loss_by_function(Classifier, Regressor):
-    """`loss=` one's own function."""
+    """`loss=` a custom function."""
 
     def own_loss(y_true, y_pred):
         return keras.ops.mean(keras.ops.abs(y_true - y_pred), axis=-1)
@@ -544,7 +544,7 @@ def tags(Classifier, Regressor):
 
 
 def several_outputs_by_an_encoder(Classifier, Regressor):
-    """A `target_encoder` of one's own, and a network with two outputs."""
+    """A custom `target_encoder`, and a network with two outputs."""
 
     class Encoder(FunctionTransformer):
         def __init__(self):
@@ -568,7 +568,7 @@ def several_outputs_by_an_encoder(Classifier, Regressor):
 
 
 def several_inputs_by_an_encoder(Classifier, Regressor):
-    """A `feature_encoder` of one's own, and a network with two inputs."""
+    """A custom `feature_encoder`, and a network with two inputs."""
 
     class Halves(Classifier):
         @property
@@ -599,7 +599,7 @@ def too_many_outputs(Classifier, Regressor):
 
 
 def a_single_class_is_learned(Classifier, Regressor):
-    """A network of one's own may learn a single class."""
+    """A custom network may learn a single class."""
     X, _ = iris()
     head = Classifier(plain_net, model__activation="sigmoid", loss="binary_crossentropy", epochs=1, verbose=0)
     assert set(head.fit(X, np.zeros(150)).predict(X)) == {0}

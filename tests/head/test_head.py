@@ -1,4 +1,4 @@
-"""KerasHeadClassifier, and what it mends in scikeras."""
+"""KerasHeadClassifier, and what it fixes in scikeras."""
 
 import copy
 import json
@@ -53,8 +53,8 @@ def make_plain(**params):
 
 DEFECTS = (AssertionError, AttributeError, TypeError, ValueError, pytest.fail.Exception)
 
-# The scikeras case must fail: xfail is strict here, so that a defect mended upstream is noticed.
-mended = pytest.mark.parametrize(
+# The scikeras case must fail: xfail is strict here, so that a defect fixed upstream is noticed.
+fixed = pytest.mark.parametrize(
     "make",
     [
         pytest.param(make_head, id="fishsk"),
@@ -82,24 +82,24 @@ def same(first, second):
 # What scikeras gets wrong
 
 
-@mended
+@fixed
 def test_scikit_learn_sees_a_classifier(make):
     assert isinstance(make(), KerasClassifier)
     assert is_classifier(make())
 
 
-@mended
+@fixed
 def test_rows_sorted_by_label_are_stratified(make):
     X, y = load_iris(return_X_y=True)
     assert cross_val_score(make(epochs=30), StandardScaler().fit_transform(X), y, cv=3).mean() > 0.8
 
 
-@mended
+@fixed
 def test_confusion_matrix_display_takes_it(make, data):
     ConfusionMatrixDisplay.from_estimator(make().fit(*data), *data)
 
 
-@mended
+@fixed
 @pytest.mark.parametrize(
     "check",
     [
@@ -116,13 +116,13 @@ def test_the_checks_that_scikeras_fails(make, check):
     getattr(estimator_checks, check)(type(make()).__name__, make())
 
 
-@mended
+@fixed
 def test_fault_30_a_single_class_is_refused_by_name(make, data):
     with pytest.raises(ValueError, match="1 class, 'shark'"):
         make().fit(data[0], np.full(len(data[0]), "shark"))
 
 
-@mended
+@fixed
 def test_feature_names_are_learned_and_checked(make, data):
     pd = pytest.importorskip("pandas")
     X = pd.DataFrame(data[0], columns=list("abcdef"))
@@ -132,14 +132,14 @@ def test_feature_names_are_learned_and_checked(make, data):
         head.predict(X.rename(columns={"a": "z"}))
 
 
-@mended
+@fixed
 def test_float64_rows_are_taken_after_a_float32_fit(make, data):
     X, y = data
     head = make().fit(X, y)
     np.testing.assert_array_equal(head.predict(X.astype(np.float64)), head.predict(X))
 
 
-@mended
+@fixed
 def test_the_callers_arrays_are_untouched(make, data):
     X, y = data
     weight = np.full(len(y), 2.0)
@@ -149,7 +149,7 @@ def test_the_callers_arrays_are_untouched(make, data):
         np.testing.assert_array_equal(array, original)
 
 
-@mended
+@fixed
 def test_fault_28_score_counts_an_unseen_longer_label_as_wrong(make, data):
     X, y = data
     head = make().fit(X, np.array(["ray", "shark", "trout"])[y])

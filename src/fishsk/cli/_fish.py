@@ -43,7 +43,7 @@ def find_fish(data: str | None, *, offline: bool, random_state: int) -> FishData
     Returns
     -------
     FishData
-        See there.
+        Training and test images with their labels, and where they come from.
     """
     if data is not None and not (expand(data) / "cifar-100-binary").is_dir():
         folder = load_image_folder(data)

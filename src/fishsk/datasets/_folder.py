@@ -134,9 +134,9 @@ def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", retur
     bad = [error for error in errors if error is not None]
     report = "\n".join([f"{len(bad)} of {len(paths)} images cannot be read:", *bad])
     if bad and (on_error == "raise" or len(bad) == len(paths)):
-        raise ValueError(f'{report}\nMend or remove them, or pass on_error="skip" to go on without them.')
+        raise ValueError(f'{report}\nFix or remove them, or pass on_error="skip" to go on without them.')
     if bad:
-        warnings.warn(f"{report}\nThey are left out. Mend or remove them to silence this.", stacklevel=2)
+        warnings.warn(f"{report}\nThey are left out. Fix or remove them to silence this.", stacklevel=2)
     kept = [error is None for error in errors]
     left_out |= {path: error for path, error in zip(paths, errors, strict=True) if error is not None}
     images, target = np.array(paths, dtype=str)[kept], np.array(labels, dtype=np.int64)[kept]

@@ -155,10 +155,10 @@ def load_image_table(
     report = "\n".join([f"{len(found):,} of {len(rows):,} rows of {str(path)!r} cannot be used:", *listed])
     if found and (on_error == "raise" or not good.any()):
         raise ValueError(
-            f'{report}\nMend or remove these rows, or pass on_error="skip" to go on without them.'
+            f'{report}\nFix or remove these rows, or pass on_error="skip" to go on without them.'
         )
     if found:
-        warnings.warn(f"{report}\nThey are left out. Mend them to silence this.", stacklevel=2)
+        warnings.warn(f"{report}\nThey are left out. Fix them to silence this.", stacklevel=2)
     X = np.array(images, dtype=str)[good]
     _warn_of_contradictions([row for row, is_good in zip(rows, good, strict=True) if is_good], X, path)
     if task == "regression":

@@ -9,10 +9,10 @@ from typing import Any
 
 from fishsk._compat.sklearn import HasMethods, StrOptions
 from fishsk.features._applications import Application, check_application
+from fishsk.features._custom_models import as_given_model, as_model_file
 from fishsk.features._engine import resolve_engine
 from fishsk.features._keras_backbone import PREPROCESSINGS, KerasBackbone
 from fishsk.features._network import Settings
-from fishsk.features._own_models import as_given_model, as_model_file
 from fishsk.features._transformer import FrozenFeatures, check_image_size, check_layers
 from fishsk.features._views import resolve_views
 from fishsk.store import default_folder
@@ -33,7 +33,7 @@ class KerasFeatureTransformer(FrozenFeatures):
         installs, the last two with ``fishsk[lite]``. Or a name of ``keras.applications`` [1]_, as Keras
         writes it: all that the installed Keras ships; ``"VGG16"`` is what `VGG16FeatureTransformer` runs. Or
         the path of a ``.keras`` file, which is loaded in Keras's safe mode and refused where it needs code,
-        such as `Lambda` layers or layers of your own. Or a functional or sequential ``keras.Model``, which is
+        such as `Lambda` layers or custom layers. Or a functional or sequential ``keras.Model``, which is
         copied and never changed.
     weights : {"imagenet", "cifar95"}, path-like or None, default="imagenet"
         Of a name: ``"imagenet"`` are Keras's own, downloaded once into Keras's folder and checked against the
@@ -43,7 +43,7 @@ class KerasFeatureTransformer(FrozenFeatures):
         like that of the package. A file or a model has its own, whatever this is.
     image_size : int, (height, width) or None, default=None
         What images are resized to; None is the size that Keras has built the network for, such as 224 or 299.
-        Each network has its least size, which the error names. A network of your own that was built for one
+        Each network has its least size, which the error names. A custom network that was built for one
         size takes only that one.
     resize : {"stretch", "crop", "pad"}, default="stretch"
         What becomes of an image with other proportions than `image_size`. ``"stretch"`` changes its
@@ -52,7 +52,7 @@ class KerasFeatureTransformer(FrozenFeatures):
     layers : str, list of str or None, default=None
         Names of layers, as `list_layers` gives them. Layers behind the last of them are never computed. None
         is the last map; with `pooling`, what Keras itself gives for ``include_top=False`` and this `pooling`.
-        Of a network of your own, None is the last layer whose output is a map, so that a classifier behind it
+        Of a custom network, None is the last layer whose output is a map, so that a classifier behind it
         is left out.
     pooling : {"avg", "max"} or None, default="avg"
         How a layer's map becomes one number a channel; None flattens the maps. An output that is a vector

@@ -10,8 +10,8 @@ import numpy as np
 
 from fishsk._utils.process import check_not_forked
 from fishsk.features._applications import Application, name_nearest
+from fishsk.features._custom_models import GivenModel, ModelFile
 from fishsk.features._description import Description
-from fishsk.features._own_models import GivenModel, ModelFile
 from fishsk.features._vgg16_network import VGG16
 
 PREPROCESSINGS = ("caffe", "tf", "torch", "unit")

@@ -240,7 +240,7 @@ def _check_files(data: DataIssues) -> Iterator[DataIssue]:
         "unreadable",
         "error",
         "Files that cannot be read",
-        "Mend or remove them; --skip-bad of the other commands goes on without them.",
+        "Fix or remove them; --skip-bad of the other commands goes on without them.",
         tuple(
             Found((row,), str(data.facts.error[row]))
             for row in np.flatnonzero(data.facts.error != "").tolist()

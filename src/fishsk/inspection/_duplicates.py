@@ -80,7 +80,7 @@ def find_near_duplicates(
     Returns
     -------
     NearDuplicates
-        See there.
+        The pairs, the most similar first.
 
     References
     ----------

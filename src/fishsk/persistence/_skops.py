@@ -62,7 +62,7 @@ def dump_estimator(name: str, step: Any, trusted: Sequence[str | type]) -> bytes
     from skops.io.exceptions import UnsupportedTypeException
 
     advice = (
-        "Save the pipeline with pickle, for your own use, or fit it with another step; of types of your own "
+        "Save the pipeline with pickle, for your own use, or fit it with another step; of custom types "
         "that are safe to build from any file, pass trusted=[...] to save_pipeline and load_pipeline."
     )
     try:

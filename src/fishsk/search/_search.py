@@ -86,7 +86,7 @@ class OptunaSearchCV(BaseSearchCV):
         How many processes work on the study. In a thread, and where joblib is told to use threads, it is one.
     sampler : optuna.samplers.BaseSampler or None, default=None
         None is a `TPESampler` whose seed follows `random_state` and the number of trials, so that a resumed
-        search goes on with the candidates that an undisturbed one would have tried. A sampler of your own is
+        search goes on with the candidates that an undisturbed one would have tried. A custom sampler is
         used as it is on a new study, and gets fresh entropy where the study already holds trials or where
         several processes use it.
     pruner : optuna.pruners.BasePruner or None, default=None

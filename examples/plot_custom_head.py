@@ -1,9 +1,9 @@
 """
-A head of your own
-==================
+Custom heads
+============
 
 What learns from the features can be any classifier that speaks scikit-learn. Three of them take the place
-of the built-in network here: a kernel machine, a forest, and a network of your own in plain scikeras. Each
+of the built-in network here: a kernel machine, a forest, and a custom network in plain scikeras. Each
 image still goes through VGG16 once.
 """
 
