@@ -164,6 +164,7 @@ def try_few(X, y, seeds, folder, name):
     heads = make_heads()
     sides = {"the recipe": KerasHeadClassifier(**find_recipe(LITE).head)}
     sides |= {side: heads[side] for side in ("l2=0.05", "scikit-learn: LogisticRegression(C=0.003)")}
+    sides["batch_size=64"] = changed(sides["the recipe"], batch_size=64)
     sides["l2=0.05, validation_fraction=0.1"] = changed(heads["l2=0.05"], validation_fraction=0.1)
     table = []
     for n_images in FEW:

@@ -353,6 +353,15 @@ def test_batch_size_and_epochs_mean_what_they_say(data):
     assert head.n_iter_ == len(head.history_["loss"]) == 2
 
 
+@pytest.mark.parametrize(("n_rows", "n_batches"), [(48, 6), (600, 30), (2400, 38)])
+def test_automatic_batches_are_small_where_rows_are_few(data, n_rows, n_batches):
+    X, y = (np.resize(part, (n_rows, *part.shape[1:])) for part in data)
+    batches = []
+    count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: batches.append(batch))
+    make_head(batch_size="auto", epochs=1, validation_fraction=0, callbacks=count).fit(X, y)
+    assert batches == list(range(n_batches))
+
+
 def test_watching_batches_changes_no_bit(data):
     watched = make_head(
         callbacks=keras.callbacks.LambdaCallback(on_train_batch_begin=lambda batch, logs: None)

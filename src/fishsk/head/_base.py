@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from fishsk.head._custom import CustomNetwork
 
 _PREDICTION_BATCH = 256
-_PENALTY_OF_ALL_ROWS = 80  # that l2="scale" divides by their number: benchmarks/bench_recipe.py
+# Both by cross-validation on few and many images: benchmarks/bench_recipe.py.
+_PENALTY_OF_ALL_ROWS = 80  # that l2="scale" divides by their number
+_STEPS, _SMALLEST_BATCH, _LARGEST_BATCH = 30, 8, 64  # an epoch of batch_size="auto"
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
@@ -49,7 +51,12 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, 2**31 - 1, closed="both"), Options(Integral, {-1}), None],
+        "batch_size": [
+            Interval(Integral, 1, 2**31 - 1, closed="both"),
+            Options(Integral, {-1}),
+            StrOptions({"auto"}),
+            None,
+        ],
         "validation_fraction": [Interval(Real, 0, 1, closed="left"), None],
         "lr_factor": [Interval(Real, 0, 1, closed="right")],
         "early_stopping": ["boolean"],
@@ -66,7 +73,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
     dropout: float
     learning_rate: float
     epochs: int
-    batch_size: int | None
+    batch_size: int | str | None
     optimizer: Any
     loss: Any
     validation_fraction: float | None
@@ -357,17 +364,19 @@ def learns_as_a_whole(method: _Method) -> _Method:
     return learn  # type: ignore[return-value]
 
 
-def resolve_batch_size(batch_size: int | None, X: Any, default: int | None) -> Any:
-    """Return the rows of a batch: None is the default, and -1 are all rows."""
+def resolve_batch_size(batch_size: int | str | None, X: Any, default: int | None) -> Any:
+    """Return the rows of a batch: None is the default, -1 are all rows, "auto" is by their number."""
     if batch_size is None:
         return default
+    if batch_size not in (-1, "auto"):
+        return int(batch_size)
+    if not hasattr(X, "shape"):
+        raise ValueError(
+            f"batch_size={batch_size!r} requires that `X` implement `shape`. Got a {type(X).__name__}."
+        )
     if batch_size == -1:
-        if not hasattr(X, "shape"):
-            raise ValueError(
-                f"batch_size=-1, all rows, requires that `X` implement `shape`. Got a {type(X).__name__}."
-            )
         return max(1, len(X))
-    return int(batch_size)
+    return min(max(len(X) // _STEPS, _SMALLEST_BATCH), _LARGEST_BATCH)
 
 
 def take_rows(nest: Any, rows: Any) -> Any:

@@ -52,8 +52,10 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         None is the cross-entropy that suits the targets. Arguments are routed: ``loss__from_logits=True``.
     epochs : int, default=20
         Passes over the training part; `early_stopping` and callbacks may end training before.
-    batch_size : int, default=32
-        Rows of each training step. The last step of an epoch takes the rows that remain.
+    batch_size : int, "auto" or None, default=32
+        Rows of each training step. The last step of an epoch takes the rows that remain. "auto" is a
+        thirtieth of all rows, at least 8 and at most 64, so that few rows make as many steps as many. -1 are
+        all rows, None is 32.
     validation_fraction : float in [0, 1) or None, default=0.1
         Share of the training rows, stratified by class, that only validates. With 0 or None all rows train,
         and the training loss steers the learning rate and early stopping.
@@ -173,7 +175,7 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         dropout: float = 0.5,
         learning_rate: float = 1e-3,
         epochs: int = 20,
-        batch_size: int | None = 32,
+        batch_size: int | str | None = 32,
         optimizer: Any = "adam",
         loss: Any = None,
         validation_fraction: float | None = 0.1,

@@ -45,8 +45,10 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
         As of `KerasHeadClassifier`.
     epochs : int, default=20
         Passes over the training part; `early_stopping` and callbacks may end training before.
-    batch_size : int, default=32
-        Rows of each training step. The last step of an epoch takes the rows that remain.
+    batch_size : int, "auto" or None, default=32
+        Rows of each training step. The last step of an epoch takes the rows that remain. "auto" is a
+        thirtieth of all rows, at least 8 and at most 64, so that few rows make as many steps as many. -1 are
+        all rows, None is 32.
     loss : str, type, callable, keras.losses.Loss, list or dict, default="mean_squared_error"
         What is minimized; "mse" and "mae" are short for two of them. ``"huber"`` is the squared error for
         errors up to 1, and grows in proportion above, so that single wrong targets weigh less [1]_.
@@ -152,7 +154,7 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
         dropout: float = 0.5,
         learning_rate: float = 1e-3,
         epochs: int = 20,
-        batch_size: int | None = 32,
+        batch_size: int | str | None = 32,
         optimizer: Any = "adam",
         loss: Any = "mean_squared_error",
         validation_fraction: float | None = 0.1,
