@@ -8,8 +8,8 @@ Two accuracies differ by a few points. Is that more than chance, and which image
 # %%
 # Two models, one set of test images
 # ----------------------------------
-# Both are an ``SVC``. The old one sees the features of each image alone, the new one the mean over four views
-# of it. They meet the same 600 test images.
+# Both are an ``SVC``. The old one sees the features of each image alone, the new one the mean over it and
+# its mirror image. They meet the same 600 test images.
 
 from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC

@@ -40,7 +40,7 @@ VGG16_CIFAR95 = Recipe(
     features={
         "layers": ["block3_pool", "block4_pool", "block5_pool"],
         "pooling": None,
-        "views": "mirror+corners",
+        "views": "mirror",
     },
     head=_LINEAR_HEAD,
 )
