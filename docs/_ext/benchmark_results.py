@@ -30,6 +30,7 @@ HEADINGS = {
     "bench_recipe": "The recipe, and what else was tried",
     "bench_regression": "Numbers instead of classes",
     "bench_report": "The report's program",
+    "bench_scale": "From 10,000 to 100,000 images",
     "bench_search": "A grid search",
     "bench_service": "A service, image by image",
     "bench_threads": "Heads in threads",
