@@ -34,7 +34,7 @@ def main():
                 rows.append({"command": command, "images": n_images} | fact)
     bench.table(f"Folders of JPEG files of {SIZE} x {SIZE} pixels", rows)
     bench.note(
-        '"CPU" are the milliseconds of processors for each image, which hardly depend on what else the machine '
+        '"CPU" are the milliseconds of processors for each image, which hardly depend on what else a machine '
         'does; "memory" is the most that the process had at one time, its libraries included. One row of '
         "features takes 2.3 KB, so that those of 100,000 images, which a fit must hold, take 230 MB."
     )
