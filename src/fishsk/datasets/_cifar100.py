@@ -85,6 +85,7 @@ def fetch_cifar100_fish(
             The description of the data set.
 
     (images, target) : tuple if `return_X_y=True`
+        Both arrays alone.
 
     Raises
     ------

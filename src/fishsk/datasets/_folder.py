@@ -79,6 +79,7 @@ def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", retur
             Where the images are from, and how many of each class there are.
 
     (images, target) : tuple if `return_X_y=True`
+        Both arrays alone.
 
     Raises
     ------

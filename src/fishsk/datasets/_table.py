@@ -97,6 +97,7 @@ def load_image_table(
             Where the images are from, and what the target is.
 
     (images, target) : tuple if `return_X_y=True`
+        Both arrays alone.
 
     Raises
     ------

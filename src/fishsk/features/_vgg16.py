@@ -25,10 +25,12 @@ class VGG16FeatureTransformer(KerasFeatureTransformer):
     image_size : int, (height, width) or None, default=None
         What images are resized to, at least 32 pixels; None is the size the weights were trained at, 224 for
         ImageNet and 32 for cifar95.
+    resize : {"stretch", "crop", "pad"}, default="stretch"
+        As in `KerasFeatureTransformer`.
     layers : str, list of str or None, default=None
         Keras's names of the layers whose outputs are used, such as ``"block4_pool"``; None is
         ``"block5_pool"``. Layers behind the last of them are never computed.
-    resize, pooling, power, preprocessing, views, precision : optional
+    pooling, power, preprocessing, views, precision : optional
         As in `KerasFeatureTransformer`.
     image_shape, input_range, batch_size, cache, verbose : optional
         As in `KerasFeatureTransformer`.

@@ -219,8 +219,12 @@ class AccuracyCoverageDisplay:
             Predicted probabilities, the columns in the order of `classes`.
         classes : array-like of shape (n_classes,), default=None
             The labels; by default those of `y_true`, sorted.
-        probabilities, ax, line_kw, fill_between_kw
-            As in `from_estimator`.
+        probabilities : sequence of float, default=(0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+            Which points of the curve to mark.
+        ax : matplotlib Axes, default=None
+            As for `plot`.
+        line_kw, fill_between_kw : dict, default=None
+            As for `plot`.
 
         Returns
         -------

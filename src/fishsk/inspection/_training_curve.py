@@ -168,7 +168,9 @@ class TrainingCurveDisplay:
             The epoch, counted from 0, in which overfitting began; for several histories a list.
         run_name : str, default="run"
             What one of several histories is called, such as "fold" or "candidate".
-        ax, line_kw, fill_between_kw
+        ax : matplotlib Axes or array-like of Axes, default=None
+            As for `plot`.
+        line_kw, fill_between_kw : dict, default=None
             As for `plot`.
 
         Returns

@@ -38,10 +38,12 @@ def write_data_issues(
     ----------
     issues : DataIssues
         What `find_data_issues` returned.
-    X, X_test : array-like or sequence
+    X : array-like or sequence
         The images that it was given.
     path : path-like
         The file to write. It appears whole or not at all.
+    X_test : array-like or sequence, default=None
+        The test images that it was given, if there were any.
     title : str, default=None
         The title of the page.
     image_shape : tuple of int, default=None

@@ -88,7 +88,9 @@ def write_report(
         What the numbers of a regressor are, such as "weight in kg"; by default "number".
     image_names : sequence of str, default=None
         What to call each test image; by default its path, or its position in `X`.
-    image_shape, input_range
+    image_shape : tuple of int, default=None
+        As in `PredictionGridDisplay.from_estimator`.
+    input_range : {"auto"}, tuple of (low, high) or None, default="auto"
         As in `PredictionGridDisplay.from_estimator`.
     max_images : int, default=24
         The number of images that each cell of the confusion matrix shows at most; fewer if there are many
