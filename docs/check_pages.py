@@ -29,6 +29,7 @@ SEARCHES = {
     "imbalanced": "how_to/imbalance",
     "leakage": "how_to/groups",
     "license": "license",
+    "ONNX": "user_guide/backbones",
     "proxy": "how_to/offline",
     "regression": "how_to/numbers",
     "ResNet": "user_guide/features",

@@ -2,9 +2,16 @@
 
 import keras
 import pytest
+from onnx_networks import write_convolutions
 from sklearn.utils.estimator_checks import check_estimator
 
-from fishsk import KerasFeatureTransformer, KerasHeadClassifier, KerasHeadRegressor, VGG16FeatureTransformer
+from fishsk import (
+    KerasFeatureTransformer,
+    KerasHeadClassifier,
+    KerasHeadRegressor,
+    OnnxFeatureTransformer,
+    VGG16FeatureTransformer,
+)
 
 
 def build(meta):
@@ -67,5 +74,14 @@ def test_the_transformers_pass_scikit_learns_checks(transformer):
     run_checks(
         transformer.set_params(weights=None, image_size=32, image_shape=(1, -1, 1), input_range=None),
         n_least=46,  # one less than where fit is required: check_estimators_unfitted has nothing to ask
+        allowed={"check_array_api_input": "skipped"},
+    )
+
+
+def test_the_transformer_of_onnx_networks_passes_scikit_learns_checks(tmp_path):
+    path = str(write_convolutions(tmp_path / "network.onnx"))
+    run_checks(
+        OnnxFeatureTransformer(path, image_shape=(1, -1, 1), input_range=None),
+        n_least=46,
         allowed={"check_array_api_input": "skipped"},
     )

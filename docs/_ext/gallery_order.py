@@ -9,6 +9,7 @@ _STORIES = (
     "plot_schedule",
     "plot_layers_and_pooling",
     "plot_backbones",
+    "plot_onnx_network",
     "plot_classifiers",
     "plot_custom_head",
     "plot_convolutional_head",

@@ -20,6 +20,7 @@ _MODULES = {
     "KerasHeadClassifier": "head",
     "KerasHeadRegressor": "head",
     "LearningForecastDisplay": "inspection",
+    "OnnxFeatureTransformer": "features",
     "OptunaSearchCV": "search",
     "PredictionGridDisplay": "inspection",
     "SimilarImagesDisplay": "inspection",

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from fishsk._compat.sklearn import HasMethods, StrOptions, validate_params
 from fishsk.features import (
     KerasFeatureTransformer,
+    OnnxFeatureTransformer,
     Recipe,
     VGG16FeatureTransformer,
     find_recipe,
@@ -68,8 +69,9 @@ def make_fish_pipeline(
     backbone : str, path-like, keras.Model, transformer, or list of these, default="vgg16"
         The frozen network. ``"vgg16"`` makes a `VGG16FeatureTransformer`, any other name, a path or a model a
         `KerasFeatureTransformer`, which says what it may be: ``"EfficientNetV2B0"``, say, or a ``.keras``
-        file. Where nothing was measured of such a network, the default recipe takes the last map, averaged. A
-        name may carry its weights after a dot, as in timm: ``"vgg16.cifar95"``. A transformer is cloned.
+        file. The path of an ``.onnx`` file makes an `OnnxFeatureTransformer`. Where nothing was measured of a
+        network, the default recipe takes its last map, or its output, averaged. A name may carry its weights
+        after a dot, as in timm: ``"vgg16.cifar95"``. A transformer is cloned.
         Several are put side by side in a `FeatureUnion`, each with its own image size and weights, under the
         names of their networks: ``features__vgg16__layers``.
     head : classifier, regressor or None, default=None
@@ -100,8 +102,9 @@ def make_fish_pipeline(
     Returns
     -------
     sklearn.pipeline.Pipeline
-        Its steps are "features" (`VGG16FeatureTransformer`, `KerasFeatureTransformer` or a `FeatureUnion` of
-        these), "scale" (`StandardScaler`; "passthrough" in the report's recipe) and "head".
+        Its steps are "features" (`VGG16FeatureTransformer`, `KerasFeatureTransformer`,
+        `OnnxFeatureTransformer` or a `FeatureUnion` of these), "scale" (`StandardScaler`; "passthrough" in
+        the report's recipe) and "head".
 
     Raises
     ------
@@ -113,6 +116,7 @@ def make_fish_pipeline(
     --------
     VGG16FeatureTransformer : What its first step takes as images.
     KerasFeatureTransformer : Its first step for any other network.
+    OnnxFeatureTransformer : Its first step for a network in an ONNX file.
     KerasHeadClassifier : What its last step is by default.
     KerasHeadRegressor : The same for numbers.
     sklearn.compose.TransformedTargetRegressor : What scales targets, of any regressor.
@@ -198,7 +202,7 @@ def _make_features(
         return join_parts([part for part, _ in parts]), parts[0][1]
     if hasattr(backbone, "transform"):
         return clone(backbone), {}
-    if isinstance(backbone, str) and (carried := re.fullmatch(r"(\w+)\.(?!keras$)(\w+)", backbone)):
+    if isinstance(backbone, str) and (carried := re.fullmatch(r"(\w+)\.(?!(?:keras|onnx)$)(\w+)", backbone)):
         backbone, weights = carried.groups()
     if isinstance(backbone, str) and backbone.lower() == "vgg16":
         best = Recipe(_REPORT_FEATURES, _REPORT_HEAD) if is_report else resolve_weights(weights).recipe
@@ -207,6 +211,8 @@ def _make_features(
         raise ValueError(
             f"recipe='report' is of backbone='vgg16' alone. Got backbone={backbone!r}. Pass recipe='default'."
         )
+    if isinstance(backbone, str | os.PathLike) and os.fspath(backbone).lower().endswith(".onnx"):
+        return OnnxFeatureTransformer(backbone, verbose=verbose), {}
     best = find_recipe(backbone)
     made = KerasFeatureTransformer(backbone=backbone, weights=weights, verbose=verbose, **best.features)
     return made, best.head

@@ -20,7 +20,7 @@ def add_network(parser: argparse.ArgumentParser, *, several: bool = False) -> No
     With `several`, each ``--backbone`` takes networks that are tried instead of each other.
     """
     networks = (
-        "the frozen network: vgg16, EfficientNetLite0, a name of keras.applications, or a .keras file; "
+        "the frozen network: vgg16, EfficientNetLite0, a name of keras.applications, a .keras or .onnx file; "
         "a name may carry its weights, as vgg16.cifar95; given twice, both stand side by side"
     )
     parser.add_argument(

@@ -77,8 +77,7 @@ def _parse_network(arguments: argparse.Namespace, backbones: Sequence[str] | Non
         "backbone": names if len(names) > 1 else names[0],
         "weights": None if weights.lower() == "none" else weights,
         "features__resize": arguments.resize,
-        "features__precision": arguments.precision,
-    }
+    } | ({} if arguments.precision == "float32" else {"features__precision": arguments.precision})
 
 
 def _are_small(images: Any) -> bool:

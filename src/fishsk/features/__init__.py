@@ -3,6 +3,7 @@
 from fishsk.features._decoding import IMAGE_SUFFIXES, read_image
 from fishsk.features._images import Images, check_images
 from fishsk.features._keras import KerasFeatureTransformer
+from fishsk.features._onnx import OnnxFeatureTransformer
 from fishsk.features._parts import add_to_keras_model, find_frozen_parts, join_parts
 from fishsk.features._reading import read_once
 from fishsk.features._recipes import BACKBONES, SIZE_FOR_SMALL, SMALL_SIDE, Recipe, find_recipe
@@ -20,6 +21,7 @@ __all__ = [
     "FrozenFeatures",
     "Images",
     "KerasFeatureTransformer",
+    "OnnxFeatureTransformer",
     "Recipe",
     "VGG16FeatureTransformer",
     "add_to_keras_model",

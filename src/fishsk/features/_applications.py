@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 import os
@@ -17,12 +16,11 @@ import numpy as np
 
 from fishsk._utils.files import expand
 from fishsk._utils.versions import find_version
-from fishsk.features._description import Description, build_apart, describe_model
+from fishsk.features._description import Description, build_apart, describe_model, name_nearest, recall
 from fishsk.features._efficientnet_lite import BUILDERS, LITES, find_weights, load_weights, preprocess_input
 from fishsk.features._efficientnet_lite import describe as describe_lite
 from fishsk.features._vgg16_network import VGG16
 from fishsk.features._weights import fetch_imagenet, hash_file, resolve_weights
-from fishsk.store import read_note, write_note
 
 _NOTE_VERSION = 1  # raised when descriptions come to hold something else
 _DRAW_VERSION = 1  # raised when the same network comes to be drawn with other numbers
@@ -69,15 +67,6 @@ def find_application(name: str) -> Callable[..., Any]:
             f"file, or a keras.Model. Got {name!r}. {name_nearest(name, known)}"
         )
     return known[name]
-
-
-def name_nearest(name: str, known: Any) -> str:
-    """Return a sentence that names what a text may have been meant to be."""
-    lower = {each.lower(): each for each in known}
-    nearest = [lower[each] for each in difflib.get_close_matches(str(name).lower(), lower, n=5, cutoff=0.5)]
-    if nearest:
-        return f"The nearest names are {', '.join(nearest)}."
-    return f"There are {', '.join([*known][:60])}."
 
 
 @dataclass(frozen=True)
@@ -143,13 +132,7 @@ class Application:
             "imagenet": self.imagenet,
             "image_size": None if image_size is None else list(image_size),
         }
-        facts = None if notes is None else read_note(notes, subject)
-        if facts is not None:
-            return Description.from_json(facts)
-        description = _describe(self.name, self.imagenet, image_size)
-        if notes is not None:
-            write_note(notes, subject, description.to_json())
-        return description
+        return recall(notes, subject, lambda: _describe(self.name, self.imagenet, image_size))
 
     def digest(self, description: Description) -> str:
         """Return what changes whenever a number in the weights does."""

@@ -14,9 +14,8 @@ from typing import Any, ClassVar
 from fishsk._utils.files import expand
 from fishsk._utils.process import check_not_forked
 from fishsk._utils.versions import find_version
-from fishsk.features._description import Description, build_apart, describe_model
+from fishsk.features._description import Description, build_apart, describe_model, recall
 from fishsk.features._weights import hash_file
-from fishsk.store import read_note, write_note
 
 _NOTE_VERSION = 1  # raised when descriptions come to hold something else
 _DEFAULT_SIZE = (224, 224)  # of networks that take images of any size
@@ -51,13 +50,7 @@ class ModelFile:
             "file": self.file_digest,
             "image_size": None if image_size is None else list(image_size),
         }
-        facts = None if notes is None else read_note(notes, subject)
-        if facts is not None:
-            return Description.from_json(facts)
-        description = _describe(_load_file(self), self.name, image_size)
-        if notes is not None:
-            write_note(notes, subject, description.to_json())
-        return description
+        return recall(notes, subject, lambda: _describe(_load_file(self), self.name, image_size))
 
     def digest(self, description: Description) -> str:
         """Return what changes whenever a number in the weights does."""

@@ -1,13 +1,19 @@
-"""What is known of a Keras network without its weights, and how to build it the same in every process."""
+"""What is known of a network without its weights, and how to build one of Keras the same in every process."""
 
 from __future__ import annotations
 
 import contextlib
+import difflib
 import hashlib
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
+
+import numpy as np
+
+from fishsk.store import read_note, write_note
 
 _Result = TypeVar("_Result")
 
@@ -29,6 +35,8 @@ class Description:
         Digest of what is computed, which another release of Keras might change.
     download : (file name, URL, hash or None) or None
         Keras's own weights for it.
+    channels_first : tuple of str
+        The layers whose maps it computes with the channels first; in `shapes` they are last.
     """
 
     image_size: tuple[int, int]
@@ -36,6 +44,28 @@ class Description:
     last: str
     graph: str
     download: tuple[str, str, str | None] | None = None
+    channels_first: tuple[str, ...] = ()
+
+    def check_layers(self, layers: Sequence[str], network: str) -> None:
+        """Refuse names that no layer of the network has.
+
+        Raises
+        ------
+        ValueError
+            If there is one; it names the nearest ones.
+        """
+        known = dict(self.shapes)
+        for layer in layers:
+            if layer not in known:
+                raise ValueError(
+                    f"layers must be names of layers of {network}. Got {layer!r}. "
+                    f"{name_nearest(layer, known)} list_layers() gives all."
+                )
+
+    def count_columns(self, layer: str, pooling: str | None) -> int:
+        """Return the number of features of a layer."""
+        shape = dict(self.shapes)[layer]
+        return int(np.prod(shape)) if pooling is None else shape[-1]
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
@@ -45,6 +75,7 @@ class Description:
             "last": self.last,
             "graph": self.graph,
             "download": None if self.download is None else list(self.download),
+            "channels_first": list(self.channels_first),
         }
 
     @classmethod
@@ -58,7 +89,30 @@ class Description:
             document["last"],
             document["graph"],
             None if download is None else (download[0], download[1], download[2]),
+            tuple(document.get("channels_first", ())),
         )
+
+
+def recall(
+    notes: str | os.PathLike[str] | None, subject: dict[str, Any], describe: Callable[[], Description]
+) -> Description:
+    """Return what a note in the cache folder says of a network, or else what is found, and noted there."""
+    facts = None if notes is None else read_note(notes, subject)
+    if facts is not None:
+        return Description.from_json(facts)
+    description = describe()
+    if notes is not None:
+        write_note(notes, subject, description.to_json())
+    return description
+
+
+def name_nearest(name: str, known: Any) -> str:
+    """Return a sentence that names what a text may have been meant to be."""
+    lower = {each.lower(): each for each in known}
+    nearest = [lower[each] for each in difflib.get_close_matches(str(name).lower(), lower, n=5, cutoff=0.5)]
+    if nearest:
+        return f"The nearest names are {', '.join(nearest)}."
+    return f"There are {', '.join([*known][:60])}."
 
 
 def build_apart(build: Callable[[], _Result]) -> _Result:

@@ -18,6 +18,7 @@ from fishsk._utils.versions import find_version
 from fishsk.features._int8 import describe_int8, load_int8
 from fishsk.features._litert import load_litert
 from fishsk.features._network import Backbone, Settings
+from fishsk.features._onnxruntime import load_onnxruntime
 from fishsk.features._tensorflow import load_tensorflow
 from fishsk.features._views import View
 
@@ -31,7 +32,12 @@ class Engine(Protocol):
         """Return the function from a batch of images and a view to its features; see `load_network`."""
 
 
-_ENGINES: dict[str, Engine] = {"int8": load_int8, "litert": load_litert, "tensorflow": load_tensorflow}
+_ENGINES: dict[str, Engine] = {
+    "int8": load_int8,
+    "litert": load_litert,
+    "onnxruntime": load_onnxruntime,
+    "tensorflow": load_tensorflow,
+}
 # Where there is none of these, TensorFlow finds no GPU, and need not be asked: Linux, AMD's, Windows's.
 _GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 _ONEDNN = "TF_ENABLE_ONEDNN_OPTS"

@@ -21,7 +21,6 @@ from fishsk.features._images import Images
 from fishsk.features._network import Settings
 from fishsk.features._reading import find_error, forgive
 from fishsk.features._rows import ViewRows
-from fishsk.store import default_folder
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +54,9 @@ def read_or_extract(
         Checked images.
     settings : Settings
         What their features are.
-    cache, batch_size
+    cache : path-like or None
+        The cache folder.
+    batch_size : int or None
         As in `FrozenFeatures`.
     shown : bool
         Whether there are progress bars.
@@ -64,7 +65,7 @@ def read_or_extract(
     first = {key: index for index, key in reversed(list(enumerate(keys)))}
     unreadable = first.pop(_UNREADABLE, None)
     features = np.empty((len(images), settings.n_features), dtype=np.float32)
-    rows = None if cache is None else ViewRows(default_folder() if cache == "auto" else cache, settings)
+    rows = None if cache is None else ViewRows(cache, settings)
     found = np.zeros(len(images), dtype=bool) if rows is None else rows.read(keys, features)
     if unreadable is not None:
         bad = [index for index, key in enumerate(keys) if key == _UNREADABLE]

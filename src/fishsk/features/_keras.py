@@ -15,7 +15,6 @@ from fishsk.features._keras_backbone import PREPROCESSINGS, KerasBackbone
 from fishsk.features._network import Settings
 from fishsk.features._transformer import FrozenFeatures, check_image_size, check_layers
 from fishsk.features._views import resolve_views
-from fishsk.store import default_folder
 
 
 class KerasFeatureTransformer(FrozenFeatures):
@@ -144,6 +143,8 @@ class KerasFeatureTransformer(FrozenFeatures):
     array(['activation_17_avg_0', 'activation_17_avg_1'], dtype=object)
     """
 
+    preprocessing: str | None
+
     _parameter_constraints = FrozenFeatures._parameter_constraints | {
         "backbone": [str, os.PathLike, HasMethods(["get_layer", "get_config"])],
         "preprocessing": [StrOptions(set(PREPROCESSINGS)), None],
@@ -215,10 +216,7 @@ class KerasFeatureTransformer(FrozenFeatures):
             source = check_application(self.backbone, self.weights)
         else:
             source = as_given_model(self.backbone)
-        notes = self.cache
-        if notes == "auto":
-            notes = default_folder()
-        description = source.describe(check_image_size(self.image_size), notes)
+        description = source.describe(check_image_size(self.image_size), self._folder)
         by_keras = self.layers is None and isinstance(source, Application)
         return KerasBackbone(source, description, self.preprocessing, self.pooling if by_keras else None)
 
@@ -226,7 +224,7 @@ class KerasFeatureTransformer(FrozenFeatures):
         """Check the parameters that depend on each other, and resolve those that are None."""
         backbone = self._backbone()
         layers = check_layers(self.layers, backbone.description.last)
-        backbone.check_layers(layers)
+        backbone.description.check_layers(layers, backbone.name)
         return Settings(
             backbone,
             layers,

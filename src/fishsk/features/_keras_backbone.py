@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from fishsk._utils.process import check_not_forked
-from fishsk.features._applications import Application, name_nearest
+from fishsk.features._applications import Application
 from fishsk.features._custom_models import GivenModel, ModelFile
 from fishsk.features._description import Description
 from fishsk.features._vgg16_network import VGG16
@@ -59,26 +57,9 @@ class KerasBackbone:
         """What changes whenever a number in the weights does."""
         return self.source.digest(self.description)
 
-    def check_layers(self, layers: Sequence[str]) -> None:
-        """Refuse names that no layer has.
-
-        Raises
-        ------
-        ValueError
-            If there is one; it names the nearest ones.
-        """
-        known = dict(self.description.shapes)
-        for layer in layers:
-            if layer not in known:
-                raise ValueError(
-                    f"layers must be names of layers of {self.name}. Got {layer!r}. "
-                    f"{name_nearest(layer, known)} list_layers() gives all."
-                )
-
     def count_columns(self, layer: str, pooling: str | None, image_size: tuple[int, int]) -> int:
         """Return the number of features of a layer."""
-        shape = dict(self.description.shapes)[layer]
-        return int(np.prod(shape)) if pooling is None else shape[-1]
+        return self.description.count_columns(layer, pooling)
 
     def to_json(self) -> dict[str, Any]:
         """Return what the features are stored under."""

@@ -23,6 +23,7 @@ from fishsk.features._int8 import check_precision
 from fishsk.features._network import Settings, add_to_keras, raise_to
 from fishsk.features._resizing import RESIZES
 from fishsk.features._views import VIEW_SETS
+from fishsk.store import default_folder
 
 _CHUNK_VALUES = 2**16  # that are raised to a power at a time
 
@@ -52,6 +53,8 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         "verbose": ["verbose"],
     }
 
+    is_keras: ClassVar[bool] = True  # its network can be a part of a Keras model, and has gradients
+
     params_without_effect = ("batch_size", "cache", "verbose")  # change no number
 
     weights: str | os.PathLike | None
@@ -60,7 +63,6 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
     layers: str | Sequence[str] | None
     pooling: str | None
     power: float
-    preprocessing: str | None
     views: str | Sequence[Mapping[str, Any]] | None
     precision: str
     image_shape: tuple[int, ...] | None
@@ -140,7 +142,7 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         images = check_images(X, image_shape=self.image_shape, input_range=self.input_range)
         _check_memory(len(images), settings)
         features = read_or_extract(
-            images, settings, cache=self.cache, batch_size=self.batch_size, shown=bool(self.verbose)
+            images, settings, cache=self._folder, batch_size=self.batch_size, shown=bool(self.verbose)
         )
         if self.power != 1:
             _raise_to(features, self.power)
@@ -199,6 +201,11 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
             The features of the images, in float32 whatever `precision` is.
         """
         return raise_to(add_to_keras(images, self._settings(), self.input_range), self.power)
+
+    @property
+    def _folder(self) -> str | os.PathLike | None:
+        """The cache folder; None where there is none."""
+        return default_folder() if self.cache == "auto" else self.cache
 
     def _check_columns(self, X: Any, *, reset: bool) -> None:
         """Let scikit-learn check the number and names of the columns of flattened images."""

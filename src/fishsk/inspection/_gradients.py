@@ -41,7 +41,8 @@ def find_keras_steps(estimator: Any) -> list[Any] | None:
         if find_target_scale(last) is None:
             return None
         last = last.regressor_
-    if len(find_input_ranges(first)) != 1 or not hasattr(last, "to_keras"):
+    are_keras = all(part.is_keras for part in find_frozen_parts(first).values())
+    if not are_keras or len(find_input_ranges(first)) != 1 or not hasattr(last, "to_keras"):
         return None
     are_known = all(type(step) is StandardScaler or hasattr(step, "to_keras") for step in between)
     return [first, *between, last] if are_known else None

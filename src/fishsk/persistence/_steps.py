@@ -22,6 +22,7 @@ from fishsk._compat.sklearn import validate_parameters, validate_parts, validate
 from fishsk.features import (
     FrozenFeatures,
     KerasFeatureTransformer,
+    OnnxFeatureTransformer,
     VGG16FeatureTransformer,
     find_frozen_parts,
 )
@@ -41,6 +42,7 @@ _SKIPPED = (None, "drop", "passthrough")  # "drop" of a FeatureUnion alone
 _LEARNED = {
     StandardScaler: {"feature_names_in_", "mean_", "n_features_in_", "n_samples_seen_", "scale_", "var_"},
     KerasFeatureTransformer: {"feature_names_in_", "n_features_in_"},
+    OnnxFeatureTransformer: {"feature_names_in_", "n_features_in_"},
     VGG16FeatureTransformer: {"feature_names_in_", "n_features_in_"},
 }
 
@@ -142,8 +144,8 @@ def rebuild(
     for name, digest in _get_digests(pipeline).items():
         if digests.get(name) != digest:
             raise ValueError(
-                f"the weights {parameters[f'{name}__weights']!r} of step {name!r} must be those that the "
-                f"pipeline was fitted with, of digest {digests.get(name)!r}. Got {digest!r}"
+                f"the weights ({parameters[name].describe_network()}) of step {name!r} must be those that "
+                f"the pipeline was fitted with, of digest {digests.get(name)!r}. Got {digest!r}"
             )
     return pipeline
 

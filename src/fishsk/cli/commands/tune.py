@@ -153,8 +153,8 @@ def _show_candidates(screen: Screen, candidates: Sequence[Any]) -> None:
 
 
 def _find_last_stages(transformer: Any) -> list[str] | None:
-    """Return the last layer of each of the last two sizes of maps, where the recipe names no layers."""
-    if transformer.layers is not None:
+    """Return the last layer of each of a Keras network's last two sizes of maps, if the recipe names none."""
+    if transformer.layers is not None or not transformer.is_keras:
         return None
     shapes = transformer.list_layers().items()
     last = {shape[:2]: name for name, shape in shapes if len(shape) == 3 and "pad" not in name}

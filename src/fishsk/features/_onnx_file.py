@@ -1,0 +1,299 @@
+"""A network in an ONNX file: found to be data alone, described, and cut to what is asked of it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fishsk._utils.files import expand
+from fishsk._utils.versions import find_version
+from fishsk.features._description import Description, recall
+from fishsk.features._weights import hash_file
+
+_NOTE_VERSION = 1  # raised when descriptions come to hold something else
+_DEFAULT_SIZE = (224, 224)  # of networks that take images of any size
+_MAX_SIDE = 4096
+_MAX_BYTES = 2**31 - 1  # which protobuf can hold
+_N_CHANNELS = 3
+# Operators that are defined for channels first alone, whatever came before.
+_CHANNELS_FIRST = {
+    "AveragePool",
+    "BatchNormalization",
+    "Conv",
+    "ConvTranspose",
+    "DepthToSpace",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "GroupNormalization",
+    "InstanceNormalization",
+    "LRN",
+    "MaxPool",
+    "SpaceToDepth",
+}
+_MIXING = {"Einsum", "Reshape"}  # which may leave an axis in any place
+
+
+class ImageInput(NamedTuple):
+    """What a network takes: its name, the axis of the channels, whether it is float16, height and width."""
+
+    name: str
+    axis: int
+    is_half: bool
+    sides: tuple[int | None, int | None]
+
+
+@dataclass(frozen=True)
+class OnnxFile:
+    """A network in a file, known by all of its bytes."""
+
+    path: Path = field(compare=False)
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    def describe(
+        self, image_size: tuple[int, int] | None, notes: str | os.PathLike[str] | None
+    ) -> Description:
+        """Return what is known of the network, which is run once, unless a note on disk says it."""
+        subject = {
+            "version": _NOTE_VERSION,
+            "onnxruntime": find_version("onnxruntime"),
+            "file": self.digest,
+            "image_size": None if image_size is None else list(image_size),
+        }
+        return recall(notes, subject, lambda: _describe(self, image_size))
+
+    def load(self, image_size: tuple[int, int], outputs: Sequence[str]) -> tuple[Any, ImageInput]:
+        """Return the session from one image to some values of the network, and what it takes."""
+        model, image = _fix(self, image_size)
+        needed, kept = set(outputs), []
+        for node in reversed(model.graph.node):  # which come in the order in which they are computed
+            if needed.intersection(node.output):
+                needed.update(_list_inputs(node))
+                kept.append(node)
+        onnx = load_module("onnx")
+        del model.graph.node[:], model.graph.output[:]
+        model.graph.node.extend(reversed(kept))
+        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
+        return self._start(model), image
+
+    def _start(self, model: Any, *, optimize: bool = True) -> Any:
+        """Return a session on one thread: no row depends on how many there are, and a process may fork.
+
+        It knows onnxruntime's operators alone: those of others would have to be registered here.
+        """
+        runtime = load_module("onnxruntime")
+        runtime.disable_telemetry_events()
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.use_deterministic_compute = True
+        options.log_severity_level = 4
+        if not optimize:
+            options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        content = model.SerializeToString()
+        return self.attempt(
+            lambda: runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        )
+
+    def attempt(self, call: Any) -> Any:
+        """Call something of onnxruntime, which raises kinds of its own."""
+        try:
+            return call()
+        except Exception as error:
+            raise ValueError(f"{str(self.path)!r} cannot be run by onnxruntime: {error}") from error
+
+
+def as_onnx_file(path: str | os.PathLike) -> OnnxFile:
+    """Return the network of a file.
+
+    Raises
+    ------
+    ValueError
+        If it is no .onnx file that is there.
+    """
+    path = expand(path)
+    if path.suffix.lower() != ".onnx" or not path.is_file():
+        raise ValueError(f"path must be that of an .onnx file that is there. Got {str(path)!r}.")
+    return OnnxFile(path, hash_file(path))
+
+
+def load_module(name: str) -> Any:
+    """Return the module "onnx" or "onnxruntime".
+
+    Raises
+    ------
+    ImportError
+        If it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(f'A network in an .onnx file needs {name}: pip install "fishsk[onnx]"') from error
+
+
+@functools.lru_cache(maxsize=2)
+def _read(source: OnnxFile) -> Any:
+    """Return the model in a file, once it is known to need no other file."""
+    onnx, name = load_module("onnx"), str(source.path)
+    if source.path.stat().st_size > _MAX_BYTES:
+        raise ValueError(f"{name!r} must be a file of at most {_MAX_BYTES} bytes.")
+    content = source.path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != source.digest:
+        raise ValueError(f"{name!r} has changed while it was read. Try again.")
+    try:
+        model = onnx.load_model_from_string(content)
+    except Exception as error:  # protobuf raises kinds of its own
+        raise ValueError(f"{name!r} holds no network in ONNX's format: {error}") from error
+    outside = [each.name for each in _find_tensors(model) if each.external_data or each.data_location]
+    if outside:
+        raise ValueError(
+            f"{name!r} must hold all of its weights. {len(outside)} of them, such as {outside[0]!r}, are in "
+            "other files, which are not read. Write one file: "
+            "onnx.save(onnx.load('network.onnx'), 'one.onnx', save_as_external_data=False)"
+        )
+    return model
+
+
+def _find_tensors(message: Any) -> Iterator[Any]:
+    """Yield the tensors that a message of protobuf holds, however deep."""
+    if message.DESCRIPTOR.name == "TensorProto":
+        yield message
+        return
+    for kind, value in message.ListFields():
+        if kind.message_type is not None:
+            for each in [value] if hasattr(value, "ListFields") else value:
+                yield from _find_tensors(each)
+
+
+def _list_inputs(node: Any) -> Iterator[str]:
+    """Yield what a node needs, also for the graphs inside of it."""
+    yield from node.input
+    for attribute in node.attribute:
+        for graph in [attribute.g, *attribute.graphs]:
+            yield from (output.name for output in graph.output)
+            for inner in graph.node:
+                yield from _list_inputs(inner)
+
+
+def _find_image(source: OnnxFile) -> ImageInput:
+    """Return what a network takes.
+
+    Raises
+    ------
+    ValueError
+        If that is not one image of three channels.
+    """
+    onnx, graph = load_module("onnx"), _read(source).graph
+    constants = {each.name for each in graph.initializer}
+    inputs = [each for each in graph.input if each.name not in constants]
+    shapes = [
+        [dim.dim_value if dim.dim_value > 0 else None for dim in each.type.tensor_type.shape.dim]
+        for each in inputs
+    ]
+    kinds = [each.type.tensor_type.elem_type for each in inputs]
+    shape = shapes[0] if len(shapes) == 1 else []
+    axes = [axis for axis in (1, 3) if len(shape) == 4 and shape[axis] == _N_CHANNELS]
+    known = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
+    if len(axes) != 1 or shape[0] not in (None, 1) or kinds[0] not in known:
+        got = {
+            each.name: (onnx.TensorProto.DataType.Name(kind), shape)
+            for each, kind, shape in zip(inputs, kinds, shapes, strict=True)
+        }
+        raise ValueError(
+            f"{str(source.path)!r} must be a network of one input, a batch of images, of any length or "
+            "of one, in float32 or float16, of shape (None, 3, height, width) or (None, height, width, 3), "
+            f"where only 3 must be fixed. Its inputs are {got}. Export it so."
+        )
+    height, width = (side for place, side in enumerate(shape) if place not in (0, axes[0]))
+    return ImageInput(inputs[0].name, axes[0], kinds[0] == onnx.TensorProto.FLOAT16, (height, width))
+
+
+def _fix(source: OnnxFile, image_size: tuple[int, int]) -> tuple[Any, ImageInput]:
+    """Return a copy of the model that takes one image of a size, and what it takes."""
+    image = _find_image(source)
+    model = load_module("onnx").ModelProto()
+    model.CopyFrom(_read(source))
+    (given,) = (each for each in model.graph.input if each.name == image.name)
+    sides = (1, _N_CHANNELS, *image_size) if image.axis == 1 else (1, *image_size, _N_CHANNELS)
+    for dim, side in zip(given.type.tensor_type.shape.dim, sides, strict=True):
+        dim.dim_value = side
+    return model, image
+
+
+def _describe(source: OnnxFile, image_size: tuple[int, int] | None) -> Description:
+    import numpy as np
+
+    height, width = _find_image(source).sides
+    wanted = image_size or _DEFAULT_SIZE
+    size = (height or wanted[0], width or wanted[1])
+    if image_size not in (None, size):
+        raise ValueError(
+            f"image_size must be {size}, which {source.name!r} was made for, or None. Got {image_size}."
+        )
+    if max(size) > _MAX_SIDE:
+        raise ValueError(
+            f"{source.name!r} must take images of at most {_MAX_SIDE} pixels a side. Got {size}."
+        )
+    onnx = load_module("onnx")
+    model, image = _fix(source, size)
+    names = [name for node in model.graph.node for name in node.output if name and node.op_type != "Constant"]
+    outputs = [each.name for each in model.graph.output]
+    probes = [f"fishsk/{place}" for place in range(len(names))]
+    del model.graph.output[:]
+    model.graph.node.extend(
+        onnx.helper.make_node("Shape", [name], [probe]) for name, probe in zip(names, probes, strict=True)
+    )
+    model.graph.output.extend(
+        onnx.helper.make_tensor_value_info(probe, onnx.TensorProto.INT64, None) for probe in probes
+    )
+    session = source._start(model, optimize=False)
+    shape = (1, _N_CHANNELS, *size) if image.axis == 1 else (1, *size, _N_CHANNELS)
+    black = np.zeros(shape, dtype=np.float16 if image.is_half else np.float32)
+    found = source.attempt(lambda: session.run(probes, {image.name: black}))
+    shapes = {
+        name: tuple(shape.tolist())
+        for name, shape in zip(names, found, strict=True)
+        if shape.size in (2, 3, 4) and shape[0] == 1
+    }
+    if outputs[0] not in shapes:
+        raise ValueError(
+            f"The first output of {source.name!r} must be one row, sequence or map for each image. Name "
+            f"another one in layers. {outputs[0]!r} is none."
+        )
+    first = _find_channels_first(model, shapes, image)
+    last = {name: (*shape[2:], shape[1]) if name in first else shape[1:] for name, shape in shapes.items()}
+    return Description(size, tuple(last.items()), outputs[0], graph="", channels_first=tuple(sorted(first)))
+
+
+def _find_channels_first(model: Any, shapes: dict[str, tuple[int, ...]], image: ImageInput) -> set[str]:
+    """Return the maps whose channels come first.
+
+    Some operators are defined so, transposing moves the channels, and most others leave them where they are.
+    After the rest it is the axis whose neighbors are as long as each other; if that is none, the first, too.
+    """
+    axes: dict[str, int] = {image.name: image.axis}
+    for node in model.graph.node:
+        known = next((axes[name] for name in node.input if name in axes), None)
+        for name in node.output:
+            shape = shapes.get(name, ())
+            if len(shape) != 4:
+                continue
+            if node.op_type in _CHANNELS_FIRST:
+                axes[name] = 1
+            elif node.op_type == "Transpose" and known is not None:
+                moved = [*node.attribute[0].ints] if node.attribute else [3, 2, 1, 0]
+                axes[name] = moved.index(known)
+            elif known is None or node.op_type in _MIXING:
+                axes[name] = 3 if shape[1] == shape[2] != shape[3] else 1
+            else:
+                axes[name] = known
+    return {name for name, axis in axes.items() if axis == 1 and name in shapes}
