@@ -61,7 +61,7 @@ def judge(bench):
     settings = clone(transformer).set_params(precision="int8")._settings()
     defaults = nncf.AdvancedQuantizationParameters()
     for name, target, instead in (
-        ("int8, on training images", "fishsk.features._int8._crop_photographs", load(settings, X[:64])),
+        ("int8, on training images", "fishsk.features._int8.crop_photographs", load(settings, X[:64])),
         ("int8, NNCF's choices", "nncf.AdvancedQuantizationParameters", defaults),
     ):
         with mock.patch(target, return_value=instead):

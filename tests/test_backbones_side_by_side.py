@@ -18,7 +18,7 @@ from fishsk import (
     SimilarImagesDisplay,
     VGG16FeatureTransformer,
     default_search_space,
-    export_keras,
+    export_model,
     find_unfamiliar,
     load_pipeline,
     make_fish_pipeline,
@@ -199,7 +199,7 @@ def test_a_part_that_cannot_be_saved_is_named(with_colors, tmp_path):
 @pytest.mark.parametrize("weighs", [False, True])
 def test_one_keras_model_gives_the_same_probabilities(fitted, fish, tmp_path, weighs):
     pipeline = make_with_weights(fitted) if weighs else fitted
-    export_keras(pipeline, tmp_path / "fish.keras")
+    export_model(pipeline, tmp_path / "fish.keras")
     model = keras.saving.load_model(tmp_path / "fish.keras")
     np.testing.assert_allclose(model.predict(fish[0], verbose=0), pipeline.predict_proba(fish[0]), atol=1e-5)
 
@@ -208,7 +208,7 @@ def test_two_parts_of_one_network_can_be_exported(backbones, fish, tmp_path):
     pipeline = make_fish_pipeline(
         backbone=[backbones[1], backbones[1]], features__input_range=(0, 256), head__epochs=1, random_state=0
     ).fit(*fish)
-    export_keras(pipeline, tmp_path / "fish.keras")
+    export_model(pipeline, tmp_path / "fish.keras")
 
 
 def test_networks_alone_are_explained_by_gradients(fitted, fish):

@@ -17,7 +17,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from fishsk import export_keras, load_pipeline, make_fish_pipeline, save_pipeline
+from fishsk import export_model, load_pipeline, make_fish_pipeline, save_pipeline
 from fishsk.datasets import make_fish_images
 
 X, y = make_fish_images(600, random_state=8)
@@ -94,14 +94,15 @@ print(
 # %%
 # Without fishsk
 # --------------
-# ``export_keras`` writes one Keras model, from pixels to probabilities, for places where only TensorFlow
-# runs.
+# ``export_model`` writes one model, from pixels to probabilities, for a phone (LiteRT) or for Keras. It is
+# run and compared with the pipeline before it gets its name.
 
-exported = Path(folder.name, "fish.keras")
-export_keras(pipeline, exported)
+exported = Path(folder.name, "fish.tflite")
+export_model(pipeline, exported)
 print(f"{exported.name}: {exported.stat().st_size / 1e6:.1f} MB")
 folder.cleanup()
 
 # %%
 # **What you have learned.** ``save_pipeline`` to keep and to pass on, a threshold so that the model may say
-# nothing, ``export_keras`` for other programs. :doc:`/how_to/service` makes a web service of it.
+# nothing, ``export_model`` for other programs (:doc:`/how_to/export`). :doc:`/how_to/service` makes a web
+# service of it.

@@ -29,6 +29,7 @@ _MODULES = {
     "compare_pipelines": "inspection",
     "default_search_space": "search",
     "export_keras": "persistence",
+    "export_model": "persistence",
     "find_unfamiliar": "inspection",
     "find_data_issues": "inspection",
     "find_label_issues": "inspection",

@@ -22,7 +22,7 @@ from sklearn.model_selection import cross_val_score
 from fishsk import (
     ExplanationDisplay,
     KerasFeatureTransformer,
-    export_keras,
+    export_model,
     load_pipeline,
     make_fish_pipeline,
     save_pipeline,
@@ -365,7 +365,7 @@ def test_a_corrupt_note_is_made_again(mobile):
 def test_a_pipeline_of_any_network_becomes_one_keras_model(params, fish, tmp_path):
     given = {"weights": None, "features__image_size": 32, "features__cache": None, "head__epochs": 2}
     pipeline = make_fish_pipeline(random_state=0, head__validation_fraction=0, **given | params()).fit(*fish)
-    export_keras(pipeline, tmp_path / "model.keras")
+    export_model(pipeline, tmp_path / "model.keras")
     model = keras.saving.load_model(tmp_path / "model.keras")
     proba = model.predict(fish[0], verbose=0)
     # Rounding of LiteRT, which scaling by the deviations of twelve rows enlarges.

@@ -19,7 +19,7 @@ from fishsk import (
     ExplanationDisplay,
     KerasFeatureTransformer,
     VGG16FeatureTransformer,
-    export_keras,
+    export_model,
     load_pipeline,
     save_pipeline,
 )
@@ -223,7 +223,7 @@ def test_the_distance_to_float32_is_that_of_the_features(needs_openvino, vgg16, 
     compare = _int8._compare
     monkeypatch.setattr(_int8, "_compare", lambda *args: measured.append(compare(*args)) or measured[-1])
     _int8._quantize(vgg16._settings(), shown=False)
-    crops = _int8._crop_photographs((32, 32))
+    crops = _int8.crop_photographs((32, 32))
     exact = clone(vgg16).set_params(precision="float32", input_range=None).transform(crops)
     rough = clone(vgg16).set_params(input_range=None).transform(crops)
     expected = np.linalg.norm(rough - exact) / np.linalg.norm(exact)
@@ -388,8 +388,8 @@ def test_a_file_from_before_there_were_precisions_is_float32():
 def test_an_exported_model_is_float32_and_a_warning_says_so(needs_openvino, tmp_path):
     X, y = make_fish_images(60, random_state=0)
     pipeline = make_quick_pipeline(features__precision="int8").fit(X, y)
-    with pytest.warns(UserWarning, match="Keras computes in float32"):
-        export_keras(pipeline, tmp_path / "fish.keras")
+    with pytest.warns(UserWarning, match="exported model computes in float32"):
+        export_model(pipeline, tmp_path / "fish.keras")
     exported = keras.saving.load_model(tmp_path / "fish.keras").predict(X, verbose=0)
     expected = pipeline.set_params(features__precision="float32").predict_proba(X)
     np.testing.assert_allclose(exported, expected, atol=1e-5)

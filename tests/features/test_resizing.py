@@ -14,7 +14,7 @@ from fishsk import (
     ExplanationDisplay,
     KerasFeatureTransformer,
     VGG16FeatureTransformer,
-    export_keras,
+    export_model,
     load_pipeline,
     save_pipeline,
 )
@@ -121,7 +121,7 @@ def test_a_pipeline_is_saved_and_exported_with_its_resize(resize, wide, tmp_path
     loaded = load_pipeline(tmp_path / "model.fishsk")
     assert loaded["features"].resize == resize
     np.testing.assert_array_equal(loaded.predict_proba(wide[0]), proba)
-    export_keras(pipeline, tmp_path / "model.keras")
+    export_model(pipeline, tmp_path / "model.keras")
     model = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(model.predict(wide[0], verbose=0), proba, atol=1e-5)
     assert not np.allclose(

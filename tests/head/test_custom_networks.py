@@ -18,7 +18,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
-from fishsk import KerasHeadClassifier, KerasHeadRegressor, export_keras, load_pipeline, save_pipeline
+from fishsk import KerasHeadClassifier, KerasHeadRegressor, load_pipeline, save_pipeline
 from fishsk.head import _model_cache, check_configuration
 
 
@@ -397,7 +397,6 @@ def test_the_exported_layers_predict_the_same(data):
     inputs = keras.Input((4,))
     model = keras.Model(inputs, head.to_keras(inputs))
     np.testing.assert_allclose(model.predict(X, verbose=0), head.predict_proba(X), atol=1e-6)
-    assert callable(export_keras)
 
 
 # Errors

@@ -1,6 +1,11 @@
-"""Private names of TensorFlow 2."""
+"""Private names of TensorFlow 2, and its silence."""
 
 from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Any
 
 
 def uses_onednn() -> bool:
@@ -8,3 +13,25 @@ def uses_onednn() -> bool:
     from tensorflow.python.util import _pywrap_util_port
 
     return bool(_pywrap_util_port.IsMklEnabled())
+
+
+def freeze(function: Any) -> Any:
+    """Return a `tf.function` of one signature as a concrete function whose weights are constants.
+
+    Of variables, the converter of TensorFlow 2.21 to LiteRT makes networks that give NaN.
+    """
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    return convert_variables_to_constants_v2(function.get_concrete_function())
+
+
+@contextlib.contextmanager
+def silent_tensorflow() -> Iterator[None]:
+    """Keep off standard error what TensorFlow logs of names that others call, and it deprecates."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -2,9 +2,10 @@
 
 from fishsk.features._decoding import IMAGE_SUFFIXES, read_image
 from fishsk.features._images import Images, check_images
+from fishsk.features._int8 import crop_photographs
 from fishsk.features._keras import KerasFeatureTransformer
 from fishsk.features._onnx import OnnxFeatureTransformer
-from fishsk.features._parts import add_to_keras_model, find_frozen_parts, join_parts
+from fishsk.features._parts import add_to_keras_model, describe_parts, find_frozen_parts, join_parts
 from fishsk.features._reading import read_once
 from fishsk.features._recipes import BACKBONES, SIZE_FOR_SMALL, SMALL_SIDE, Recipe, find_recipe
 from fishsk.features._resizing import resize_image
@@ -26,6 +27,8 @@ __all__ = [
     "VGG16FeatureTransformer",
     "add_to_keras_model",
     "check_images",
+    "crop_photographs",
+    "describe_parts",
     "find_frozen_parts",
     "find_recipe",
     "join_parts",

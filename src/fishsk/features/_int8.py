@@ -128,7 +128,7 @@ def _quantize(settings: Settings, shown: bool) -> bytes:
     openvino: Any = load_module("openvino")
     nncf: Any = load_module("nncf")
     maps = settings.backbone.load_maps(settings.layers)
-    crops = _crop_photographs(settings.image_size)
+    crops = crop_photographs(settings.image_size)
     advanced = nncf.AdvancedQuantizationParameters(
         # The whole range on the crops, not its mean: which crops they are matters less. With NNCF's own
         # choices, mean and corrected biases, features were half again as far off (bench_precision.py).
@@ -208,13 +208,21 @@ def _pool(network: Any, settings: Settings) -> Any:
     return Model([opset13.concat(rows, axis=1)], network.get_parameters())
 
 
-def _crop_photographs(image_size: tuple[int, int]) -> np.ndarray:
-    """Return float32 crops of different sizes, every other one mirrored; RandomState's stream is frozen."""
+def crop_photographs(image_size: tuple[int, int], n_crops: int = _N_CROPS) -> np.ndarray:
+    """Return float32 crops of two photographs, resized, every other pair mirrored; they are always the same.
+
+    Parameters
+    ----------
+    image_size : (height, width)
+        Of the crops; they show different shares of the photographs.
+    n_crops : int, default=64
+        Fewer are the first of more: the stream of `RandomState` is frozen.
+    """
     from sklearn.datasets import load_sample_images
 
     photographs = load_sample_images().images
     random_state = np.random.RandomState(0)
-    crops = np.empty((_N_CROPS, *image_size, 3), dtype=np.float32)
+    crops = np.empty((n_crops, *image_size, 3), dtype=np.float32)
     for number, crop in enumerate(crops):
         photograph = photographs[number % len(photographs)]
         whole = min(full / side for full, side in zip(photograph.shape, image_size, strict=False))

@@ -82,7 +82,7 @@ class OnnxFeatureTransformer(FrozenFeatures):
     But its operators may compute for long and fill memory: take it from somebody whom you trust that far.
 
     Which axis of a map holds the channels, the operators before it tell. There are no gradients: heat maps
-    come from occlusion, and :func:`~fishsk.export_keras` refuses.
+    come from occlusion, and :func:`~fishsk.export_model` refuses.
 
     References
     ----------

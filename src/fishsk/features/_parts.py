@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sklearn.pipeline import FeatureUnion
@@ -38,6 +39,23 @@ def find_frozen_parts(step: Any) -> dict[str, FrozenFeatures]:
     return found
 
 
+def describe_parts(step: Any) -> dict[str, dict[str, Any]]:
+    """Return how each part of a step that `find_frozen_parts` knows makes features of an image, for JSON."""
+    found = {}
+    for name, part in find_frozen_parts(step).items():
+        settings = part._settings()
+        found[name or "features"] = {
+            **settings.to_json(),
+            "backbone": part.network_name,
+            "origin": settings.backbone.origin,
+            "pooling": settings.pooling,
+            "power": part.power,
+            "views": [asdict(view) for view in settings.views],
+            "input_range": part.input_range and list(part.input_range),
+        }
+    return found
+
+
 def add_to_keras_model(step: Any, images: Any) -> Any:
     """Add a step that `find_frozen_parts` knows to a functional Keras model.
 
@@ -59,11 +77,18 @@ def add_to_keras_model(step: Any, images: Any) -> Any:
 
     weights = step.transformer_weights or {}
     rows: list[Any] = []
+    held: set[int] = set()
     for name, part in step.transformer_list:
         if isinstance(part, str):
             continue
         inputs = keras.Input(images.shape[1:], dtype="float32")
         model = keras.Model(inputs, add_to_keras_model(part, inputs), name=name)
+        variables = {id(each) for each in model.variables}
+        if variables & held:  # Keras would write, and read, the weights of one of them
+            twin = keras.models.clone_model(model)
+            twin.set_weights(model.get_weights())
+            model = twin
+        held |= variables
         row = model(images)
         rows.append(row * weights[name] if name in weights else row)
     return keras.ops.concatenate(rows, axis=1)

@@ -133,7 +133,7 @@ def add_to_model(head: KerasHead, features: Any) -> Any:
     model = keras.models.clone_model(network.model)
     model.set_weights(network.model.get_weights())
     outputs = model(features)
-    if temperature == 1:
+    if temperature == 1 and not any(is_logits for _, is_logits in network.read_losses()):
         return outputs
     parts = outputs if isinstance(outputs, list | tuple) else [outputs]
     parts = [

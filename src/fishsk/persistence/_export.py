@@ -1,47 +1,75 @@
-"""export_keras: a fitted pipeline as one Keras model, from raw images to probabilities or numbers."""
+"""export_model: a fitted pipeline as one file for other programs, from images to probabilities or numbers."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 import warnings
-from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from sklearn.base import is_classifier, is_regressor
-from sklearn.compose import TransformedTargetRegressor
-from sklearn.preprocessing import StandardScaler
+import numpy as np
+from sklearn.base import clone, is_regressor
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._utils.files import expand, write_atomically
-from fishsk.features import add_to_keras_model, find_frozen_parts
+from fishsk._utils.versions import find_version
+from fishsk.features import crop_photographs, describe_parts, find_frozen_parts, resize_image
+from fishsk.persistence._formats import FORMATS, Export
+from fishsk.persistence._network import can_be_keras
 from fishsk.persistence._steps import check_pipeline, is_skipped
 
+_TOLERANCE = 1e-4
+_SCALES = ((1, 1), (0.6, 1.7), (2.5, 2.1), (1.3, 0.8))  # height and width, relative to what the network sees
+_N_EACH = 8  # images of each of these sizes
+_OUTPUTS = {"predict_proba": "probabilities", "decision_function": "scores", "predict": "numbers"}
+_HEADS = "KerasHeadClassifier, KerasHeadRegressor, LogisticRegression, LinearRegression, Ridge and ElasticNet"
 
-def export_keras(pipeline: Any, path: str | os.PathLike) -> None:
-    """Write a fitted pipeline as one Keras model, from RGB images to class probabilities or numbers.
 
-    It loads with Keras alone, by ``keras.saving.load_model(path)`` in its safe mode, and is made of standard
-    layers and operations. It resizes images as the pipeline does.
+def export_model(pipeline: Any, path: str | os.PathLike) -> float:
+    """Write a fitted pipeline as one model for another runtime, from RGB images to class probabilities.
+
+    The file needs neither fishsk nor scikit-learn where it is used. It resizes, preprocesses and classifies
+    images as the pipeline does. Before it gets its name it is run by its own runtime on 32 crops of
+    photographs, of four sizes, and compared with the pipeline.
 
     Parameters
     ----------
     pipeline : sklearn.pipeline.Pipeline
         Fitted, of `VGG16FeatureTransformer` or `KerasFeatureTransformer`, or several of them in a
-        `FeatureUnion`, optionally `StandardScaler`, and a Keras head, also one inside of a
-        `TransformedTargetRegressor`.
+        `FeatureUnion`, optionally `StandardScaler`, and a head: `KerasHeadClassifier`, `KerasHeadRegressor`,
+        `LogisticRegression`, `LinearRegression`, `Ridge` or `ElasticNet`; regressors also inside of a
+        `TransformedTargetRegressor`. ONNX holds what skl2onnx converts, too: `SVC`, forests,
+        `HistGradientBoostingClassifier`, `PCA` and others, but no Keras head behind them.
     path : path-like
-        Where to write; its suffix must be ``.keras``.
+        Where to write; its suffix is the format: ``.tflite`` for LiteRT (TensorFlow Lite) on phones and
+        boards, ``.onnx`` for ONNX Runtime, ``.xml`` for OpenVINO, with the weights in a ``.bin`` file beside
+        it, ``.keras`` for Keras.
+
+    Returns
+    -------
+    difference : float
+        The largest difference between the model's and the pipeline's answers on the 32 images, at most 1e-4.
 
     Raises
     ------
     sklearn.exceptions.NotFittedError
         If the pipeline is not fitted.
     ValueError
-        If `path` has another suffix, or the pipeline other steps.
+        If `path` has another suffix, the pipeline steps that the format cannot hold, or the model answers
+        otherwise than the pipeline: then nothing is written.
+    ImportError
+        If a package that writes or runs the format is not installed.
     OSError
         If the file cannot be written, or the ImageNet weights cannot be downloaded.
+
+    Warns
+    -----
+    UserWarning
+        If the pipeline computes in int8. The model computes in float32, and is compared with the pipeline of
+        ``precision="float32"``.
 
     See Also
     --------
@@ -49,97 +77,195 @@ def export_keras(pipeline: Any, path: str | os.PathLike) -> None:
 
     Notes
     -----
-    The model takes RGB, float32 of shape (n_samples, height, width, 3) with any height and width, in the
-    `input_range` of the pipeline: by default 0 to 255, so that uint8 images can be given as they are. Its
-    probabilities are within 1e-5 of the pipeline's. Their columns follow ``pipeline.classes_``, which it does
-    not hold.
+    The model takes RGB of shape (n_images, height, width, 3) under the name ``images``, any number of images
+    of any one height and width: uint8 where the pipeline's `input_range` is 0 to 255, else float32 in that
+    range. A Keras model takes both. It answers with ``probabilities``, ``numbers`` of a regressor, or
+    ``scores`` of a classifier that has `decision_function` alone; of several outputs these are numbered.
 
-    Keras computes in float32. Of a pipeline with ``precision="int8"``, the model's features are those of
-    float32, its probabilities differ from the pipeline's by more, and a warning says so.
+    What the file says of itself is JSON: `classes` in the order of the columns, `input`, `outputs`, `task`,
+    the version of `fishsk`, and the `networks` with their image sizes, resize modes and preprocessing. It is
+    the member ``fishsk.json`` of a ``.keras`` file, a zip archive; to a ``.tflite`` file such an archive is
+    appended, as TensorFlow Lite's own metadata are. ONNX has it among its metadata, and OpenVINO in the
+    model's runtime information, under ``fishsk``.
 
     Examples
     --------
+    >>> import json, zipfile
     >>> import keras
-    >>> from fishsk import export_keras, make_fish_pipeline
+    >>> from fishsk import export_model, make_fish_pipeline
     >>> from fishsk.datasets import make_fish_images
     >>> X, y = make_fish_images(60, random_state=0)
     >>> pipeline = make_fish_pipeline(weights="cifar95", head__epochs=2, random_state=0).fit(X, y)
-    >>> export_keras(pipeline, "fish.keras")
-    >>> model = keras.saving.load_model("fish.keras")
-    >>> bool(abs(model.predict(X, verbose=0) - pipeline.predict_proba(X)).max() < 1e-5)
+    >>> export_model(pipeline, "fish.keras") < 1e-4
     True
+    >>> model = keras.saving.load_model("fish.keras")
+    >>> bool(abs(model.predict(X, verbose=0) - pipeline.predict_proba(X)).max() < 1e-4)
+    True
+    >>> with zipfile.ZipFile("fish.keras") as archive:
+    ...     json.loads(archive.read("fishsk.json"))["classes"]
+    [0, 1, 2, 3, 4]
     """
     path = expand(path)
-    if path.suffix != ".keras":
-        raise ValueError(f"path must end in '.keras', by which Keras knows the format. Got {str(path)!r}.")
+    if path.suffix not in FORMATS:
+        raise ValueError(f"path must end in one of {', '.join(map(repr, FORMATS))}. Got {str(path)!r}.")
+    form = FORMATS[path.suffix]
+    if missing := [name for module, name in form.packages.items() if find_spec(module) is None]:
+        raise ImportError(
+            f"A {path.suffix} file needs {' and '.join(missing)}. "
+            f"Run: python -m pip install {' '.join(missing)}"
+        )
     check_is_fitted(pipeline)
     steps = [step for _, step in pipeline.steps if not is_skipped(step)]
-    parts = find_frozen_parts(steps[0])
-    if not (parts and (is_classifier(steps[-1]) or is_regressor(steps[-1]))):
-        _refuse(steps)
-    check_pipeline(pipeline)
-    if any(part.precision != "float32" for part in parts.values()):
-        warnings.warn(
-            "The pipeline was fitted on features of precision='int8'. Keras computes in float32, so that the "
-            "model's probabilities differ a little from the pipeline's. Fit a pipeline with "
-            "precision='float32' for a model that agrees with it.",
-            UserWarning,
-            stacklevel=2,
+    n_held = len(steps) if can_be_keras(steps) else 1
+    method = _find_method(steps[-1])
+    if not (find_frozen_parts(steps[0]) and method and (form.holds_any or n_held == len(steps))):
+        raise ValueError(
+            "The steps of a pipeline for export must be a VGG16FeatureTransformer or a "
+            "KerasFeatureTransformer, or a FeatureUnion of these, optionally a StandardScaler, and a head. "
+            f"The heads that {path.suffix} files can hold are {_HEADS}; .onnx files hold SVC, forests, "
+            f"HistGradientBoosting and what else skl2onnx converts, too. Got {steps!r}."
         )
-    model = _build_keras(steps)
-    with tempfile.TemporaryDirectory() as folder:  # Keras itself would leave half a file if it were killed
-        temporary = Path(folder) / "model.keras"
-        model.save(temporary)
-        write_atomically(path, [temporary.read_bytes()])
+    check_pipeline(pipeline)
+    networks = describe_parts(steps[0])
+    batches = _make_batches(networks)
+    expected = _predict(_compute_in_float32(pipeline, batches[0]), method, batches)
+    notes = _describe(steps[-1], networks, batches[0].dtype, _OUTPUTS[method], len(expected[0]))
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = Path(folder) / f"model{path.suffix}"
+        try:
+            form.write(Export(steps[:n_held], steps[n_held:], notes), temporary)
+            found = form.run(temporary, batches)
+        except (OSError, MemoryError, Warning):
+            raise
+        except Exception as error:  # converters and runtimes raise kinds of their own
+            raise ValueError(f"This pipeline cannot be written as a {path.suffix} file: {error}") from error
+        difference = max(map(_measure, found, expected))
+        if not difference <= _TOLERANCE:
+            raise ValueError(
+                f"{str(path)!r} is not written: the model's answers must be within {_TOLERANCE:g} of the "
+                f"pipeline's. On 32 images the largest difference was {difference:.1e}."
+            )
+        for file in sorted(Path(folder).iterdir()):
+            write_atomically(path.with_suffix(file.suffix), [file.read_bytes()])
+    return difference
 
 
-def _refuse(steps: Sequence[Any]) -> NoReturn:
-    raise ValueError(
-        "The steps of a pipeline for Keras must be a VGG16FeatureTransformer or KerasFeatureTransformer, or "
-        "a FeatureUnion of these, "
-        f"optionally a StandardScaler, and a KerasHeadClassifier or KerasHeadRegressor. Got {steps!r}."
+def export_keras(pipeline: Any, path: str | os.PathLike) -> None:
+    """Write a fitted pipeline as one Keras model: `export_model`, under the name that it had.
+
+    .. deprecated:: 0.1
+        Call `export_model`.
+
+    Parameters
+    ----------
+    pipeline : sklearn.pipeline.Pipeline
+        Fitted, as of `export_model`.
+    path : path-like
+        Where to write; its suffix must be ``.keras``.
+
+    See Also
+    --------
+    export_model : What to call.
+
+    Examples
+    --------
+    >>> from fishsk import export_model, make_fish_pipeline
+    >>> from fishsk.datasets import make_fish_images
+    >>> pipeline = make_fish_pipeline(weights="cifar95", head__epochs=2, random_state=0)
+    >>> export_model(pipeline.fit(*make_fish_images(60, random_state=0)), "fish.keras") < 1e-4
+    True
+    """
+    warnings.warn(
+        "export_keras is now export_model, and will be removed in the next version. Call export_model.",
+        FutureWarning,
+        stacklevel=2,
     )
+    if expand(path).suffix != ".keras":
+        raise ValueError(f"path must end in '.keras', by which Keras knows the format. Got {str(path)!r}.")
+    export_model(pipeline, path)
 
 
-def _build_keras(steps: Sequence[Any]) -> Any:
-    """Return the steps of a pipeline as one functional Keras model."""
-    import keras
-
-    images = x = keras.Input((None, None, 3), dtype="float32", name="images")
-    for step in steps:
-        if isinstance(step, StandardScaler):
-            x = _normalize(step)(x)
-        elif find_frozen_parts(step):
-            x = add_to_keras_model(step, x)
-        elif hasattr(step, "to_keras"):
-            x = step.to_keras(x)
-        elif isinstance(step, TransformedTargetRegressor) and hasattr(step.regressor_, "to_keras"):
-            x = step.regressor_.to_keras(x)
-            if step.transformer is not None:
-                x = _undo(step.transformer_)(x)
-        else:
-            _refuse(steps)
-    return keras.Model(images, x, name="fish")
+def _make_batches(networks: dict[str, dict[str, Any]]) -> list[np.ndarray]:
+    """Return batches of images, of several sizes, as a pipeline with these networks takes them."""
+    size = next(iter(networks.values()))["image_size"]
+    sizes = [
+        tuple(round(side * scale) for side, scale in zip(size, scales, strict=True)) for scales in _SCALES
+    ]
+    crops = crop_photographs(size, _N_EACH * len(sizes))
+    batches = [
+        np.rint([resize_image(crop, size) for crop in crops[start : start + _N_EACH]])
+        for start, size in zip(range(0, len(crops), _N_EACH), sizes, strict=True)
+    ]
+    ranges = [network["input_range"] or [0, 255] for network in networks.values()]
+    if all(network["input_range"] == [0, 255] for network in networks.values()):
+        return [batch.astype(np.uint8) for batch in batches]
+    low, high = max(low for low, _ in ranges), min(high for _, high in ranges)
+    return [(low + batch * ((high - low) / 255)).astype(np.float32) for batch in batches]
 
 
-def _undo(scaler: StandardScaler) -> Any:
-    """Return the Keras layer that gives scaled targets back in their unit."""
-    import keras
+def _compute_in_float32(pipeline: Pipeline, images: np.ndarray) -> Pipeline:
+    """Return a pipeline whose networks compute in float32: the same one, unless they compute in int8."""
 
-    scale = scaler.scale_.tolist() if scaler.with_std else 1.0
-    offset = scaler.mean_.tolist() if scaler.with_mean else 0.0
-    return keras.layers.Rescaling(scale, offset, dtype="float32", name="unit")
+    def refine(step: Any) -> Any:
+        parts = find_frozen_parts(step)
+        rough = [name for name, part in parts.items() if part.precision != "float32"]
+        if not rough:
+            return step
+        names = [f"{name}__precision" if name else "precision" for name in rough]
+        return clone(step).set_params(**dict.fromkeys(names, "float32")).fit(images)
+
+    refined = Pipeline([(name, refine(step)) for name, step in pipeline.steps])
+    if all(new is old for (_, new), (_, old) in zip(refined.steps, pipeline.steps, strict=True)):
+        return pipeline
+    warnings.warn(
+        "The pipeline was fitted on features of precision='int8'. An exported model computes in float32, so "
+        "that its answers differ a little from the pipeline's. Fit a pipeline with precision='float32' for a "
+        "model that agrees with it.",
+        UserWarning,
+        stacklevel=3,
+    )
+    return refined
 
 
-def _normalize(scaler: StandardScaler) -> Any:
-    """Return the Keras layer that does what a fitted scaler does."""
-    import keras
+def _find_method(head: Any) -> str | None:
+    """Return the name of the method whose answers an exported model gives."""
+    names = ["predict"] if is_regressor(head) else ["predict_proba", "decision_function"]
+    return next((name for name in names if hasattr(head, name)), None)
 
-    layer = keras.layers.Normalization(dtype="float32", name="scale")
-    layer.build((None, scaler.n_features_in_))
-    if scaler.with_mean:
-        layer.adapt_mean.assign(scaler.mean_)
-    if scaler.with_std:
-        layer.adapt_variance.assign(scaler.scale_**2)
-    layer.finalize_state()
-    return layer
+
+def _predict(pipeline: Pipeline, method: str, batches: list[np.ndarray]) -> list[list[np.ndarray]]:
+    """Return what a pipeline answers on each batch: an array for each of its outputs."""
+    answers = [getattr(pipeline, method)(batch) for batch in batches]
+    if method == "decision_function" and answers[0].ndim == 1:  # of two classes, the score of the second
+        answers = [np.stack([-answer, answer], axis=1) for answer in answers]
+    return [answer if isinstance(answer, list) else [answer] for answer in answers]
+
+
+def _describe(
+    head: Any, networks: dict[str, Any], dtype: np.dtype, name: str, n_outputs: int
+) -> dict[str, Any]:
+    """Return what an exported file says of itself, for JSON."""
+    is_numbers = is_regressor(head)
+    names = [name] if n_outputs == 1 else [f"{name}_{number:02}" for number in range(n_outputs)]
+    classes = np.asarray(head.classes_).tolist() if n_outputs == 1 and not is_numbers else None
+    if n_outputs > 1:
+        classes = [np.asarray(each).tolist() for each in head.classes_]
+    return {
+        "fishsk": find_version("fishsk"),
+        "task": "regression" if is_numbers else "classification",
+        "classes": classes,
+        "input": {"name": "images", "dtype": str(dtype), "layout": "images, height, width, RGB"},
+        "outputs": names,
+        "networks": networks,
+        "head": type(head).__name__,
+    }
+
+
+def _measure(found: list[np.ndarray], expected: list[np.ndarray]) -> float:
+    """Return the largest difference between answers; that of numbers is relative to the largest of them."""
+    if [np.size(each) for each in found] != [np.size(each) for each in expected]:
+        return np.inf
+    return max(
+        float(np.abs(np.reshape(got, np.shape(want)) - want).max() / max(1, np.abs(want).max()))
+        for got, want in zip(found, expected, strict=True)
+    )

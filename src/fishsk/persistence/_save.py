@@ -49,7 +49,7 @@ def save_pipeline(pipeline: Any, path: str | os.PathLike, *, trusted: Sequence[s
     See Also
     --------
     load_pipeline : Read the file.
-    export_keras : Write one Keras model instead, which needs neither fishsk nor scikit-learn.
+    export_model : Write one model for another runtime instead, which needs neither fishsk nor scikit-learn.
 
     Notes
     -----

@@ -1,0 +1,89 @@
+"""The steps of a fitted pipeline as one Keras model, from images to what the pipeline answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.linear_model import ElasticNet, LinearRegression, LogisticRegression, Ridge, RidgeCV
+from sklearn.preprocessing import StandardScaler
+
+from fishsk.features import add_to_keras_model
+
+_LINEAR = (ElasticNet, LinearRegression, LogisticRegression, Ridge, RidgeCV)
+
+
+def can_be_keras(steps: Sequence[Any]) -> bool:
+    """Return whether Keras can hold what comes after the features."""
+    return all(type(step) is StandardScaler or _is_head(step) for step in steps[1:])
+
+
+def build_keras(steps: Sequence[Any]) -> Any:
+    """Return steps that `can_be_keras` lets pass as one functional Keras model, of float32 images."""
+    import keras
+
+    images = keras.Input((None, None, 3), dtype="float32", name="images")
+    x = add_to_keras_model(steps[0], images)
+    for step in steps[1:]:
+        if isinstance(step, TransformedTargetRegressor):
+            x = _add_head(step.regressor_, x)
+            if step.transformer is not None:
+                x = _undo(step.transformer_)(x)
+        else:
+            x = _normalize(step)(x) if isinstance(step, StandardScaler) else _add_head(step, x)
+    return keras.Model(images, x, name="fish")
+
+
+def _is_head(step: Any) -> bool:
+    if isinstance(step, TransformedTargetRegressor):
+        is_known = step.transformer is None or type(step.transformer) is StandardScaler
+        return step.func is None and is_known and _is_head(step.regressor_)
+    return hasattr(step, "to_keras") or isinstance(step, _LINEAR)
+
+
+def _add_head(step: Any, features: Any) -> Any:
+    """Return what a head answers on features: of a classifier a column for each class."""
+    import keras
+
+    if hasattr(step, "to_keras"):
+        x = step.to_keras(features)
+        is_single = not isinstance(x, list | tuple) and x.shape[-1] == 1
+        if is_single and is_classifier(step) and len(step.classes_) == 2:
+            x = keras.ops.concatenate([1 - x, x], axis=1)
+        return x
+    coef, intercept = np.atleast_2d(step.coef_).T, np.atleast_1d(step.intercept_)
+    activation = None
+    if isinstance(step, LogisticRegression):
+        activation = "softmax"
+        if coef.shape[1] == 1:  # the softmax of 0 and a logit is the sigmoid of this
+            coef, intercept = (np.concatenate([0 * part, part], axis=-1) for part in (coef, intercept))
+    layer = keras.layers.Dense(coef.shape[1], activation, dtype="float32", name="linear")
+    layer.build((None, len(coef)))
+    layer.set_weights([coef, np.broadcast_to(intercept, coef.shape[1:])])
+    return layer(features)
+
+
+def _undo(scaler: StandardScaler) -> Any:
+    """Return the Keras layer that gives scaled targets back in their unit."""
+    import keras
+
+    scale = scaler.scale_.tolist() if scaler.with_std else 1.0
+    offset = scaler.mean_.tolist() if scaler.with_mean else 0.0
+    return keras.layers.Rescaling(scale, offset, dtype="float32", name="unit")
+
+
+def _normalize(scaler: StandardScaler) -> Any:
+    """Return the Keras layer that does what a fitted scaler does."""
+    import keras
+
+    layer = keras.layers.Normalization(dtype="float32", name="scale")
+    layer.build((None, scaler.n_features_in_))
+    if scaler.with_mean:
+        layer.adapt_mean.assign(scaler.mean_)
+    if scaler.with_std:
+        layer.adapt_variance.assign(scaler.scale_**2)
+    layer.finalize_state()
+    return layer
