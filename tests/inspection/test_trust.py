@@ -6,13 +6,14 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler, normalize
 from sklearn.svm import SVC
 
 from fishsk import AccuracyCoverageDisplay, VGG16FeatureTransformer, find_unfamiliar, make_fish_pipeline
 from fishsk.datasets import make_fish_images
-from fishsk.inspection import accuracy_interval, find_features
+from fishsk.inspection import FamiliarRows, accuracy_interval, find_features
 
 CLASSES = np.array(["ray", "shark"])
 
@@ -121,6 +122,15 @@ def test_an_image_of_training_is_nearest_to_itself(fish, pipeline):
     found = find_unfamiliar(pipeline, fish[0][[7, 8]], fish[0][:400], n_neighbors=1)
     assert found.nearest.tolist() == [7, 8]
     np.testing.assert_allclose(found.distance, 0, atol=1e-3)
+
+
+def test_distances_are_those_to_the_neighbors_that_scikit_learn_finds(rng):
+    train, rows = (rng.random((n_rows, 300), dtype=np.float32) for n_rows in (50, 20))
+    found = FamiliarRows(train, n_neighbors=3).compare(rows)
+    neighbors = NearestNeighbors(n_neighbors=3).fit(normalize(train))
+    distances, indices = neighbors.kneighbors(normalize(rows))
+    np.testing.assert_array_equal(found.neighbors, indices)
+    np.testing.assert_allclose(found.distance, distances.mean(axis=1), rtol=1e-5)
 
 
 def test_copies_among_the_training_images_do_no_harm(fish, pipeline):

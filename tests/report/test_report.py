@@ -216,7 +216,7 @@ def test_figures_are_drawn_for_light_and_for_dark_grounds(page):
 def test_the_most_confident_mistakes_come_first(page):
     probabilities = re.findall(r"probability (\d\.\d\d)<", page.cut('<section id="mistakes"', "</section>"))
     assert probabilities == sorted(probabilities, reverse=True)
-    assert len(probabilities) == min(16, int(page.cut("images</dt>", " mistakes").rpartition(">")[2]))
+    assert len(probabilities) == min(12, int(page.cut("images</dt>", " mistakes").rpartition(">")[2]))
 
 
 def test_a_mirrored_training_image_is_found_and_taken_out_of_the_score(page):

@@ -23,7 +23,6 @@ from fishsk.inspection._same_picture import (
 
 SAME = 0.94  # benchmarks/bench_duplicates.py: 98 % of copies are found, and hardly anything else
 _LOOK = 16  # pixels by which images that look alike are proposed
-_WORTH_TURNING = 0.6  # correlation of two middles below which the other way round is not tried
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def find_near_duplicates(
     train: tuple[np.ndarray, Images, np.ndarray | None],
     *,
     threshold: float = SAME,
-    n_neighbors: int = 10,
+    n_neighbors: int = 5,
 ) -> NearDuplicates:
     """Return the test images that are nearly the same as a training image [1]_.
 
@@ -74,7 +73,7 @@ def find_near_duplicates(
     threshold : float, default=0.94
         The least similarity of a near-duplicate. `benchmarks/bench_duplicates.py` measures how many copies it
         finds, and how much else.
-    n_neighbors : int, default=10
+    n_neighbors : int, default=5
         How many training images are compared with each test image by features, and half as many by look.
 
     Returns
@@ -211,18 +210,15 @@ def _compare(copies: _Copies, others: _Copies, pairs: np.ndarray, threshold: flo
     def compare(pair: list[int]) -> float:
         row, other = pair
         start = find_start(copies.small[row], others.small[other])
-        similarity = 0.0
-        if start.is_alike:
-            similarity = measure_similarity(copies.picture(row), others.picture(other), start)
-        if similarity >= threshold or start.correlation < _WORTH_TURNING:
+        if not start.is_alike:
+            return 0.0
+        images = copies.picture(row), others.picture(other)
+        similarity = measure_similarity(*images, start)
+        if similarity >= threshold:
             return similarity
         # Of a crop, the whole holds the middle; of an image with a border it may be the other way round.
         start = find_start(others.small[other], copies.small[row])
-        if start.is_alike:
-            similarity = max(
-                similarity, measure_similarity(others.picture(other), copies.picture(row), start)
-            )
-        return similarity
+        return max(similarity, measure_similarity(*images[::-1], start)) if start.is_alike else similarity
 
     with ThreadPoolExecutor() as pool:
         return np.array(list(pool.map(compare, pairs.tolist())))

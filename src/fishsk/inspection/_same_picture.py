@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import cv2
@@ -12,13 +13,14 @@ from fishsk.features import resize_image
 SMALL = 32  # pixels at which an alignment is looked for
 _SIZE = 128  # pixels at which it is judged
 _MARGIN = 5  # of SMALL pixels: the middle of an image, without these, is looked for in the other one
-_SCALES = (1.0, 0.87, 1.15, 0.8, 0.93, 1.075, 1.25)
-_N_COARSE = 3  # scales that are tried first: the others are between or beside them
-_WORTH_REFINING = 0.6  # correlation at one of these below which no scale reaches `_ALIKE`
+_SIDES = (22, 19, 25)  # of the middle, 22 pixels itself, at the scales that are tried first
+_BESIDE = {22: (20, 24), 19: (18, 20), 25: (24, 28)}  # then those beside the best of them
+_WORTH_REFINING = 0.6  # correlation at one of these below which none beside it reaches `_ALIKE`
 _PLAIN = 6  # gray levels of standard deviation
 _ALIKE = 0.8  # correlation of the middles below which nothing else is tried
 _EDGE = 6  # of 64 pixels, which a border or a crop may have changed
-_N_STEPS = 40  # of the alignment
+_N_STEPS = 6  # of the alignment: with 40 no other copies were found
+_ALIGNED = 0.88  # correlation of the aligned middles below which blocks are not compared
 _MOST_STRETCH = 1.35  # of one side, by a crop of 10 % at each end and a border of 10 %
 _MOST_SHEAR = 0.04  # copies are not turned or slanted; other things of the same shape are, to fit
 _LEAST_DETAIL = 1.0  # gray levels of standard deviation, below which a block has nothing to compare
@@ -96,20 +98,24 @@ def find_start(image: np.ndarray, other: np.ndarray) -> Start:
     best = Start(0.0, 1.0, 0.0, 0.0, False)
     if middle.std() < _LEAST_DETAIL:  # OpenCV finds what is plain everywhere
         return best
-    sides = [np.ascontiguousarray(other), np.ascontiguousarray(other[:, ::-1])]
-    for number, scale in enumerate(_SCALES):
-        if number == _N_COARSE and best.correlation < _WORTH_REFINING:
-            break
-        side = round(len(middle) * scale)
-        template = cv2.resize(middle, (side, side), interpolation=cv2.INTER_AREA)
-        for is_mirrored, searched in enumerate(sides):
-            found = cv2.matchTemplate(searched, template, cv2.TM_CCOEFF_NORMED)
-            _, correlation, _, (x, y) = cv2.minMaxLoc(found)
-            if correlation > best.correlation:
-                true_scale = side / len(middle)
-                left, top = ((place - _MARGIN * true_scale) / SMALL for place in (x, y))
-                best = Start(correlation, true_scale, left, top, bool(is_mirrored))
-    return best
+    searched = {False: np.ascontiguousarray(other), True: np.ascontiguousarray(other[:, ::-1])}
+
+    def search(sides: Iterable[int], mirrored: Iterable[bool], best: Start) -> Start:
+        for side in sides:
+            scale = side / len(middle)
+            template = cv2.resize(middle, (side, side), interpolation=cv2.INTER_AREA)
+            for is_mirrored in mirrored:
+                found = cv2.matchTemplate(searched[is_mirrored], template, cv2.TM_CCOEFF_NORMED)
+                _, correlation, _, (x, y) = cv2.minMaxLoc(found)
+                if correlation > best.correlation:
+                    left, top = ((place - _MARGIN * scale) / SMALL for place in (x, y))
+                    best = Start(correlation, scale, left, top, is_mirrored)
+        return best
+
+    best = search(_SIDES, searched, best)
+    if best.correlation < _WORTH_REFINING:
+        return best
+    return search(_BESIDE[round(best.scale * len(middle))], [best.is_mirrored], best)
 
 
 def measure_similarity(image: Picture, other: Picture, start: Start) -> float:
@@ -156,7 +162,7 @@ def _align(gray: np.ndarray, other: np.ndarray, start: Start) -> np.ndarray | No
     corner = linear @ (np.full(2, _EDGE + 0.5, dtype=np.float32)) - 0.5
     shift = np.array([start.x, start.y], dtype=np.float32) * half + corner
     try:
-        _, warp = cv2.findTransformECC(
+        correlation, warp = cv2.findTransformECC(
             np.ascontiguousarray(small[_EDGE:-_EDGE, _EDGE:-_EDGE]),
             searched,
             np.column_stack([linear, shift]).astype(np.float32),
@@ -169,6 +175,8 @@ def _align(gray: np.ndarray, other: np.ndarray, start: Start) -> np.ndarray | No
         return None
     linear = warp[:, :2]
     sides = np.diag(linear)
+    if correlation < _ALIGNED:
+        return None
     if not (sides.min() > 1 / _MOST_STRETCH and sides.max() < _MOST_STRETCH):
         return None
     if max(abs(linear[0, 1]), abs(linear[1, 0])) > _MOST_SHEAR:

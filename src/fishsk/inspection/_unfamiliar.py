@@ -8,14 +8,15 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._compat.sklearn import Interval, validate_params
 from fishsk.inspection._features import find_features
 
 _N_CALIBRATION = 5000  # training images at most that the threshold is taken from
+_CHUNK_VALUES = 2**22  # of what rows are compared with at a time
 
 
 @dataclass(frozen=True)
@@ -161,20 +162,19 @@ class FamiliarRows:
         # Of equal images the first: a copy of each would make every distance to the others 0.
         firsts = {row.tobytes(): index for index, row in reversed(list(enumerate(train)))}
         self.firsts = np.array(list(firsts.values())[::-1])
-        train = train[self.firsts]
+        self.n_neighbors = n_neighbors
+        self.train = train = train[self.firsts]
         n_needed = max(n_neighbors + 1, math.ceil(round(1 / false_alarms, 9)) - 1)
         if len(train) < n_needed:
             raise ValueError(
                 f"X_train must hold at least {n_needed} different images for false_alarms={false_alarms:g} "
                 f"and n_neighbors={n_neighbors}. Got {len(train)}. Pass more images, or a larger share."
             )
-        self.neighbors = NearestNeighbors(n_neighbors=n_neighbors).fit(train)
-        n_drawn = max(n_needed, _N_CALIBRATION)
-        self.threshold = _find_threshold(self.neighbors, train, false_alarms, n_drawn)
+        self.threshold = _find_threshold(train, false_alarms, n_neighbors, max(n_needed, _N_CALIBRATION))
 
     def compare(self, rows: np.ndarray) -> UnfamiliarImages:
         """Return how far images are from these, by their features, and which are too far."""
-        distances, indices = self.neighbors.kneighbors(normalize(rows))
+        distances, indices = _find_nearest(normalize(rows), self.train, self.n_neighbors)
         neighbors = self.firsts[indices]
         distance = distances.mean(axis=1)
         return UnfamiliarImages(
@@ -187,12 +187,27 @@ class FamiliarRows:
         )
 
 
-def _find_threshold(
-    neighbors: NearestNeighbors, train: np.ndarray, false_alarms: float, n_drawn: int
-) -> float:
+def _find_nearest(rows: np.ndarray, train: np.ndarray, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distances of rows to the nearest ones of training, and which these are; all have length 1.
+
+    Products in float32 choose them. scikit-learn's neighbors take those of float64, in four times as long.
+    """
+    distances = np.empty((len(rows), n_neighbors))
+    indices = np.empty((len(rows), n_neighbors), dtype=int)
+    for chunk in gen_batches(len(rows), max(1, _CHUNK_VALUES // (len(train) + train.shape[1]))):
+        products = rows[chunk] @ train.T
+        chosen = np.argpartition(-products, n_neighbors - 1, axis=1)[:, :n_neighbors]
+        each = np.stack([np.linalg.norm(rows[chunk] - train[column], axis=1) for column in chosen.T], axis=1)
+        order = np.argsort(each, axis=1, kind="stable")
+        distances[chunk] = np.take_along_axis(each, order, axis=1)
+        indices[chunk] = np.take_along_axis(chosen, order, axis=1)
+    return distances, indices
+
+
+def _find_threshold(train: np.ndarray, false_alarms: float, n_neighbors: int, n_drawn: int) -> float:
     """Return the distance that a share of the training images exceeds, each measured to the others."""
     chosen = np.random.default_rng(0).permutation(len(train))[:n_drawn]
-    distances, indices = neighbors.kneighbors(train[chosen], n_neighbors=neighbors.n_neighbors + 1)
+    distances, indices = _find_nearest(train[chosen], train, n_neighbors + 1)
     own = indices == chosen[:, np.newaxis]
     own[~own.any(axis=1), -1] = True  # pushed out by images that are almost equal
     distance = np.sort(distances[~own].reshape(len(chosen), -1).mean(axis=1))

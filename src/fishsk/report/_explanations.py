@@ -7,25 +7,26 @@ from typing import Any
 import numpy as np
 
 from fishsk._compat.sklearn import safe_indexing
-from fishsk.inspection import ClassificationEvaluation, Evaluation, explain_images, find_setting, lay_over
+from fishsk.inspection import (
+    ClassificationEvaluation,
+    Evaluation,
+    Explanation,
+    explain_images,
+    find_setting,
+    lay_over,
+)
 from fishsk.report._album import Album
 from fishsk.report._figures import encode_image
 
-# Of integrated gradients, half as many as otherwise: the colors are relative to a map's strongest place, and
-# the maps find the fish as well (benchmarks/bench_explanations.py).
-_N_STEPS = 8
+# Of integrated gradients, a quarter as many as otherwise: the colors are relative to a map's strongest place,
+# and the maps find the fish about as well (benchmarks/bench_explanations.py).
+_N_STEPS = 4
 
 
-def add_explanations(
-    worst: list[dict[str, Any]],
-    estimator: Any,
-    X: Any,
-    indices: np.ndarray,
-    album: Album,
-    evaluation: Evaluation,
-    pixels: dict[str, Any],
-) -> str | None:
-    """Add a heat map to each of the worst predictions; return the method, or None where there are no maps.
+def explain_worst(
+    estimator: Any, X: Any, indices: np.ndarray, evaluation: Evaluation, pixels: dict[str, Any]
+) -> Explanation | None:
+    """Return what spoke for the worst predictions, or None where there are no maps.
 
     Covered images must be in a form that the estimator takes: `X` holds pixels, or the estimator's own
     transformer reads images in any form.
@@ -39,7 +40,15 @@ def add_explanations(
         known = evaluation.known_classes.tolist()
         true = [label if label in known else None for label in evaluation.y_true[indices].tolist()]
         asked = {"target": evaluation.y_pred[indices], "against": np.array(true, dtype=object)}
-    found = explain_images(estimator, safe_indexing(X, indices), **asked, **pixels, n_steps=_N_STEPS)
+    return explain_images(estimator, safe_indexing(X, indices), **asked, **pixels, n_steps=_N_STEPS)
+
+
+def add_explanations(
+    worst: list[dict[str, Any]], indices: np.ndarray, found: Explanation | None, album: Album
+) -> str | None:
+    """Add a heat map to each of the worst predictions; return the method, or None where there are no maps."""
+    if found is None:
+        return None
     for shown, index, image, heat in zip(worst, indices, found.images, found.maps, strict=True):
         shown["heat"] = album.add_picture(f"heat-{index}", encode_image(lay_over(image, heat)))
     return found.method

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from sklearn import config_context, get_config
 
 from fishsk.inspection import (
     ClassificationEvaluation,
@@ -16,13 +19,13 @@ from fishsk.inspection import (
 from fishsk.report._album import Album, ImageSet
 from fishsk.report._beside import gather_duplicates, gather_unfamiliar
 from fishsk.report._classification import describe_labels, gather_classification
-from fishsk.report._explanations import add_explanations
+from fishsk.report._explanations import add_explanations, explain_worst
 from fishsk.report._facts import Timings, describe_run, find_digests
 from fishsk.report._figures import draw_diagram, draw_training
 from fishsk.report._refits import gather_forecast, gather_labels
 from fishsk.report._regression import describe_numbers, gather_regression
 
-_N_WORST = 16
+_N_WORST = 12
 
 
 def gather_report(
@@ -54,6 +57,16 @@ def gather_report(
         rows, rest, values = split_at_features(estimator, test.X, **pixels)
     with timings("Predict the test images"):
         evaluation = evaluate(rest, values, test.y, y_pred=y_pred, y_proba=y_proba, y_train=y_train)
+    worst = evaluation.worst[:_N_WORST]
+
+    def explain_meanwhile(config: dict[str, Any]) -> Any:
+        with config_context(**config), timings("Explain the worst predictions, meanwhile"):
+            return explain_worst(estimator, test.X, worst, evaluation, pixels)
+
+    # Most of it is to trace one graph on one core, while what follows keeps the others busy.
+    pool = ThreadPoolExecutor(1)
+    explained = pool.submit(explain_meanwhile, get_config()) if explain else None
+    pool.shutdown(wait=False)
     if isinstance(evaluation, ClassificationEvaluation):
         known = names or {}
         names = {label: known.get(label, str(label)) for label in evaluation.classes.tolist()}
@@ -64,17 +77,11 @@ def gather_report(
     else:
         album = Album(test.images, image_names, describe_numbers(evaluation))
         kind = gather_regression(evaluation, album, timings, target_name=target_name)
-    worst = evaluation.worst[:_N_WORST]
     report: dict[str, Any] = kind | {
         "worst": [album.show(index) for index in worst],
         "n_train": None if train is None else len(train.images),
         **dict.fromkeys(("explained", "unfamiliar", "duplicates", "forecast", "labels")),
     }
-    if explain:
-        with timings("Explain the worst predictions"):
-            report["explained"] = add_explanations(
-                report["worst"], estimator, test.X, worst, album, evaluation, pixels
-            )
     if train is not None:
         with timings("Read features of the training images"):
             train_rows = find_features(estimator, train.X, **pixels)
@@ -99,5 +106,7 @@ def gather_report(
         # scikit-learn has escaped what users put into its diagram.
         report["diagram"] = markupsafe.Markup(draw_diagram(find_fitted(estimator)))
         report["digests"] = find_digests(estimator, test, train)
+    if explained is not None:
+        report["explained"] = add_explanations(report["worst"], worst, explained.result(), album)
     report["images"] = album.images
     return report | describe_run(timings)

@@ -97,7 +97,7 @@ def write_report(
         classes. The file takes 2 to 4 KB an image.
     explain : bool, default=True
         Whether there are heat maps beside the most confident mistakes, as `ExplanationDisplay` draws them.
-        Each of these takes the network about as long as 20 new images.
+        Each of these takes the network about as long as a dozen new images.
     cv : int, cross-validation generator or iterable, default=None
         With it, and with `X_train` and `y_train`, clones are trained in these folds to tell whether more
         images would help (`LearningForecastDisplay`) and which training labels are likely wrong
