@@ -23,7 +23,7 @@ HEADINGS = {
     "bench_labels": "Wrong labels found",
     "bench_networks": "Forms of the head's network",
     "bench_own": "A custom network",
-    "bench_page": "A report on 500 images",
+    "bench_page": "The demo, and a report on 500 images",
     "bench_photographs": "Photographs, and the program that courses teach",
     "bench_peers": "torch and embetter",
     "bench_precision": "Lower precision",
