@@ -255,3 +255,30 @@ def test_fault_77_the_content_tells_the_format_and_the_class_its_name(fish):
         data = load_image_folder(fish)
     assert data.target_names == ["ray", "shark"]
     assert any(path.endswith("really.jpg") for path in data.images)
+
+
+@pytest.mark.parametrize("name", ["@eaDir", "__MACOSX", "$RECYCLE.BIN", "#recycle", "lost+found"])
+def test_fault_81_folders_of_systems_are_neither_classes_nor_images(fish, name):
+    write_image(fish / name / "ray" / "1.png")
+    write_image(fish / "ray" / name / "10.png" / "SYNOPHOTO_THUMB_XL.jpg")
+    with pytest.warns(UserWarning, match="2 files were not looked at: 2 folder of the system"):
+        data = load_image_folder(fish)
+    assert data.target_names == ["ray", "shark"]
+    assert len(data.images) == 4
+
+
+def test_fault_82_labels_of_test_images_are_those_of_training(fish, tmp_path):
+    train = load_image_folder(fish)
+    write_image(tmp_path / "test" / "shark" / "1.png")
+    test = load_image_folder(tmp_path / "test", target_names=train.target_names)
+    assert test.target.tolist() == [1]
+    assert test.target_names == train.target_names == ["ray", "shark"]
+    assert load_image_folder(tmp_path / "test").target.tolist() == [0]
+    with pytest.raises(ValueError, match=r"among target_names, \['ray'\]. Got also \['shark'\]"):
+        load_image_folder(fish, target_names=["ray"])
+
+
+def test_fault_76_letters_of_no_width_are_not_seen(fish):
+    write_image(fish / "ray\u200b" / "1.png")
+    with pytest.warns(UserWarning, match=r"'ray' and 'ray\\u200b' differ in capitals or spaces alone"):
+        load_image_folder(fish)

@@ -255,3 +255,17 @@ def test_fault_76_two_numbers_in_many_rows_warn(write_table):
 def test_fault_77_words_for_nothing_may_be_names_of_classes(write_table):
     cells = ["null", "NA", "None", "nan"]
     assert load_image_table(write_column(write_table, cells), target="n").target_names == sorted(cells)
+
+
+@pytest.mark.parametrize("codes", [["001", "002"], ["7", "007"], ["10000000000000001", "10000000000000002"]])
+def test_fault_83_codes_are_no_numbers(write_table, codes):
+    table = write_column(write_table, codes)
+    with pytest.raises(ValueError, match=r"looks like codes, such as .* in row [23].*classification"):
+        load_image_table(table, target="n")
+    assert load_image_table(table, target="n", task="classification").target_names == sorted(codes)
+    assert load_image_table(table, target="n", task="regression").target.tolist() == list(map(float, codes))
+
+
+def test_fault_83_zeros_before_a_point_are_those_of_numbers(write_table):
+    data = load_image_table(write_column(write_table, ["0", "0.5", "-0.25", "1000000"]), target="n")
+    assert data.target.tolist() == [0, 0.5, -0.25, 1e6]

@@ -328,7 +328,7 @@ if pid := os.fork():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_process_ends_without_a_crash(small, tmp_path):
     forget_networks()
-    small.set_params(cache=tmp_path).transform(np.ones((1, 32, 32, 3), dtype=np.uint8))
+    small.set_params(cache=tmp_path).transform(np.full((1, 32, 32, 3), 9, dtype=np.uint8))
     environment = os.environ | {"FISHSK_CACHE": str(tmp_path)}
     run = subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], env=environment, check=False)
     assert run.returncode == 0

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 from quick import make_quick_pipeline
 from sklearn.model_selection import cross_val_score
 
@@ -519,6 +519,56 @@ def test_fault_65_what_is_no_sequence_says_what_to_pass(paths):
     with pytest.raises(TypeError, match=r"Got a Loader. Pass the images' paths.* np.concatenate"):
         check_images(Loader())
     assert len(check_images(UserList(paths))) == 3
+
+
+@pytest.fixture
+def lenient(monkeypatch):
+    """Let Pillow read truncated files, as other packages do for all in their process."""
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+
+
+@pytest.mark.parametrize("form", [bytes, io.BytesIO, lambda content: Image.open(io.BytesIO(content))])
+def test_fault_78_half_an_image_is_refused_whatever_pillow_is_told(lenient, rng, form):
+    file = io.BytesIO()
+    Image.fromarray(rng.integers(0, 256, (99, 99, 3), dtype=np.uint8)).save(file, "JPEG")
+    content = file.getvalue()
+    with pytest.raises(ValueError, match="truncated"):
+        list(check_images([form(content[: len(content) // 2])]))
+    assert ImageFile.LOAD_TRUNCATED_IMAGES  # what is asked for elsewhere stays
+    assert check_images([form(content)])[0].shape == (99, 99, 3)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "message"), [(np.uint8, "bytes .* Multiply them by 255"), (np.int64, r"integers .*\(0, 1\)")]
+)
+def test_fault_79_integers_of_0_and_1_warn(image, dtype, message):
+    with pytest.warns(UserWarning, match=message):
+        check_images((image[np.newaxis] / 255).round().astype(dtype))
+    check_images(np.zeros((2, 5, 5), dtype))  # black
+
+
+def test_fault_79_bytes_of_0_and_1_have_no_other_range(image):
+    with pytest.warns(UserWarning, match="bytes of at most 1"):
+        check_images(image[np.newaxis] // 128, input_range=(0, 1))
+    check_images((image[np.newaxis] // 128).astype(np.int64), input_range=(0, 1))
+
+
+@pytest.mark.parametrize("form", [np.asarray, list])
+def test_fault_79_some_images_in_another_range_warn(image, form):
+    mixed = np.stack([image, image / 255.0, image, np.zeros_like(image)])
+    with pytest.warns(UserWarning, match=r"(first image 1,|The images) are floats of at most 1"):
+        check_images(form(mixed))
+    check_images(form(mixed[[0, 3]]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["data:image/png;base64,iVBORw0KGgo", "https://example.org/ray.jpg", "iVBOR" * 10_000, b"/9j/" * 10_000],
+)
+def test_fault_80_text_that_is_no_path_is_named_in_a_line(paths, text):
+    with pytest.raises(ValueError, match=r"Image 1 of X .* base64\.b64decode") as error:
+        check_images([paths[0], text])
+    assert len(str(error.value)) < 250
 
 
 @pytest.mark.parametrize("single", [Path.read_bytes, lambda path: io.BytesIO(path.read_bytes())])

@@ -161,3 +161,20 @@ def test_scikeras_is_as_it_was_without_fishsk():
         assert all(before[c] == dict(vars(c)) for c in before)
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True)
+
+
+@pytest.mark.parametrize("weights", [{"0": 9.0}, {"ray": 9.0}, {0: 1.0, 3: 9.0}])
+@pytest.mark.parametrize("loss", [None, "categorical_crossentropy"])
+def test_fault_85_weights_of_classes_that_there_are_not_are_refused(data, weights, loss):
+    X, y = data
+    names = np.array(["ray", "shark", "trout"])[y]
+    with pytest.raises(ValueError, match=r"numbers of classes, 0 to 2.*Got \[.*parameter of the estimator"):
+        make_head(loss=loss).fit(X, names, class_weight=weights)
+
+
+def test_fault_85_weights_by_number_and_by_label_are_the_same(data):
+    X, y = data
+    names = np.array(["ray", "shark", "trout"])[y]
+    by_number = make_head().fit(X, names, class_weight={2: 9.0})
+    by_label = make_head(class_weight={"ray": 1.0, "shark": 1.0, "trout": 9.0}).fit(X, names)
+    np.testing.assert_array_equal(by_number.predict_proba(X), by_label.predict_proba(X))

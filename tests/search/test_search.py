@@ -21,6 +21,7 @@ from sklearn.model_selection import GroupKFold, KFold, RandomizedSearchCV, cross
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from fishsk import KerasHeadRegressor, OptunaSearchCV, default_search_space
@@ -405,3 +406,20 @@ def test_fault_70_one_fold_without_a_score_warns_and_is_never_best():
         fitted = search(scoring=score).fit(X, y)
     assert np.isnan(fitted.cv_results_["mean_test_score"]).tolist() == [False, True, False, False]
     assert fitted.best_index_ != 1
+
+
+@pytest.mark.parametrize("form", [list, optuna.distributions.CategoricalDistribution])
+def test_fault_84_equal_choices_of_different_types_are_each_tried(form):
+    """One feature, all of them, or a quarter: a study takes 1 and 1.0 for one value."""
+    fitted = search(DecisionTreeClassifier(random_state=0), {"max_features": form([1, 1.0, 0.25])}).fit(X, y)
+    tried = [repr(params["max_features"]) for params in fitted.cv_results_["params"]]
+    assert sorted(tried) == ["0.25", "1", "1.0"]
+    assert repr(fitted.best_params_["max_features"]) == tried[fitted.best_index_]
+
+
+def test_fault_84_an_initial_choice_is_the_one_of_its_type():
+    space = {"max_features": [1, 1.0]}
+    found = search(DecisionTreeClassifier(), space, initial_params=[{"max_features": 1.0}], n_trials=1).fit(
+        X, y
+    )
+    assert isinstance(found.best_params_["max_features"], float)

@@ -6,7 +6,7 @@ import os
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,11 +21,26 @@ _LINK = "symbolic link"
 # What systems leave in every folder, and nobody wants to hear of; "._" begins what macOS keeps of a file.
 _LITTER = {".ds_store", "desktop.ini", "thumbs.db"}
 _LITTER_START = "._"
+# Folders that systems and network drives put beside photographs, with copies, thumbnails or deleted files.
+_SYSTEM_FOLDERS = {
+    "#recycle",
+    "$recycle.bin",
+    "@eadir",
+    "__macosx",
+    "lost+found",
+    "system volume information",
+}
 # Names of the parts of a data set, each of which holds the folders of the classes.
 _PARTS = {"dev", "test", "testing", "train", "training", "val", "valid", "validation"}
 
 
-def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", return_X_y: bool = False) -> Any:
+def load_image_folder(
+    path: str | os.PathLike,
+    *,
+    target_names: Sequence[str] | None = None,
+    on_error: str = "raise",
+    return_X_y: bool = False,
+) -> Any:
     """Load the paths and the labels of images that lie in one folder per class.
 
     The layout is that of scikit-learn's :func:`~sklearn.datasets.load_files` and of Keras'
@@ -52,6 +67,9 @@ def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", retur
     ----------
     path : str or path-like
         The folder of the class folders.
+    target_names : sequence of str, default=None
+        The classes, of which some may have no folder here, such as those of the training images: then labels
+        mean the same classes, whatever folders there are. None takes the folders, sorted.
     on_error : {"raise", "skip"}, default="raise"
         What to do about files that are empty, corrupt, truncated, of more pixels than fit, or unreadable:
         raise one ValueError that lists all of them, or leave them out of images and labels alike, with one
@@ -70,7 +88,7 @@ def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", retur
         target : ndarray of shape (n_samples,), int64
             An index into `target_names`.
         target_names : list of str
-            The names of the class folders, sorted. A class folder without images keeps its place.
+            The names of the class folders, sorted, or `target_names`. One without images keeps its place.
         filenames : ndarray of shape (n_samples,), str
             The same as `images`, under the name that :func:`~sklearn.datasets.load_files` gives it.
         left_out : dict of str to str
@@ -86,8 +104,8 @@ def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", retur
     OSError
         If there is no such folder, or one in it cannot be listed.
     ValueError
-        If it has no class folders, or no images in them; or if images cannot be read and `on_error` is
-        "raise".
+        If it has no class folders, or no images in them, or one that is not in `target_names`; or if images
+        cannot be read and `on_error` is "raise".
 
     Warns
     -----
@@ -121,13 +139,20 @@ def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", retur
     if on_error not in ("raise", "skip"):
         raise ValueError(f'on_error must be "raise" or "skip". Got {on_error!r}.')
     root = expand(path)
-    paths, labels, target_names, left_out = list_image_folder(path)
+    paths, labels, folders, left_out = list_image_folder(path)
     warn_of_left_out(left_out, stacklevel=3)
 
-    warn_of_spellings(target_names, f"Folder {str(root)!r}")
-    if len(target_names) > 1 and {name.casefold() for name in target_names} <= _PARTS:
+    target_names = folders if target_names is None else [normalize_name(name) for name in target_names]
+    if unknown := [name for name in folders if name not in target_names]:
+        raise ValueError(
+            f"The class folders of {str(root)!r} must be among target_names, {target_names}. "
+            f"Got also {unknown}."
+        )
+    labels = [target_names.index(folders[label]) for label in labels]
+    warn_of_spellings(folders, f"Folder {str(root)!r}")
+    if len(folders) > 1 and {name.casefold() for name in folders} <= _PARTS:
         warnings.warn(
-            f"The folders in {str(root)!r} are named {target_names}, and taken for classes. Pass one of them "
+            f"The folders in {str(root)!r} are named {folders}, and taken for classes. Pass one of them "
             "if these are parts of a data set.",
             stacklevel=2,
         )
@@ -146,10 +171,9 @@ def load_image_folder(path: str | os.PathLike, *, on_error: str = "raise", retur
     if not len(images):
         raise ValueError(
             f"The class folders of {str(root)!r} must hold images ({', '.join(IMAGE_SUFFIXES)}). "
-            f"Got none in {target_names}."
+            f"Got none in {folders}."
         )
-    if 0 in counts.values():
-        empty = [name for name, count in counts.items() if not count]
+    if empty := [name for name in folders if not counts[name]]:
         warnings.warn(f"The class folders {empty} hold no images. Remove them to silence this.", stacklevel=2)
     if return_X_y:
         return images, target
@@ -258,10 +282,11 @@ def describe_left_out(left_out: Mapping[str, str]) -> str:
 
 
 def warn_of_spellings(names: Iterable[str], what: str, *, stacklevel: int = 3) -> None:
-    """Warn of classes whose names differ in nothing but capitals and spaces."""
+    """Warn of classes whose names differ in nothing but capitals and spaces, those of no width too."""
     spellings: dict[str, list[str]] = {}
     for name in names:
-        spellings.setdefault(" ".join(name.casefold().split()), []).append(name)
+        seen = "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
+        spellings.setdefault(" ".join(seen.casefold().split()), []).append(name)
     alike = [group for group in spellings.values() if len(group) > 1]
     if alike:
         warnings.warn(
@@ -286,6 +311,8 @@ def _list_entries(folder: Path | str, left_out: dict[str, str]) -> list[os.DirEn
             left_out[entry.path] = _LINK
         elif entry.name.lower() in _LITTER or entry.name.startswith(_LITTER_START):
             continue
+        elif entry.name.lower() in _SYSTEM_FOLDERS and entry.is_dir():
+            left_out[entry.path] = "folder of the system"
         elif entry.name.startswith("."):
             left_out[entry.path] = "hidden folder" if entry.is_dir() else "hidden"
         else:

@@ -23,6 +23,8 @@ _DELIMITERS = (",", ";", "\t")
 _TASKS = ("auto", "classification", "regression")
 # A number as CSV has it: neither underscores nor the digits of other scripts, which Python's float takes.
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+# What loses something as a number: zeros at its front, or more digits than a float has.
+_CODE = re.compile(r"[+-]?(0[0-9]|[0-9]{16})")
 # A number in another spelling: a currency, digits of any script with marks between them, a unit.
 _SPELLED = re.compile(
     r"(?P<before>[$\u20ac\u00a3\u00a5~<>\s]*)[+\u2212-]?\d+([.,_'\u2019\s]\d+)*[.,]?"
@@ -287,6 +289,12 @@ def _find_task(rows: Sequence[_Row], task: str, path: Path, target: str) -> tupl
                 f"{column} must hold numbers, or names of classes. Got both: {n_numbers:,} rows have "
                 f"numbers, row {others[0].number} has {others[0].value!r}. Pass "
                 'task="regression" to find the rows that are no numbers, or task="classification".'
+            )
+        if n_numbers and (codes := [row for row in rows if _CODE.match(row.value)]):
+            raise ValueError(
+                f"{column} looks like codes, such as {codes[0].value!r} in row {codes[0].number}, which lose "
+                'digits as numbers. Pass task="classification" if these are names of classes, or '
+                'task="regression" if they are numbers.'
             )
         task = "regression" if n_numbers else "classification"
         if n_numbers >= _MANY and len(set(numbers)) == 2:

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from fishsk._utils.files import expand
 
@@ -44,7 +44,8 @@ class PixelBudget:
     """Let threads work on images that together have at most so many pixels, or on one larger image.
 
     Images take 7 to 15 bytes a pixel while they are decoded and resized: so the memory of reading is bounded,
-    whatever the number of threads.
+    whatever the number of threads. While any is held, Pillow takes a truncated file for an error, also where
+    another package has set ``ImageFile.LOAD_TRUNCATED_IMAGES``: nobody wants features of half an image.
 
     Parameters
     ----------
@@ -60,6 +61,7 @@ class PixelBudget:
 
     def _reset(self) -> None:
         self._n_held = 0
+        self._takes_truncated = False
         self._changed = threading.Condition()
         self._own = threading.local()
 
@@ -71,6 +73,11 @@ class PixelBudget:
             return
         with self._changed:
             self._changed.wait_for(lambda: not self._n_held or self._n_held + n_pixels <= self._n_pixels)
+            if not self._n_held:
+                self._takes_truncated, ImageFile.LOAD_TRUNCATED_IMAGES = (
+                    ImageFile.LOAD_TRUNCATED_IMAGES,
+                    False,
+                )
             self._n_held += n_pixels
         self._own.holds = True
         try:
@@ -79,6 +86,8 @@ class PixelBudget:
             self._own.holds = False
             with self._changed:
                 self._n_held -= n_pixels
+                if not self._n_held:
+                    ImageFile.LOAD_TRUNCATED_IMAGES = self._takes_truncated
                 self._changed.notify_all()
 
 
@@ -88,8 +97,8 @@ _BUDGET = PixelBudget(2**26)  # less than a gigabyte: tools/measure_memory.py
 def read_image(path: str | os.PathLike | bytes | BinaryIO) -> np.ndarray:
     """Return the image in a file as RGB, uint8 of shape (height, width, 3).
 
-    Its orientation tag is obeyed, what is transparent is laid on white, and of an animation the first frame
-    is read.
+    Its orientation tag is obeyed, what is transparent is laid on white, and of an animation or of several
+    pages the first one is read. Of colors of 16 bits the upper 8 are.
 
     Parameters
     ----------
@@ -105,7 +114,7 @@ def read_image(path: str | os.PathLike | bytes | BinaryIO) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the file is empty, truncated, corrupt, of another format, of more than 8 bits a channel, or
+        If the file is empty, truncated, corrupt, of another format, gray of more than 8 bits, or
         declares more than `MAX_PIXELS` pixels (found in its header, before anything is decoded).
     OSError
         If the file cannot be opened.
@@ -180,7 +189,8 @@ def convert_pil(image: Image.Image) -> np.ndarray:
     """
     try:
         turned = image.getexif().get(_ORIENTATION, 1) != 1
-        return _to_pixels(ImageOps.exif_transpose(image) if turned else image)
+        with _BUDGET.hold(image.width * image.height):
+            return _to_pixels(ImageOps.exif_transpose(image) if turned else image)
     except Exception as error:  # Pillow reads a file behind it only now
         reason = _explain(error)
         if isinstance(error, AssertionError) or "closed" in reason:  # Pillow's own words, or none

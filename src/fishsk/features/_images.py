@@ -32,6 +32,7 @@ _TEXT = "OSTU"  # kinds of NumPy's dtypes that can hold paths
 _CHANNELS = (1, 3, 4)  # gray, RGB, RGB and alpha
 _CHUNK = 256  # images that are checked at a time, so that checks need no memory to speak of
 _LONGEST_REPR = 200  # letters of a value in an error
+_NO_PATH = re.compile(r"data:|[A-Za-z][\w+.-]+://|.{32768}", re.DOTALL)  # addresses, the text of a file
 _LARGE = 2**16  # bytes; hashing fewer takes less time than handing them to a thread
 # No path holds a zero, and every image file does, but for the plainest of PPM files.
 _CONTENT = re.compile(rb"\A(?:\Z|P[1-6][\t\n\r#]|[^\0]*\0)")
@@ -278,7 +279,13 @@ def _check_table(X: Any, image_shape: tuple | None) -> Any:
 def _check_item(item: Any, index: int, input_range: tuple | None) -> str | os.PathLike | bytes | np.ndarray:
     """Return a path as a path, a file's content as bytes, and anything else as an RGB array."""
     if _is_path(item):
-        return os.fsdecode(item) if isinstance(item, bytes) else item
+        path = os.fsdecode(item) if isinstance(item, bytes) else item
+        if isinstance(path, str) and _NO_PATH.match(path):
+            raise ValueError(
+                f"Image {index} of X must be a path or an image. Got text of {len(path):,} letters, "
+                f"{path[:40]!r}. Pass bytes: what an address leads to, or base64.b64decode(text)."
+            )
+        return path
     try:
         if _is_content(item):
             return _read_content(item)
@@ -380,8 +387,10 @@ def _check_channels(X: np.ndarray) -> np.ndarray:
 def _check_pixels(X: np.ndarray, input_range: tuple | None) -> np.ndarray:
     """Check that the values are finite and in range, a chunk at a time."""
     if X.dtype == np.uint8 or X.dtype == bool:
+        if X.dtype == np.uint8 and input_range and all(image.max() <= 1 for image in X) and X.any():
+            _warn_of_dark("The images are bytes", "Multiply them by 255 if 1 is white.")
         return X
-    highest = -np.inf
+    highest: list[float] = []  # of each image
     for start in range(0, len(X), _CHUNK):
         chunk = X[start : start + _CHUNK].reshape(len(X[start : start + _CHUNK]), -1)
         low, high = chunk.min(axis=1), chunk.max(axis=1)  # NaN passes through min and max
@@ -391,9 +400,9 @@ def _check_pixels(X: np.ndarray, input_range: tuple | None) -> np.ndarray:
                 "Pixels must be finite. Input X contains NaN or infinity, first in image "
                 f"{start + int(bad.argmax())}. Repair it or leave it out."
             )
-        highest = max(highest, high.max())
         if input_range is None:
             continue
+        highest.extend(high.tolist())
         bad = (low < input_range[0]) | (high > input_range[1])
         if bad.any():
             index = int(bad.argmax())
@@ -402,14 +411,17 @@ def _check_pixels(X: np.ndarray, input_range: tuple | None) -> np.ndarray:
                 f"{start + index} has values from {low[index]} to {high[index]} ({X.dtype}). "
                 f"Pass input_range=(0, {_likely_white(X.dtype, high[index])}) if these are black and white."
             )
-    if input_range == (0, 255) and X.dtype.kind == "f" and 0 < highest <= 1:
-        warnings.warn(
-            "The images are floats of at most 1 and are taken as almost black, in input_range=(0, 255). "
-            "Pass input_range=(0, 1) if 1 is white.",
-            UserWarning,
-            stacklevel=2,
-        )
+    dark = [index for index, value in enumerate(highest) if 0 < value <= 1]
+    if dark and input_range == (0, 255):
+        which = f"Some images, first image {dark[0]}, are" if max(highest) > 1 else "The images are"
+        kind = "floats" if X.dtype.kind == "f" else "integers"
+        _warn_of_dark(f"{which} {kind}", "Pass input_range=(0, 1) if 1 is white, in all of them.")
     return X
+
+
+def _warn_of_dark(which: str, advice: str) -> None:
+    text = f"{which} of at most 1 and are taken as almost black, in input_range=(0, 255). {advice}"
+    warnings.warn(text, UserWarning, stacklevel=3)
 
 
 def _likely_white(dtype: np.dtype, high: float) -> int:

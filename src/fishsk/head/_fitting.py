@@ -210,7 +210,13 @@ def _encode(
         training[name] = resolve_batch_size(training[name], encoded, default)
     if (by_code := training.get("class_weight")) is not None:
         codes = np.asarray(targets).reshape(len(weight), -1)
+        n_classes = codes.shape[1] if codes.shape[1] > 1 else len(getattr(head, "classes_", by_code))
         codes = codes.argmax(axis=1) if codes.shape[1] > 1 else codes[:, 0]
+        if not set(by_code) <= set(range(n_classes)):
+            raise ValueError(
+                f"class_weight of fit must hold the numbers of classes, 0 to {n_classes - 1}, as Keras's. "
+                f"Got {list(by_code)}. Weights by label are a parameter of the estimator, class_weight."
+            )
         weight = weight * np.array([by_code.get(int(code), 1.0) for code in codes])
     train = np.flatnonzero(weight)
     if training["validation_data"] is None:

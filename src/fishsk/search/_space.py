@@ -161,8 +161,15 @@ def make_space(param_distributions: Any) -> Space | UnionSpace | CallableSpace:
 
 
 def _as_dimension(name: str, given: Any) -> Dimension:
-    from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+    from optuna.distributions import (
+        BaseDistribution,
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
 
+    if isinstance(given, CategoricalDistribution):
+        return _categorical(name, list(given.choices))
     if isinstance(given, BaseDistribution):
         return Dimension(given)
     if isinstance(given, range) and len(given):
@@ -223,13 +230,15 @@ def _categorical(name: str, choices: list[Any]) -> Dimension:
     plain = all(choice is None or isinstance(choice, (bool, int, float, str)) for choice in choices)
     if plain and len(set(choices)) == len(choices):
         return Dimension(CategoricalDistribution(choices))
-    # A study keeps only plain values: other choices go by a name that is the same in every process.
+    # A study keeps only plain values, and takes 1, 1.0 and True for one: other choices go by a name that is
+    # the same in every process.
     labels = [f"{i}: {_label(choice)}" for i, choice in enumerate(choices)]
-    return Dimension(
-        CategoricalDistribution(labels),
-        lambda label: choices[labels.index(label)],
-        lambda choice: labels[choices.index(choice)],
-    )
+
+    def encode(choice: Any) -> str:
+        same = [i for i, each in enumerate(choices) if type(each) is type(choice) and each == choice]
+        return labels[same[0] if same else choices.index(choice)]
+
+    return Dimension(CategoricalDistribution(labels), lambda label: choices[labels.index(label)], encode)
 
 
 def _label(choice: Any) -> str:
