@@ -42,8 +42,10 @@ SECTIONS = [
 class HeadWithHistory(LogisticRegression):
     """A head that remembers its training, as KerasHeadClassifier does."""
 
+    history = {"loss": [1.1, 0.6, 0.5], "val_loss": [0.9, 0.7, 0.8]}
+
     def fit(self, X, y):
-        self.history_ = {"loss": [1.1, 0.6, 0.5], "val_loss": [0.9, 0.7, 0.8]}
+        self.history_ = self.history
         self.best_epoch_, self.overfit_epoch_ = 1, None
         return super().fit(X, y)
 
@@ -216,12 +218,12 @@ def test_figures_are_drawn_for_light_and_for_dark_grounds(page):
 def test_the_most_confident_mistakes_come_first(page):
     probabilities = re.findall(r"probability (\d\.\d\d)<", page.cut('<section id="mistakes"', "</section>"))
     assert probabilities == sorted(probabilities, reverse=True)
-    assert len(probabilities) == min(12, int(page.cut("images</dt>", " mistakes").rpartition(">")[2]))
+    assert len(probabilities) == min(10, int(page.cut("images</dt>", " mistakes").rpartition(">")[2]))
 
 
 def test_a_mirrored_training_image_is_found_and_taken_out_of_the_score(page):
     part = page.cut('<section id="duplicates"', "</section>")
-    assert "test: image 7; training: image 5; correlation 1.000" in part
+    assert "test: image 7; training: image 5; similarity 1.000" in part
     rows = re.findall(r'row">(.+?)</th><td class="number">(\d+)', part)
     assert rows == [("All test images", "90"), ("Without near-duplicates", "89"), ("Near-duplicates", "1")]
 
@@ -230,6 +232,12 @@ def test_a_mirrored_training_image_is_found_and_taken_out_of_the_score(page):
 def test_without_training_images_the_report_says_how_to_look_for_duplicates(tmp_path):
     page = Page(write(tmp_path, X_train=None, y_train=None))
     assert "The training images were not given." in page.text
+
+
+def test_validation_images_are_spoken_of_where_there_were_some(page, tmp_path, monkeypatch):
+    monkeypatch.delitem(HeadWithHistory.history, "val_loss")
+    other = Page(write(tmp_path))
+    assert ["Validation images are part of" in each.text for each in (page, other)] == [True, False]
 
 
 @pytest.mark.usefixtures("no_figures")

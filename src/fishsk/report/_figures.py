@@ -52,7 +52,8 @@ def draw_training(estimator: Any) -> dict[str, Any] | None:
     figures = draw_figure(lambda: TrainingCurveDisplay.from_estimator(head).figure_)
     epochs = {"best": getattr(head, "best_epoch_", None), "overfit": getattr(head, "overfit_epoch_", None)}
     counted = {name: None if epoch is None else epoch + 1 for name, epoch in epochs.items()}
-    return figures | counted | {"n_epochs": len(head.history_["loss"])}
+    facts = {"n_epochs": len(head.history_["loss"]), "is_validated": "val_loss" in head.history_}
+    return figures | counted | facts
 
 
 def draw_diagram(estimator: Any) -> str:

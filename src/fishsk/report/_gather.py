@@ -25,7 +25,7 @@ from fishsk.report._figures import draw_diagram, draw_training
 from fishsk.report._refits import gather_forecast, gather_labels
 from fishsk.report._regression import describe_numbers, gather_regression
 
-_N_WORST = 12
+_N_WORST = 10
 
 
 def gather_report(

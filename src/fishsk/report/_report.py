@@ -130,7 +130,7 @@ def write_report(
     -----
     Intervals of accuracy and recall are Wilson's; those of the macro-averaged F1 score are percentiles over
     bootstrap resamples of the test images. Near-duplicates are found by the estimator's features and
-    confirmed by the correlation of their pixels.
+    confirmed by a comparison of the aligned pixels.
 
     Whatever the data say (labels, paths, titles) is text in the page and never markup.
 
