@@ -86,9 +86,7 @@ def main():
             rows.append({"images": f"{len(X)} {name}"} | found)
         bench.table(f"The recipe: 5 folds x {len(SEEDS)} seeds", rows)
         for name, (X, y) in images.items():
-            rows = [
-                row for size in SIZES[: 2 if bench.quick else None] for row in try_size(X, y, seeds, size)
-            ]
+            rows = try_sizes(X, y, seeds, SIZES[: 2 if bench.quick else None])
             bench.table(f"Image size of EfficientNetLite0: {len(X)} {name}, {describe_folds(bench)}", rows)
         tables = [try_all(X, y, seeds, folder, name) for name, (X, y) in images.items()]
         for name, table in zip(images, tables, strict=True):
@@ -131,21 +129,21 @@ def smoothed_loss(y_true, y_pred):
     return keras.losses.categorical_crossentropy(hot, y_pred, label_smoothing=0.1)
 
 
-def try_size(X, y, seeds, size):
-    """Return the rows of a size: EfficientNetLite0 alone, and with cifar95 beside it."""
-    alone = make_fish_pipeline(backbone=LITE, features__image_size=size, features__cache=None)
-    lite, _, seconds = timed_cpu(alone["features"].transform, X)
+def try_sizes(X, y, seeds, sizes):
+    """Return the rows of each size: EfficientNetLite0 alone, and with cifar95 beside it."""
     small = make_fish_pipeline(backbone=CIFAR95, features__cache=None)["features"]
-    small, _, more_seconds = timed_cpu(small.transform, X)
-    both = np.hstack([lite, small])
+    small, _, seconds_of_small = timed_cpu(small.transform, X)
     rows = []
-    for side, columns, duration in (
-        (f"{size} px", lite, seconds),
-        (f"{size} px, cifar95 beside it", both, seconds + more_seconds),
-    ):
-        found = describe(judge_rows(columns, y, seeds, alone[1:]))
-        del found["gain"]
-        rows.append({"side": side, "images_per_CPU_second": len(X) / duration} | found)
+    for size in sizes:
+        alone = make_fish_pipeline(backbone=LITE, features__image_size=size, features__cache=None)
+        lite, _, seconds = timed_cpu(alone["features"].transform, X)
+        for side, columns, duration in (
+            (f"{size} px", lite, seconds),
+            (f"{size} px, cifar95 beside it", np.hstack([lite, small]), seconds + seconds_of_small),
+        ):
+            found = describe(judge_rows(columns, y, seeds, alone[1:]))
+            del found["gain"]
+            rows.append({"side": side, "images_per_CPU_second": len(X) / duration} | found)
     return rows
 
 
