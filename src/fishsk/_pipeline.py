@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fishsk._compat.sklearn import HasMethods, StrOptions, validate_params
 from fishsk.features import (
+    BACKBONES,
     KerasFeatureTransformer,
     OnnxFeatureTransformer,
     Recipe,
@@ -33,13 +34,6 @@ _REPORT_HEAD: dict[str, Any] = {
     "epochs": 20,
     "batch_size": 32,
     "lr_factor": 0.5,
-}
-# What cross-validation on drawn fish of known length showed best (benchmarks/bench_regression.py).
-_NUMBERS_HEAD: dict[str, Any] = {
-    "hidden_units": 128,
-    "epochs": 40,
-    "batch_size": 32,
-    "l2": 0.1,
 }
 
 
@@ -165,12 +159,15 @@ def make_fish_pipeline(
     features, learned = _make_features(backbone, weights, is_report=is_report, verbose=verbose)
     if head is None:
         common: dict[str, Any] = {"random_state": random_state, "verbose": verbose}
-        if params.get("head__model") is not None:  # the recipe's settings are of the built-in network
+        if task == "regression" and not is_report:  # of all networks: benchmarks/bench_regression.py
+            learned = find_recipe(BACKBONES[0]).head
+        # The recipe's settings are of the built-in network.
+        if any(params.get(name) is not None for name in ("head__model", "head__regressor__model")):
             learned = {}
         if task == "classification":
             head = KerasHeadClassifier(**common, **learned)
         else:
-            regressor = KerasHeadRegressor(**common, **(_REPORT_HEAD if is_report else _NUMBERS_HEAD))
+            regressor = KerasHeadRegressor(**common, **learned)
             head = TransformedTargetRegressor(regressor, transformer=StandardScaler())
     elif task == "regression" and is_classifier(head):
         raise ValueError(f"head must be a regressor for task='regression'. Got {head!r}.")

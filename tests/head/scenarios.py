@@ -204,15 +204,6 @@ def a_model_in_an_ensemble(Classifier, Regressor):
     BaggingRegressor(Regressor(model, epochs=1, verbose=0), n_estimators=2).fit(*numbers())
 
 
-def the_old_name_build_fn(Classifier, Regressor):
-    """`build_fn=` for `model=`."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        Classifier(build_fn=classifier_net, epochs=1, verbose=0).fit(*iris())
-
-
 def something_else_as_a_model(Classifier, Regressor):
     """What is neither a function nor a model is refused."""
     with pytest.raises((TypeError, ValueError), match="model"):

@@ -72,7 +72,7 @@ def test_the_same_seed_gives_the_same_bits_in_any_order(data, model):
     make_head(model, random_state=1).fit(*data)
     keras.utils.set_random_seed(3)
     again = make_head(model).fit(*data)
-    _model_cache._cache.entries.clear()
+    _model_cache._entries.clear()
     assert same(first, again)
     assert same(first, clone(first).fit(*data))
     assert not same(first, make_head(model, random_state=1).fit(*data))
@@ -422,7 +422,7 @@ def test_errors_say_what_must_be(data, params, error, message):
 def test_unknown_keywords_of_fit_and_predict_are_refused(data):
     with pytest.raises(TypeError, match=r"Keywords of fit must be among .* Got \['batchsize'\]"):
         make_head().fit(*data, batchsize=3)
-    with pytest.raises(TypeError, match="Keywords of predictions"):
+    with pytest.raises(TypeError, match="Keywords of predict"):
         make_head().fit(*data).predict(data[0], size=3)
 
 
@@ -434,16 +434,16 @@ def test_another_kind_of_network_needs_a_new_fit(data):
 
 
 def test_cross_validation_shares_one_graph(data):
-    _model_cache._cache.entries.clear()
+    _model_cache._entries.clear()
     scores = cross_val_score(make_head(epochs=20), *data, cv=3)
     assert scores.mean() > 0.85
-    assert len(_model_cache._cache.entries) == 1
+    assert len(_model_cache._entries) == 1
 
 
 def test_a_network_that_cannot_be_told_by_its_configuration_is_not_shared(data):
-    _model_cache._cache.entries.clear()
+    _model_cache._entries.clear()
     make_head(build_unknown).fit(*data)
-    assert not _model_cache._cache.entries
+    assert not _model_cache._entries
 
 
 def test_the_state_is_json(data):

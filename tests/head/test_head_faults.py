@@ -93,7 +93,7 @@ def test_a_class_without_weight_has_no_balance(data):
 @pytest.mark.parametrize("policy", ["mixed_float16", "float16", "float64"])
 def test_fault_58_keras_s_global_policy_changes_no_bit(data, policy):
     plain = make_head().fit(*data)
-    _model_cache._cache.entries.clear()
+    _model_cache._entries.clear()
     before = keras.mixed_precision.global_policy()
     keras.mixed_precision.set_global_policy(policy)
     try:
@@ -102,7 +102,7 @@ def test_fault_58_keras_s_global_policy_changes_no_bit(data, policy):
         proba = keras.Model(features, head.to_keras(features)).predict(data[0], verbose=0)
     finally:
         keras.mixed_precision.set_global_policy(before)
-        _model_cache._cache.entries.clear()
+        _model_cache._entries.clear()
     assert all(map(np.array_equal, head._network.weights, plain._network.weights))
     np.testing.assert_allclose(proba, plain.predict_proba(data[0]), atol=1e-6)
 
@@ -115,7 +115,7 @@ def test_logarithms_of_probabilities_are_finite(data):
 
 
 def test_threads_wait_for_the_one_network_of_an_architecture(data, monkeypatch):
-    _model_cache._cache.entries.clear()
+    _model_cache._entries.clear()
     built = []
     network = _trainer.Trainer
     monkeypatch.setattr(
@@ -123,16 +123,16 @@ def test_threads_wait_for_the_one_network_of_an_architecture(data, monkeypatch):
     )
     heads = [make_head(hidden_units=2 + i % 3, dropout=0.1 + i / 100, epochs=1) for i in range(24)]
     joblib.Parallel(n_jobs=4, prefer="threads")(joblib.delayed(head.fit)(*data) for head in heads)
-    assert len(built) == len(_model_cache._cache.entries) == 3
+    assert len(built) == len(_model_cache._entries) == 3
 
 
 def test_only_some_networks_are_kept(data, monkeypatch):
-    _model_cache._cache.entries.clear()
+    _model_cache._entries.clear()
     monkeypatch.setattr(_model_cache, "_MAX_KEPT", 2)
     for hidden_units in (2, 3, 4):
         make_head(hidden_units=hidden_units, epochs=1).fit(*data)
-    assert len(_model_cache._cache.entries) == 2
-    sizes = [graph.n_bytes for graph in _model_cache._cache.entries]
+    assert len(_model_cache._entries) == 2
+    sizes = [graph.n_bytes for graph in _model_cache._entries]
     assert sizes == sorted(sizes)
 
 

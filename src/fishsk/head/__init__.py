@@ -15,13 +15,7 @@ from fishsk.head import _classifier, _regressor
 from fishsk.head._base import KerasHead
 from fishsk.head._dense import ACTIVATIONS, OUTPUTS, Architecture, DenseNetwork
 from fishsk.head._keywords import find_builder
-from fishsk.head._state import restore_architecture
-
-_LAZY = {
-    "KerasHeadClassifier": "_estimators",
-    "KerasHeadRegressor": "_estimators",
-    "check_configuration": "_configuration",
-}
+from fishsk.head._state import check_configuration, restore_architecture
 
 __all__ = [
     "ACTIVATIONS",
@@ -41,19 +35,12 @@ __all__ = [
 def find_heads() -> dict[str, type[KerasHead]]:
     """Return the classes of heads by their names: those of scikeras, where this process has imported it."""
     if "scikeras.wrappers" in sys.modules:
-        modules: Any = [importlib.import_module("fishsk.head._estimators")] * 2
-    else:
-        modules = [_classifier, _regressor]
-    return {
-        "KerasHeadClassifier": modules[0].KerasHeadClassifier,
-        "KerasHeadRegressor": modules[1].KerasHeadRegressor,
-    }
+        return {name: __getattr__(name) for name in ("KerasHeadClassifier", "KerasHeadRegressor")}
+    return {each.__name__: each for each in (_classifier.KerasHeadClassifier, _regressor.KerasHeadRegressor)}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name that needs Keras at its first use."""
-    if name not in _LAZY:
+    """Import the heads as users have them, which need Keras, at their first use."""
+    if name not in ("KerasHeadClassifier", "KerasHeadRegressor"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"fishsk.head.{_LAZY[name]}"), name)
-    globals()[name] = value
-    return value
+    return getattr(importlib.import_module("fishsk.head._estimators"), name)

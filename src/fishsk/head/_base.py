@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from numbers import Integral, Real
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from scipy.sparse import issparse
@@ -17,12 +15,20 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from fishsk._compat.sklearn import Interval, Options, StrOptions, check_sample_weight
+from fishsk._compat.sklearn import Interval, Options, StrOptions, check_sample_weight, fit_context
 from fishsk._utils.stamp import StampedMixin
+from fishsk._utils.versions import link_documentation
 from fishsk.head._dense import ACTIVATIONS, Architecture, DenseNetwork
-from fishsk.head._history import find_turn
-from fishsk.head._keywords import KEYWORDS, check_prediction, find_builder, is_routed
-from fishsk.head._targets import Unchanged
+from fishsk.head._keywords import (
+    KEYWORDS,
+    find_builder,
+    find_prediction,
+    is_routed,
+    resolve_batch_size,
+    set_keywords,
+)
+from fishsk.head._state import find_turn, learns_as_a_whole
+from fishsk.head._targets import Unchanged, take_rows
 
 if TYPE_CHECKING:
     import keras
@@ -30,10 +36,6 @@ if TYPE_CHECKING:
     from fishsk.head._custom import CustomNetwork
 
 _PREDICTION_BATCH = 256
-# Both by cross-validation on few and many images: benchmarks/bench_recipe.py.
-_PENALTY_OF_ALL_ROWS = 80  # that l2="scale" divides by their number
-_STEPS, _SMALLEST_BATCH, _LARGEST_BATCH = 30, 8, 64  # an epoch of batch_size="auto"
-_Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
@@ -67,27 +69,13 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         "verbose": ["verbose"],
     }
 
-    model: Any
-    hidden_units: int | tuple[int, ...]
-    activation: str
-    dropout: float
-    learning_rate: float
-    epochs: int
-    batch_size: int | str | None
-    optimizer: Any
-    loss: Any
-    validation_fraction: float | None
-    lr_factor: float
-    early_stopping: bool
-    early_stopping_patience: int
-    l2: float | str
-    callbacks: Any
-    warm_start: bool
-    random_state: Any
-    verbose: int
     n_features_in_: int
     history_: dict[str, list[float]]
+    target_encoder_: Any
+    feature_encoder_: Any
 
+    _doc_link_module, _doc_link_template = link_documentation()
+    _scaled_penalty = 80  # that l2="scale" divides by the number of rows: benchmarks/bench_recipe.py
     _of_builder: frozenset[str] = frozenset()  # the keywords that are parameters of the user's function
     _network: DenseNetwork | CustomNetwork
     _is_custom: bool
@@ -95,6 +83,49 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
     _temperature: float
     _row_shapes: dict[str, tuple[int, ...]]
     _model: keras.Model | None = None  # the model_ that was asked for, never pickled
+
+    def __init__(
+        self,
+        model: Any = None,
+        *,
+        hidden_units: int | tuple[int, ...] = 512,
+        activation: str = "relu",
+        dropout: float = 0.5,
+        learning_rate: float = 1e-3,
+        epochs: int = 20,
+        batch_size: int | str | None = 32,
+        optimizer: Any = "adam",
+        loss: Any = None,
+        validation_fraction: float | None = 0.1,
+        lr_factor: float = 0.5,
+        early_stopping: bool = False,
+        early_stopping_patience: int = 5,
+        l2: float | str = 0.0,
+        callbacks: Any = None,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        **keywords: Any,
+    ) -> None:
+        self.model = model
+        self.hidden_units = hidden_units
+        self.activation = activation
+        self.dropout = dropout
+        self.learning_rate = learning_rate
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.loss = loss
+        self.validation_fraction = validation_fraction
+        self.lr_factor = lr_factor
+        self.early_stopping = early_stopping
+        self.early_stopping_patience = early_stopping_patience
+        self.l2 = l2
+        self.callbacks = callbacks
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+        set_keywords(self, keywords)
 
     # Parameters
 
@@ -123,6 +154,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         Returns
         -------
         self : estimator
+            The head itself.
         """
         known = KEYWORDS.keys() | self._extra_params().keys()
         routed = {name: value for name, value in params.items() if is_routed(name) or name in known}
@@ -139,6 +171,88 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
             for name, value in vars(self).items()
             if name not in named and name[0] != "_" and name[-1] != "_"
         }
+
+    # Training
+
+    @learns_as_a_whole
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, **keywords: Any) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features; for a custom network rows of any shape, or a dict of arrays.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Of a classifier class labels, numbers or strings; or the tags of each row, as a table of 0 and 1.
+            A custom network may have several outputs, for a table of several class labels a row. Of a
+            regressor the numbers to predict.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in the losses.
+        **keywords : dict
+            Those of Keras's ``fit``, such as ``epochs`` and ``validation_data``, for this fit only.
+
+        Returns
+        -------
+        self : estimator
+            The head itself.
+
+        Raises
+        ------
+        ValueError
+            If class labels are all the same, or the loss diverges.
+        RuntimeError
+            In a process forked from one in which TensorFlow has run.
+        """
+        from fishsk.head import _fitting
+
+        _fitting.fit(self, X, y, sample_weight, keywords)
+        return self
+
+    @learns_as_a_whole
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, **keywords: Any) -> Self:
+        """Train for one more epoch on the given rows, without a validation part.
+
+        The learning rate stays at `learning_rate`; Adam's moments and the randomness go on where they were,
+        so that k calls with the same rows equal a fit of k epochs without validation.
+
+        Parameters
+        ----------
+        X, y, sample_weight : array-like
+            As of `fit`.
+        **keywords : dict
+            Those of Keras's ``fit``.
+
+        Returns
+        -------
+        self : estimator
+            The head itself.
+        """
+        from fishsk.head import _fitting
+
+        _fitting.fit_an_epoch(self, X, y, sample_weight, keywords)
+        return self
+
+    @learns_as_a_whole
+    def initialize(self, X: Any, y: Any) -> Self:
+        """Draw the first weights without training, as scikeras's method of this name does.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As of `fit`.
+
+        Returns
+        -------
+        self : estimator
+            The head itself.
+        """
+        from fishsk.head import _fitting
+
+        self._validate_params()
+        _fitting.initialize(self, X, y)
+        return self
 
     # Rows and targets
 
@@ -201,8 +315,8 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         """Return the loss that suits a network."""
         raise NotImplementedError
 
-    def _choose_metric(self) -> str:
-        """Return what is measured besides the loss."""
+    def _choose_metric(self) -> Any:
+        """Return what is measured besides the loss, as Keras takes it."""
         raise NotImplementedError
 
     def _make_architecture(self, n_features: int, n_rows: int) -> Architecture:
@@ -220,7 +334,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
             hidden_units=tuple(map(int, units)),
             n_outputs=n_outputs,
             dropout=float(self.dropout),
-            l2=_PENALTY_OF_ALL_ROWS / n_rows if self.l2 == "scale" else float(self.l2),
+            l2=self._scaled_penalty / n_rows if self.l2 == "scale" else float(self.l2),
             activation=self.activation,
             output=output,
         )
@@ -247,12 +361,6 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
             network = self._network
             self._model = compile_model(self, network.architecture.build(network.weights))
         return self._model
-
-    @property
-    def temperature_(self) -> float:
-        """What logits are divided by, for probabilities that mean what they say; 1 for none."""
-        check_is_fitted(self)
-        return self._temperature
 
     @property
     def initialized_(self) -> bool:
@@ -284,35 +392,21 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
     def _scores(self, X: Any, keywords: Mapping[str, Any] = MappingProxyType({})) -> Any:
         """Return the logits of rows before they are calibrated, or the numbers that a regressor predicts."""
         check_is_fitted(self)
-        training = check_prediction(self, keywords)
+        asked = find_prediction(self, keywords)
         X = self.feature_encoder_.transform(self._validate_rows(X, reset=False))
-        batch_size = resolve_batch_size(training.get("batch_size"), X, _PREDICTION_BATCH)
-        if (steps := training.get("steps")) is not None:
-            X = take_rows(X, slice(steps * batch_size))
-        with self._predicting(keywords) as hooks:
-            if not isinstance(self._network, DenseNetwork):
-                return self._network.scores(X, batch_size, hooks)
-            if hooks is not None:
-                hooks.on_predict_batch_begin(0)
-            scores = self._network.scores(X)
-            if hooks is not None:
-                hooks.on_predict_batch_end(0, {"outputs": scores})
-            return scores
-
-    @contextmanager
-    def _predicting(self, keywords: Mapping[str, Any]) -> Iterator[Any]:
-        """Let callbacks see a prediction begin and end, if there are any."""
+        batch_size = resolve_batch_size(asked.get("batch_size"), X, _PREDICTION_BATCH)
+        if asked.get("steps") is not None:
+            X = take_rows(X, slice(asked["steps"] * batch_size))
         if (
             self.callbacks is None
-            and keywords.get("callbacks") is None
+            and asked["callbacks"] is None
             and not any(name.startswith("predict__callbacks") for name in vars(self))
         ):
-            yield None
-            return
+            return self._network.scores(X, batch_size)
         from fishsk.head._callbacks import watch_prediction
 
-        with watch_prediction(self, keywords.get("callbacks")) as hooks:
-            yield hooks
+        with watch_prediction(self, asked["callbacks"]) as hooks:
+            return self._network.scores(X, batch_size, hooks)
 
     def _begin_task(self, max_subtasks: int) -> Any:
         """Return the context in which scikit-learn's callbacks see a fit."""
@@ -338,54 +432,6 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         state = super().__getstate__()
         state.pop("_model", None)
         return state
-
-
-def learns_as_a_whole(method: _Method) -> _Method:
-    """Decorate a method that learns and returns self: a twin learns, and hands over once it has succeeded.
-
-    Where the method raises or is interrupted, the estimator is as before; while it runs, callbacks and other
-    threads can predict with what was learned before.
-    """
-
-    @functools.wraps(method)
-    def learn(self: Any, *args: Any, **kwargs: Any) -> Any:
-        before, twin = dict(vars(self)), object.__new__(type(self))
-        vars(twin).update(before)
-        method(twin, *args, **kwargs)
-        after = vars(twin)
-        # Only what has changed, so that parameters which a callback sets on the estimator stay.
-        vars(self).update(
-            {name: value for name, value in after.items() if name not in before or value is not before[name]}
-        )
-        for name in before.keys() - after.keys():
-            vars(self).pop(name, None)
-        return self
-
-    return learn  # type: ignore[return-value]
-
-
-def resolve_batch_size(batch_size: int | str | None, X: Any, default: int | None) -> Any:
-    """Return the rows of a batch: None is the default, -1 are all rows, "auto" is by their number."""
-    if batch_size is None:
-        return default
-    if batch_size not in (-1, "auto"):
-        return int(batch_size)
-    if not hasattr(X, "shape"):
-        raise ValueError(
-            f"batch_size={batch_size!r} requires that `X` implement `shape`. Got a {type(X).__name__}."
-        )
-    if batch_size == -1:
-        return max(1, len(X))
-    return min(max(len(X) // _STEPS, _SMALLEST_BATCH), _LARGEST_BATCH)
-
-
-def take_rows(nest: Any, rows: Any) -> Any:
-    """Return some rows of an array, or of each in a nest of them."""
-    if isinstance(nest, dict):
-        return {name: take_rows(part, rows) for name, part in nest.items()}
-    if isinstance(nest, list | tuple):
-        return [take_rows(part, rows) for part in nest]
-    return nest[rows]
 
 
 def _check_part(part: Any) -> np.ndarray:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+import random
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 from fishsk.head._dense import DenseNetwork
-from fishsk.head._keywords import COMPILATION, KEYWORDS, find_builder
-from fishsk.head._random import preserved_random
-from fishsk.head._scikeras import route_compilation, route_params
+from fishsk.head._keywords import COMPILATION, find_builder, route
+from fishsk.head._scikeras import CLASS_FINDERS, instantiate
 
 if TYPE_CHECKING:
     from fishsk.head._base import KerasHead
+
+_random_lock = threading.RLock()
 
 
 def build_custom(head: KerasHead, meta: Mapping[str, Any], seed: int) -> keras.Model:
@@ -46,46 +50,39 @@ def compile_model(head: KerasHead, model: keras.Model) -> keras.Model:
         arguments["loss"] = head._choose_loss(model)
     has_one_output = len(getattr(model, "outputs", None) or []) == 1
     if arguments["metrics"] is None and has_one_output and isinstance(head.loss, str | None):
-        arguments["metrics"] = [_make_metric(head._choose_metric())]
-    model.compile(
-        **arguments,
-        jit_compile=False,
-        auto_scale_loss=False,  # of the float16 policy, which no graph is traced for
-    )
+        arguments["metrics"] = [head._choose_metric()]
+    # No graph is traced for the scaled loss of a float16 policy.
+    model.compile(**arguments, jit_compile=False, auto_scale_loss=False)
     return model
 
 
-def _make_metric(name: str) -> Any:
-    """Return a metric; Keras would take "accuracy" of tags for that of classes."""
-    return keras.metrics.BinaryAccuracy("accuracy") if name == "binary_accuracy" else name
-
-
 def _call(head: KerasHead, builder: Callable[..., Any], meta: Mapping[str, Any]) -> Any:
-    """Call a function with its routed parameters, and with those of scikeras's three that it takes."""
+    """Call a function with its parameters, and with those of scikeras's three that it takes."""
     params = head.get_params()
-    arguments = route_params(params, destination="model", pass_filter=head._of_builder, strict=True)
-    kinds = inspect.signature(builder).parameters.values()
-    takes_all = any(kind.kind is kind.VAR_KEYWORD for kind in kinds)
-    names = {kind.name for kind in kinds}
-    offered: dict[str, Callable[[], Any]] = {
-        "meta": lambda: dict(meta),
-        "compile_kwargs": lambda: find_compilation(head),
-        "params": lambda: params,
-    }
-    arguments |= {name: offer() for name, offer in offered.items() if takes_all or name in names}
-    return builder(**arguments)
+    arguments = {name: value for name, value in params.items() if name in head._of_builder}
+    arguments |= {name: value for name, value in route(params, "model").items() if "__" not in name}
+    takes = inspect.signature(builder).parameters
+    offered = {"meta": dict(meta), "compile_kwargs": find_compilation(head), "params": params}
+    takes_all = any(each.kind is each.VAR_KEYWORD for each in takes.values())
+    return builder(**arguments, **{name: offered[name] for name in offered if takes_all or name in takes})
 
 
 def find_compilation(head: KerasHead) -> dict[str, Any]:
     """Return the arguments of `keras.Model.compile` that a head's parameters make."""
     params = head.get_params()
-    given = {name: params.get(name, KEYWORDS[name]) for name in COMPILATION}
-    given |= {"optimizer": head.optimizer, "loss": head.loss}
-    if isinstance(given["metrics"], str | type | keras.metrics.Metric):
-        given["metrics"] = [given["metrics"]]
+    arguments = {name: params.get(name, default) for name, default in COMPILATION.items()}
+    arguments |= {"optimizer": head.optimizer, "loss": head.loss}
+    if isinstance(arguments["metrics"], str | type | keras.metrics.Metric):
+        arguments["metrics"] = [arguments["metrics"]]
+    routed = route(params, "compile")
+    known = inspect.signature(keras.Model.compile).parameters
+    if unknown := sorted(routed.keys() - known.keys()):
+        raise TypeError(f"Parameters of compile must be among {sorted(known)}. Got compile__{unknown[0]}.")
+    arguments |= routed
     if isinstance(head.optimizer, str | type):
         params = {"optimizer__learning_rate": head.learning_rate} | params
-    arguments = route_compilation(given, params)
+    for name, find_class in CLASS_FINDERS.items():
+        arguments[name] = instantiate(name, arguments[name], params, find_class)
     optimizer = arguments["optimizer"]
     if isinstance(optimizer, keras.optimizers.Optimizer):  # Keras binds one to the first model that it trains
         arguments["optimizer"] = type(optimizer).from_config(optimizer.get_config())
@@ -106,8 +103,7 @@ def copy_model(model: keras.Model) -> keras.Model:
 
 def _check_compiled(head: KerasHead, model: keras.Model) -> None:
     """Check that a model can learn, and learns what it was asked to."""
-    losses = keras.tree.flatten(model.loss) if isinstance(model.loss, list | tuple | dict) else [model.loss]
-    if not any(loss is not None for loss in losses):
+    if all(loss is None for loss in keras.tree.flatten(model.loss)):
         raise ValueError(
             "No valid loss function found: you must provide a loss function to train, as the parameter loss "
             f"of {type(head).__name__} or in the function that compiles the model. Got {model.loss!r}."
@@ -128,11 +124,9 @@ def add_to_model(head: KerasHead, features: Any) -> Any:
     network, temperature = head._network, head._temperature
     if isinstance(network, DenseNetwork):
         kind = network.architecture.output
-        model = replace(network.architecture, from_logits=True).build(network.weights)
+        model = network.architecture.build(network.weights, output="linear")
         return _to_probabilities(model(features), kind, temperature, is_logits=True)
-    model = keras.models.clone_model(network.model)
-    model.set_weights(network.model.get_weights())
-    outputs = model(features)
+    outputs = copy_model(network.model)(features)
     if temperature == 1 and not any(is_logits for _, is_logits in network.read_losses()):
         return outputs
     parts = outputs if isinstance(outputs, list | tuple) else [outputs]
@@ -153,3 +147,21 @@ def _to_probabilities(outputs: Any, kind: str, temperature: float, *, is_logits:
     if temperature != 1:
         outputs = keras.layers.Rescaling(1 / temperature, dtype="float32", name="temperature")(outputs)
     return keras.layers.Activation(kind, dtype="float32", name=kind)(outputs)
+
+
+@contextmanager
+def preserved_random(seed: int | None = None) -> Iterator[None]:
+    """Give the global random state back as it was; with a `seed`, lend it seeded.
+
+    Keras draws the seeds of layers and initializers that were given none from Python's global generator.
+    """
+    with _random_lock:
+        python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+        if seed is not None:
+            random.seed(seed)
+            np.random.seed(seed)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_expit, log_softmax
+from scipy.special import expit, log_expit, log_softmax, softmax
 
 _MAX_LOG = 3.0  # temperatures from 1/20 to 20
 _SMALLEST, _LARGEST = np.finfo(np.float32).tiny, 1 - np.finfo(np.float32).epsneg
@@ -21,22 +21,11 @@ def to_scores(outputs: np.ndarray, kind: str, *, is_logits: bool) -> np.ndarray:
     return logs if kind == "softmax" else logs - np.log1p(-np.minimum(outputs, _LARGEST))
 
 
-def to_log_probabilities(scores: np.ndarray, kind: str, temperature: float) -> np.ndarray:
-    """Return the logarithms of the probabilities that scores mean."""
-    if kind == "linear":
-        return np.log(np.maximum(scores, np.finfo(np.float64).tiny))
-    return log_softmax(scores / temperature, axis=1) if kind == "softmax" else log_expit(scores / temperature)
-
-
 def to_probabilities(scores: np.ndarray, kind: str, temperature: float) -> np.ndarray:
     """Return the probabilities that scores mean."""
     if kind == "linear":
         return scores
-    scores = scores / temperature
-    if kind == "sigmoid":
-        return np.exp(log_expit(scores))
-    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+    return softmax(scores / temperature, axis=1) if kind == "softmax" else expit(scores / temperature)
 
 
 def fit_temperature(

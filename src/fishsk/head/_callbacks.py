@@ -11,14 +11,13 @@ import keras
 
 from fishsk._compat.keras import forget_model
 from fishsk.head._keywords import route
-from fishsk.head._scikeras import route_callbacks
+from fishsk.head._scikeras import instantiate
 
 if TYPE_CHECKING:
     from fishsk.head._base import KerasHead
 
-_TRAIN_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+_OLD_HOOKS = ("on_batch_begin", "on_batch_end")
 _PREDICT_HOOKS = ("on_predict_begin", "on_predict_end", "on_predict_batch_begin", "on_predict_batch_end")
-_TEST_HOOKS = ("on_test_batch_begin", "on_test_batch_end")
 
 
 def make_callbacks(head: KerasHead, destination: str, extra: Any) -> list[keras.callbacks.Callback]:
@@ -30,33 +29,26 @@ def make_callbacks(head: KerasHead, destination: str, extra: Any) -> list[keras.
     """
     params = head.get_params()
     routed = route(params, destination)
-    found = _instantiate(head.callbacks, params) + _instantiate(routed.get("callbacks"), routed)
-    return found + list(extra or [])
-
-
-def _instantiate(callbacks: Any, params: Mapping[str, Any]) -> list[keras.callbacks.Callback]:
-    if callbacks is None:
-        return []
-    made = route_callbacks(callbacks, params, _find_class)
-    flat = keras.tree.flatten(list(made.values()) if isinstance(made, Mapping) else made)
-    for callback in flat:
+    made = [
+        instantiate("callbacks", given, of, _find_class)
+        for given, of in ((head.callbacks, params), (routed.get("callbacks"), routed))
+        if given is not None
+    ]
+    found = keras.tree.flatten([list(each.values()) if isinstance(each, Mapping) else each for each in made])
+    for callback in found:
         if not isinstance(callback, keras.callbacks.Callback):
             raise TypeError(
                 "callbacks must be Keras callbacks (names, classes, instances, or a list or dict of them). "
                 f"Got {callback!r}. Give scikit-learn's own callbacks to set_callbacks."
             )
-    return flat
+    return found + list(extra or [])
 
 
 def _find_class(name: str) -> type[keras.callbacks.Callback]:
-    known = {
-        key: value
-        for key, value in vars(keras.callbacks).items()
-        if inspect.isclass(value) and issubclass(value, keras.callbacks.Callback)
-    }
-    if name not in known:
-        raise ValueError(f"callbacks must be names of keras.callbacks, {sorted(known)}. Got {name!r}.")
-    return known[name]
+    found = getattr(keras.callbacks, name, None)
+    if not inspect.isclass(found) or not issubclass(found, keras.callbacks.Callback):
+        raise ValueError(f"callbacks must be names of keras.callbacks, as 'EarlyStopping'. Got {name!r}.")
+    return found
 
 
 @contextmanager
@@ -81,19 +73,18 @@ def skip_without(monitor: str, callback: keras.callbacks.Callback) -> keras.call
     return callback
 
 
-def watch_train_batches(callbacks: Iterable[keras.callbacks.Callback]) -> bool:
-    """Return whether a callback looks at single batches of training."""
-    return any(_overrides(callback, _TRAIN_HOOKS) for callback in callbacks)
-
-
-def watch_test_batches(callbacks: Iterable[keras.callbacks.Callback]) -> bool:
-    """Return whether a callback looks at single batches of validation."""
-    return any(_overrides(callback, _TEST_HOOKS) for callback in callbacks)
+def looks_at_batches(callbacks: Iterable[keras.callbacks.Callback], what: str) -> bool:
+    """Return whether a callback looks at single batches of "train" or "test"."""
+    hooks = [f"on_{what}_batch_begin", f"on_{what}_batch_end"]
+    return any(
+        callback.verbose == 1 and what == "train"
+        if isinstance(callback, keras.callbacks.ProgbarLogger)
+        else _overrides(callback, [*hooks, *(_OLD_HOOKS if what == "train" else [])])
+        for callback in callbacks
+    )
 
 
 def _overrides(callback: keras.callbacks.Callback, hooks: Iterable[str]) -> bool:
-    if isinstance(callback, keras.callbacks.ProgbarLogger):
-        return callback.verbose == 1 and hooks is _TRAIN_HOOKS
     # LambdaCallback overrides hooks on the instance, where they are plain functions.
     base = keras.callbacks.Callback
     return any(

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+from sklearn.utils.validation import check_is_fitted
 
 from fishsk._compat.sklearn import StrOptions, check_partial_fit_first_call, fit_context
-from fishsk._utils.versions import link_documentation
-from fishsk.head._base import KerasHead, learns_as_a_whole
-from fishsk.head._calibration import to_log_probabilities, to_probabilities
-from fishsk.head._keywords import find_builder, set_keywords
+from fishsk.head._base import KerasHead
+from fishsk.head._calibration import to_probabilities
+from fishsk.head._keywords import find_builder
+from fishsk.head._state import learns_as_a_whole
 from fishsk.head._targets import ClassEncoder, join_outputs
 
 if TYPE_CHECKING:
@@ -44,18 +45,18 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         out.
     learning_rate : float, default=1e-3
         Learning rate in the first epoch.
-    optimizer : str, type or keras.optimizers.Optimizer, default="adam"
-        Name, class or instance of an optimizer. Arguments of names and classes are routed:
-        ``optimizer__momentum=0.9``, ``optimizer__clipnorm=1.0``, and as ``optimizer__learning_rate`` a number
-        or a schedule, which then steers the learning rate alone.
-    loss : str, type, callable, keras.losses.Loss, list, dict or None, default=None
-        None is the cross-entropy that suits the targets. Arguments are routed: ``loss__from_logits=True``.
     epochs : int, default=20
         Passes over the training part; `early_stopping` and callbacks may end training before.
     batch_size : int, "auto" or None, default=32
         Rows of each training step. The last step of an epoch takes the rows that remain. "auto" is a
         thirtieth of all rows, at least 8 and at most 64, so that few rows make as many steps as many. -1 are
         all rows, None is 32.
+    optimizer : str, type or keras.optimizers.Optimizer, default="adam"
+        Name, class or instance of an optimizer. Arguments of names and classes are routed:
+        ``optimizer__momentum=0.9``, ``optimizer__clipnorm=1.0``, and as ``optimizer__learning_rate`` a number
+        or a schedule, which then steers the learning rate alone.
+    loss : str, type, callable, keras.losses.Loss, list, dict or None, default=None
+        None is the cross-entropy that suits the targets. Arguments are routed: ``loss__from_logits=True``.
     validation_fraction : float in [0, 1) or None, default=0.1
         Share of the training rows, stratified by class, that only validates. With 0 or None all rows train,
         and the training loss steers the learning rate and early stopping.
@@ -124,7 +125,7 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
     See Also
     --------
     fishsk.make_fish_pipeline : Images to classes; this classifier is its last step.
-    sklearn.neural_network.MLPClassifier : scikit-learn's own network.
+    sklearn.neural_network.MLPClassifier : The network of scikit-learn itself.
 
     Notes
     -----
@@ -155,10 +156,6 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
     """
 
     classes_: np.ndarray
-    target_encoder_: Any
-    feature_encoder_: Any
-
-    _doc_link_module, _doc_link_template = link_documentation()
 
     _parameter_constraints: dict = {
         **KerasHead._parameter_constraints,
@@ -191,60 +188,29 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         verbose: int = 0,
         **keywords: Any,
     ) -> None:
-        self.model = model
-        self.hidden_units = hidden_units
-        self.activation = activation
-        self.dropout = dropout
-        self.learning_rate = learning_rate
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.loss = loss
-        self.validation_fraction = validation_fraction
-        self.lr_factor = lr_factor
-        self.early_stopping = early_stopping
-        self.early_stopping_patience = early_stopping_patience
-        self.l2 = l2
+        super().__init__(
+            model,
+            hidden_units=hidden_units,
+            activation=activation,
+            dropout=dropout,
+            learning_rate=learning_rate,
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            loss=loss,
+            validation_fraction=validation_fraction,
+            lr_factor=lr_factor,
+            early_stopping=early_stopping,
+            early_stopping_patience=early_stopping_patience,
+            l2=l2,
+            callbacks=callbacks,
+            warm_start=warm_start,
+            random_state=random_state,
+            verbose=verbose,
+            **keywords,
+        )
         self.calibration = calibration
         self.class_weight = class_weight
-        self.callbacks = callbacks
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
-        set_keywords(self, keywords)
-
-    @learns_as_a_whole
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, **keywords: Any) -> Self:
-        """Train the network.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Features; for a custom network rows of any shape, or a dict of arrays.
-        y : array-like of shape (n_samples,) or (n_samples, n_tags)
-            Class labels, numbers or strings; or the tags of each row, as a table of 0 and 1. A custom network
-            may have several outputs, for a table of several class labels a row.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row in the losses.
-        **keywords : dict
-            Those of Keras's ``fit``, such as ``epochs`` and ``validation_data``, for this fit only.
-
-        Returns
-        -------
-        self : KerasHeadClassifier
-
-        Raises
-        ------
-        ValueError
-            If `y` has a single class, or the loss diverges.
-        RuntimeError
-            In a process forked from one in which TensorFlow has run.
-        """
-        from fishsk.head import _fitting
-
-        _fitting.fit(self, X, y, sample_weight, keywords)
-        return self
 
     @learns_as_a_whole
     @fit_context(prefer_skip_nested_validation=True)
@@ -259,10 +225,8 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Features.
-        y : array-like of shape (n_samples,)
-            Class labels; they need not hold every class.
+        X, y : array-like
+            As of `fit`; `y` need not hold every class.
         classes : array-like of shape (n_classes,), default=None
             All class labels; needed by the first call, but for tags and custom networks.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -273,6 +237,7 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         Returns
         -------
         self : KerasHeadClassifier
+            The head, which has learned.
         """
         if isinstance(self.class_weight, str):
             raise ValueError(
@@ -286,26 +251,11 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         _fitting.fit_an_epoch(self, X, y, sample_weight, keywords, classes)
         return self
 
-    @learns_as_a_whole
-    def initialize(self, X: Any, y: Any) -> Self:
-        """Draw the first weights without training, as scikeras's method of this name does.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Features.
-        y : array-like of shape (n_samples,)
-            Class labels.
-
-        Returns
-        -------
-        self : KerasHeadClassifier
-        """
-        from fishsk.head import _fitting
-
-        self._validate_params()
-        _fitting.initialize(self, X, y)
-        return self
+    @property
+    def temperature_(self) -> float:
+        """What logits are divided by, for probabilities that mean what they say; 1 for none."""
+        check_is_fitted(self)
+        return self._temperature
 
     def predict_proba(self, X: Any, **keywords: Any) -> Any:
         """Return the probability of each class.
@@ -320,8 +270,8 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes)
-            float64; the columns follow `classes_`. Of tags the probability of each. Of several class labels a
-            row a list of arrays.
+            Columns follow `classes_`. Of tags the probability of each. Of several labels a row a list of
+            arrays. All are float64.
         """
         proba = self._probabilities(X, keywords)
         return self.target_encoder_.inverse_transform(proba, return_proba=True)
@@ -339,15 +289,11 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
-            float64, finite also where a probability is too small for a float; columns follow `classes_`.
+            Columns follow `classes_`. It is finite also where a probability is 0.
         """
-        scores = self._scores(X, keywords)
-        if isinstance(scores, np.ndarray) and scores.shape[1] > 1:
-            return to_log_probabilities(scores, self._network.kinds[0], self._temperature)
         proba, tiny = self.predict_proba(X, **keywords), np.finfo(np.float64).tiny
-        if isinstance(proba, list):
-            return [np.log(np.maximum(part, tiny)) for part in proba]
-        return np.log(np.maximum(proba, tiny))
+        logs = [np.log(np.maximum(part, tiny)) for part in (proba if isinstance(proba, list) else [proba])]
+        return logs if isinstance(proba, list) else logs[0]
 
     def predict(self, X: Any, **keywords: Any) -> np.ndarray:
         """Return the most probable class, or the tags whose probability is above a half.
@@ -410,8 +356,11 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         ]
         return losses if len(losses) > 1 else losses[0]
 
-    def _choose_metric(self) -> str:
-        return "binary_accuracy" if self._kind == "tags" else "accuracy"
+    def _choose_metric(self) -> Any:
+        import keras
+
+        # By its name Keras would take that of classes.
+        return keras.metrics.BinaryAccuracy("accuracy") if self._kind == "tags" else "accuracy"
 
     def _strata(self, targets: Any, rows: np.ndarray) -> np.ndarray | None:
         if self._kind not in ("classes", "one-hot") or isinstance(targets, list):
@@ -434,16 +383,12 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
             return weight
         if y.ndim == 2:
             return weight * compute_sample_weight(self.class_weight, y)
-        rows = np.flatnonzero(weight)  # a class whose rows all weigh nothing cannot be balanced
+        rows, weighted = np.flatnonzero(weight), weight.copy()
+        # A class whose rows all weigh nothing cannot be balanced.
         classes, codes = np.unique(y[rows], return_inverse=True)
-        by_class = compute_class_weight(
-            self.class_weight,
-            classes=classes,
-            y=y[rows],
-            sample_weight=None if sample_weight is None else weight[rows],
-        )
-        weighted = np.zeros_like(weight)
-        weighted[rows] = weight[rows] * by_class[codes]
+        given = None if sample_weight is None else weight[rows]
+        by_class = compute_class_weight(self.class_weight, classes=classes, y=y[rows], sample_weight=given)
+        weighted[rows] *= by_class[codes]
         return weighted
 
     def __sklearn_tags__(self) -> Any:

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from fishsk.head._calibration import to_scores
+from fishsk.head._targets import take_rows
 
 if TYPE_CHECKING:
     from fishsk.head._trainer import Trainer
@@ -42,18 +43,16 @@ class CustomNetwork:
         """What each output means."""
         return [kind for kind, _ in self.read_losses()]
 
-    def scores(self, X: Any, batch_size: int = 256, hooks: Any = None) -> Any:
+    def scores(self, X: Any, batch_size: int = 256, hooks: keras.callbacks.CallbackList | None = None) -> Any:
         """Return the logits of rows where outputs are probabilities, else the outputs; of several a list."""
-        n_rows = len(keras.tree.flatten(X)[0])
         found = []
-        for index, start in enumerate(range(0, n_rows, batch_size)):
+        for index, start in enumerate(range(0, len(keras.tree.flatten(X)[0]), batch_size)):
             if hooks is not None:
                 hooks.on_predict_batch_begin(index)
-            batch = keras.tree.map_structure(lambda part, at=start: part[at : at + batch_size], X)
-            outputs = keras.tree.map_structure(np.asarray, self.model.predict_step((batch,)))
-            found.append(outputs)
+            batch = self.model.predict_step((take_rows(X, slice(start, start + batch_size)),))
+            found.append(keras.tree.map_structure(np.asarray, batch))
             if hooks is not None:
-                hooks.on_predict_batch_end(index, {"outputs": outputs})
+                hooks.on_predict_batch_end(index, {"outputs": found[-1]})
         outputs = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *found)
         if isinstance(outputs, dict):
             outputs = list(outputs.values())
@@ -66,10 +65,8 @@ class CustomNetwork:
 
     def read_losses(self) -> list[tuple[str, bool]]:
         """Return of each loss what it makes of an output, and whether that answers with logits."""
-        losses = self.model.loss
-        if isinstance(losses, dict):
-            losses = list(losses.values())
-        found = []
+        losses, found = self.model.loss, []
+        losses = list(losses.values()) if isinstance(losses, dict) else losses
         for loss in losses if isinstance(losses, list | tuple) else [losses]:
             loss = keras.losses.get(loss) if isinstance(loss, str) else loss
             name = getattr(loss, "__name__", type(loss).__name__).lower().replace("_", "")

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import keras
 
 _CHUNK_VALUES = 2**22  # of the rows that are predicted at a time
-_MAX_KEPT = 2**23  # weights that are kept in float64 beside their float32, for answers without delay
 
 #: What turns the sums of a hidden layer into its answers, in NumPy; the names are TensorFlow's and Keras's.
 ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -33,7 +32,7 @@ OUTPUTS = ("softmax", "sigmoid", "linear")
 class Architecture:
     """What a built-in network is; how it is trained is elsewhere.
 
-    `output` says what its answers mean. With `from_logits` the Keras model answers with logits.
+    `output` says what its answers mean.
     """
 
     n_features: int
@@ -43,7 +42,6 @@ class Architecture:
     l2: float
     activation: str = "relu"
     output: str = "softmax"
-    from_logits: bool = False
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -68,8 +66,11 @@ class Architecture:
             weights.append((2 * rng.random(shape, dtype=np.float32) - 1) * limit)
         return weights
 
-    def build(self, weights: list[np.ndarray]) -> keras.Model:
-        """Return a Keras model of standard parts, whatever Keras's global policy is; it is not compiled."""
+    def build(self, weights: list[np.ndarray], *, output: str | None = None) -> keras.Model:
+        """Return a Keras model of standard parts, whatever Keras's global policy is; it is not compiled.
+
+        With another `output`, "linear", it answers with logits.
+        """
         import keras
 
         check_not_forked()
@@ -86,48 +87,41 @@ class Architecture:
                 layers.append(keras.layers.Dense(self.hidden_units[index], **settings))
             name = f"dropout_{index + 1}" if index else "dropout"
             layers.append(keras.layers.Dropout(self.dropout, seed=index, dtype="float32", name=name))
-        settings |= {"activation": "linear" if self.from_logits else self.output, "name": "output"}
+        settings |= {"activation": output or self.output, "name": "output"}
         model = keras.Sequential([*layers, keras.layers.Dense(self.n_outputs, **settings)], name="head")
         model.set_weights(weights)
         return model
 
 
+@dataclass(eq=False)
 class DenseNetwork:
     """A built-in network that has learned.
 
-    Parameters
-    ----------
-    architecture : Architecture
-        What it is.
-    weights : list of ndarray, float32
-        Kernels and biases, in Keras's order.
-    optimizer_state : list of ndarray, default=None
-        With which `partial_fit` goes on as if training had not been interrupted.
+    `weights` are float32 kernels and biases, in Keras's order. With `optimizer_state`, `partial_fit` goes on
+    as if training had not been interrupted.
     """
 
-    def __init__(
-        self,
-        architecture: Architecture,
-        weights: list[np.ndarray],
-        optimizer_state: list[np.ndarray] | None = None,
-    ) -> None:
-        self.architecture = architecture
-        self.weights = weights
-        self.optimizer_state = optimizer_state
-        self._kept: list[np.ndarray] | None = None
+    architecture: Architecture
+    weights: list[np.ndarray]
+    optimizer_state: list[np.ndarray] | None = None
 
     @property
     def kinds(self) -> list[str]:
         """What each output means."""
         return [self.architecture.output]
 
-    def scores(self, X: np.ndarray) -> np.ndarray:
+    def scores(
+        self, X: np.ndarray, batch_size: int = 256, hooks: keras.callbacks.CallbackList | None = None
+    ) -> np.ndarray:
         """Return the logits of rows, of numbers the predictions themselves.
 
         In float64 no digit that matters depends on the other rows, as it does in a float32 matrix product.
+        So `batch_size` matters to `hooks` alone, which see all rows as one batch.
         """
+        if hooks is not None:
+            hooks.on_predict_batch_begin(0)
         activate = ACTIVATIONS[self.architecture.activation]
-        *hidden, kernel, bias = self._weights_in_float64()
+        *hidden, kernel, bias = (array.astype(np.float64) for array in self.weights)
         scores = np.empty((len(X), self.architecture.n_outputs))
         step = max(1, _CHUNK_VALUES // max(X.shape[1], *self.architecture.hidden_units, 1))
         for start in range(0, len(X), step):
@@ -135,18 +129,9 @@ class DenseNetwork:
             for weight, offset in zip(hidden[::2], hidden[1::2], strict=True):
                 rows = activate(rows @ weight + offset)
             scores[start : start + step] = rows @ kernel + bias
+        if hooks is not None:
+            hooks.on_predict_batch_end(0, {"outputs": scores})
         return scores
-
-    def _weights_in_float64(self) -> list[np.ndarray]:
-        if self._kept is not None:
-            return self._kept
-        weights = [array.astype(np.float64) for array in self.weights]
-        if sum(array.size for array in weights) <= _MAX_KEPT:
-            self._kept = weights
-        return weights
-
-    def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_kept": None}
 
 
 def _name_hidden(index: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,17 +15,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import type_of_target
 
 from fishsk._utils.process import check_not_forked
-from fishsk.head._base import resolve_batch_size
-from fishsk.head._building import build_custom, compile_model, copy_model
+from fishsk.head._building import build_custom, compile_model, copy_model, preserved_random
 from fishsk.head._calibration import fit_temperature
 from fishsk.head._callbacks import EpochTasks, make_callbacks, skip_without
 from fishsk.head._custom import CustomNetwork
 from fishsk.head._dense import Architecture, DenseNetwork
-from fishsk.head._history import join_histories
-from fishsk.head._keywords import find_builder, find_training
-from fishsk.head._random import preserved_random
+from fishsk.head._keywords import find_builder, find_training, resolve_batch_size
 from fishsk.head._scikeras import metric_name
-from fishsk.head._targets import ClassEncoder
+from fishsk.head._state import join_histories
+from fishsk.head._targets import ClassEncoder, take_rows
 
 if TYPE_CHECKING:
     from fishsk.head._base import KerasHead
@@ -54,11 +52,8 @@ class _Start:
 
     def reconstruct(self, model: keras.Model) -> dict[str, Any]:
         """Return the attributes of a head with the weights of `model`, which is in training."""
-        if self.architecture is None:
-            network: Any = CustomNetwork.of(copy_model(model))
-        else:
-            network = self.learned_by(model)
-        return {"_network": network, "_seed": self.seed, "_temperature": 1.0}
+        custom = CustomNetwork.of(copy_model(model)) if self.architecture is None else None
+        return {"_network": custom or self.learned_by(model), "_seed": self.seed, "_temperature": 1.0}
 
 
 @dataclass
@@ -77,21 +72,24 @@ def fit(head: KerasHead, X: Any, y: Any, sample_weight: Any, keywords: Mapping[s
     training = find_training(head, keywords)
     warm = head.warm_start and head.initialized_
     X, y, weight = _take_data(head, X, y, sample_weight, reset=not warm)
-    start = _go_on(head, len(y), keeps_optimizer=False) if warm else _begin(head, X, y, None)
+    start = _go_on(head, len(y)) if warm else _begin(head, X, y)
     data = _encode(head, X, y, weight, training, start)
-    _split(head, data, start, training)
+    _split(head, data, training, start.seed)
 
     context = head._begin_task(max_subtasks=training["epochs"])
     # Copied only if a callback of scikit-learn asks for them.
-    task = {"estimator": head, "X": cache(lambda: _rows_of(X, data.train)), "y": cache(lambda: y[data.train])}
+    task = {
+        "estimator": head,
+        "X": cache(lambda: take_rows(X, data.train)),
+        "y": cache(lambda: y[data.train]),
+    }
     if sample_weight is not None:
         task["metadata"] = cache(lambda: {"sample_weight": np.asarray(sample_weight)[data.train]})
     context.call_on_fit_task_begin(**task)
     callbacks = _make_steering(head, start, "loss" if data.validation is None else "val_loss")
     if hasattr(head, "_skl_callbacks"):
         callbacks.append(EpochTasks(context, task, start.reconstruct))
-    callbacks += make_callbacks(head, "fit", training["extra_callbacks"])
-    _train(head, start, data, training, callbacks, logs_rate=True)
+    _train(head, start, data, training, callbacks)
     _calibrate(head, data)
     context.call_on_fit_task_end(**task, reconstruction_attributes={})
 
@@ -100,26 +98,23 @@ def fit_an_epoch(
     head: KerasHead, X: Any, y: Any, sample_weight: Any, keywords: Mapping[str, Any], classes: Any = None
 ) -> None:
     """Train for one epoch on all rows; the optimizer and the randomness go on where they were."""
-    for name in ("epochs", "initial_epoch"):
-        if name in keywords:
-            raise TypeError(
-                f"Invalid argument: partial_fit takes no {name}, since it trains for one epoch, the "
-                f"next. Got {keywords[name]}."
-            )
+    if taken := {"epochs", "initial_epoch"} & keywords.keys():
+        raise TypeError(
+            f"Invalid argument: partial_fit takes no {min(taken)}, since it trains for one epoch, the next. "
+            f"Got {keywords[min(taken)]}."
+        )
     training = find_training(head, keywords) | {"epochs": 1}
     first = not head.initialized_
     X, y, weight = _take_data(head, X, y, sample_weight, reset=first)
     start = _begin(head, X, y, classes) if first else _go_on(head, len(y), keeps_optimizer=True)
-    data = _encode(head, X, y, weight, training, start)
-    data = replace(data, validation=None)
-    callbacks = make_callbacks(head, "fit", training["extra_callbacks"])
-    _train(head, start, data, training, callbacks, logs_rate=False, keeps_optimizer=True)
+    data = replace(_encode(head, X, y, weight, training, start), validation=None)
+    _train(head, start, data, training, [], keeps_optimizer=True)
 
 
 def initialize(head: KerasHead, X: Any, y: Any) -> None:
     """Take over the weights that training would start from."""
     X, y, _ = _take_data(head, X, y, None, reset=True)
-    start = _begin(head, X, y, None)
+    start = _begin(head, X, y)
     head._take_over(start.learned_by(start.network.model), start.seed, {})
 
 
@@ -130,7 +125,7 @@ def _take_data(head: KerasHead, X: Any, y: Any, sample_weight: Any, *, reset: bo
     return X, y, head._weigh(X, y, sample_weight)
 
 
-def _begin(head: KerasHead, X: Any, y: np.ndarray, classes: Any) -> _Start:
+def _begin(head: KerasHead, X: Any, y: np.ndarray, classes: Any = None) -> _Start:
     """Return a new network for these rows and targets, and learn what there is to know of them."""
     check_not_forked()
     encoder = head.target_encoder
@@ -166,7 +161,7 @@ def _begin(head: KerasHead, X: Any, y: np.ndarray, classes: Any) -> _Start:
     return _Start(CustomNetwork.of(model), None, seed, {})
 
 
-def _go_on(head: KerasHead, n_rows: int, *, keeps_optimizer: bool) -> _Start:
+def _go_on(head: KerasHead, n_rows: int, *, keeps_optimizer: bool = False) -> _Start:
     """Return the network that is there, to learn from some more rows."""
     check_not_forked()
     network = head._network
@@ -230,12 +225,11 @@ def _encode(
     return _Data(encoded, targets, np.concatenate([weight, part_weight]), train, validation)
 
 
-def _split(head: KerasHead, data: _Data, start: _Start, training: Mapping[str, Any]) -> None:
+def _split(head: KerasHead, data: _Data, training: Mapping[str, Any], seed: int) -> None:
     """Take a part that validates out of the rows that train, unless there is one."""
     strata = head._strata(data.targets, data.train)
     if data.validation is None:
-        fraction = training["validation_split"]
-        data.train, data.validation = split_rows(data.train, strata, fraction, start.seed)
+        data.train, data.validation = split_rows(data.train, strata, training["validation_split"], seed)
     if data.validation is not None and (n_steps := training["validation_steps"]) is not None:
         data.validation = data.validation[: n_steps * training["validation_batch_size"]]
 
@@ -269,11 +263,8 @@ def _make_steering(head: KerasHead, start: _Start, monitor: str) -> list[keras.c
             keras.callbacks.ReduceLROnPlateau(monitor, factor=head.lr_factor, patience=_LR_PATIENCE)
         )
     if head.early_stopping:
-        callbacks.append(
-            keras.callbacks.EarlyStopping(
-                monitor, patience=head.early_stopping_patience, restore_best_weights=True
-            )
-        )
+        patience = head.early_stopping_patience
+        callbacks.append(keras.callbacks.EarlyStopping(monitor, patience=patience, restore_best_weights=True))
     return [skip_without(monitor, callback) for callback in callbacks]
 
 
@@ -284,24 +275,22 @@ def _train(
     training: Mapping[str, Any],
     callbacks: list[keras.callbacks.Callback],
     *,
-    logs_rate: bool,
     keeps_optimizer: bool = False,
 ) -> None:
     """Train, and let the head take over what was learned."""
     from fishsk.head._trainer import use_trainer
 
+    callbacks = callbacks + make_callbacks(head, "fit", training["callbacks"])
     network, model = start.network, start.network.model
     X, targets = (keras.tree.map_structure(np.ascontiguousarray, part) for part in (data.X, data.targets))
-    weight = data.weight.copy()
-    for part in (data.train, data.validation):
-        if part is not None:
-            weight[part] /= weight[part].mean()
-    parts = [part for part in (data.train, data.validation) if part is not None]
+    weight, parts = data.weight.copy(), [part for part in (data.train, data.validation) if part is not None]
+    for part in parts:
+        weight[part] /= weight[part].mean()
     uniform = all(np.ptp(data.weight[part]) == 0 for part in parts)
     arrays = (X, targets) if uniform else (X, targets, weight.astype(np.float32))
     with preserved_random(start.seed):  # first weights of a model that is built at its first use
         if network.trainer is None and not model.built:
-            model.test_step(keras.tree.map_structure(lambda part: part[:1], arrays))
+            model.test_step(take_rows(arrays, slice(1)))
     model.optimizer.build(model.trainable_variables)
     if network.rate is not None:
         model.optimizer.learning_rate = network.rate
@@ -311,16 +300,10 @@ def _train(
             arrays,
             data.train,
             data.validation,
-            epochs=range(first, first + training["epochs"]),
-            batch_size=training["batch_size"],
+            {**training, "epochs": range(first, first + training["epochs"])},
             seed=start.seed,
             callbacks=callbacks,
-            verbose=int(training["verbose"]),
-            shuffle=training["shuffle"],
-            steps_per_epoch=training["steps_per_epoch"],
-            validation_batch_size=training["validation_batch_size"],
-            is_due=_make_due(training["validation_freq"]),
-            logs_rate=logs_rate,
+            logs_rate=not keeps_optimizer,
         )
     network.trainer = trainer if trainer.model is model else None
     if not all(np.isfinite(array).all() for array in model.get_weights()):
@@ -333,24 +316,15 @@ def _train(
     head._take_over(learned, start.seed, join_histories(start.history, history))
 
 
-def _make_due(validation_freq: Any) -> Callable[[int], bool]:
-    """Return whether an epoch ends with validation, by a number or by epochs counted from 1, as in Keras."""
-    if isinstance(validation_freq, int):
-        return lambda epoch: (epoch + 1) % validation_freq == 0
-    return lambda epoch: epoch + 1 in validation_freq
-
-
 def _calibrate(head: KerasHead, data: _Data) -> None:
     """Fit the temperature of a head's logits on the part that validates, if they mean probabilities."""
-    head._temperature = 1.0
-    kinds = head._network.kinds
+    head._temperature, kinds = 1.0, head._network.kinds
     if getattr(head, "calibration", None) is None or data.validation is None or "linear" in kinds:
         return
-    scores = head._network.scores(_rows_of(data.X, data.validation))
-    scores = scores if isinstance(scores, list) else [scores]
-    targets = data.targets if isinstance(data.targets, list) else [data.targets]
-    targets = [_read_codes(each[data.validation], kind) for each, kind in zip(targets, kinds, strict=True)]
-    head._temperature = fit_temperature(scores, kinds, targets, data.weight[data.validation])
+    scores, targets = head._network.scores(take_rows(data.X, data.validation)), data.targets
+    scores, targets = (part if isinstance(part, list) else [part] for part in (scores, targets))
+    codes = [_read_codes(each[data.validation], kind) for each, kind in zip(targets, kinds, strict=True)]
+    head._temperature = fit_temperature(scores, kinds, codes, data.weight[data.validation])
 
 
 def _read_codes(targets: np.ndarray, kind: str) -> np.ndarray:
@@ -359,10 +333,6 @@ def _read_codes(targets: np.ndarray, kind: str) -> np.ndarray:
     if kind == "sigmoid":
         return targets
     return targets[:, 0].astype(np.int64) if targets.shape[1] == 1 else targets.argmax(axis=1)
-
-
-def _rows_of(nest: Any, rows: np.ndarray) -> Any:
-    return keras.tree.map_structure(lambda part: part[rows], nest)
 
 
 def _name_metric(name: str) -> str:

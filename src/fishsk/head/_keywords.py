@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,13 +11,16 @@ if TYPE_CHECKING:
 #: Prefixes of parameters that are routed to a part.
 PREFIXES = ("model", "compile", "optimizer", "loss", "metrics", "callbacks", "fit", "predict")
 
-#: Keywords of Keras and scikeras that the heads take besides their own parameters, with their defaults.
-KEYWORDS: dict[str, Any] = {
-    "build_fn": None,
-    "initial_epoch": 0,
+#: Keywords of `keras.Model.compile` that the heads take besides their own parameters, with their defaults.
+COMPILATION: dict[str, Any] = {
     "loss_weights": None,
     "metrics": None,
     "run_eagerly": False,
+    "weighted_metrics": None,
+}
+#: Those of `keras.Model.fit`.
+_TRAINING: dict[str, Any] = {
+    "initial_epoch": 0,
     "shuffle": True,
     "steps_per_epoch": None,
     "validation_batch_size": None,
@@ -26,13 +28,12 @@ KEYWORDS: dict[str, Any] = {
     "validation_freq": 1,
     "validation_split": None,
     "validation_steps": None,
-    "weighted_metrics": None,
 }
-COMPILATION = ("loss_weights", "metrics", "run_eagerly", "weighted_metrics")
-_TRAINING = tuple(name for name in KEYWORDS if name not in (*COMPILATION, "build_fn"))
+KEYWORDS = COMPILATION | _TRAINING
 #: What `fit` itself takes besides, as Keras's does.
 _FIT = (*_TRAINING, "epochs", "batch_size", "verbose", "callbacks", "class_weight")
 _PREDICT = ("batch_size", "callbacks", "steps", "verbose")
+_STEPS, _SMALLEST_BATCH, _LARGEST_BATCH = 30, 8, 64  # of batch_size="auto": benchmarks/bench_recipe.py
 _BUILD_METHOD = "_keras_build_fn"  # as scikeras's documentation asks subclasses to name it
 
 
@@ -50,25 +51,18 @@ def route(params: Mapping[str, Any], destination: str) -> dict[str, Any]:
 
 def set_keywords(head: KerasHead, keywords: Mapping[str, Any]) -> None:
     """Set keywords of a constructor; what is neither routed nor known is of the user's function."""
-    own = {name for name in keywords if not is_routed(name) and name not in KEYWORDS}
+    of_builder = {name for name in keywords if not is_routed(name) and name not in KEYWORDS}
     for name, value in keywords.items():
         setattr(head, name, value)
-    if not own:
-        return
-    if find_builder(head) is None:
-        raise TypeError(f"{type(head).__name__}.__init__() got an unexpected keyword argument {min(own)!r}")
-    head._of_builder = frozenset(own)
+    if of_builder and find_builder(head) is None:
+        name = min(of_builder)
+        raise TypeError(f"{type(head).__name__}.__init__() got an unexpected keyword argument {name!r}")
+    if of_builder:
+        head._of_builder = frozenset(of_builder)
 
 
 def find_builder(head: KerasHead) -> Any:
     """Return the function or model that a head is to use, or None for its built-in network."""
-    if head.model is None and (old := getattr(head, "build_fn", None)) is not None:
-        warnings.warn(
-            "build_fn is scikeras's old name of model, and goes with the next release: write model.",
-            FutureWarning,
-            stacklevel=2,
-        )
-        return old
     return head.model if head.model is not None else getattr(head, _BUILD_METHOD, None)
 
 
@@ -81,34 +75,47 @@ def find_training(head: KerasHead, keywords: Mapping[str, Any]) -> dict[str, Any
         If a keyword or a parameter that is routed to ``fit`` or ``predict`` is none of Keras's.
     """
     params = head.get_params()
-    routed = route(params, "fit")
-    for what, names in (("fit", keywords), ("fit__", routed)):
-        check_names(what, names, _FIT)
-    check_names("predict__", route(params, "predict"), _PREDICT)
+    found = {name: params.get(name, default) for name, default in _TRAINING.items()}
+    found |= {name: params[name] for name in ("epochs", "batch_size", "verbose")}
+    found |= _take("fit", route(params, "fit"), keywords, _FIT)
+    _take("predict", route(params, "predict"), {}, _PREDICT)
     if find_builder(head) is None and (of_model := sorted(route(params, "model"))):
         raise TypeError(
             f"Parameters of model need a model that takes them. Got model__{of_model[0]} without."
         )
-    found = {name: params.get(name, KEYWORDS[name]) for name in _TRAINING}
-    found |= {"epochs": head.epochs, "batch_size": head.batch_size, "verbose": head.verbose}
-    found |= {name: value for name, value in routed.items() if not name.startswith("callbacks")}
-    found |= keywords
-    found["extra_callbacks"] = found.pop("callbacks", None)
     if found["validation_split"] is None:
         found["validation_split"] = head.validation_fraction
     return found
 
 
-def check_prediction(head: KerasHead, keywords: Mapping[str, Any]) -> dict[str, Any]:
+def find_prediction(head: KerasHead, keywords: Mapping[str, Any]) -> dict[str, Any]:
     """Return how a prediction is to go: `keywords` win over ``predict__...``."""
-    routed = route(vars(head), "predict")
-    check_names("predictions", keywords, _PREDICT)
-    found = {name: value for name, value in routed.items() if not name.startswith("callbacks")}
-    return found | dict(keywords)
+    return _take("predict", route(vars(head), "predict"), keywords, _PREDICT)
 
 
-def check_names(what: str, names: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    """Raise a TypeError for a name that is not known."""
-    unknown = sorted(name for name in names if name not in known and not name.startswith("callbacks__"))
-    if unknown:
+def _take(
+    what: str, routed: Mapping[str, Any], keywords: Mapping[str, Any], known: Iterable[str]
+) -> dict[str, Any]:
+    """Return what is routed to a method and the `keywords` of its call, which win, if all of it is known.
+
+    Of callbacks only those of the call: what is routed to them is made by `fishsk.head._callbacks`.
+    """
+    routed = {name: value for name, value in routed.items() if not name.startswith("callbacks__")}
+    if unknown := sorted({*routed, *keywords} - set(known)):
         raise TypeError(f"Keywords of {what} must be among {sorted(known)}. Got {unknown}.")
+    return {**routed, **keywords, "callbacks": keywords.get("callbacks")}
+
+
+def resolve_batch_size(batch_size: int | str | None, X: Any, default: int | None) -> Any:
+    """Return the rows of a batch: None is the default, -1 are all rows, "auto" is by their number."""
+    if batch_size is None:
+        return default
+    if batch_size not in (-1, "auto"):
+        return int(batch_size)
+    if not hasattr(X, "shape"):
+        raise ValueError(
+            f"batch_size={batch_size!r} requires that `X` implement `shape`. Got a {type(X).__name__}."
+        )
+    if batch_size == -1:
+        return max(1, len(X))
+    return min(max(len(X) // _STEPS, _SMALLEST_BATCH), _LARGEST_BATCH)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fishsk.head._trainer import Trainer
@@ -31,13 +31,8 @@ class _Entry:
         self.trainer: Trainer | None = None
 
 
-@dataclass
-class _Cache:
-    entries: dict[Graph, _Entry] = field(default_factory=dict)  # the last one is the last used
-    lock: Any = field(default_factory=threading.Lock)
-
-
-_cache = _Cache()
+_entries: dict[Graph, _Entry] = {}  # the last one is the last used
+_lock = threading.Lock()
 _this_thread = threading.local()
 
 
@@ -50,9 +45,9 @@ def use_cached(graph: Graph, build: Callable[[], Trainer]) -> Iterator[Trainer]:
     up to half a gigabyte of them: TensorFlow never gives back the some megabytes of a graph. One whose fit
     has failed, or whose model a callback has changed, is not used again.
     """
-    with _cache.lock:
-        entry = _cache.entries.pop(graph, None) or _Entry()
-        _cache.entries[graph] = entry
+    with _lock:
+        entry = _entries.pop(graph, None) or _Entry()
+        _entries[graph] = entry
     is_inner = getattr(_this_thread, "is_fitting", False)
     if not entry.lock.acquire(blocking=not is_inner):
         yield build()
@@ -70,9 +65,9 @@ def use_cached(graph: Graph, build: Callable[[], Trainer]) -> Iterator[Trainer]:
 
 def _forget_oldest() -> None:
     """Forget the trainers that were not used for longest, above the limits."""
-    with _cache.lock:
-        idle = [graph for graph, entry in _cache.entries.items() if not entry.lock.locked()]
+    with _lock:
+        idle = [graph for graph, entry in _entries.items() if not entry.lock.locked()]
         while len(idle) > 1 and (
             len(idle) > _MAX_KEPT or sum(graph.n_bytes for graph in idle) > _MAX_KEPT_BYTES
         ):
-            del _cache.entries[idle.pop(0)]
+            del _entries[idle.pop(0)]

@@ -1,10 +1,12 @@
-"""What a head has learned, as plain data, there and back."""
+"""What a head has learned: all of it or nothing, and as plain data, there and back; histories of fits."""
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +15,60 @@ from fishsk.head._targets import ClassEncoder, NumberEncoder, Unchanged
 
 if TYPE_CHECKING:
     from fishsk.head._base import KerasHead
+
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def learns_as_a_whole(method: _Method) -> _Method:
+    """Decorate a method that learns and returns self: a twin learns, and hands over once it has succeeded.
+
+    Where the method raises or is interrupted, the estimator is as before; while it runs, callbacks and other
+    threads can predict with what was learned before.
+    """
+
+    @functools.wraps(method)
+    def learn(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before, twin = dict(vars(self)), object.__new__(type(self))
+        vars(twin).update(before)
+        method(twin, *args, **kwargs)
+        after = vars(twin)
+        # Only what has changed, so that parameters which a callback sets on the estimator stay.
+        vars(self).update(
+            {name: value for name, value in after.items() if name not in before or value is not before[name]}
+        )
+        for name in before.keys() - after.keys():
+            vars(self).pop(name, None)
+        return self
+
+    return learn  # type: ignore[return-value]
+
+
+def join_histories(old: dict[str, list[float]], new: dict[str, list[float]]) -> dict[str, list[float]]:
+    """Return `old` followed by `new`, with NaN where one of them lacks a name."""
+    n_old, n_new = (max(map(len, history.values()), default=0) for history in (old, new))
+    return {
+        name: old.get(name, [np.nan] * n_old) + new.get(name, [np.nan] * n_new)
+        for name in dict.fromkeys([*old, *new])
+    }
+
+
+def find_turn(history: dict[str, list[float]]) -> tuple[int, int | None]:
+    """Return the epoch of the lowest validation loss, and the first epoch of overfitting or None.
+
+    Validation turned if it has not come back to its minimum for three epochs or more, if it is worse by
+    more than 1 % on their average, and if the training loss went on falling meanwhile.
+    """
+    losses = np.nan_to_num(history.get("val_loss", history["loss"]), nan=np.inf)
+    best = int(losses.argmin())
+    later = losses[best + 1 :]
+    turned = (
+        "val_loss" in history
+        and len(later) >= 3
+        and later.mean() > 1.01 * losses[best]
+        and history["loss"][-1] < history["loss"][best]
+    )
+    return best, best + 1 if turned else None
 
 
 def pack_state(head: KerasHead) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -46,8 +102,6 @@ def pack_state(head: KerasHead) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             arrays[f"optimizer_{index}"] = array
         return meta, arrays
     import keras
-
-    from fishsk.head._configuration import check_configuration
 
     meta["network"] = json.loads(json.dumps(keras.saving.serialize_keras_object(network.model)))
     check_configuration(meta["network"])
@@ -95,6 +149,23 @@ def unpack_state(head: KerasHead, meta: dict[str, Any], arrays: dict[str, np.nda
     head._take_over(network, meta["seed"], history)
 
 
+def check_configuration(described: Any) -> None:
+    """Check that a configuration of Keras may be saved and loaded: it neither runs code nor reads files.
+
+    Raises
+    ------
+    ValueError
+        If it holds anything but data and such parts of Keras.
+    """
+    from fishsk._compat.keras import find_unsafe
+
+    if any(find_unsafe(described)):
+        raise ValueError(
+            "A network that is saved must be made of Keras's own layers, losses and metrics, without Lambda "
+            "and what reads files: a file of fishsk holds no code. Build it of such, or pickle the pipeline."
+        )
+
+
 def restore_architecture(described: dict[str, Any]) -> Architecture:
     """Return the architecture that a dict of JSON describes."""
     return Architecture(**described | {"hidden_units": tuple(described["hidden_units"])})
@@ -104,9 +175,8 @@ def _restore_custom(described: dict[str, Any], arrays: dict[str, np.ndarray]) ->
     """Return a Keras model with its weights, and the network of it."""
     import keras
 
-    from fishsk.head._configuration import check_configuration
+    from fishsk.head._building import preserved_random
     from fishsk.head._custom import CustomNetwork
-    from fishsk.head._random import preserved_random
 
     check_configuration(described)
     with preserved_random():

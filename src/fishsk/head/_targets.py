@@ -167,6 +167,15 @@ class Unchanged(BaseEstimator):
         return X
 
 
+def take_rows(nest: Any, rows: Any) -> Any:
+    """Return some rows of an array, or of each in a nest of them."""
+    if isinstance(nest, dict):
+        return {name: take_rows(part, rows) for name, part in nest.items()}
+    if isinstance(nest, list | tuple):
+        return [take_rows(part, rows) for part in nest]
+    return nest[rows]
+
+
 def is_categorical(loss: Any) -> bool:
     """Return whether a loss is Keras's categorical cross-entropy, by name, class, instance or function."""
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)

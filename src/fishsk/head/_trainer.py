@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,11 +12,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from fishsk._compat.keras import forget_model, take_initial_epoch
-from fishsk.head._callbacks import watch_test_batches, watch_train_batches
-from fishsk.head._configuration import is_known
+from fishsk._compat.keras import find_unsafe, forget_model, take_initial_epoch
+from fishsk.head._building import preserved_random
+from fishsk.head._callbacks import looks_at_batches
 from fishsk.head._model_cache import Graph, use_cached
-from fishsk.head._random import preserved_random
 
 Logs = dict[str, float]
 
@@ -47,36 +47,35 @@ class Trainer:
         model.optimizer.build(model.trainable_variables)
         self._generators = [each for each in model.variables if each.name == "seed_generator_state"]
         self._penalized = [each for each in model.trainable_variables if each.regularizer is not None]
-        self._penalty = tf.Variable(
-            [0.0, 0.0], trainable=False, dtype=tf.float64
-        )  # its sum, and of how many rows
+        # What regularizers have added, and to how many rows.
+        self._penalty = tf.Variable([0.0, 0.0], trainable=False, dtype=tf.float64)
         numbers = _list_numbers(model) if is_shared else []
         self._numbers = [tf.Variable(getattr(*each), trainable=False, dtype=tf.float32) for each in numbers]
         specs = keras.tree.map_structure(
             lambda part: tf.TensorSpec((None, *part.shape[1:]), part.dtype), first
         )
         with _fused_adam(model), self._numbers_as_variables():
-            self._train = self._over_rows(model.train_step, specs)
-            self._test = self._over_rows(model.test_step, specs)
+            steps = {"train": model.train_step, "test": model.test_step}
+            self._graphs = {what: self._over_rows(step, specs) for what, step in steps.items()}
         self._remember()
 
     def take_over(self, model: keras.Model) -> None:
         """Make this model equal to one with the same graph."""
-        for own, other in zip(_list_state(self.model), _list_state(model), strict=True):
-            own.assign(other)
-        for variable, own, other in zip(
+        for mine, other in zip(_list_state(self.model), _list_state(model), strict=True):
+            mine.assign(other)
+        for variable, mine, other in zip(
             self._numbers, _list_numbers(self.model), _list_numbers(model), strict=True
         ):
             variable.assign(getattr(*other))
-            setattr(*own, getattr(*other))  # what callbacks that save the model write
+            setattr(*mine, getattr(*other))  # what callbacks that save the model write
         self._remember()
 
     def hand_over(self, model: keras.Model) -> None:
         """Make a model with the same graph equal to this one; of one that was compiled anew the weights."""
         is_same = self._identify() == self._identities
         state = _list_state if is_same else lambda part: part.weights
-        for own, other in zip(state(self.model), state(model), strict=True):
-            other.assign(own)
+        for mine, other in zip(state(self.model), state(model), strict=True):
+            other.assign(mine)
 
     @property
     def is_intact(self) -> bool:
@@ -94,31 +93,28 @@ class Trainer:
         data: Any,
         train: np.ndarray,
         validation: np.ndarray | None,
+        training: Mapping[str, Any],
         *,
-        epochs: range,
-        batch_size: int,
         seed: int,
         callbacks: list[keras.callbacks.Callback],
-        verbose: int,
-        shuffle: bool,
-        steps_per_epoch: int | None,
-        validation_batch_size: int,
-        is_due: Callable[[int], bool],
         logs_rate: bool,
     ) -> dict[str, list[float]]:
         """Train on the rows `train` of `data`, and return the history; NaN where an epoch was not validated.
 
-        The randomness of an epoch (order of rows, dropout) follows from `seed` and the epoch's number alone.
+        `training` holds arguments of Keras's ``fit``; its "epochs" are their numbers. The randomness of an
+        epoch (order of rows, dropout) follows from `seed` and the epoch's number alone.
         """
         tensors = keras.tree.map_structure(tf.constant, data)
         model, history = self.model, []
         model.stop_training = False
-        n_rows = len(train) if steps_per_epoch is None else steps_per_epoch * batch_size
+        epochs, batch_size, freq = (training[name] for name in ("epochs", "batch_size", "validation_freq"))
+        n_steps = training["steps_per_epoch"]
+        n_rows = len(train) if n_steps is None else n_steps * batch_size
         hooks = keras.callbacks.CallbackList(
             callbacks,
-            add_progbar=verbose > 0,
+            add_progbar=training["verbose"] > 0,
             model=model,
-            verbose=verbose,
+            verbose=int(training["verbose"]),
             epochs=epochs.stop,
             steps=-(-n_rows // batch_size),
         )
@@ -130,11 +126,17 @@ class Trainer:
                 for generator in self._generators:
                     generator.assign([int(rng.integers(2**31)), 0])
                 # Of fewer rows than there are, an epoch draws others, or goes on where the last one ended.
-                order = train[rng.permutation(len(train))] if shuffle else train
-                order = np.take(order, np.arange(n_rows) + (0 if shuffle else epoch * n_rows), mode="wrap")
-                logs = self._run_train(tensors, order, batch_size, hooks)
-                if validation is not None and is_due(epoch):
-                    measured = self._run_test(tensors, validation, validation_batch_size, hooks)
+                order = train[rng.permutation(len(train))] if training["shuffle"] else train
+                first = 0 if training["shuffle"] else epoch * n_rows
+                order = np.take(order, np.arange(n_rows) + first, mode="wrap")
+                logs = self._run("train", tensors, order, batch_size, hooks)
+                is_due = (epoch + 1) % freq == 0 if isinstance(freq, int) else epoch + 1 in freq
+                if validation is not None and is_due:
+                    hooks.on_test_begin()
+                    measured = self._run(
+                        "test", tensors, validation, training["validation_batch_size"], hooks
+                    )
+                    hooks.on_test_end(dict(measured))
                     logs |= {f"val_{name}": value for name, value in measured.items()}
                 if logs_rate:
                     logs["learning_rate"] = float(model.optimizer.learning_rate)
@@ -150,41 +152,22 @@ class Trainer:
         names = dict.fromkeys(name for logs in history for name in logs)
         return {name: [logs.get(name, np.nan) for logs in history] for name in names}
 
-    def _run_train(
-        self, tensors: Any, rows: np.ndarray, batch_size: int, hooks: keras.callbacks.CallbackList
+    def _run(
+        self, what: str, tensors: Any, rows: np.ndarray, batch_size: int, hooks: keras.callbacks.CallbackList
     ) -> Logs:
-        """Train on rows in their order; the bits are the same whether callbacks look at batches or not."""
-        self._reset_logs()
-        watched = watch_train_batches(hooks.callbacks)
+        """Train or test on rows in their order, to the same bits whether callbacks look at batches or not."""
+        self.model.reset_metrics()
+        self._penalty.assign([0.0, 0.0])
+        watched = looks_at_batches(hooks.callbacks, what)
         step = batch_size if watched else max(1, len(rows))
         for index, start in enumerate(range(0, len(rows), step)):
             if watched:
-                hooks.on_train_batch_begin(index)
-            self._train(tensors, tf.constant(rows[start : start + step]), tf.constant(batch_size, tf.int64))
+                getattr(hooks, f"on_{what}_batch_begin")(index)
+            part = tf.constant(rows[start : start + step])
+            self._graphs[what](tensors, part, tf.constant(batch_size, tf.int64))
             if watched:
-                hooks.on_train_batch_end(index, self._get_logs())
+                getattr(hooks, f"on_{what}_batch_end")(index, self._get_logs())
         return self._get_logs()
-
-    def _run_test(
-        self, tensors: Any, rows: np.ndarray, batch_size: int, hooks: keras.callbacks.CallbackList
-    ) -> Logs:
-        hooks.on_test_begin()
-        self._reset_logs()
-        watched = watch_test_batches(hooks.callbacks)
-        step = batch_size if watched else len(rows)
-        for index, start in enumerate(range(0, len(rows), step)):
-            if watched:
-                hooks.on_test_batch_begin(index)
-            self._test(tensors, tf.constant(rows[start : start + step]), tf.constant(batch_size, tf.int64))
-            if watched:
-                hooks.on_test_batch_end(index, self._get_logs())
-        logs = self._get_logs()
-        hooks.on_test_end(dict(logs))
-        return logs
-
-    def _reset_logs(self) -> None:
-        self.model.reset_metrics()
-        self._penalty.assign([0.0, 0.0])
 
     def _get_logs(self) -> Logs:
         """Return what Keras has measured; the loss is that of the data, without what regularizers add."""
@@ -354,12 +337,12 @@ def _find_graph(model: keras.Model, data: Any) -> Graph | None:
         described = _describe(model)
     except (TypeError, ValueError, NotImplementedError):  # some part of the user's cannot be written down
         return None
-    if not is_known(described):
+    if any(find_unsafe(described)):
         return None
     shapes = [f"{part.dtype}{part.shape[1:]}" for part in keras.tree.flatten(data)]
     text = json.dumps([described, str(keras.tree.map_structure(lambda part: 0, data)), shapes], default=str)
     if len(model.outputs) == 1:  # else the names of outputs are part of those of losses and metrics
-        text = _without_names(text, described)
+        text = _without_names(text, described[0])
     return Graph(text, sum(4 * int(np.prod(each.shape)) for each in _list_state(model)))
 
 
@@ -383,16 +366,7 @@ def _describe(model: keras.Model) -> Any:
 
 def _without_names(text: str, described: Any) -> str:
     """Return a description with numbers for the names of layers, which count all layers of a process."""
-    for index, name in enumerate(dict.fromkeys(_list_names(described[0]))):
-        text = text.replace(json.dumps(name), f'"#{index}"')
+    names = re.findall(r'"name": ("[^"]*")', json.dumps(described, default=str))
+    for index, name in enumerate(dict.fromkeys(names)):
+        text = text.replace(name, f'"#{index}"')
     return text
-
-
-def _list_names(described: Any) -> Iterator[str]:
-    if isinstance(described, dict):
-        if isinstance(described.get("name"), str):
-            yield described["name"]
-        described = list(described.values())
-    if isinstance(described, list | tuple):
-        for part in described:
-            yield from _list_names(part)

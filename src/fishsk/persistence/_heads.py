@@ -14,6 +14,7 @@ from fishsk.head import (
     Architecture,
     DenseNetwork,
     KerasHead,
+    check_configuration,
     find_builder,
     restore_architecture,
 )
@@ -56,8 +57,6 @@ def check_head_state(head: KerasHead, state: dict[str, Any], arrays: dict[str, n
     _check_history(history)
     n_outputs = _check_target(is_classifier, target)
     if network == "network":
-        from fishsk.head import check_configuration
-
         check_configuration(described)
         if sorted(arrays) != sorted(f"weight_{index}" for index in range(len(arrays))):
             raise ValueError(f"a custom network cannot have the arrays {sorted(arrays)}")
@@ -143,7 +142,6 @@ def _take_architecture(described: dict[str, Any]) -> Architecture:
         l2=float,
         activation=str,
         output=str,
-        from_logits=bool,
     )
     if not all(type(n) is int and n > 0 for n in described["hidden_units"]):
         raise ValueError(f"no head has the architecture {described}")
