@@ -1,6 +1,8 @@
 """Fixtures that several test files share."""
 
 import os
+import random
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +14,16 @@ import numpy as np
 import pytest
 
 SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup():
+    """Let each fixture draw the same numbers, and so each test, before which `own_folders` is set up.
+
+    First weights of Keras and estimators without a `random_state` draw from these two.
+    """
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
 
 
 def pytest_collection_modifyitems(items):
@@ -44,8 +56,11 @@ def shared_folders(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path_factory, monkeypatch):
     """Give every test a feature cache and a data folder of its own, also in its subprocesses."""
-    monkeypatch.setenv("FISHSK_CACHE", str(tmp_path_factory.mktemp("cache")))
-    monkeypatch.setenv("FISHSK_DATA", str(tmp_path_factory.mktemp("data")))
+    # Pytest's own folders are numbered: it counts those that are there, thousands, for each.
+    folder = Path(tempfile.mkdtemp(dir=tmp_path_factory.getbasetemp()))
+    for name in ("cache", "data"):
+        (folder / name).mkdir()
+        monkeypatch.setenv(f"FISHSK_{name.upper()}", str(folder / name))
 
 
 @pytest.fixture
