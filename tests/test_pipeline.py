@@ -169,6 +169,7 @@ def test_halving_search_runs_the_network_once_an_image(fish, pipeline, n_extract
     assert n_extracted() == 100
 
 
+@pytest.mark.slow  # docs/how_to/big_data.rst, which is always run, has two processes
 def test_processes_give_the_same_scores_as_one(fish, pipeline):
     one = cross_val_score(pipeline, *fish, cv=2)
     two = cross_val_score(pipeline, *fish, cv=2, n_jobs=2)

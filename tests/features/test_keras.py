@@ -32,7 +32,7 @@ from fishsk.datasets import make_fish_images
 from fishsk.features import _applications, _custom_models
 from fishsk.features._applications import list_applications
 
-QUICK = ("ConvNeXtTiny", "EfficientNetLite0", "MobileNet", "MobileNetV3Small")
+QUICK = ("EfficientNetLite0", "MobileNet", "MobileNetV3Small")
 FAMILIES = (  # the smallest network of each
     "ConvNeXtTiny",
     "DenseNet121",
@@ -50,6 +50,7 @@ FAMILIES = (  # the smallest network of each
     "VGG16",
     "Xception",
 )
+DEEP = {"InceptionResNetV2", "NASNetMobile"}  # to trace one takes as long as all others
 # Described alone: to convert more than 50 million weights, or the deepest of a family, takes gigabytes.
 HUGE = {
     "ConvNeXtBase",
@@ -64,10 +65,13 @@ HUGE = {
     "ResNet152",
     "ResNet152V2",
 }
-ALL = [
-    pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow, pytest.mark.timeout(1200)])
-    for name in sorted(list_applications().keys() - HUGE)
-]
+COMPARED = ("ConvNeXtTiny", "MobileNet", "MobileNetV3Small")  # with Keras's own answers
+
+
+def sort_slow(names, fast, *marks):
+    """Return the names as parameters, those that are not among the fast ones marked slow."""
+    marks = [pytest.mark.slow, *marks]
+    return [pytest.param(name, marks=[] if name in fast else marks) for name in sorted(names)]
 
 
 @pytest.fixture(scope="module")
@@ -112,14 +116,14 @@ def test_all_that_keras_ships_is_listed_and_efficientnet_lite():
     assert len(names) >= 43
 
 
-@pytest.mark.parametrize("name", sorted(list_applications()))
+@pytest.mark.parametrize("name", sort_slow(list_applications(), FAMILIES))
 def test_every_network_is_described_without_its_weights(name):
     transformer = KerasFeatureTransformer(backbone=name, image_size=find_smallest(name), cache=None)
     *_, last = transformer.list_layers().values()
     assert transformer.n_features_out == last[-1] >= 512
 
 
-@pytest.mark.parametrize("name", sorted(set(FAMILIES) - set(QUICK)))
+@pytest.mark.parametrize("name", sort_slow({*FAMILIES} - {*QUICK, *COMPARED}, {*FAMILIES} - DEEP))
 def test_a_network_of_each_family_sees_images(name, fish):
     transformer = KerasFeatureTransformer(backbone=name, weights=None, image_size=find_smallest(name))
     rows = transformer.transform(fish[0][:2])
@@ -128,7 +132,9 @@ def test_a_network_of_each_family_sees_images(name, fish):
     assert not np.array_equal(*rows)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(
+    "name", sort_slow(list_applications().keys() - HUGE, QUICK, pytest.mark.timeout(1200))
+)
 def test_each_network_is_fitted_cross_validated_and_saved(name, fish, tmp_path, n_extracted):
     X, y = fish[0], np.arange(12) % 2
     pipeline = make_fish_pipeline(
@@ -164,7 +170,7 @@ def test_each_network_is_fitted_cross_validated_and_saved(name, fish, tmp_path, 
         np.testing.assert_array_equal(fresh.transform(X[order]), rows[order])
 
 
-@pytest.mark.parametrize("name", ["ConvNeXtTiny", "MobileNet", "MobileNetV3Small"])
+@pytest.mark.parametrize("name", COMPARED)
 def test_features_are_those_of_keras_itself(name, fish):
     transformer = KerasFeatureTransformer(backbone=name, weights=None, image_size=32)
     build = getattr(keras.applications, name)
@@ -315,33 +321,31 @@ def test_fault_08_other_settings_are_a_miss(fish, mobile, change, n_extracted):
     assert n_extracted() == 24
 
 
-def test_a_full_hit_and_the_names_load_no_tensorflow(fish, mobile, tmp_path):
+PROGRAM = """
+import json
+import sys
+import numpy as np
+from fishsk import KerasFeatureTransformer
+X = np.load(sys.argv[1])
+mobile = KerasFeatureTransformer(backbone="MobileNetV3Small", weights=None, image_size=32)
+stored, names, _ = mobile.transform(X), mobile.get_feature_names_out(), mobile.list_layers()
+loaded = {"tensorflow", "keras"} & set(sys.modules)
+computed = mobile.set_params(cache=None).transform(X)
+print(json.dumps([stored.tolist(), names.tolist(), [*loaded], computed.tolist()]))
+"""
+
+
+def test_another_process_draws_the_same_weights_and_a_full_hit_and_the_names_load_no_tensorflow(
+    fish, mobile, tmp_path
+):
     np.save(tmp_path / "X.npy", fish[0])
-    np.save(tmp_path / "features.npy", mobile.transform(fish[0]))
-    program = (
-        "import json, sys, numpy as np; from fishsk import KerasFeatureTransformer as K;"
-        "mobile = K(backbone='MobileNetV3Small', weights=None, image_size=32);"
-        "same = np.array_equal(mobile.transform(np.load(sys.argv[1])), np.load(sys.argv[2]));"
-        "names = mobile.get_feature_names_out().tolist(); mobile.list_layers();"
-        "print(json.dumps([same, names, sorted(sys.modules)]))"
-    )
-    command = [sys.executable, "-c", program, tmp_path / "X.npy", tmp_path / "features.npy"]
-    same, names, modules = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    assert same
+    rows = mobile.transform(fish[0])
+    found = subprocess.check_output([sys.executable, "-c", PROGRAM, tmp_path / "X.npy"])
+    stored, names, loaded, computed = json.loads(found)
+    assert loaded == []
     assert names == mobile.get_feature_names_out().tolist()
-    assert {"tensorflow", "keras"}.isdisjoint(modules)
-
-
-def test_drawn_weights_are_the_same_in_every_process(fish, mobile, tmp_path):
-    np.save(tmp_path / "X.npy", fish[0])
-    program = (
-        "import sys, numpy as np; from fishsk import KerasFeatureTransformer as K;"
-        "mobile = K(backbone='MobileNetV3Small', weights=None, image_size=32, cache=None);"
-        "np.save(sys.argv[2], mobile.transform(np.load(sys.argv[1])))"
-    )
-    command = [sys.executable, "-c", program, tmp_path / "X.npy", tmp_path / "out.npy"]
-    subprocess.run(command, check=True, capture_output=True)
-    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), mobile.transform(fish[0]))
+    np.testing.assert_array_equal(np.float32(stored), rows)
+    np.testing.assert_array_equal(np.float32(computed), rows)
 
 
 def test_a_corrupt_note_is_made_again(mobile):

@@ -1,5 +1,6 @@
 """precision="int8": what it gives, what it costs, where it is kept, and what happens without OpenVINO."""
 
+import functools
 import os
 import pickle
 import subprocess
@@ -36,15 +37,25 @@ def fish():
     return make_fish_images(12, random_state=0)
 
 
+quantize_once = functools.cache(_int8._quantize)
+
+
 @pytest.fixture(autouse=True)
 def few_crops(monkeypatch):
-    """Let networks be quantized in a moment."""
+    """Let networks be quantized in a moment, and those of the same settings once."""
     monkeypatch.setattr(_int8, "_N_CROPS", 8)
+    monkeypatch.setattr(_int8, "_quantize", quantize_once)
 
 
 @pytest.fixture
 def vgg16():
     return VGG16FeatureTransformer(weights="cifar95", precision="int8", cache=None)
+
+
+@pytest.fixture
+def first_block(vgg16):
+    """Return what is quantized in the shortest time."""
+    return vgg16.set_params(layers="block1_pool")
 
 
 @pytest.fixture
@@ -55,9 +66,9 @@ def needs_openvino():
 
 @pytest.fixture
 def n_quantized(monkeypatch):
-    """Return a function that counts the networks which have been quantized; none is loaded at first."""
+    """Return a function that counts the networks which are quantized, each anew; none is loaded at first."""
     made = []
-    quantize = _int8._quantize
+    quantize = quantize_once.__wrapped__
     forget_networks()
     monkeypatch.setattr(_int8, "_quantize", lambda *args: made.append(args) or quantize(*args))
     return lambda: len(made)
@@ -206,56 +217,60 @@ def test_a_network_that_openvino_does_not_know_is_one_error(needs_openvino, fish
 
 @pytest.mark.parametrize("cache", [pytest.param(None, marks=pytest.mark.slow), "kept"])
 def test_a_network_that_eight_bits_do_not_suit_says_so(
-    needs_openvino, fish, vgg16, n_quantized, monkeypatch, tmp_path, cache
+    needs_openvino, fish, first_block, n_quantized, monkeypatch, tmp_path, cache
 ):
     monkeypatch.setattr(_int8, "_compare", lambda *networks: 0.5)
-    vgg16.set_params(cache=cache and tmp_path)
+    first_block.set_params(cache=cache and tmp_path)
     for _ in range(2):  # a network that is read back from the cache, too
         with pytest.warns(UserWarning, match="features of VGG16 are 50% off those of float32"):
-            vgg16.transform(fish[0][:2])
+            first_block.transform(fish[0][:2])
         forget_networks()
         fish = (fish[0][2:], fish[1][2:])
     assert n_quantized() == (1 if cache else 2)
 
 
-def test_the_distance_to_float32_is_that_of_the_features(needs_openvino, vgg16, monkeypatch):
+def test_the_distance_to_float32_is_that_of_the_features(
+    needs_openvino, first_block, n_quantized, monkeypatch
+):
     measured = []
     compare = _int8._compare
     monkeypatch.setattr(_int8, "_compare", lambda *args: measured.append(compare(*args)) or measured[-1])
-    _int8._quantize(vgg16._settings(), shown=False)
+    _int8._quantize(first_block._settings(), False)
     crops = _int8.crop_photographs((32, 32))
-    exact = clone(vgg16).set_params(precision="float32", input_range=None).transform(crops)
-    rough = clone(vgg16).set_params(input_range=None).transform(crops)
+    exact = clone(first_block).set_params(precision="float32", input_range=None).transform(crops)
+    rough = clone(first_block).set_params(input_range=None).transform(crops)
     expected = np.linalg.norm(rough - exact) / np.linalg.norm(exact)
     assert 0 < measured[0] < _int8._LARGE_DISTANCE
     np.testing.assert_allclose(measured[0], expected, rtol=1e-3)
 
 
 def test_a_network_is_quantized_once_and_again_to_the_same_bits(
-    needs_openvino, fish, vgg16, n_quantized, tmp_path
+    needs_openvino, fish, first_block, n_quantized, tmp_path
 ):
-    rows = vgg16.set_params(cache=tmp_path).transform(fish[0])
+    rows = first_block.set_params(cache=tmp_path).transform(fish[0])
     assert n_quantized() == 1
     assert cache_info(tmp_path)["n_networks"] == 1
     forget_networks()  # as in another process
-    stored = vgg16.set_params(views="mirror").transform(fish[0])
+    stored = first_block.set_params(views="mirror").transform(fish[0])
     assert n_quantized() == 1
     forget_networks()
-    anew = vgg16.set_params(cache=None).transform(fish[0])
+    anew = first_block.set_params(cache=None).transform(fish[0])
     assert n_quantized() == 2
     np.testing.assert_array_equal(anew, stored)
-    np.testing.assert_array_equal(vgg16.set_params(views=None).transform(fish[0]), rows)
+    np.testing.assert_array_equal(first_block.set_params(views=None).transform(fish[0]), rows)
 
 
-def test_fault_05_a_damaged_network_is_quantized_again(needs_openvino, fish, vgg16, n_quantized, tmp_path):
-    rows = vgg16.set_params(cache=tmp_path).transform(fish[0])
+def test_fault_05_a_damaged_network_is_quantized_again(
+    needs_openvino, fish, first_block, n_quantized, tmp_path
+):
+    rows = first_block.set_params(cache=tmp_path).transform(fish[0])
     (path,) = (tmp_path / "networks").iterdir()
     path.write_bytes(path.read_bytes()[:-1000] + bytes(1000))
     forget_networks()
     new = fish[0][:, ::-1].copy()
-    vgg16.transform(new)
+    first_block.transform(new)
     assert n_quantized() == 2
-    np.testing.assert_array_equal(vgg16.set_params(cache=None).transform(fish[0]), rows)
+    np.testing.assert_array_equal(first_block.set_params(cache=None).transform(fish[0]), rows)
 
 
 def test_rows_of_int8_and_of_float32_are_never_mixed(needs_openvino, fish, vgg16, n_extracted, tmp_path):
@@ -351,11 +366,13 @@ def test_a_pickle_holds_no_network(needs_openvino, fish, vgg16):
     np.testing.assert_array_equal(pickle.loads(pickled).transform(fish[0]), rows)
 
 
-def test_nothing_is_printed_and_a_bar_is_on_standard_error(needs_openvino, fish, vgg16, n_quantized, capfd):
-    vgg16.transform(fish[0])
+def test_nothing_is_printed_and_a_bar_is_on_standard_error(
+    needs_openvino, fish, first_block, n_quantized, capfd
+):
+    first_block.transform(fish[0])
     quiet = capfd.readouterr()
     forget_networks()
-    vgg16.set_params(verbose=1).transform(fish[0])
+    first_block.set_params(verbose=1).transform(fish[0])
     shown = capfd.readouterr()
     assert quiet.out == shown.out == ""
     assert "VGG16 to int8" in shown.err
@@ -403,7 +420,10 @@ def test_heat_maps_are_of_the_float32_network(needs_openvino):
 
 
 def test_maps_of_depthwise_networks_are_near_those_of_float32(needs_openvino, fish):
-    layers = ["block10_expand_relu", "top_relu"]  # the first goes through a depthwise convolution, too
+    layers = [
+        "block2_expand_relu",
+        "block3_expand_relu",
+    ]  # the first goes through a depthwise convolution, too
     lite = KerasFeatureTransformer(backbone="EfficientNetLite0", layers=layers, image_size=64, cache=None)
     expected = lite.transform(fish[0])
     rows = lite.set_params(precision="int8").transform(fish[0])

@@ -156,6 +156,7 @@ def test_fault_28_score_counts_an_unseen_longer_label_as_wrong(make, data):
     assert head.score(X[:4], ["a fish that is longer than any"] * 4) == 0
 
 
+@pytest.mark.slow
 def test_scikeras_leaves_op_determinism_on():
     script = """
         import keras, numpy as np

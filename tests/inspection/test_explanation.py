@@ -47,20 +47,13 @@ def draw_with_place(n_samples, random_state):
 @pytest.fixture(scope="module")
 def fish():
     """Return drawn fish that pipelines are fitted on."""
-    X, y = make_fish_images(1500, random_state=0)
+    X, y = make_fish_images(500, random_state=0)
     return X, NAMES[y]
 
 
 @pytest.fixture(scope="module")
 def pipeline(fish):
-    return make_fish_pipeline(weights="cifar95", random_state=0, head__epochs=8).fit(*fish)
-
-
-@pytest.fixture(scope="module")
-def smooth(fish):
-    """Return a pipeline without roots, whose slopes change less from pixel value to pixel value."""
-    params = {"features__power": 1.0, "head__epochs": 8}
-    return make_fish_pipeline(weights="cifar95", random_state=0, **params).fit(*fish)
+    return make_fish_pipeline(weights="cifar95", random_state=0, head__epochs=12).fit(*fish)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +74,7 @@ def weigh(maps, places):
     ("name", "at_least"), [("pipeline", 2.0), pytest.param("with_svc", 1.4, marks=pytest.mark.slow)]
 )
 def test_the_weight_of_the_maps_lies_on_the_fish(name, at_least, request):
-    X, _, places = draw_with_place(24, random_state=1)
+    X, _, places = draw_with_place(12, random_state=1)
     found = explain_images(request.getfixturevalue(name), X)
     assert weigh(found.maps, places) > at_least
     plain = [np.abs(image - image.mean(axis=(0, 1))).sum(axis=2) for image in X]
@@ -94,7 +87,7 @@ def test_other_weights_of_the_head_give_other_maps(fish, pipeline):
     rng = np.random.default_rng(0)
     network = steps[-1]._network
     shuffled = [rng.permutation(each.ravel()).reshape(each.shape) for each in network.weights]
-    X = fish[0][:12]
+    X = fish[0][:6]
     maps = explain_images(pipeline, X, target="trout").maps
     with mock.patch.object(network, "weights", shuffled), mock.patch.object(steps[-1], "_model", None):
         others = explain_images(pipeline, X, target="trout").maps
@@ -102,15 +95,14 @@ def test_other_weights_of_the_head_give_other_maps(fish, pipeline):
     assert abs(np.mean(correlations)) < 0.3
 
 
-@pytest.mark.parametrize(("name", "at_least"), [("smooth", 0.97), ("pipeline", 0.9)])
-def test_a_map_adds_up_to_what_the_image_changed_in_the_log_odds(fish, name, at_least, request):
-    X, pipeline = fish[0][:12], request.getfixturevalue(name)
+def test_a_map_adds_up_to_what_the_image_changed_in_the_log_odds(fish, pipeline):
+    X = fish[0][:8]
     plain = np.broadcast_to(X.mean(axis=(1, 2), keepdims=True), X.shape).astype(np.float32)
     found = explain_images(pipeline, X, target="trout", against="shark")
     logs = [pipeline.predict_log_proba(images) for images in (X.astype(np.float32), plain)]
     changes = [each[:, 4] - each[:, 3] for each in logs]
     sums = np.array([heat.sum() for heat in found.maps])
-    assert np.corrcoef(sums, changes[0] - changes[1])[0, 1] > at_least
+    assert np.corrcoef(sums, changes[0] - changes[1])[0, 1] > 0.97
 
 
 @pytest.mark.parametrize("name", ["pipeline", "with_svc"])
@@ -123,13 +115,13 @@ def test_why_one_class_and_not_another_is_the_reverse_of_why_the_other(name, fis
     np.testing.assert_allclose(one.maps, -np.array(other.maps), rtol=1e-3, atol=1e-4)
 
 
-def test_the_gradient_is_that_of_the_predicted_probabilities(fish, smooth):
+def test_the_gradient_is_that_of_the_predicted_probabilities(fish, pipeline):
     images = fish[0][:12].astype(np.float32)
     these, those = np.eye(5, dtype=np.float32)[[4, 3]]
     step = np.zeros_like(images)
     step[:, 10:20, 10:20] = 0.1  # slopes change where a unit begins to answer
-    slopes = (load_gradient(find_keras_steps(smooth))(these, those, images) * step).sum(axis=(1, 2, 3))
-    above, below = (smooth.predict_log_proba(each.clip(0, 255)) for each in (images + step, images - step))
+    slopes = (load_gradient(find_keras_steps(pipeline))(these, those, images) * step).sum(axis=(1, 2, 3))
+    above, below = (pipeline.predict_log_proba(each.clip(0, 255)) for each in (images + step, images - step))
     changes = ((above - below)[:, 4] - (above - below)[:, 3]) / 2
     assert np.linalg.norm(slopes - changes) < 0.1 * np.linalg.norm(changes)
 
@@ -195,12 +187,11 @@ def test_images_of_any_size_are_explained_at_256_pixels(pipeline, with_svc, tmp_
             assert {image.shape for image in found.images} == {(128, 256, 3)}
 
 
-def test_floats_are_explained_as_their_bytes_are(fish, smooth):
+def test_floats_are_explained_as_their_bytes_are(fish, pipeline):
     X = fish[0][:2]
-    params = {"features__input_range": (0, 1), "features__power": 1.0}
-    floats = make_fish_pipeline(weights="cifar95", random_state=0, **params)
-    floats.steps[1:] = smooth.steps[1:]
-    one, other = (explain_images(*given, target="ray").maps for given in ((smooth, X), (floats, X / 255)))
+    floats = make_fish_pipeline(weights="cifar95", features__input_range=(0, 1))
+    floats.steps[1:] = pipeline.steps[1:]
+    one, other = (explain_images(*given, target="ray").maps for given in ((pipeline, X), (floats, X / 255)))
     np.testing.assert_allclose(one, other, atol=0.01)
 
 
