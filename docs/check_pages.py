@@ -1,9 +1,9 @@
 """Look at a built site in Chromium: ``python docs/check_pages.py docs/_build/html``.
 
-A second argument, as ``auto_*``, names the pages to look at. Prints each page whose article is wider than the
-screen of a telephone or of a laptop, each link without a name, what axe finds on the laptop in the way of
-people who use assistive technology, and each word whose search does not find its page. Exits with 1 if there
-is any. Without Chromium it says so and exits with 0.
+A second argument, as ``auto_*``, names the pages to look at; ``!auto_*`` are all others. Prints each
+page whose article is wider than the screen of a telephone or of a laptop, each link without a name, what axe
+finds on the laptop in the way of people who use assistive technology, and each word whose search does not
+find its page. Exits with 1 if there is any. Without Chromium it says so and exits with 0.
 """
 
 import functools
@@ -88,7 +88,10 @@ def list_pages(site: Path, pattern: str) -> list[str]:
     """Return the names of the pages that people read and that match a pattern."""
     names = (path.relative_to(site).as_posix() for path in sorted(site.rglob("*.html")))
     return [
-        name for name in names if not name.startswith(("_static/", "_modules/")) and fnmatch(name, pattern)
+        name
+        for name in names
+        if not name.startswith(("_static/", "_modules/"))
+        and fnmatch(name, pattern.removeprefix("!")) != pattern.startswith("!")
     ]
 
 
