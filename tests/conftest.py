@@ -9,6 +9,10 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as fishsk does; some tests import TensorFlow before it
+if n_workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+    # Each worker has its share of the cores: threads of one that wait for each other spin on those of others.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+        os.environ.setdefault(name, str(max(1, (os.cpu_count() or 1) // n_workers)))
 
 import numpy as np
 import pytest
