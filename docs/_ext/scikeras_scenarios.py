@@ -43,7 +43,7 @@ class ScikerasScenarios(SphinxDirective):
         self.env.note_dependency(str(path))
         parts, different = read_scenarios(path.read_text(encoding="utf-8"))
         n_same = sum(len(summaries) for _, summaries in parts)
-        lines = [f"{n_same} of {n_same + len(different)} programs run as they are.", ""]
+        lines = [f"{n_same} of {n_same + len(different)} of these programs run as they are.", ""]
         lines += [
             ".. list-table::",
             "   :header-rows: 1",

@@ -78,6 +78,7 @@ def test_the_same_seed_gives_the_same_bits_in_any_order(data, model):
     assert not same(first, make_head(model, random_state=1).fit(*data))
 
 
+@pytest.mark.slow  # test_one_trainer.py has a process of its own for the built-in network
 def test_a_process_of_its_own_gives_the_same_bits(data):
     program = """
         import sys
@@ -190,6 +191,22 @@ def test_memory_stays_level():
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, check=True)
     after_10, after_60 = map(float, done.stdout.split())
     assert after_60 - after_10 < 50
+
+
+@pytest.mark.parametrize("loss", ["kl_divergence", keras.losses.KLDivergence, keras.losses.KLDivergence()])
+def test_fault_86_a_loss_that_the_function_overrules_is_refused(data, loss):
+    def compiled(meta):
+        model = build(meta)
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    with pytest.raises(ValueError, match="must be the loss that the model is compiled with, 'sparse_"):
+        make_head(compiled, loss=loss).fit(*data)
+
+
+def test_a_loss_by_the_name_of_its_class_takes_routed_arguments(data):
+    head = make_head(loss="SparseCategoricalCrossentropy", loss__name="named", epochs=1).fit(*data)
+    assert head.model_.loss.name == "named"
 
 
 def test_a_schedule_steers_the_learning_rate(data):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from fishsk.head._custom import name_loss
 from fishsk.head._dense import DenseNetwork
 from fishsk.head._keywords import COMPILATION, find_builder, route
 from fishsk.head._scikeras import CLASS_FINDERS, instantiate
@@ -110,13 +111,13 @@ def _check_compiled(head: KerasHead, model: keras.Model) -> None:
         )
     if model.optimizer is None:
         raise ValueError("model must be compiled with an optimizer, or be left uncompiled. Got none.")
-    if isinstance(head.loss, str) and isinstance(model.loss, str) and head.loss != model.loss:
-        names = [getattr(keras.losses.get(loss), "__name__", loss) for loss in (head.loss, model.loss)]
-        if names[0] != names[1]:
-            raise ValueError(
-                f"loss={head.loss!r} must be the loss that the model is compiled with, {model.loss!r}. Leave "
-                "loss away, or use compile_kwargs in the function."
-            )
+    default = inspect.signature(type(head).__init__).parameters.get("loss")
+    asked, compiled = name_loss(head.loss), name_loss(model.loss)
+    if asked and compiled and asked not in (compiled, default and name_loss(default.default)):
+        raise ValueError(
+            f"loss={head.loss!r} must be the loss that the model is compiled with, {model.loss!r}. Leave "
+            "loss away, or use compile_kwargs in the function."
+        )
 
 
 def add_to_model(head: KerasHead, features: Any) -> Any:

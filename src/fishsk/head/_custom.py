@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,15 @@ _KINDS = {
     "binarycrossentropy": "sigmoid",
     "binaryfocalcrossentropy": "sigmoid",
 }
+
+
+def name_loss(loss: Any) -> str | None:
+    """Return what a name, function, class or instance of a loss is called; None for several, or for none."""
+    if loss is None or isinstance(loss, list | tuple | dict):
+        return None
+    loss = keras.losses.get(loss) if isinstance(loss, str) else loss
+    named = loss if inspect.isclass(loss) or inspect.isroutine(loss) else type(loss)
+    return named.__name__.lower().replace("_", "")
 
 
 @dataclass
@@ -68,9 +78,8 @@ class CustomNetwork:
         losses, found = self.model.loss, []
         losses = list(losses.values()) if isinstance(losses, dict) else losses
         for loss in losses if isinstance(losses, list | tuple) else [losses]:
-            loss = keras.losses.get(loss) if isinstance(loss, str) else loss
-            name = getattr(loss, "__name__", type(loss).__name__).lower().replace("_", "")
-            found.append((_KINDS.get(name, "linear"), bool(getattr(loss, "from_logits", False))))
+            kind = _KINDS.get(name_loss(loss) or "", "linear")
+            found.append((kind, bool(getattr(loss, "from_logits", False))))
         return found * len(getattr(self.model, "outputs", None) or [0]) if len(found) == 1 else found
 
     def __getstate__(self) -> dict[str, Any]:

@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import keras
 from scikeras._utils import (
-    get_loss_class_function_or_string,
     get_metric_class,
     get_optimizer_class,
     try_to_convert_strings_to_classes,
@@ -19,10 +19,17 @@ from fishsk.head._keywords import route
 
 __all__ = ["CLASS_FINDERS", "instantiate", "metric_name"]
 
+
+def _find_loss(name: str) -> Any:
+    """Return a loss by the name of its class or of its function."""
+    found = getattr(keras.losses, name, None)
+    return found if inspect.isclass(found) else keras.losses.get(name)
+
+
 #: What makes classes of names, by the parameter that holds these.
 CLASS_FINDERS: dict[str, Callable[[str], Any]] = {
     "optimizer": get_optimizer_class,
-    "loss": get_loss_class_function_or_string,
+    "loss": _find_loss,
     "metrics": get_metric_class,
 }
 

@@ -57,6 +57,8 @@ class ClassEncoder(BaseEstimator):
 
     def transform(self, y: np.ndarray) -> Any:
         """Return `y` as float32: numbers of classes, one-hot rows or tags; of several columns a list."""
+        if (y.ndim == 1) != (self.kind_ == "classes"):
+            raise ValueError(f"y must have as many dimensions as in the first fit. Got shape {y.shape}.")
         if self.kind_ in ("one-hot", "tags"):
             return y.astype(np.float32)
         if self.kind_ == "columns":
