@@ -40,8 +40,6 @@ FEATURES = {
     'views="mirror" of EfficientNetLite0': {"features__efficientnetlite0__views": "mirror"},
     "views=None of cifar95": {"features__vgg16__views": None},
     'views="mirror+corners" of cifar95': {"features__vgg16__views": "mirror+corners"},
-    "power=0.5": {"features__power": 0.5},
-    "cifar95 alone, power=0.5": {"backbone": CIFAR95, "features__power": 0.5},
     'resize="crop"': {"features__resize": "crop"},
     'resize="pad"': {"features__resize": "pad"},
 }

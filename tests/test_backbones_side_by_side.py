@@ -132,9 +132,9 @@ def test_a_transformer_is_cloned(backbones):
 
 
 def test_a_parameter_of_the_step_is_given_to_each_part(backbones):
-    pipeline = make_pipeline(backbones, features__pooling="max", features__vgg16__power=0.5)
+    pipeline = make_pipeline(backbones, features__pooling="max", features__vgg16__resize="crop")
     assert [part.pooling for part in find_frozen_parts(pipeline["features"]).values()] == ["max", "max"]
-    assert pipeline["features"]["vgg16"].power == 0.5
+    assert pipeline["features"]["vgg16"].resize == "crop"
     with pytest.raises(ValueError, match="'depth'"):
         make_pipeline(backbones, features__depth=3)
 

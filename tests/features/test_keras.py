@@ -147,7 +147,7 @@ def test_each_network_is_fitted_cross_validated_and_saved(name, fish, tmp_path, 
         random_state=0,
     )
     if name == "EfficientNetV2S":  # drawn, its swish gives 1e-37 and 1e3, which overflow in a scaler
-        pipeline.set_params(features__power=0.5)
+        pipeline.set_params(scale="passthrough")
     assert np.isfinite(cross_val_score(pipeline, X, y, cv=2)).all()
     proba = pipeline.fit(X, y).predict_proba(X)
     features = pipeline["features"]
@@ -241,15 +241,6 @@ def test_building_leaves_the_names_of_the_user_alone(mobile, fish):
     mobile.transform(fish[0][:2])
     number = int(before.rpartition("_")[2]) if "_" in before else 0
     assert keras.layers.Conv2D(1, 1).name == f"conv2d_{number + 1}"
-
-
-def test_a_power_keeps_the_signs_of_features(fish):
-    model = make_network(keras.layers.Rescaling(-1), size=32)
-    transformer = KerasFeatureTransformer(backbone=model, layers="last", cache=None)
-    plain = transformer.transform(fish[0])
-    assert (plain < 0).any()
-    roots = transformer.set_params(power=0.5).transform(fish[0])
-    np.testing.assert_array_equal(roots, np.sign(plain) * np.sqrt(np.abs(plain)))
 
 
 def test_an_output_that_is_a_vector_stays_as_it_is(fish):
@@ -360,7 +351,7 @@ def test_a_corrupt_note_is_made_again(mobile):
 @pytest.mark.parametrize(
     "params",
     [
-        lambda: {"backbone": "MobileNet", "features__views": "mirror", "features__power": 0.5},
+        lambda: {"backbone": "MobileNet", "features__views": "mirror"},
         pytest.param(lambda: {"backbone": "ConvNeXtTiny"}, marks=pytest.mark.slow),
         lambda: {"backbone": "EfficientNetLite0", "weights": "imagenet"},
         lambda: {"backbone": make_network(size=32), "features__preprocessing": "torch"},

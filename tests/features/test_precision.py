@@ -142,7 +142,7 @@ def test_features_are_near_those_of_float32(needs_openvino, fish, vgg16):
     [
         pytest.param({"pooling": "max", "layers": ["block5_pool", "block3_conv2"]}, marks=pytest.mark.slow),
         pytest.param(
-            {"pooling": None, "layers": ["block3_pool", "block4_pool", "block5_pool"], "power": 0.5},
+            {"pooling": None, "layers": ["block3_pool", "block4_pool", "block5_pool"]},
             marks=pytest.mark.slow,
         ),
         {"image_size": (40, 64), "preprocessing": "caffe", "views": "shifts+zooms"},

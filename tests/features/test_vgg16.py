@@ -73,13 +73,6 @@ def test_mirror_is_the_mean_of_both_sides(fish, vgg16):
     )
 
 
-def test_a_power_is_taken_of_the_features_and_is_not_stored(fish, vgg16):
-    vgg16.set_params(cache="auto")
-    roots = clone(vgg16).set_params(power=0.5).transform(fish[0])
-    for _ in range(2):  # computed by the first, read by the second
-        np.testing.assert_array_equal(clone(vgg16).transform(fish[0]) ** 0.5, roots)
-
-
 def test_unit_preprocessing_divides_by_255(fish, vgg16):
     unit = vgg16.set_params(preprocessing="unit")
     ranged = clone(unit).set_params(input_range=(0, 1))

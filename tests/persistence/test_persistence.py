@@ -64,7 +64,6 @@ def make_pipeline(weights, **params):
         weights=weights,
         features__layers=["block1_pool", "block2_pool"],
         features__pooling="avg",
-        features__power=1.0,
         features__cache=None,
         head__hidden_units=3,
         head__l2=0.0,
@@ -697,7 +696,6 @@ EXPORTED = {
     "views": {
         "features__views": "shifts+zooms",
         "features__image_size": (40, 32),
-        "features__power": 0.5,
     },
     "caffe": {"features__preprocessing": "caffe", "features__input_range": (0, 1)},
 }

@@ -54,7 +54,6 @@ def main():
     parser.add_argument("--sizes", nargs="+", type=int, default=[32])
     parser.add_argument("--poolings", nargs="+", default=["none"], choices=["avg", "max", "none"])
     parser.add_argument("--views", nargs="+", default=["mirror+corners"], choices=list(VIEW_SETS))
-    parser.add_argument("--powers", nargs="+", type=float, default=[0.5])
     parser.add_argument("--heads", nargs="+", default=["SVM C=3", "recipe"], choices=list(HEADS))
     parser.add_argument("--repeats", type=int, default=3, help="repeats of the five folds, each with a seed")
     parser.add_argument(
@@ -66,12 +65,12 @@ def main():
         X_test, y_test = fetch_cifar100_fish(subset="test", data_home=args.data, return_X_y=True)
     files = ", ".join(Path(path).name for path in args.weights)
     print(f"Weights: {files}; {len(y)} training images, {args.repeats} x 5 stratified folds.\n")
-    columns = ["layers", "pooling", "size", "views", "power", "head", "columns", "CV"]
+    columns = ["layers", "pooling", "size", "views", "head", "columns", "CV"]
     columns += ["of each repeat", "log loss"]
     columns += ["test"] * args.test
     print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|", flush=True)
-    choices = product(args.sizes, args.views, args.powers, args.stages, args.poolings)
-    for size, views, power, stage, pooling in choices:
+    choices = product(args.sizes, args.views, args.stages, args.poolings)
+    for size, views, stage, pooling in choices:
         with TemporaryDirectory() as folder:
             features = [
                 VGG16FeatureTransformer(
@@ -79,7 +78,6 @@ def main():
                     image_size=size,
                     layers=[SHORT_NAMES[short] for short in stage.split("+")],
                     pooling=None if pooling == "none" else pooling,
-                    power=power,
                     views=views,
                     cache=folder,
                 )
@@ -88,7 +86,7 @@ def main():
             for name in args.heads:
                 rows, head = arrange(features, X), HEADS[name]
                 scores, losses = cross_validate(make_pipeline(StandardScaler(), head), rows, y, args.repeats)
-                cells = [stage, pooling, size, views, power, name, rows.shape[1], f"{scores.mean():.4f}"]
+                cells = [stage, pooling, size, views, name, rows.shape[1], f"{scores.mean():.4f}"]
                 cells += [" ".join(f"{score:.4f}" for score in scores), f"{losses.mean():.4f}"]
                 if args.test:
                     model = make_pipeline(StandardScaler(), head).fit(rows, y)

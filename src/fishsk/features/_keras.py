@@ -56,9 +56,6 @@ class KerasFeatureTransformer(FrozenFeatures):
     pooling : {"avg", "max"} or None, default="avg"
         How a layer's map becomes one number a channel; None flattens the maps. An output that is a vector
         stays as it is.
-    power : float in (0, 1], default=1.0
-        Power that the distance of each feature from 0 is raised to [3]_. Below 1, as 0.5, large activations
-        stand out less.
     preprocessing : {"caffe", "tf", "torch", "unit"} or None, default=None
         None is what the network was trained with: of a name, the `preprocess_input` of its module; of a file
         or a model, what its own layers do with RGB in 0 to 255. The others are the modes of
@@ -126,8 +123,6 @@ class KerasFeatureTransformer(FrozenFeatures):
     .. [1] "Keras Applications", https://keras.io/api/applications/
     .. [2] R. Liu, "Higher accuracy on vision models with EfficientNet-Lite", 2020,
        https://blog.tensorflow.org/2020/03/higher-accuracy-on-vision-models-with-efficientnet-lite.html
-    .. [3] F. Perronnin, J. Sánchez and T. Mensink, "Improving the Fisher Kernel for Large-Scale Image
-       Classification", ECCV 2010, https://doi.org/10.1007/978-3-642-15561-1_11 (power normalization)
 
     Examples
     --------
@@ -159,7 +154,6 @@ class KerasFeatureTransformer(FrozenFeatures):
         resize: str = "stretch",
         layers: str | Sequence[str] | None = None,
         pooling: str | None = "avg",
-        power: float = 1.0,
         preprocessing: str | None = None,
         views: str | Sequence[Mapping[str, Any]] | None = None,
         precision: str = "float32",
@@ -175,7 +169,6 @@ class KerasFeatureTransformer(FrozenFeatures):
         self.resize = resize
         self.layers = layers
         self.pooling = pooling
-        self.power = power
         self.preprocessing = preprocessing
         self.views = views
         self.precision = precision

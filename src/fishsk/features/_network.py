@@ -147,12 +147,3 @@ def _make_pool(pooling: str | None, n_axes: int, name: str) -> Any:
         return layers.Flatten(dtype="float32", name=name)
     kind = f"Global{'Average' if pooling == 'avg' else 'Max'}Pooling{n_axes - 2}D"
     return getattr(layers, kind)(dtype="float32", name=name)
-
-
-def raise_to(features: Any, power: float) -> Any:
-    """Return the Keras tensor of features that are raised to a power, whose gradient is finite at 0."""
-    from keras import ops
-
-    if power == 1:
-        return features
-    return ops.sign(features) * ops.power(ops.maximum(ops.abs(features), 1e-20), power)

@@ -55,7 +55,7 @@ class OnnxFeatureTransformer(FrozenFeatures):
         How the places of a map, or the tokens of a sequence, become one. ``"first"`` takes the first token,
         the class token of ViT, DINOv2 and CLIP. None flattens, with the channels last. An output that is a
         vector stays as it is.
-    power, resize, views : optional
+    resize, views : optional
         As in `KerasFeatureTransformer`.
     image_shape, input_range, batch_size, cache, verbose : optional
         As in `KerasFeatureTransformer`.
@@ -135,7 +135,6 @@ class OnnxFeatureTransformer(FrozenFeatures):
         image_size: int | tuple[int, int] | None = None,
         preprocessing: str | tuple[Triple, Triple] | None = "imagenet",
         pooling: str | None = "avg",
-        power: float = 1.0,
         resize: str = "stretch",
         views: str | Sequence[Mapping[str, Any]] | None = None,
         image_shape: tuple[int, ...] | None = None,
@@ -149,7 +148,6 @@ class OnnxFeatureTransformer(FrozenFeatures):
         self.image_size = image_size
         self.preprocessing = preprocessing
         self.pooling = pooling
-        self.power = power
         self.resize = resize
         self.views = views
         self.image_shape = image_shape

@@ -49,7 +49,6 @@ def describe_parts(step: Any) -> dict[str, dict[str, Any]]:
             "backbone": part.network_name,
             "origin": settings.backbone.origin,
             "pooling": settings.pooling,
-            "power": part.power,
             "views": [asdict(view) for view in settings.views],
             "input_range": part.input_range and list(part.input_range),
         }

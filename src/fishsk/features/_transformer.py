@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -20,12 +19,10 @@ from fishsk.features._counts import count_images
 from fishsk.features._extraction import read_or_extract
 from fishsk.features._images import check_images
 from fishsk.features._int8 import check_precision
-from fishsk.features._network import Settings, add_to_keras, raise_to
+from fishsk.features._network import Settings, add_to_keras
 from fishsk.features._resizing import RESIZES
 from fishsk.features._views import VIEW_SETS
 from fishsk.store import default_folder
-
-_CHUNK_VALUES = 2**16  # that are raised to a power at a time
 
 
 class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseEstimator):
@@ -43,7 +40,6 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         "resize": [StrOptions(set(RESIZES))],
         "layers": [str, "array-like", None],
         "pooling": [StrOptions({"avg", "max"}), None],
-        "power": [Interval(Real, 0, 1, closed="right")],
         "views": [StrOptions(set(VIEW_SETS)), list, tuple, None],
         "precision": [StrOptions({"float32", "int8"})],
         "image_shape": [tuple, list, None],
@@ -62,7 +58,6 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
     resize: str
     layers: str | Sequence[str] | None
     pooling: str | None
-    power: float
     views: str | Sequence[Mapping[str, Any]] | None
     precision: str
     image_shape: tuple[int, ...] | None
@@ -141,12 +136,9 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         self._check_columns(X, reset=False)
         images = check_images(X, image_shape=self.image_shape, input_range=self.input_range)
         _check_memory(len(images), settings)
-        features = read_or_extract(
+        return read_or_extract(
             images, settings, cache=self._folder, batch_size=self.batch_size, shown=bool(self.verbose)
         )
-        if self.power != 1:
-            _raise_to(features, self.power)
-        return features
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the features: layer, pooling and channel.
@@ -200,7 +192,7 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         keras.KerasTensor of shape (None, `n_features_out`), float32
             The features of the images, in float32 whatever `precision` is.
         """
-        return raise_to(add_to_keras(images, self._settings(), self.input_range), self.power)
+        return add_to_keras(images, self._settings(), self.input_range)
 
     @property
     def _folder(self) -> str | os.PathLike | None:
@@ -289,17 +281,6 @@ def check_image_size(given: Any) -> tuple[int, int] | None:
 
 def _is_dask(X: Any) -> bool:
     return hasattr(X, "dask") and hasattr(X, "map_blocks")
-
-
-def _raise_to(features: np.ndarray, power: float) -> None:
-    """Raise features to a power, in place and a few rows at a time, which stay in the processor's cache.
-
-    It is the distance from 0 that is raised, since some networks give negative numbers.
-    """
-    step = max(1, _CHUNK_VALUES // features.shape[1])
-    for start in range(0, len(features), step):
-        rows = features[start : start + step]
-        np.copysign(np.abs(rows) ** power, rows, out=rows)
 
 
 def _check_memory(n_samples: int, settings: Settings) -> None:

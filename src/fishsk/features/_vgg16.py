@@ -30,7 +30,7 @@ class VGG16FeatureTransformer(KerasFeatureTransformer):
     layers : str, list of str or None, default=None
         Keras's names of the layers whose outputs are used, such as ``"block4_pool"``; None is
         ``"block5_pool"``. Layers behind the last of them are never computed.
-    pooling, power, preprocessing, views, precision : optional
+    pooling, preprocessing, views, precision : optional
         As in `KerasFeatureTransformer`.
     image_shape, input_range, batch_size, cache, verbose : optional
         As in `KerasFeatureTransformer`.
@@ -81,7 +81,6 @@ class VGG16FeatureTransformer(KerasFeatureTransformer):
         resize: str = "stretch",
         layers: str | Sequence[str] | None = None,
         pooling: str | None = "avg",
-        power: float = 1.0,
         preprocessing: str | None = None,
         views: str | Sequence[Mapping[str, Any]] | None = None,
         precision: str = "float32",
@@ -96,7 +95,6 @@ class VGG16FeatureTransformer(KerasFeatureTransformer):
         self.resize = resize
         self.layers = layers
         self.pooling = pooling
-        self.power = power
         self.preprocessing = preprocessing
         self.views = views
         self.precision = precision

@@ -55,7 +55,7 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
     early_stopping_patience : int, default=5
         Epochs that early stopping waits for a better loss.
     l2 : float or "scale", default=0.0
-        Strength of the penalty on the squared kernels; "scale" is 2,500 / n_rows.
+        Strength of the penalty on the squared kernels; "scale" is 2,500 / n_rows, for thousands of columns.
     callbacks : keras.callbacks.Callback, its class or name, list, tuple, dict of them, or None, default=None
         Keras callbacks, with their routed parameters. scikit-learn's are given to `set_callbacks`.
     warm_start : bool, default=False
