@@ -31,6 +31,7 @@ SEARCHES = {
     "license": "license",
     "LiteRT": "how_to/export",
     "mobile": "how_to/export",
+    "model card": "user_guide/looking",
     "ONNX": "user_guide/backbones",
     "ONNX Runtime": "how_to/export",
     "phone": "how_to/export",

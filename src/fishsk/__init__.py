@@ -38,6 +38,7 @@ _MODULES = {
     "save_pipeline": "persistence",
     "write_comparison": "report",
     "write_data_issues": "report",
+    "write_model_card": "report",
     "write_report": "report",
 }
 __all__ = sorted([*_MODULES, "datasets"])

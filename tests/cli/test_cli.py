@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -152,12 +153,18 @@ def test_predict_names_a_folder_without_images(model, tmp_path, capsys):
 
 def test_a_report_is_written_for_a_saved_model(model, photos, capsys, tmp_path):
     page = tmp_path / "fish.html"
-    assert main(["report", str(model), str(photos), "--train", str(photos), "--output", str(page)]) == 0
+    tested = shutil.copytree(photos, tmp_path / "photos")
+    misfiled = next((tested / "shark").glob("*.png"))  # which counts as a mistake of the model
+    misfiled.rename(tested / "ray" / misfiled.name)
+    assert main(["report", str(model), str(tested), "--train", str(photos), "--output", str(page)]) == 0
     assert "open it in a browser" in capsys.readouterr().out
     assert "aquarium_fish" in page.read_text(encoding="utf-8")
     assert "Heat map of" in page.read_text(encoding="utf-8")
-    assert main(["report", str(model), str(photos), "--no-maps", "--output", str(page)]) == 0
+    card = tmp_path / "README.md"
+    options = ["--no-maps", "--card", str(card), "--output", str(page)]
+    assert main(["report", str(model), str(tested), *options]) == 0
     assert "Heat map of" not in page.read_text(encoding="utf-8")
+    assert "License of the weights: BSD-3-Clause" in card.read_text(encoding="utf-8")
 
 
 def test_fault_26_predict_follows_no_link(model, photos, tmp_path):

@@ -26,6 +26,7 @@ COMMANDS = (
     "check",
     "similar",
     "serve",
+    "export",
     "cache",
 )
 

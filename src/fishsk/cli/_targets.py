@@ -12,11 +12,22 @@ from typing import Any
 from fishsk._utils.files import expand, write_atomically
 
 # What the ending of a file to write can say that it is.
+CARDS = (".md",)
+EXPORTS = (".tflite", ".onnx", ".xml", ".keras")
 MODELS = (".fishsk",)
 PAGES = (".html", ".htm")
 PICTURES = (".png", ".jpg", ".pdf", ".svg")
 TABLES = (".csv",)
-_FILES = (*MODELS, *PAGES, *PICTURES, *TABLES, ".jpeg", ".json")  # which no folder is named after
+_FILES = (
+    *CARDS,
+    *EXPORTS,
+    *MODELS,
+    *PAGES,
+    *PICTURES,
+    *TABLES,
+    ".jpeg",
+    ".json",
+)  # which no folder is named after
 
 
 def prepare_file(path: str | Path, endings: Sequence[str]) -> Path:

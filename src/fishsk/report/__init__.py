@@ -4,6 +4,13 @@ from fishsk.report._comparison import write_comparison
 from fishsk.report._data_issues import write_data_issues
 from fishsk.report._figures import encode_image
 from fishsk.report._render import render_page
-from fishsk.report._report import write_report
+from fishsk.report._report import write_model_card, write_report
 
-__all__ = ["encode_image", "render_page", "write_comparison", "write_data_issues", "write_report"]
+__all__ = [
+    "encode_image",
+    "render_page",
+    "write_comparison",
+    "write_data_issues",
+    "write_model_card",
+    "write_report",
+]

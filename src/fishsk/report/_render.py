@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def render_page(template: str, /, *, package: str = "fishsk.report", **context: 
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "markdown": escape_markdown,
         "percent": format_percent,
         "points": format_points,
         "number": shorten,
@@ -61,6 +63,13 @@ def write_page(path: str | os.PathLike, template: str, **context: Any) -> Path:
     path = expand(path)
     write_atomically(path, [page.encode(errors="backslashreplace")])
     return path
+
+
+def escape_markdown(text: Any) -> Any:
+    """Return text as Markdown that shows it as it is, in one line, also in a cell of a table."""
+    import markupsafe
+
+    return markupsafe.Markup(re.sub(r"([\\`*_\[\]<>|&#~$!])", r"\\\1", " ".join(str(text).split())))
 
 
 def format_percent(share: float) -> str:

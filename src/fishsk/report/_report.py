@@ -1,4 +1,4 @@
-"""write_report: one HTML file that shows how a fitted classifier or regressor of images does, and on what."""
+"""write_report and write_model_card: one file on how a fitted classifier or regressor of images does."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from fishsk.features import check_images
 from fishsk.inspection import check_one_target, find_fitted, find_pixels, name_classes
 from fishsk.report import _classification, _regression
 from fishsk.report._album import ImageSet
+from fishsk.report._card import write_card
 from fishsk.report._gather import gather_report
 from fishsk.report._render import write_page
 
+_TARGET = "number"
 _OPTIONAL = ("training", "forecast", "labels")  # others are there, and say so, if there is nothing to tell
 
 
@@ -42,6 +44,7 @@ def write_report(
     explain: bool = True,
     cv: Any = None,
     reproduce: str | None = None,
+    card: str | os.PathLike | None = None,
 ) -> Path:
     """Write how well a fitted classifier or regressor of images does as one self-contained HTML file.
 
@@ -106,6 +109,8 @@ def write_report(
     reproduce : str, default=None
         Lines of Python or commands that make this report again; by default, lines are composed from the
         estimator's parameters.
+    card : path-like, default=None
+        Where to write a model card, too, as `write_model_card` does, from the same figures.
 
     Returns
     -------
@@ -123,6 +128,7 @@ def write_report(
 
     See Also
     --------
+    write_model_card : The figures as Markdown, without images.
     TrainingCurveDisplay : The training curves alone.
     PredictionGridDisplay : Images with their predictions as a figure.
 
@@ -149,6 +155,164 @@ def write_report(
     ...     path.read_text(encoding="utf-8")[:15]
     '<!doctype html>'
     """
+    report = _gather(
+        estimator,
+        X,
+        y,
+        X_train=X_train,
+        y_train=y_train,
+        y_pred=y_pred,
+        y_proba=y_proba,
+        title=title,
+        display_labels=display_labels,
+        target_name=target_name,
+        image_names=image_names,
+        image_shape=image_shape,
+        input_range=input_range,
+        max_images=max_images,
+        explain=explain,
+        cv=cv,
+    )
+    of_regression = is_regressor(estimator)
+    if reproduce is None:
+        told = {"cv": cv, "target_name": (target_name or _TARGET) if of_regression else None}
+        reproduce = _compose_lines(find_fitted(estimator), Path(path).name, X_train is not None, told)
+    report["lines"] = reproduce
+    kind, module = ("regression", _regression) if of_regression else ("classification", _classification)
+    report["sections"] = {
+        id: title for id, title in module.SECTIONS.items() if id not in _OPTIONAL or report[id]
+    }
+    if card is not None:
+        write_card(card, estimator, report)
+    return write_page(path, f"{kind}.html", **report)
+
+
+def write_model_card(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    path: str | os.PathLike,
+    *,
+    X_train: Any = None,
+    y_train: Any = None,
+    title: str | None = None,
+    display_labels: Any = None,
+    target_name: str | None = None,
+    image_shape: tuple[int, ...] | None = None,
+    input_range: Any = "auto",
+    license: str | None = None,
+    intended_use: str | None = None,
+) -> Path:
+    """Write the model card of a fitted classifier or regressor of images, a Markdown file.
+
+    It holds what a stranger has to know before using the model: intended use, data, scores with 95 %
+    intervals, confusion, calibration, limits, and where the frozen networks are from, on what terms. Its
+    front matter is YAML that Hugging Face reads. The figures are those of `write_report`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted classifier or regressor of images, or a fitted search over one.
+    X : array-like or sequence
+        Test images, as `KerasFeatureTransformer` describes them.
+    y : array-like of shape (n_samples,)
+        Their true labels, or their numbers.
+    path : path-like
+        The file to write, such as ``README.md``. It appears whole or not at all.
+    X_train : array-like or sequence, default=None
+        The images that the estimator was trained on, to look for test images that are unlike all of them,
+        and for near-duplicates.
+    y_train : array-like of shape (n_train_samples,), default=None
+        Their labels or numbers.
+    title : str, default=None
+        The title of the card.
+    display_labels : array-like of shape (n_classes,), default=None
+        What to write for each of ``estimator.classes_``; by default the label itself.
+    target_name : str, default=None
+        What the numbers of a regressor are, such as "weight in kg"; by default "number".
+    image_shape : tuple of int, default=None
+        As in `PredictionGridDisplay.from_estimator`.
+    input_range : {"auto"}, tuple of (low, high) or None, default="auto"
+        As in `PredictionGridDisplay.from_estimator`.
+    license : str, default=None
+        The license of the model, as Hugging Face names it, such as "apache-2.0". None says nothing.
+    intended_use : str, default=None
+        What the model is for; by default its classes, or its target and their range.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted.
+    ValueError
+        If the estimator is neither classifier nor regressor, or images and labels do not belong together.
+    OSError
+        If the file cannot be written.
+
+    See Also
+    --------
+    write_report : The page with images; ``card=`` writes the card, too.
+    export_model : Write the model for other programs.
+
+    Notes
+    -----
+    The card follows the model cards of Mitchell et al. [1]_.
+
+    References
+    ----------
+    .. [1] M. Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, https://arxiv.org/abs/1810.03993
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from fishsk import write_model_card
+    >>> X, y = load_digits(return_X_y=True)
+    >>> classifier = KNeighborsClassifier().fit(X[:1500], y[:1500])
+    >>> path = write_model_card(
+    ...     classifier, X[1500:], y[1500:], "card.md", image_shape=(8, 8), input_range=(0, 16), license="mit"
+    ... )
+    >>> path.read_text(encoding="utf-8").splitlines()[:3]
+    ['---', 'library_name: fishsk', 'license: "mit"']
+    """
+    report = _gather(
+        estimator,
+        X,
+        y,
+        X_train=X_train,
+        y_train=y_train,
+        title=title,
+        display_labels=display_labels,
+        target_name=target_name,
+        image_shape=image_shape,
+        input_range=input_range,
+        max_images=1,
+        explain=False,
+    )
+    return write_card(path, estimator, report, license=license, intended_use=intended_use)
+
+
+def _gather(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    X_train: Any,
+    y_train: Any,
+    title: str | None,
+    display_labels: Any,
+    target_name: str | None,
+    image_shape: tuple[int, ...] | None,
+    input_range: Any,
+    y_proba: Any = None,
+    cv: Any = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Check what `write_report` was given, and return what it shows, with its title."""
     check_is_fitted(estimator)
     of_regression = is_regressor(estimator)
     if not (of_regression or is_classifier(estimator)):
@@ -162,39 +326,26 @@ def write_report(
         )
     pixels = find_pixels(estimator, image_shape, input_range)
     y = check_one_target(y, "y")
-    check_consistent_length(X, y, y_pred, y_proba, image_names)
+    check_consistent_length(X, y, y_proba, options.get("y_pred"), options.get("image_names"))
     train = None
     if X_train is not None:
         y_train = None if y_train is None else check_one_target(y_train, "y_train")
         check_consistent_length(X_train, y_train)
         train = ImageSet(X_train, check_images(X_train, **pixels), y_train)
-    target = target_name or "number"
+    target = target_name or _TARGET
     report = gather_report(
         estimator,
         ImageSet(X, check_images(X, **pixels), y),
         train,
         names=None if of_regression else name_classes(estimator.classes_, display_labels),
         target_name=target,
-        y_pred=y_pred,
         y_proba=y_proba,
-        image_names=image_names,
-        max_images=max_images,
-        explain=explain,
         pixels={"image_shape": image_shape, "input_range": input_range},
         cv=cv,
+        **options,
     )
     default = f"Predicted {target} of" if of_regression else "Classification of"
-    default = f"{default} {len(y):,} test images"
-    report["title"] = default if title is None else title
-    if reproduce is None:
-        told = {"cv": cv, "target_name": target if of_regression else None}
-        reproduce = _compose_lines(find_fitted(estimator), Path(path).name, train is not None, told)
-    report["lines"] = reproduce
-    kind, module = ("regression", _regression) if of_regression else ("classification", _classification)
-    report["sections"] = {
-        id: title for id, title in module.SECTIONS.items() if id not in _OPTIONAL or report[id]
-    }
-    return write_page(path, f"{kind}.html", **report)
+    return report | {"title": f"{default} {len(y):,} test images" if title is None else title}
 
 
 def _check_options(of_regression: bool, **given: Any) -> None:

@@ -19,6 +19,7 @@ examples:
   python -m fishsk report fish.fishsk new_photos/ --train photos/      also look for near-duplicates, and
                                                                        for images unlike all of photos/
   python -m fishsk report fish.fishsk new_photos/ --train photos/ --cv 5     and for wrong labels, in minutes
+  python -m fishsk report fish.fishsk new_photos/ --card README.md     and a model card
   python -m fishsk report weights.fishsk new.csv --target weight --train photos.csv
 
 It exits with 1 if there are test images of classes that the model does not know: they count as wrong.
@@ -50,18 +51,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --train, also train in folds: would more images help, which labels are likely wrong "
         "(default: do not train)",
     )
+    parser.add_argument(
+        "--card",
+        metavar="FILE",
+        help="a Markdown file (.md) for the model card, too, as Hugging Face reads it (default: none)",
+    )
     parser.add_argument("--title", help="what stands above it (default: the report's own)")
     add_skip_bad(parser)
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
     """Write one HTML file on how a saved model does on a folder or a table of images."""
-    from fishsk.cli._targets import PAGES, prepare_file, write_or_keep
+    from fishsk.cli._targets import CARDS, PAGES, prepare_file, write_or_keep
     from fishsk.cli._tensorflow import load_tensorflow
 
     if arguments.cv is not None and arguments.train is None:
         raise ValueError("--cv trains on training images: pass --train PHOTOS with it.")
     target = prepare_file(arguments.output, PAGES)
+    card = None if arguments.card is None else prepare_file(arguments.card, CARDS)
     load_tensorflow(screen)
 
     from sklearn.base import is_regressor
@@ -94,10 +101,13 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
             target_name=arguments.target if is_regressor(pipeline) else None,
             explain=not arguments.no_maps,
             reproduce=arguments.command_line,
+            card=card,
         )
 
     with screen.stage("report"):
         write_or_keep(target, write)
     screen.fact("Images", f"{len(paths)} test images in {arguments.photos}", n_test=len(paths))
     screen.fact("Report", f"{target} (open it in a browser)", report=target)
+    if card is not None:
+        screen.fact("Model card", str(card), card=card)
     return int(bool(photos.unknown))
