@@ -24,7 +24,6 @@ from fishsk.features import (
     join_parts,
     resolve_weights,
 )
-from fishsk.head import KerasHeadClassifier, KerasHeadRegressor
 
 _REPORT_FEATURES: dict[str, Any] = {"pooling": None, "preprocessing": "unit"}
 _REPORT_HEAD: dict[str, Any] = {
@@ -158,6 +157,8 @@ def make_fish_pipeline(
     is_report = recipe == "report"
     features, learned = _make_features(backbone, weights, is_report=is_report, verbose=verbose)
     if head is None:
+        from fishsk.head import KerasHeadClassifier, KerasHeadRegressor  # which load Keras
+
         common: dict[str, Any] = {"random_state": random_state, "verbose": verbose}
         if task == "regression" and not is_report:  # of all networks: benchmarks/bench_regression.py
             learned = find_recipe(BACKBONES[0]).head

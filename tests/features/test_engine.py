@@ -50,9 +50,9 @@ def on_tensorflow(monkeypatch):
 def n_converted(monkeypatch):
     """Return a function that counts the networks which have been converted; none is loaded at first."""
     made = []
-    convert = _litert._convert
+    make = _litert._make
     forget_networks()
-    monkeypatch.setattr(_litert, "_convert", lambda *args: made.append(args) or convert(*args))
+    monkeypatch.setattr(_litert, "_make", lambda *args: made.append(args) or make(*args))
     return lambda: len(made)
 
 
@@ -179,6 +179,43 @@ def test_rows_of_two_engines_are_never_mixed(small, fish, on_tensorflow, n_extra
 def test_each_parameter_means_the_same_as_on_tensorflow(small, fish, on_tensorflow, params):
     small.set_params(**params)
     assert_near(small.transform(fish), on_tensorflow(small, fish))
+
+
+@needs_litert
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        VGG16FeatureTransformer(weights="cifar95", layers=["block5_pool", "block1_conv2"], pooling=None),
+        KerasFeatureTransformer(
+            layers=["block2_add", "block1_project_bn", "block2_expand_relu"], pooling="max"
+        ),
+        KerasFeatureTransformer(),
+    ],
+    ids=["cifar95", "blocks", "top"],
+)
+def test_what_is_written_without_tensorflow_is_what_the_converter_makes(fish, monkeypatch, transformer):
+    transformer = clone(transformer).set_params(image_size=(32, 50), cache=None)
+    rows = transformer.transform(fish[:4])
+    np.testing.assert_array_equal(transformer.set_params(batch_size=1).transform(fish[3::-1])[::-1], rows)
+    monkeypatch.setattr(_litert, "_write", lambda settings: None)
+    forget_networks()
+    assert_near(transformer.transform(fish[:4]), rows)
+
+
+@needs_litert
+@pytest.mark.parametrize(
+    ("transformer", "is_written"),
+    [
+        (KerasFeatureTransformer(image_size=32), True),
+        (KerasFeatureTransformer(image_size=32, layers="block2_expand_conv"), False),
+        (KerasFeatureTransformer(image_size=32, preprocessing="tf"), False),
+        (KerasFeatureTransformer(image_size=32, weights=None), False),
+        (VGG16FeatureTransformer(weights="cifar95"), True),
+    ],
+    ids=["Lite", "before normalization", "another preprocessing", "drawn", "cifar95"],
+)
+def test_tensorflow_converts_what_is_not_known_without_it(transformer, is_written):
+    assert (_litert._write(transformer._settings()) is not None) == is_written
 
 
 @needs_litert

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import onnx
 import pytest
@@ -13,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from fishsk import (
     ExplanationDisplay,
+    KerasFeatureTransformer,
     OnnxFeatureTransformer,
     export_model,
     load_pipeline,
@@ -112,6 +114,18 @@ def test_tokens_are_averaged_or_the_first_is_taken(fish, tmp_path):
     for pooling, expected in (("avg", tokens.mean(axis=1)), ("first", tokens[:, 0])):
         rows = OnnxFeatureTransformer(path, pooling=pooling).transform(fish[0])
         np.testing.assert_allclose(rows, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore")  # tf2onnx calls what TensorFlow and NumPy deprecate
+def test_a_network_that_keras_exports_gives_the_features_of_keras(fish, tmp_path):
+    pytest.importorskip("tf2onnx")
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(8, 3), keras.layers.MaxPooling2D()]
+    model = keras.Sequential([keras.Input((32, 32, 3)), *layers])
+    model(np.zeros((1, 32, 32, 3)))
+    model.export(tmp_path / "network.onnx", format="onnx", verbose=False)
+    network = OnnxFeatureTransformer(tmp_path / "network.onnx", preprocessing=None)
+    expected = KerasFeatureTransformer(backbone=model).transform(fish[0])
+    np.testing.assert_allclose(network.transform(fish[0]), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_half_precision_is_recognized(fish, tmp_path):

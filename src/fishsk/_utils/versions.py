@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from importlib.metadata import PackageNotFoundError, metadata, version
+from importlib.util import find_spec
 
 from fishsk._version import __version__
 
@@ -20,6 +21,22 @@ def find_version(distribution: str) -> str | None:
         return version(distribution)
     except PackageNotFoundError:  # tensorflow-cpu and the like
         return None
+
+
+def check_tensorflow() -> None:
+    """Refuse what trains networks, or runs them by TensorFlow, where fishsk-predict is installed.
+
+    Raises
+    ------
+    ImportError
+        If TensorFlow, Keras or scikeras is missing.
+    """
+    missing = [name for name in ("tensorflow", "keras", "scikeras") if find_spec(name) is None]
+    if missing:
+        raise ImportError(
+            f"This needs {', '.join(missing)}. fishsk-predict leaves them out; in another environment: "
+            "python -m pip install fishsk"
+        )
 
 
 @functools.cache

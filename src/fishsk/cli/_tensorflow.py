@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fishsk._utils.versions import check_tensorflow
 from fishsk.cli._screen import Screen
 
 
@@ -16,6 +17,7 @@ def load_tensorflow(screen: Screen) -> None:
     Commands that train call it before they import whatever imports TensorFlow. Those that only answer do not:
     most models answer without it.
     """
+    check_tensorflow()
     with screen.stage("load TensorFlow"), _silent_file_descriptor(2):
         import tensorflow  # noqa: F401
 

@@ -15,10 +15,18 @@ from typing import Any
 import numpy as np
 
 from fishsk._utils.files import expand
-from fishsk._utils.versions import find_version
+from fishsk._utils.versions import check_tensorflow, find_version
 from fishsk.features._description import Description, build_apart, describe_model, name_nearest, recall
-from fishsk.features._efficientnet_lite import BUILDERS, LITES, find_weights, load_weights, preprocess_input
+from fishsk.features._efficientnet_lite import (
+    BUILDERS,
+    LITES,
+    find_weights,
+    load_weights,
+    preprocess_input,
+    write_maps,
+)
 from fishsk.features._efficientnet_lite import describe as describe_lite
+from fishsk.features._litert_file import LitertFile, Tensor
 from fishsk.features._vgg16_network import VGG16
 from fishsk.features._weights import fetch_imagenet, hash_file, resolve_weights
 
@@ -157,6 +165,13 @@ class Application:
         """
         return _load(self, description, pooling)
 
+    def write_maps(self, file: LitertFile) -> dict[str, Tensor]:
+        """Write the network to a file of LiteRT where that is known without Keras; return its maps."""
+        lite = LITES.get(self.name)
+        if lite is None or self.file_digest != lite.sha256:
+            return {}
+        return write_maps(file, lite, self.file or find_weights(self.name), sha256=lite.sha256)
+
     def preprocess(self, images: Any) -> Any:
         """Return RGB in 0 to 255, an array or a Keras tensor, as the network was trained to see it."""
         if self.name in LITES:
@@ -184,6 +199,7 @@ def _build(
 
 @functools.lru_cache(maxsize=64)
 def _describe(name: str, imagenet: bool, image_size: tuple[int, int] | None) -> Description:
+    check_tensorflow()
     import keras
 
     from fishsk._compat.keras import find_download

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from fishsk._utils.files import expand
 from fishsk._utils.process import check_not_forked
-from fishsk._utils.versions import find_version
+from fishsk._utils.versions import check_tensorflow, find_version
 from fishsk.features._description import Description, build_apart, describe_model, recall
 from fishsk.features._weights import hash_file
 
@@ -168,6 +168,7 @@ def _check_model(model: Any, name: str) -> None:
 @functools.lru_cache(maxsize=2)
 def _load_file(source: ModelFile) -> Any:
     """Return the model of a file, once it is known to need no code."""
+    check_tensorflow()
     check_not_forked()
     path = str(source.path)
     from fishsk._compat.keras import find_unsafe

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from fishsk.features._description import Description
+from fishsk.features._litert_file import LitertFile, Tensor
 from fishsk.features._torch_file import read_torch_file
 
 
@@ -104,7 +105,7 @@ _STAGES = (
     _Stage(3, 1, 320, 6, 1),
 )
 _STEM_CHANNELS, _TOP_CHANNELS = 32, 1280  # of all of them
-_GRAPH_VERSION = 1  # raised when the networks come to give other numbers
+_GRAPH_VERSION = 2  # raised when the networks come to give other numbers
 _EPSILON = 1e-3  # of batch normalization
 
 # Names in the files of weights, by those of the layers; in a block, "block10_" stands for "_blocks.10.".
@@ -306,7 +307,69 @@ def load_weights(model: Any, path: str | os.PathLike[str], *, sha256: str) -> No
 
 def _as_keras(array: np.ndarray, layer: Any) -> np.ndarray:
     """Return an array with the axes in Keras's order."""
-    if array.ndim < 4:
-        return array.T
+    return array.T if array.ndim < 4 else _order_axes(array, is_depthwise="depthwise" in layer.name)
+
+
+def _order_axes(kernel: np.ndarray, *, is_depthwise: bool) -> np.ndarray:
+    """Return a kernel of a convolution with the axes in Keras's order."""
     # Convolutions are (out, in, height, width); depthwise ones (channels, 1, height, width).
-    return array.transpose((2, 3, 0, 1) if "depthwise" in layer.name else (2, 3, 1, 0))
+    return kernel.transpose((2, 3, 0, 1) if is_depthwise else (2, 3, 1, 0))
+
+
+def write_maps(
+    file: LitertFile, lite: Lite, path: str | os.PathLike[str], *, sha256: str
+) -> dict[str, Tensor]:
+    """Write a network to a file of LiteRT, and return its maps by the names of their layers.
+
+    Batch normalization is folded into the convolutions, and ReLU6 is a part of them: the layers before these
+    have no map here.
+
+    Parameters
+    ----------
+    file : LitertFile
+        What the network is added to.
+    lite : Lite
+        Which network.
+    path, sha256
+        As in `load_weights`.
+    """
+    arrays = read_torch_file(path, sha256=sha256)
+    maps: dict[str, Tensor] = {}
+
+    def convolve(x: Tensor, part: str, block: str = "", stride: int = 1) -> Tensor:
+        names, inside = (_IN_BLOCK, f"_blocks.{block}.") if block else (_OUTSIDE, "")
+        scaling = f"{inside}{names[f'{part}_bn']}"
+        gamma, beta, mean, variance = (
+            arrays[f"{scaling}.{kind}"].astype(np.float64)
+            for kind in ("weight", "bias", "running_mean", "running_var")
+        )
+        gain, is_depthwise, is_last = (
+            gamma / np.sqrt(variance + _EPSILON),
+            part == "depthwise",
+            part == "project",
+        )
+        kernel = (
+            arrays[f"{inside}{names[f'{part}_conv']}.weight"] * gain[:, np.newaxis, np.newaxis, np.newaxis]
+        )
+        kernel = _order_axes(kernel, is_depthwise=is_depthwise)
+        x = file.convolve(
+            x,
+            kernel,
+            beta - mean * gain,
+            stride=stride,
+            activation="NONE" if is_last else "RELU6",
+            is_depthwise=is_depthwise,
+        )
+        maps[f"{f'block{block}_' if block else ''}{part}_{'bn' if is_last else 'relu'}"] = x
+        return x
+
+    x = convolve(file.rescale(file.images, 1 / 128, -127 / 128), "stem", stride=2)
+    for number, (stage, stride) in enumerate(_list_blocks(lite)):
+        inputs, block = x, str(number)
+        if stage.expansion > 1:
+            x = convolve(x, "expand", block)
+        x = convolve(convolve(x, "depthwise", block, stride), "project", block)
+        if stride == 1 and inputs.shape == x.shape:
+            x = maps[f"block{block}_add"] = file.add(inputs, x)
+    convolve(x, "top")
+    return maps

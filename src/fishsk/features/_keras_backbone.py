@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fishsk._utils.process import check_not_forked
+from fishsk._utils.versions import check_tensorflow
 from fishsk.features._applications import Application
 from fishsk.features._custom_models import GivenModel, ModelFile
 from fishsk.features._description import Description
+from fishsk.features._litert_file import LitertFile, Tensor
 from fishsk.features._vgg16_network import VGG16
 
 PREPROCESSINGS = ("caffe", "tf", "torch", "unit")
@@ -71,8 +73,15 @@ class KerasBackbone:
             "keras_pooling": self.keras_pooling,
         }
 
+    def write_maps(self, file: LitertFile) -> dict[str, Tensor]:
+        """Write the network to a file of LiteRT, and return its maps: none where that takes TensorFlow."""
+        if self.preprocessing is None and isinstance(self.source, Application | VGG16):
+            return self.source.write_maps(file)
+        return {}
+
     def load_maps(self, layers: Sequence[str]) -> Any:
         """Return the frozen Keras model from RGB in 0 to 255 to the outputs of layers."""
+        check_tensorflow()
         check_not_forked()
         network = self.source.load(self.description, self.keras_pooling)
         import keras

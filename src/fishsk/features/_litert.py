@@ -1,7 +1,7 @@
-"""Frozen networks on LiteRT, the small interpreter of TensorFlow's graphs: converted once, kept, and run.
+"""Frozen networks on LiteRT, the small interpreter of TensorFlow's graphs: written once, kept, and run.
 
-A network is converted with its weights as constants, from images to rows of features. A row has the
-same bits in every batch, in every order and for any number of threads.
+EfficientNet-Lite and VGG16 are written here, other networks of Keras by TensorFlow's converter; their weights
+are constants in it. A row has the same bits in every batch, in every order and for any number of threads.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from joblib import cpu_count
 
 from fishsk._compat.litert import make_interpreter
 from fishsk._utils.progress import ProgressBar
+from fishsk.features._keras_backbone import KerasBackbone
+from fishsk.features._litert_file import LitertFile
 from fishsk.features._network import Settings
 from fishsk.features._tensorflow import describe_images, pool_maps
 from fishsk.features._views import PLAIN, View
@@ -30,9 +32,9 @@ def load_litert(
     Parameters
     ----------
     settings, folder, shown
-        As in `load_network`. Only a network that is not in the folder yet needs TensorFlow.
+        As in `load_network`. Only a network of Keras that is not in the folder yet needs TensorFlow.
     """
-    content = keep_network(folder, settings.to_json(), lambda: _convert(settings, shown))
+    content = keep_network(folder, settings.to_json(), lambda: _make(settings, shown))
     interpreter = make_interpreter(content, n_threads=cpu_count())
     (images,), (rows,) = interpreter.get_input_details(), interpreter.get_output_details()
     busy = threading.Lock()  # an interpreter holds one batch
@@ -53,8 +55,22 @@ def load_litert(
     return run
 
 
-def _convert(settings: Settings, shown: bool) -> bytes:
+def _make(settings: Settings, shown: bool) -> bytes:
     """Return the network from images to features, a file of LiteRT."""
+    return _write(settings) or _convert(settings, shown)
+
+
+def _write(settings: Settings) -> bytes | None:
+    """Return what can be written without TensorFlow, or else None."""
+    file = LitertFile(settings.image_size)
+    maps = cast(KerasBackbone, settings.backbone).write_maps(file)
+    if not maps.keys() >= set(settings.layers):
+        return None
+    return file.to_bytes([file.pool(maps[layer], settings.pooling) for layer in settings.layers])
+
+
+def _convert(settings: Settings, shown: bool) -> bytes:
+    """Return what TensorFlow's converter makes of a Keras network."""
     maps = settings.backbone.load_maps(settings.layers)
     import tensorflow as tf
 

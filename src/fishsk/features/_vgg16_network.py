@@ -13,6 +13,7 @@ import numpy as np
 
 from fishsk._utils.process import check_not_forked
 from fishsk.features._description import Description
+from fishsk.features._litert_file import LitertFile, Tensor
 from fishsk.features._recipes import Recipe
 
 
@@ -122,7 +123,7 @@ def load_backbone(weights: Weights) -> Any:
     check_not_forked()
     import keras
 
-    arrays = weights.read()
+    arrays = _read_arrays(weights)
     x = inputs = keras.Input((None, None, 3))
     for name, layer in LAYERS.items():
         if layer.is_convolution:
@@ -133,16 +134,25 @@ def load_backbone(weights: Weights) -> Any:
     model = keras.Model(inputs, x, name="vgg16")
     model.trainable = False
     for name in CONVOLUTIONS:
-        convolution = model.get_layer(name)
-        expected = [tuple(variable.shape) for variable in convolution.variables]
+        model.get_layer(name).set_weights(arrays[name])
+    return model
+
+
+def _read_arrays(weights: Weights) -> dict[str, list[np.ndarray]]:
+    """Return kernel and bias of each convolution, once their shapes are known to fit."""
+    arrays = weights.read()
+    n_inputs = 3
+    for name in CONVOLUTIONS:
+        width = weights.widths[LAYERS[name].block]
+        expected = [(3, 3, n_inputs, width), (width,)]
         got = [array.shape for array in arrays.get(name, ())]
         if got != expected:
             raise ValueError(
                 f"{str(weights.path)!r} must hold a kernel and a bias of shapes {expected} for layer "
                 f"{name!r}. Got {got or 'nothing'}. Pass the weights of a VGG16 without its top."
             )
-        convolution.set_weights(arrays[name])
-    return model
+        n_inputs = width
+    return arrays
 
 
 @dataclass(frozen=True)
@@ -194,6 +204,18 @@ class VGG16:
     def load(self, description: Description, pooling: str | None) -> Any:
         """Return the frozen Keras model, which takes what `preprocess` returns."""
         return load_backbone(self.weights)
+
+    def write_maps(self, file: LitertFile) -> dict[str, Tensor]:
+        """Write the network to a file of LiteRT, where it sees RGB, and return its maps."""
+        if self.weights.preprocessing.bgr:
+            return {}
+        mean, std = np.array(self.weights.preprocessing.mean), np.array(self.weights.preprocessing.std)
+        arrays, maps = _read_arrays(self.weights), {}
+        x = file.rescale(file.images, 1 / std, -mean / std)
+        for name, layer in LAYERS.items():
+            x = file.convolve(x, *arrays[name], activation="RELU") if layer.is_convolution else file.halve(x)
+            maps[name] = x
+        return maps
 
     def preprocess(self, images: Any) -> Any:
         """Return RGB in 0 to 255, a Keras tensor, as the network was trained to see it."""

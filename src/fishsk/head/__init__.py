@@ -11,6 +11,7 @@ import importlib
 import sys
 from typing import Any
 
+from fishsk._utils.versions import check_tensorflow
 from fishsk.head import _classifier, _regressor
 from fishsk.head._base import KerasHead
 from fishsk.head._dense import ACTIVATIONS, OUTPUTS, Architecture, DenseNetwork
@@ -41,6 +42,9 @@ def find_heads() -> dict[str, type[KerasHead]]:
 
 def __getattr__(name: str) -> Any:
     """Import the heads as users have them, which need Keras, at their first use."""
-    if name not in ("KerasHeadClassifier", "KerasHeadRegressor"):
+    is_head = name in ("KerasHeadClassifier", "KerasHeadRegressor")
+    if is_head or name == "_fitting":
+        check_tensorflow()
+    if not is_head:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module("fishsk.head._estimators"), name)

@@ -17,6 +17,7 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from fishsk._utils.versions import check_tensorflow
 from fishsk.features import add_to_keras_model, find_frozen_parts
 
 # Of the path. With roots of features, whose slope at 0 has no end, 8 to 24 all miss a fifth of what the score
@@ -85,6 +86,7 @@ def load_gradient(
         the pixels of ``log(probability of the first classes) - log(probability of the second)``; of a
         regressor, that of its numbers times the first vector.
     """
+    check_tensorflow()
     import keras
     import tensorflow as tf
 

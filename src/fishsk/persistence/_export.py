@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._utils.files import expand, write_atomically
-from fishsk._utils.versions import find_version
+from fishsk._utils.versions import check_tensorflow, find_version
 from fishsk.features import crop_photographs, describe_parts, find_frozen_parts, resize_image
 from fishsk.persistence._formats import FORMATS, Export
 from fishsk.persistence._network import can_be_keras
@@ -114,6 +114,7 @@ def export_model(pipeline: Any, path: str | os.PathLike) -> float:
             f"A {path.suffix} file needs {' and '.join(missing)}. "
             f"Run: python -m pip install {' '.join(missing)}"
         )
+    check_tensorflow()
     check_is_fitted(pipeline)
     steps = [step for _, step in pipeline.steps if not is_skipped(step)]
     n_held = len(steps) if can_be_keras(steps) else 1
