@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import builtins
 import os
 import random
 import tempfile
@@ -84,22 +85,22 @@ def n_extracted():
 
 @pytest.fixture
 def counts(monkeypatch):
-    """Return how often each image file has been read, and how often decoded."""
-    from fishsk.features import _decoding, _images, _reading
+    """Return how often each image file has been opened, and how often decoded."""
+    from fishsk.features import IMAGE_SUFFIXES, _decoding, _images
 
     reads, decodes = Counter(), Counter()
-    read_bytes, decode = _decoding.read_bytes, _decoding.decode
+    plain_open, decode = builtins.open, _decoding.decode
 
-    def count_read(path):
-        reads[str(path)] += 1
-        return read_bytes(path)
+    def count_open(file, mode="r", *args, **kwargs):
+        if str(file).endswith(IMAGE_SUFFIXES) and "r" in mode:
+            reads[str(file)] += 1
+        return plain_open(file, mode, *args, **kwargs)
 
     def count_decode(content, name):
         decodes[name] += 1
         return decode(content, name)
 
-    for module in (_decoding, _reading):
-        monkeypatch.setattr(module, "read_bytes", count_read)
+    monkeypatch.setattr(builtins, "open", count_open)
     for module in (_decoding, _images):
         monkeypatch.setattr(module, "decode", count_decode)
     return reads, decodes

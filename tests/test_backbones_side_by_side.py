@@ -233,7 +233,6 @@ def test_a_report_names_the_weights_of_both(fitted, fish, tmp_path):
 
 def test_the_page_on_this_machine_answers(fitted, fish):
     answers = Answers(fitted)
-    answers.warm_up()
     assert answers.step_names == (
         "KerasFeatureTransformer, VGG16FeatureTransformer, StandardScaler, KerasHeadClassifier"
     )

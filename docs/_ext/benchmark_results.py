@@ -24,6 +24,7 @@ HEADINGS = {
     "bench_networks": "Forms of the head's network",
     "bench_own": "A custom network",
     "bench_page": "The demo, and a report on 500 images",
+    "bench_predict": "Predicting from the command line",
     "bench_photographs": "Photographs, and the program that courses teach",
     "bench_peers": "torch and embetter",
     "bench_precision": "Lower precision",

@@ -25,7 +25,7 @@ def test_the_curve_and_the_forecast_are_printed_and_drawn(many, tmp_path, capsys
     figure = tmp_path / "curve.png"
     assert main(["curve", str(many), "--more", "8", "1000", "--output", str(figure)]) == 0
     out = capsys.readouterr().out
-    assert out.splitlines()[1].startswith("Network:     VGG16, 32 x 32 pixels")
+    assert out.splitlines()[0].startswith("Network:     VGG16, 32 x 32 pixels")
     assert "more per class" in out
     assert "1,000" in out
     with Image.open(figure) as picture:

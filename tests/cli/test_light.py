@@ -6,31 +6,78 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from fishsk.cli import main
 from fishsk.features._engine import forget_networks
 
 PROGRAM = """
-import sys
+import json, sys
+from pathlib import Path
+from fishsk import load_pipeline
 from fishsk.cli import main
-status = main(sys.argv[1:])
-print({"tensorflow", "keras", "scikeras"} & set(sys.modules), file=sys.stderr)
-raise SystemExit(status)
+from fishsk.serve import Answers
+
+model, train, folder, image = sys.argv[1:]
+heavy = {}
+
+def look(name, status=0):
+    heavy[name] = [status, *sorted({"tensorflow", "keras", "scikeras"} & set(sys.modules))]
+
+def run(name, *arguments):
+    look(name, main([name, *arguments]))
+
+run("predict", model, image, "--output", "answers.csv")
+run("evaluate", model, folder, "--output", "figures")
+run("compare", model, model, folder)
+run("similar", image, folder, "--model", model)
+look("similar without a model", main(["similar", image, folder]))
+pipeline = load_pipeline(model)
+pipeline.predict_proba([image])
+look("predict_proba")
+Answers(pipeline, train=[*Path(train).rglob("*.png")]).predict(Path(image).read_bytes())
+look("serve")
+print(json.dumps(heavy), file=sys.stderr)
 """
 
 
-def test_predict_on_new_images_loads_neither_tensorflow_nor_keras(model, tmp_path):
-    for index in range(2):
+@pytest.fixture
+def new(tmp_path):
+    """Return a folder of class folders of images that nothing has seen."""
+    for index in range(4):
+        path = tmp_path / "new" / ("ray", "shark")[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
         noise = np.random.default_rng(index).integers(256, size=(40, 40, 3), dtype=np.uint8)
-        Image.fromarray(noise).save(tmp_path / f"{index}.png")
-    first, second = (
-        ["predict", str(model), str(tmp_path / f"{index}.png"), "--output", "-", "--json"]
-        for index in range(2)
-    )
+        Image.fromarray(noise).save(path)
+    return tmp_path / "new"
+
+
+def test_answers_of_new_images_load_neither_tensorflow_nor_keras(model, photos, new, tmp_path):
     forget_networks()
-    assert main(first) == 0  # keeps the network converted
-    command = [sys.executable, "-c", PROGRAM, *second]
-    run = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=True)
-    assert len(json.loads(run.stdout)["predictions"]) == 1
-    assert run.stderr.endswith("set()\n")
+    output = ["--output", str(tmp_path / "a.csv")]
+    assert main(["predict", str(model), str(photos), *output]) == 0  # keeps the network converted
+    # The recipe's smaller network alone, as all of these tests.
+    program = f"import fishsk.features as f; f.BACKBONES = f.BACKBONES[1:]\n{PROGRAM}"
+    run = subprocess.run(
+        [sys.executable, "-c", program, str(model), str(photos), str(new), str(new / "ray" / "0.png")],
+        env=os.environ,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    heavy = json.loads(run.stderr.splitlines()[-1])
+    names = ("predict", "evaluate", "compare", "similar", "similar without a model", "predict_proba", "serve")
+    assert heavy == {name: [0] for name in names}
+
+
+def test_help_loads_nothing_that_takes_long():
+    program = (
+        "import sys; from fishsk.cli._main import build_parser; build_parser().format_help();"
+        "print(*sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    heavy = {"numpy", "sklearn", "scipy", "pandas", "PIL", "cv2", "rich", "matplotlib", "tensorflow", "keras"}
+    assert "argparse" in run.stdout.split()
+    assert not heavy & set(run.stdout.split())

@@ -31,10 +31,10 @@ def test_fit_uses_the_recipe_and_says_so_first(photos, tmp_path, capsys):
     model = str(tmp_path / "model.fishsk")
     assert main(["fit", str(photos), "--model", model, "--set", "head__epochs=2"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].startswith(
+    assert lines[0].startswith(
         "Network:     EfficientNetLite0, 160 x 160 pixels, weights: imagenet, by Google"
     )
-    assert lines[2].startswith("             VGG16, 32 x 32 pixels, weights: cifar95, shipped with fishsk")
+    assert lines[1].startswith("             VGG16, 32 x 32 pixels, weights: cifar95, shipped with fishsk")
     assert list(load_pipeline(model)["features"].named_transformers) == ["efficientnetlite0", "vgg16"]
 
 

@@ -41,7 +41,9 @@ def page(model, photos, tmp_path_factory):
     named = shutil.copy(model, tmp_path_factory.mktemp("model") / "<b>fish.fishsk")
     command = [sys.executable, "-m", "fishsk", "serve", named, "--train", str(photos), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        yield next(line for line in process.stdout if line.startswith("Page:")).split()[1]
+        address = next(line for line in process.stdout if line.startswith("Page:")).split()[1]
+        ask(address, "/explanation", make_png())  # the first one loads TensorFlow
+        yield address
         process.send_signal(signal.SIGINT)
     assert process.returncode == 0
 
@@ -84,7 +86,7 @@ def draw():
 
 def ask(page, path, body=None, *, method="POST", **headers):
     sent = {"Content-Type": BYTES} | {name.replace("_", "-"): value for name, value in headers.items()}
-    with closing(http.client.HTTPConnection(urlsplit(page).netloc, timeout=60)) as connection:
+    with closing(http.client.HTTPConnection(urlsplit(page).netloc, timeout=250)) as connection:
         connection.request(method, path, body, sent)
         answer = connection.getresponse()
         return answer.status, answer.read().decode(), answer.headers
@@ -205,7 +207,6 @@ def test_answers_may_not_be_framed_stored_or_taken_for_something_else(page):
 def test_a_classifier_without_probabilities_is_explained_by_occlusion():
     X, y = make_fish_images(60, random_state=0)
     answers = Answers(make_fish_pipeline(head=SVC(), weights="cifar95").fit(X, y))
-    answers.warm_up()
     found = answers.predict(make_png())
     assert found["probability"] is None
     assert found["predicted"] in set(map(str, y))

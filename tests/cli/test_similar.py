@@ -21,7 +21,7 @@ def test_a_copy_is_found_first_and_all_are_written(query, photos, tmp_path, caps
     image, original = query
     picture = tmp_path / "found" / "similar.png"
     assert main(["similar", str(image), str(photos), "--top", "5", "--output", str(picture)]) == 0
-    assert capsys.readouterr().out.splitlines()[1].startswith("Network:     VGG16, 32 x 32 pixels")
+    assert capsys.readouterr().out.splitlines()[0].startswith("Network:     VGG16, 32 x 32 pixels")
     rows = list(csv.DictReader(picture.with_suffix(".csv").read_text(encoding="utf-8").splitlines()))
     assert [row["rank"] for row in rows] == ["1", "2", "3", "4", "5"]
     assert (rows[0]["path"], float(rows[0]["distance"])) == (original, pytest.approx(0, abs=1e-4))
@@ -35,6 +35,13 @@ def test_a_models_features_can_be_used_and_the_list_is_json(query, photos, model
     facts = json.loads(capsys.readouterr().out)
     assert len(facts["similar"]) == 12
     assert query[1] not in [row["path"] for row in facts["similar"]]
+
+
+def test_a_folder_of_the_image_alone_is_refused(query, tmp_path, capsys):
+    alone = tmp_path / "alone.png"
+    shutil.copy(query[0], alone)
+    assert main(["similar", str(alone), str(alone), "--output", str(tmp_path / "out.png")]) == 1
+    assert "must hold other images" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

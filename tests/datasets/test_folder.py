@@ -127,6 +127,12 @@ def test_fault_24_bad_files_are_skipped_with_labels_aligned(damaged):
     assert y.tolist() == [0, 0, 1, 1]
 
 
+def test_no_file_is_opened_where_files_are_not_to_be_checked(damaged, counts):
+    X, y = load_image_folder(damaged, check_files=False, return_X_y=True)
+    assert (len(X), y.tolist()) == (7, [0, 0, 0, 0, 1, 1, 1])
+    assert counts == ({}, {})
+
+
 def test_fault_24_nothing_but_bad_files_is_an_error_even_when_skipping(tmp_path):
     (tmp_path / "ray").mkdir()
     (tmp_path / "ray" / "1.png").write_bytes(b"")

@@ -269,3 +269,12 @@ def test_fault_83_codes_are_no_numbers(write_table, codes):
 def test_fault_83_zeros_before_a_point_are_those_of_numbers(write_table):
     data = load_image_table(write_column(write_table, ["0", "0.5", "-0.25", "1000000"]), target="n")
     assert data.target.tolist() == [0, 0.5, -0.25, 1e6]
+
+
+def test_of_files_that_are_not_checked_those_that_are_not_there_are_named(write_table, tmp_path, counts):
+    (tmp_path / "photos" / "b.png").write_bytes(b"cut")
+    table = write_table("path,weight", "photos/a.png,1.5", "photos/b.png,2.5", "photos/z.png,3.5")
+    with pytest.warns(UserWarning, match=r"1 of 3 rows .*\nrow 4, column 'path': .*z\.png'\n"):
+        data = load_image_table(table, target="weight", on_error="skip", check_files=False)
+    assert data.rows.tolist() == [2, 3]
+    assert counts == ({}, {})

@@ -18,10 +18,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageFile, ImageOps
 from quick import make_quick_pipeline
+from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import FeatureUnion
 
 from fishsk import VGG16FeatureTransformer
-from fishsk.features import _decoding, check_images, read_image, resize_image
+from fishsk.features import _decoding, _images, check_images, read_image, resize_image, transform_together
 from fishsk.features._decoding import MAX_PIXELS, PixelBudget, convert_pil
 
 SIZES = st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(5, 9))
@@ -617,3 +619,15 @@ def test_fault_66_large_images_have_the_same_pixels_in_parts(image, mode, monkey
     np.testing.assert_array_equal(convert_pil(pil), whole)
     np.testing.assert_array_equal(resize_image(whole, (7, 9)), small)
     assert resize_image(whole[..., 0], (7, 9)).shape == (7, 9)
+
+
+def test_a_pil_image_is_converted_once_by_fit_transform_and_by_networks_side_by_side(image, monkeypatch):
+    converted = []
+    monkeypatch.setattr(_images, "convert_pil", lambda each: converted.append(each) or convert_pil(each))
+    vgg16 = VGG16FeatureTransformer(weights="cifar95", layers="block1_pool")
+    images = [Image.fromarray(image)]
+    rows = vgg16.fit_transform(images)
+    assert len(converted) == 1
+    union = FeatureUnion([("one", vgg16), ("two", clone(vgg16).set_params(image_size=48))])
+    np.testing.assert_array_equal(transform_together(union, images)[:, : rows.shape[1]], rows)
+    assert len(converted) == 2

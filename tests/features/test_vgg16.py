@@ -5,6 +5,8 @@ import pickle
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -247,20 +249,25 @@ def test_cached_equals_uncached(fish, vgg16):
 def test_rows_are_kept_while_the_network_runs(fish, vgg16, monkeypatch):
     monkeypatch.setattr(_extraction, "WRITE_EVERY", 0)
     vgg16.set_params(cache="auto", batch_size=4)
-    extract = _extraction._extract
+    load = _extraction.load_network
 
-    def interrupted(*args):
-        batches = extract(*args)
-        yield next(batches)
-        raise KeyboardInterrupt
+    def load_interrupted(*args, **kwargs):
+        def run(batch, view):
+            if store.read(keys)[1].any():
+                raise KeyboardInterrupt
+            return network(batch, view)
 
+        network = load(*args, **kwargs)
+        return run
+
+    images = check_images(fish[0])
+    keys = [images.digest(index) for index in range(12)]
+    store = FeatureStore(os.environ["FISHSK_CACHE"], vgg16._settings().to_json(), 64)
     with monkeypatch.context() as patch:
-        patch.setattr(_extraction, "_extract", interrupted)
+        patch.setattr(_extraction, "load_network", load_interrupted)
         with pytest.raises(KeyboardInterrupt):
             vgg16.transform(fish[0])
-    store = FeatureStore(os.environ["FISHSK_CACHE"], vgg16._settings().to_json(), 64)
-    images = check_images(fish[0])
-    assert store.read([images.digest(index) for index in range(12)])[1].sum() == 4
+    assert store.read(keys)[1].sum() == 4
 
 
 def test_the_cache_is_opened_once_in_a_process(fish, vgg16, monkeypatch):
@@ -382,60 +389,65 @@ def test_names_of_other_columns_are_refused():
         vgg16.get_feature_names_out(["nonsense"] * 64)
 
 
-@pytest.fixture
-def swap(monkeypatch):
-    """Replace the file of the first image by another one, once all are hashed."""
-
-    def arrange(paths):
-        hash_all = _extraction._hash
-
-        def hash_then_swap(images, shown):
-            keys = hash_all(images, shown)
-            shutil.copy(paths[-2], paths[0])
-            return keys
-
-        monkeypatch.setattr(_extraction, "_hash", hash_then_swap)
-
-    return arrange
-
-
 def test_fault_48_a_file_replaced_while_it_is_read_is_never_stored_as_the_old_one(
-    fish, vgg16, tmp_path, swap, caplog
+    fish, vgg16, tmp_path, monkeypatch
 ):
     paths = save_images(tmp_path, fish[0])
     vgg16.set_params(cache="auto")
     old = shutil.copy(paths[0], tmp_path / "old.png")
-    swap(paths)
-    features = vgg16.transform([*paths, str(old)])
-    assert "changed while it was read" in caplog.text
+    read = _extraction._read
+
+    def read_then_swap(*args):
+        keys = read(*args)
+        shutil.copy(paths[-2], paths[0])
+        return keys
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_extraction, "_read", read_then_swap)
+        features = vgg16.transform([*paths, str(old)])
     plain = clone(vgg16).set_params(cache=None).transform(fish[0])
-    np.testing.assert_array_equal(features[0], plain[-2])
-    np.testing.assert_array_equal(features[-1], plain[0])
+    np.testing.assert_array_equal(features[[0, -1]], plain[[0, 0]])  # what was read is what counts
+    np.testing.assert_array_equal(vgg16.transform(paths)[0], plain[-2])
     np.testing.assert_array_equal(vgg16.transform(fish[0][:1]), plain[:1])
 
 
-def test_batches_of_large_files_are_small(fish, vgg16, tmp_path, monkeypatch):
-    images, settings = check_images(save_images(tmp_path, fish[0])), vgg16._settings()
-    assert _extraction._make_batches(images, list(range(12)), settings, None) == [list(range(12))]
-    monkeypatch.setattr(_extraction, "_BATCH_BYTES", 3 * max(map(images.file_size, range(12))))
-    batches = _extraction._make_batches(images, list(range(12)), settings, None)
-    assert [index for batch in batches for index in batch] == list(range(12))
-    assert {len(batch) for batch in batches[:-1]} == {3}
-    assert _extraction._make_batches(images, list(range(12)), settings, 8) == [[*range(8)], [*range(8, 12)]]
+def test_batches_of_large_files_are_small(monkeypatch):
+    def cut(batch_size):
+        part = SimpleNamespace(batch_size=batch_size, missing={0})
+        return _extraction._make_batches([*range(12)], [part], dict.fromkeys(range(12), b"12345"))
+
+    assert cut(20) == [list(range(12))]
+    assert cut(8) == [[*range(8)], [*range(8, 12)]]
+    monkeypatch.setattr(_extraction, "_BATCH_BYTES", 15)
+    assert [len(batch) for batch in cut(8)] == [3, 3, 3, 3]
 
 
 @pytest.mark.parametrize("side", [32, 400])
 def test_hashing_in_threads_keeps_keys_and_order(rng, monkeypatch, side):
     images = check_images(rng.integers(0, 256, (130, side, side), dtype=np.uint8))
-    expected = [images.digest(index) for index in range(130)]
     monkeypatch.setattr(_extraction, "N_READERS", 3)
     assert images.are_large == (side == 400)
-    assert _extraction._hash(images, shown=False) == expected
+    with ThreadPoolExecutor(3) as readers:
+        keys = _extraction._read(images, range(130), {}, readers)
+    assert keys == {index: images.digest(index) for index in range(130)}
 
 
-def test_a_progress_bar_is_there_while_large_images_are_hashed(fish, vgg16, tmp_path, capsys):
-    vgg16.set_params(verbose=1).transform(save_images(tmp_path, fish[0]))
-    assert "Hash" in capsys.readouterr().err
+def test_a_progress_bar_is_there_while_known_files_are_hashed(fish, vgg16, tmp_path, capsys):
+    paths = save_images(tmp_path, fish[0])
+    vgg16.set_params(cache="auto").transform(paths)
+    vgg16.set_params(verbose=1).transform(paths)
+    assert "12 of 12 images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("limit", ["_CHUNK_BYTES", "_CHUNK"])
+def test_images_that_are_read_in_parts_have_the_same_rows_and_run_once(
+    fish, vgg16, tmp_path, monkeypatch, n_extracted, limit
+):
+    paths = save_images(tmp_path, fish[0])
+    expected = vgg16.transform(fish[0])
+    monkeypatch.setattr(_extraction, limit, 1)
+    np.testing.assert_array_equal(vgg16.transform([*paths, *paths]), np.concatenate([expected] * 2))
+    assert n_extracted() == 24
 
 
 def test_readers_in_threads_change_no_bit(fish, vgg16, tmp_path, monkeypatch):

@@ -131,16 +131,19 @@ def test_a_file_that_changed_gives_no_view_of_another_image(fish, vgg16, tmp_pat
     path = tmp_path / "fish.png"
     Image.fromarray(fish[0]).save(path)
     vgg16.set_params(cache="auto", views=[{}]).transform([str(path)])
-    hash_images = _extraction._hash
+    read = _extraction._read
 
-    def hash_and_replace(*args):
-        keys = hash_images(*args)
+    def read_and_replace(*args):
+        keys = read(*args)
         Image.fromarray(fish[1]).save(path)
         return keys
 
-    expected = clone(vgg16).set_params(cache=None, views="mirror").transform(fish[1:2])
-    monkeypatch.setattr(_extraction, "_hash", hash_and_replace)
-    np.testing.assert_array_equal(vgg16.set_params(views="mirror").transform([str(path)]), expected)
+    expected = clone(vgg16).set_params(cache=None, views="mirror").transform(fish[:2])
+    vgg16.set_params(views="mirror")
+    with monkeypatch.context() as patch:
+        patch.setattr(_extraction, "_read", read_and_replace)
+        np.testing.assert_array_equal(vgg16.transform([str(path)]), expected[:1])
+    np.testing.assert_array_equal(vgg16.transform([str(path)]), expected[1:])
 
 
 def test_no_set_holds_a_view_twice():

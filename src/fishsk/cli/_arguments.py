@@ -7,7 +7,8 @@ import difflib
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 from fishsk._utils.files import expand
 
@@ -100,7 +101,8 @@ def add_photos(parser: argparse.ArgumentParser, *, what: str = "images", with_ta
         )
 
 
-class Photos(NamedTuple):
+@dataclass(frozen=True)
+class Photos:
     """Images with their labels or numbers, and what these are.
 
     Attributes
@@ -111,20 +113,26 @@ class Photos(NamedTuple):
         Their labels or numbers.
     task : {"classification", "regression"}
         Which of them.
-    words : str
-        How many there are, and where.
+    source : str
+        The folder or table.
+    target : str or None
+        The column of the table.
+    rows : ndarray of int or None
+        The row of each image in the table.
     left_out : dict of str to str
         Each file of a folder, or row of a table, that is none of the images, and why.
-    unknown : dict of str to int
-        Classes that the model does not know, and how many images each has.
+    strangers : list of str
+        Classes that the model does not know.
     """
 
     paths: Any
     y: Any
     task: str
-    words: str
+    source: str
+    target: str | None
+    rows: Any
     left_out: dict[str, str]
-    unknown: dict[str, int]
+    strangers: list[str]
 
     @property
     def n_classes(self) -> int:
@@ -132,13 +140,48 @@ class Photos(NamedTuple):
         return len(set(self.y))
 
     @property
+    def unknown(self) -> dict[str, int]:
+        """Classes that the model does not know, and how many images each has."""
+        counts = Counter(self.y.tolist() if self.strangers else ())
+        return {name: counts[name] for name in self.strangers if counts[name]}
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What ``--json`` says of what has no part, or not its full part, in a command's figures."""
         return {"left_out": self.left_out} | ({"unknown_classes": self.unknown} if self.unknown else {})
 
+    def describe(self) -> str:
+        """Return how many images there are, of what, and where."""
+        if self.task == "regression":
+            from fishsk.inspection import format_number
+
+            low, high = format_number(self.y.min()), format_number(self.y.max())
+            return f"{len(self.y):,} in {self.source}, {self.target} {low} to {high}"
+        if self.target is None:
+            return f"{len(self.y):,} of {self.n_classes} classes in {self.source}"
+        return f"{len(self.y):,} in {self.source}, {self.n_classes} classes"
+
+    def choose(self, chosen: Sequence[int], errors: Mapping[str, str]) -> Photos:
+        """Return some of them; `errors` says what is wrong with the files of the others."""
+        names = self.paths if self.rows is None else [f"row {row}" for row in self.rows]
+        left_out = {
+            str(name): errors[path]
+            for name, path in zip(names, self.paths.tolist(), strict=True)
+            if path in errors
+        }
+        return replace(
+            self,
+            paths=self.paths[chosen],
+            y=self.y[chosen],
+            rows=None if self.rows is None else self.rows[chosen],
+            left_out=self.left_out | left_out,
+        )
+
 
 def load_photos(source: str, arguments: argparse.Namespace, *, model: Any = None) -> Photos:
     """Return the images of a folder or a table, with the labels or numbers that a model learns or knows.
+
+    No file is opened: whoever reads them says which are bad.
 
     Parameters
     ----------
@@ -154,7 +197,7 @@ def load_photos(source: str, arguments: argparse.Namespace, *, model: Any = None
     OSError
         If there is no such folder or table.
     ValueError
-        If the source does not suit the model, or holds images or rows that cannot be used.
+        If the source does not suit the model, or holds rows that cannot be used.
     """
     from sklearn.base import is_regressor
 
@@ -171,10 +214,9 @@ def load_photos(source: str, arguments: argparse.Namespace, *, model: Any = None
             raise ValueError(
                 f"This model predicts numbers: pass a table (CSV) and --target COLUMN. Got {source!r}."
             )
-        data = load_image_folder(source, on_error="skip" if arguments.skip_bad else "raise")
-        y, unknown = _as_labels(data, classes, f"The folders in {source!r}")
-        words = f"{len(y):,} of {len(set(y))} classes in {source}"
-        return Photos(data.images, y, "classification", words, data.left_out, unknown)
+        data = load_image_folder(source, check_files=False)
+        y, strangers = _as_labels(data, classes, f"The folders in {source!r}")
+        return Photos(data.images, y, "classification", source, None, None, data.left_out, strangers)
     task = vars(arguments).get("task", "auto")
     if model is not None:
         task = "regression" if of_regression else "classification"
@@ -183,7 +225,6 @@ def load_photos(source: str, arguments: argparse.Namespace, *, model: Any = None
 
 def _load_table(source: str, arguments: argparse.Namespace, task: str, classes: Any) -> Photos:
     from fishsk.datasets import load_image_table
-    from fishsk.inspection import format_number
 
     data = load_image_table(
         source,
@@ -191,19 +232,16 @@ def _load_table(source: str, arguments: argparse.Namespace, task: str, classes: 
         path_column=arguments.paths,
         task=task,
         on_error="skip" if arguments.skip_bad else "raise",
+        check_files=False,
     )
-    found = f"{len(data.images):,} in {source}"
-    if data.task == "regression":
-        low, high = format_number(data.target.min()), format_number(data.target.max())
-        words = f"{found}, {arguments.target} {low} to {high}"
-        return Photos(data.images, data.target, data.task, words, data.left_out, {})
-    y, unknown = _as_labels(data, classes, f"{source!r}, column {arguments.target!r},")
-    words = f"{found}, {len(set(y))} classes"
-    return Photos(data.images, y, data.task, words, data.left_out, unknown)
+    y, strangers = data.target, list[str]()
+    if data.task == "classification":
+        y, strangers = _as_labels(data, classes, f"{source!r}, column {arguments.target!r},")
+    return Photos(data.images, y, data.task, source, arguments.target, data.rows, data.left_out, strangers)
 
 
-def _as_labels(data: Any, classes: Any, what: str) -> tuple[Any, dict[str, int]]:
-    """Return the label of each image, and how many images each class has that a model does not know.
+def _as_labels(data: Any, classes: Any, what: str) -> tuple[Any, list[str]]:
+    """Return the label of each image, and the classes that a model does not know.
 
     Parameters
     ----------
@@ -220,7 +258,7 @@ def _as_labels(data: Any, classes: Any, what: str) -> tuple[Any, dict[str, int]]
 
     found = np.asarray(data.target_names)[data.target].tolist()
     if classes is None:
-        return np.asarray(found), {}
+        return np.asarray(found), []
     labels = {normalize_name(str(label)): label for label in classes}
     unknown = dict(Counter(name for name in found if name not in labels))
     if unknown and not all(isinstance(label, str) for label in classes):
@@ -236,7 +274,7 @@ def _as_labels(data: Any, classes: Any, what: str) -> tuple[Any, dict[str, int]]
             "images count as wrong, and have no part in scores of probabilities.",
             stacklevel=3,
         )
-    return np.asarray([labels.get(name, name) for name in found]), unknown
+    return np.asarray([labels.get(name, name) for name in found]), list(unknown)
 
 
 def _ask(name: str, labels: Iterable[str]) -> str:
@@ -244,16 +282,6 @@ def _ask(name: str, labels: Iterable[str]) -> str:
     folded = {label.casefold(): label for label in labels}
     near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.8)
     return f": is it {folded[near[0]]!r}?" if near else ""
-
-
-def list_images(names: Sequence[str], *, skip_bad: bool) -> tuple[list[str], dict[str, str]]:
-    """Return the files of `list_files` that can be read, and what was left out, with why."""
-    from fishsk.datasets import find_errors
-
-    found, left_out = list_files(names)
-    errors = find_errors(found)
-    bad = {path: error for path, error in zip(found, errors, strict=True) if error is not None}
-    return leave_out(found, bad, skip_bad=skip_bad), left_out | bad
 
 
 def list_files(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
@@ -275,12 +303,12 @@ def list_files(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     return found, left_out
 
 
-def leave_out(paths: list[str], errors: Mapping[str, str], *, skip_bad: bool) -> list[str]:
-    """Return the files that can be read; raise if there is none, or if all are wanted."""
+def find_good(paths: Sequence[str], errors: Mapping[str, str], *, skip_bad: bool) -> list[int]:
+    """Return which files can be read; raise if none can, or if all are wanted."""
     bad = [errors[path] for path in paths if path in errors]
     report = "\n".join([f"{len(bad)} of {len(paths)} images cannot be read:", *bad])
     if bad and (not skip_bad or len(bad) == len(paths)):
         raise ValueError(f"{report}\nMend or remove them, or pass --skip-bad to go on without them.")
     if bad:
         warnings.warn(f"{report}\nThey are left out.", stacklevel=3)
-    return [path for path in paths if path not in errors]
+    return [index for index, path in enumerate(paths) if path not in errors]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -10,10 +10,12 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from fishsk._compat.sklearn import safe_indexing
-from fishsk.cli._arguments import leave_out
+from fishsk._utils.reading import find_reading
+from fishsk.cli._arguments import Photos, find_good
 from fishsk.cli._screen import Screen
-from fishsk.features import FrozenFeatures, find_frozen_parts, read_once
-from fishsk.inspection import split_at_features
+from fishsk.datasets import find_errors
+from fishsk.features import FrozenFeatures, find_frozen_parts
+from fishsk.inspection import run_frozen_steps, split_at_features
 
 
 def find_transformers(estimator: Any) -> list[FrozenFeatures]:
@@ -56,19 +58,56 @@ def read_features(screen: Screen, estimator: Any, paths: list[str], *, skip_bad:
     ValueError
         If files cannot be read and `skip_bad` is False, or none can.
     """
-    with screen.measured("features"), shown_progress(estimator), read_once() as reading:
+    with _shared(screen, [estimator], paths) as errors:
         features, rest, values = split_at_features(estimator, paths)
-    kept = leave_out(paths, reading.errors, skip_bad=skip_bad)
-    if len(kept) < len(paths):
-        chosen = [index for index, path in enumerate(paths) if path not in reading.errors]
-        features, values = features[chosen], safe_indexing(values, chosen)
-    return Rows(kept, reading.errors, features, rest, values)
+    kept = find_good(paths, errors, skip_bad=skip_bad)
+    bad = {path: errors[path] for path in paths if path in errors}
+    if bad:
+        features, values = features[kept], safe_indexing(values, kept)
+    return Rows([paths[index] for index in kept], bad, features, rest, values)
+
+
+def run_networks(
+    screen: Screen, photos: Photos, *estimators: Any, skip_bad: bool
+) -> tuple[Photos, list[tuple[Any, Any]]]:
+    """Run labeled images through the frozen networks of estimators, in one pass over the files.
+
+    Returns
+    -------
+    photos : Photos
+        Those that can be read.
+    learners : list of (estimator, array-like)
+        Of each estimator what learns, and what that takes: see `run_frozen_steps`.
+
+    Raises
+    ------
+    ValueError
+        If files cannot be read and `skip_bad` is False, or none can.
+    """
+    with _shared(screen, estimators, photos.paths) as errors:
+        found = [run_frozen_steps(each, photos.paths) for each in estimators]
+    kept = find_good(photos.paths.tolist(), errors, skip_bad=skip_bad)
+    if len(kept) < len(photos.paths):
+        found = [(learner, safe_indexing(rows, kept)) for learner, rows in found]
+    return photos.choose(kept, errors), found
 
 
 @contextmanager
-def shown_progress(estimator: Any) -> Iterator[None]:
-    """Let an estimator's transformers show progress bars."""
-    transformers = find_transformers(estimator)
+def _shared(screen: Screen, estimators: Sequence[Any], paths: Sequence[str]) -> Iterator[Mapping[str, str]]:
+    """Let the frozen networks of estimators go over files together; yield why some cannot be read."""
+    transformers = [each for estimator in estimators for each in find_transformers(estimator)]
+    reading = find_reading()
+    assert reading is not None  # `main` opened it
+    if not transformers:  # whatever reads the files stops at the first that is bad
+        errors = zip(paths, find_errors(list(paths)), strict=True)
+        reading.errors |= {path: error for path, error in errors if error is not None}
+    with screen.measured("features"), shown_progress(transformers), reading.share(transformers):
+        yield reading.errors
+
+
+@contextmanager
+def shown_progress(transformers: Sequence[FrozenFeatures]) -> Iterator[None]:
+    """Let transformers show progress bars."""
     before = [transformer.verbose for transformer in transformers]
     try:
         for transformer in transformers:
@@ -96,13 +135,13 @@ def extract_features(screen: Screen, estimator: Any, *images: Any) -> int:
     int
         How many images ran through the network; the others were known.
     """
-    with screen.measured("features"), FrozenFeatures.count_images() as count:
-        for transformer in find_transformers(estimator):
-            if transformer.cache is None:
-                continue
-            verbose = transformer.verbose
-            transformer.set_params(verbose=1)
+    transformers = [each for each in find_transformers(estimator) if each.cache is not None]
+    with (
+        screen.measured("features"),
+        shown_progress(transformers),
+        FrozenFeatures.count_images() as count,
+    ):
+        for transformer in transformers:
             for X in images:
                 transformer.transform(X)
-            transformer.set_params(verbose=verbose)
     return count.n_extracted

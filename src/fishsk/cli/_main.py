@@ -11,6 +11,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from fishsk._utils.reading import read_once
 from fishsk._utils.versions import find_url
 
 # In the order of the help; each is a module of `commands`.
@@ -117,7 +118,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from fishsk.cli._screen import Screen, to_plain
 
     screen = Screen(as_json=arguments.json)
-    code = arguments.run(arguments, screen) or 0
+    with read_once():
+        code = arguments.run(arguments, screen) or 0
     if screen.as_json:
         print(json.dumps(to_plain(screen.facts), indent=2, allow_nan=False))
     return code

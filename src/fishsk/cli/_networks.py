@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
+import os
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from fishsk.cli._features import find_transformers
 from fishsk.cli._screen import Screen
 
 _N_MEASURED = 100  # images whose sides tell those of all
+_SMALL_BYTES = 2**17  # which no file of a small image has
 
 
 def make_pipeline(
@@ -88,7 +90,8 @@ def _are_small(images: Any) -> bool:
             with contextlib.suppress(Exception):  # almost anything; who reads the pixels says what is wrong
                 if isinstance(image, np.ndarray):
                     sides.append(max(image.shape[:2]))
+                elif os.path.getsize(expand(image)) > _SMALL_BYTES:
+                    sides.append(np.inf)
                 else:
-                    with Image.open(expand(image)) as opened:  # which reads no pixels
-                        sides.append(max(opened.size))
+                    sides.append(max(features.read_sides(image)))
     return bool(sides) and float(np.median(sides)) <= features.SMALL_SIDE

@@ -88,7 +88,7 @@ class Screen:
         """Measure the seconds of a stage that draws a progress bar of its own."""
         start = time.perf_counter()
         yield
-        self.seconds[name] = time.perf_counter() - start
+        self.seconds[name] = self.seconds.get(name, 0) + time.perf_counter() - start
 
     def figures(self, written: list[Path]) -> None:
         """Print which figures were written."""

@@ -39,6 +39,7 @@ def load_image_folder(
     *,
     target_names: Sequence[str] | None = None,
     on_error: str = "raise",
+    check_files: bool = True,
     return_X_y: bool = False,
 ) -> Any:
     """Load the paths and the labels of images that lie in one folder per class.
@@ -60,8 +61,9 @@ def load_image_folder(
     folder (``.DS_Store``, ``Thumbs.db``, ``desktop.ini``, ``._*``). Symbolic links below `path` are not
     followed, so that no loop and nothing outside the folder is ever read; a warning counts them.
 
-    Every image is decoded once to know that it can be, and forgotten: the images are returned as paths, which
-    `VGG16FeatureTransformer` reads when it needs them, so that folders larger than memory can be used.
+    Every image is decoded once to know that it can be, unless `check_files` is False, and forgotten: the
+    images are returned as paths, which `VGG16FeatureTransformer` reads when it needs them, so that folders
+    larger than memory can be used.
 
     Parameters
     ----------
@@ -74,6 +76,8 @@ def load_image_folder(
         What to do about files that are empty, corrupt, truncated, of more pixels than fit, or unreadable:
         raise one ValueError that lists all of them, or leave them out of images and labels alike, with one
         warning that lists all of them.
+    check_files : bool, default=True
+        False opens no file: whoever reads the images raises an error at the first one that is bad.
     return_X_y : bool, default=False
         If True, return ``(images, target)`` instead of a Bunch.
 
@@ -156,7 +160,7 @@ def load_image_folder(
             "if these are parts of a data set.",
             stacklevel=2,
         )
-    errors = find_errors(paths)
+    errors = find_errors(paths) if check_files else [None] * len(paths)
     bad = [error for error in errors if error is not None]
     report = "\n".join([f"{len(bad)} of {len(paths)} images cannot be read:", *bad])
     if bad and (on_error == "raise" or len(bad) == len(paths)):

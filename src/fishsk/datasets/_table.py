@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import math
 import os
@@ -41,6 +42,7 @@ def load_image_table(
     path_column: str = "path",
     task: str = "auto",
     on_error: str = "raise",
+    check_files: bool = True,
     return_X_y: bool = False,
 ) -> Any:
     r"""Load the paths of images, and what is known of each, from a table (CSV).
@@ -56,8 +58,8 @@ def load_image_table(
     semicolons or tabs, and the text is UTF-8, as spreadsheets write it; names are read in Unicode's composed
     form (NFC).
 
-    Every image is decoded once to know that it can be, and forgotten: the images are returned as paths, which
-    `VGG16FeatureTransformer` reads when it needs them.
+    Every image is decoded once to know that it can be, unless `check_files` is False, and forgotten: the
+    images are returned as paths, which `VGG16FeatureTransformer` reads when it needs them.
 
     Parameters
     ----------
@@ -75,6 +77,9 @@ def load_image_table(
         What to do about rows without a path or a target, with a target that is no finite number in a
         regression, or whose file cannot be read: raise one ValueError that names rows and columns, or leave
         them out, with one warning that names them.
+    check_files : bool, default=True
+        False only looks whether files are there, and opens none: whoever reads the images raises an error at
+        the first one that is bad.
     return_X_y : bool, default=False
         If True, return ``(images, target)`` instead of a Bunch.
 
@@ -149,7 +154,8 @@ def load_image_table(
     rows = _read_rows(path, normalize_name(path_column), normalize_name(target))
     images = [_find_file(path.parent, row.path) if row.path else "" for row in rows]
     task, numbers = _find_task(rows, task, path, target)
-    faults = _find_faults(rows, images, numbers, path_column, target)
+    errors = (find_errors if check_files else _find_missing)([image for image in images if image])
+    faults = _find_faults(rows, images, errors, numbers, path_column, target)
     good = np.array([fault is None for fault in faults])
     found = [fault for fault in faults if fault is not None]
     listed = found[:_N_LISTED]
@@ -317,12 +323,23 @@ def _are_spelled(values: Sequence[str]) -> bool:
     return all(found) and (len(around) == 1 or all(not after or after[0].isspace() for _, after in around))
 
 
+def _find_missing(paths: list[str]) -> list[str | None]:
+    """Return what opening each of the files would say if it is not there, or None where it is."""
+    words = os.strerror(errno.ENOENT)
+    return [None if os.path.exists(path) else f"[Errno {errno.ENOENT}] {words}: {path!r}" for path in paths]
+
+
 def _find_faults(
-    rows: Sequence[_Row], images: list[str], numbers: list[float | None], path_column: str, target: str
+    rows: Sequence[_Row],
+    images: list[str],
+    errors: list[str | None],
+    numbers: list[float | None],
+    path_column: str,
+    target: str,
 ) -> list[str | None]:
-    """Return what is wrong with each row, or None."""
+    """Return what is wrong with each row, or None; `errors` are those of the files that are named."""
     faults: list[str | None] = []
-    unreadable = iter(find_errors([image for image in images if image]))
+    unreadable = iter(errors)
     for row, image, number in zip(rows, images, numbers, strict=True):
         error = next(unreadable) if image else "must be the path of an image. Got an empty field"
         column, fault = path_column, error

@@ -1,12 +1,17 @@
 """Images to features: reading images, frozen networks and their weights, the store of features on disk."""
 
-from fishsk.features._decoding import IMAGE_SUFFIXES, read_image
+from fishsk.features._decoding import IMAGE_SUFFIXES, read_image, read_orientation, read_sides
 from fishsk.features._images import Images, check_images
 from fishsk.features._int8 import crop_photographs
 from fishsk.features._keras import KerasFeatureTransformer
 from fishsk.features._onnx import OnnxFeatureTransformer
-from fishsk.features._parts import add_to_keras_model, describe_parts, find_frozen_parts, join_parts
-from fishsk.features._reading import read_once
+from fishsk.features._parts import (
+    add_to_keras_model,
+    describe_parts,
+    find_frozen_parts,
+    join_parts,
+    transform_together,
+)
 from fishsk.features._recipes import BACKBONES, SIZE_FOR_SMALL, SMALL_SIDE, Recipe, find_recipe
 from fishsk.features._resizing import resize_image
 from fishsk.features._transformer import FrozenFeatures
@@ -33,7 +38,9 @@ __all__ = [
     "find_recipe",
     "join_parts",
     "read_image",
-    "read_once",
+    "read_orientation",
+    "read_sides",
     "resize_image",
     "resolve_weights",
+    "transform_together",
 ]

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from fishsk._utils.files import expand
+from fishsk._utils.reading import find_reading
 
 # What Pillow reads by itself, and the endings of such files. EPS and the like are left out on purpose: Pillow
 # hands them to external programs. MPO files, of some telephones, are JPEG files with further images behind.
@@ -135,6 +136,21 @@ def read_bytes(path: str | os.PathLike) -> bytes:
         return file.read()
 
 
+def read_sides(path: str | os.PathLike) -> tuple[int, int]:
+    """Return the width and height that a file's header declares; what was read is kept for who decodes it.
+
+    Raises
+    ------
+    OSError
+        If it is no image, or cannot be opened.
+    """
+    content = read_bytes(path)
+    if (reading := find_reading()) is not None:
+        reading.contents[os.fspath(path)] = content
+    with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+        return image.size
+
+
 def digest_file(content: bytes) -> bytes:
     """Return the SHA-256 of a file's bytes, and of how its transparency is read where it has some."""
     digest = hashlib.sha256(content)
@@ -145,8 +161,10 @@ def digest_file(content: bytes) -> bytes:
     return digest.digest()
 
 
-def read_orientation(content: bytes) -> int:
-    """Return the EXIF orientation of a file that can be decoded; 1 is upright, or has none."""
+def read_orientation(content: bytes | None) -> int:
+    """Return the EXIF orientation of a file that can be decoded; 1 is upright, in memory, or has none."""
+    if content is None:
+        return 1
     with contextlib.suppress(Exception):  # it was decoded before: the rest is metadata
         return int(Image.open(io.BytesIO(content), formats=_FORMATS).getexif().get(_ORIENTATION, 1))
     return 1

@@ -1,12 +1,12 @@
-"""From checked images to features: hashed, read from the store, or run through the network and stored."""
+"""From checked images to features in one pass: hashed, looked up, and where new run through networks."""
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from typing import NamedTuple
@@ -15,15 +15,17 @@ import joblib
 import numpy as np
 
 from fishsk._utils.progress import ProgressBar
+from fishsk._utils.reading import find_reading
 from fishsk.features._counts import report_images
+from fishsk.features._decoding import digest_file
 from fishsk.features._engine import load_network
 from fishsk.features._images import Images
 from fishsk.features._network import Settings
-from fishsk.features._reading import find_error, forgive
+from fishsk.features._resizing import resize_image
 from fishsk.features._rows import ViewRows
 
-logger = logging.getLogger(__name__)
-
+_CHUNK_BYTES = 2**27  # of files, which are kept until they are decoded
+_CHUNK = 2**13  # images at most of which the store is asked at once
 _BATCH_PIXELS = (
     8 * 224 * 224
 )  # benchmarks/bench_features.py: the fastest batches at 224 and at 32 hold about this
@@ -32,229 +34,300 @@ _BATCHES_AHEAD = 2  # that are read while the network runs
 # Threads: Pillow, OpenCV and hashlib work outside the interpreter lock. joblib counts only the cores that
 # this process may use.
 N_READERS = joblib.cpu_count()
-_HASHED_AT_ONCE = 64  # images at most that a thread is given, so that the bar moves
+_HASHED_AT_ONCE = 64  # images at most that a thread is given
 _UNREADABLE = bytes(32)  # the key of files that cannot be read, where that is forgiven
 _FEW = 8  # new images of a call, computed in less time than it takes to force their rows to disk
 WRITE_EVERY = 5.0  # seconds of work that a killed run may lose
 
 
-def read_or_extract(
-    images: Images,
-    settings: Settings,
-    *,
-    cache: str | os.PathLike | None,
-    batch_size: int | None,
-    shown: bool,
-) -> np.ndarray:
-    """Return the features of images, run through the network where they are not stored.
+class Part:
+    """One network's part in a pass over images.
+
+    Parameters
+    ----------
+    settings : Settings
+        What its features are.
+    n_images : int
+        How many images there are.
+    cache : path-like or None
+        The cache folder.
+    batch_size : int or None
+        As in `FrozenFeatures`.
+
+    Attributes
+    ----------
+    features : ndarray of shape (n_images, n_features), float32
+        What it makes of the images, as far as the pass has come.
+    missing : set of int
+        Which images of the chunk that is in work it has to see.
+    """
+
+    def __init__(
+        self, settings: Settings, n_images: int, *, cache: str | os.PathLike | None, batch_size: int | None
+    ) -> None:
+        self.settings = settings
+        self.features = np.empty((n_images, settings.n_features), dtype=np.float32)
+        self.rows = None if cache is None else ViewRows(cache, settings)
+        n_pixels = settings.image_size[0] * settings.image_size[1]
+        self.batch_size = batch_size or max(1, _BATCH_PIXELS // n_pixels)
+        self.missing: set[int] = set()
+        self._copies: dict[int, int] = {}
+        self._first: dict[bytes, int] = {}  # the image of each key that this pass has made features of
+        self._n_extracted = 0
+        self._unwritten: list[_Batch] = []
+        self._written = time.perf_counter()
+
+    def look_up(self, chunk: range, keys: Sequence[bytes]) -> None:
+        """Set the features of those images of a chunk that are stored; the others are missing, or copies."""
+        found = np.zeros(len(chunk), dtype=bool)
+        if self.rows is not None:
+            found = self.rows.read(keys, self.features[chunk.start : chunk.stop])
+        self.missing, self._copies = set(), {}
+        first: dict[bytes, int] = {}
+        for index, key, is_found in zip(chunk, keys, found.tolist(), strict=True):
+            if key == _UNREADABLE:
+                self.features[index] = 0
+            elif not is_found:
+                twin = self._first[key] if key in self._first else first.setdefault(key, index)
+                if twin == index:
+                    self.missing.add(index)
+                else:
+                    self._copies[index] = twin
+
+    def run(self, indices: list[int], pixels: np.ndarray, keys: Mapping[int, bytes], *, shown: bool) -> None:
+        """Set the features of images that are missing, of their resized pixels."""
+        settings, stored = self.settings, self.rows
+        folder = None if stored is None else stored.folder
+        network = load_network(settings.of_plain_image, folder, shown=shown)
+        batch = _Batch(
+            [keys[index] for index in indices],
+            np.empty((len(indices), len(settings.views), settings.n_features), dtype=np.float32),
+            np.ones((len(indices), len(settings.views)), dtype=bool),
+        )
+        if stored is not None and len(settings.views) > 1:
+            batch.is_new[:] = ~stored.read_views(batch.keys, batch.rows)
+        for number, view in enumerate(settings.views):
+            chosen = batch.is_new[:, number]
+            if chosen.any():
+                batch.rows[chosen, number] = network(pixels if chosen.all() else pixels[chosen], view)
+        self.features[indices] = settings.average(batch.rows.swapaxes(0, 1))
+        self._first.update(zip(batch.keys, indices, strict=True))
+        self._n_extracted += len(indices)
+        report_images(n_extracted=len(indices))
+        if stored is not None:
+            self._unwritten.append(batch)
+            if time.perf_counter() - self._written > WRITE_EVERY:
+                self._write(at_once=True)
+
+    def copy(self, images: Images, bad: Mapping[int, str]) -> None:
+        """Set the features of copies, and of images that could not be decoded."""
+        self.features[[index for index in self.missing if index in bad]] = 0
+        for index, twin in self._copies.items():
+            self.features[index] = self.features[twin]
+            if twin in bad:
+                _forgive(images.name(index), bad[twin])
+
+    def finish(self) -> None:
+        """Write what is not written yet, and count what was known."""
+        if self._unwritten:
+            self._write(at_once=self._n_extracted > _FEW)
+        report_images(n_known=len(self.features) - self._n_extracted)
+
+    def _write(self, *, at_once: bool) -> None:
+        assert self.rows is not None
+        self.rows.write(
+            [key for batch in self._unwritten for key in batch.keys],
+            np.concatenate([batch.rows for batch in self._unwritten]),
+            np.concatenate([batch.is_new for batch in self._unwritten]),
+            at_once=at_once,
+        )
+        self._unwritten, self._written = [], time.perf_counter()
+
+
+class _Batch(NamedTuple):
+    """Some images: their keys, the rows of their views, and which of these are new."""
+
+    keys: list[bytes]
+    rows: np.ndarray
+    is_new: np.ndarray
+
+
+class _Loaded(NamedTuple):
+    """Images for one network: which, and their resized pixels."""
+
+    indices: list[int]
+    pixels: list[np.ndarray]
+
+
+def read_or_extract(images: Images, parts: Sequence[Part], *, shown: bool) -> None:
+    """Set the features of images, of several networks at once: a full hit loads none of them, nor TensorFlow.
+
+    Each file is read once, and decoded once where a network must see it.
 
     Parameters
     ----------
     images : Images
         Checked images.
-    settings : Settings
-        What their features are.
-    cache : path-like or None
-        The cache folder.
-    batch_size : int or None
-        As in `FrozenFeatures`.
+    parts : sequence of Part
+        One for each network.
     shown : bool
         Whether there are progress bars.
     """
-    keys = _hash(images, shown)
-    first = {key: index for index, key in reversed(list(enumerate(keys)))}
-    unreadable = first.pop(_UNREADABLE, None)
-    features = np.empty((len(images), settings.n_features), dtype=np.float32)
-    rows = None if cache is None else ViewRows(cache, settings)
-    found = np.zeros(len(images), dtype=bool) if rows is None else rows.read(keys, features)
-    if unreadable is not None:
-        bad = [index for index, key in enumerate(keys) if key == _UNREADABLE]
-        features[bad], found[bad] = 0, True
-    n_extracted = 0
-    missing = [index for index in sorted(first.values()) if not found[index]]
-    while missing:  # a full hit never loads the backbone, nor TensorFlow
-        batches = _extract(images, missing, settings, batch_size, shown, keys, rows)
-        changed = _fill(batches, images, len(missing), keys, features, rows)
-        errors = {index: find_error(images.name(index)) for index in missing}
-        bad = [index for index, error in errors.items() if error is not None]
-        features[bad] = 0
-        n_extracted += len(missing) - len(bad)
-        found[missing] = True
-        copies = [index for index in np.flatnonzero(~found).tolist() if first[keys[index]] not in changed]
-        for index in copies:
-            if error := errors.get(first[keys[index]]):
-                forgive(images.name(index), error)
-        features[copies] = features[[first[keys[index]] for index in copies]]
-        found[copies] = True
-        missing = np.flatnonzero(~found).tolist()  # whose twin has changed since it was hashed
-    report_images(n_known=len(images) - n_extracted)
-    return features
+    with contextlib.ExitStack() as stack:
+        readers: ThreadPoolExecutor | None = None
+        advance: Callable[[int], None] = _do_nothing
+        if shown or len(images) > 1:  # threads and a bar would take longer than to read a single image
+            names = dict.fromkeys(part.settings.backbone.name for part in parts)
+            bar = ProgressBar(" + ".join(names), len(images), unit="images", shown=shown)
+            advance = stack.enter_context(bar).advance
+            readers = stack.enter_context(ThreadPoolExecutor(N_READERS))
+        for chunk in _cut(images):
+            _run_chunk(images, chunk, parts, readers, advance, shown=shown)
+    for part in parts:
+        part.finish()
 
 
-def _hash(images: Images, shown: bool) -> list[bytes]:
-    """Return the keys of the images."""
+def _do_nothing(n_done: int) -> None:
+    """Stand in for a progress bar."""
 
-    def digest(index: int) -> bytes:
+
+def _cut(images: Images) -> Iterator[range]:
+    """Yield consecutive images, the files of which take a bounded part of the memory."""
+    start, n_bytes = 0, 0
+    for index in range(len(images)):
+        size = images.file_size(index)
+        if index > start and (index - start == _CHUNK or n_bytes + size > _CHUNK_BYTES):
+            yield range(start, index)
+            start, n_bytes = index, 0
+        n_bytes += size
+    yield range(start, len(images))
+
+
+def _run_chunk(
+    images: Images,
+    chunk: range,
+    parts: Sequence[Part],
+    readers: ThreadPoolExecutor | None,
+    advance: Callable[[int], None],
+    *,
+    shown: bool,
+) -> None:
+    """Set the features of some images."""
+    keys = {index: key for index in chunk if (key := images.recall(index)) is not None}
+    contents: dict[int, bytes | None] = {}
+    unread: Sequence[int] = [index for index in chunk if index not in keys]
+    while True:
+        keys |= _read(images, unread, contents, readers)
+        for part in parts:
+            part.look_up(chunk, [keys[index] for index in chunk])
+        missing = sorted(set().union(*(part.missing for part in parts)))
+        unread = [index for index in missing if index not in contents]
+        if not unread:  # else they were read before, but what was made of them is not stored
+            break
+    advance(len(chunk) - len(missing))
+    bad: dict[int, str] = {}
+
+    def load(indices: list[int]) -> list[_Loaded]:
+        """Decode images once, and resize them for each network that has to see them."""
+        loaded = [_Loaded([], []) for _ in parts]
+        for index in indices:
+            try:
+                with images.hold(index, contents[index]) as image:
+                    for part, (kept, pixels) in zip(parts, loaded, strict=True):
+                        if index in part.missing:
+                            pixels.append(resize_image(image, part.settings.image_size, part.settings.resize))
+                            kept.append(index)
+            except (OSError, ValueError) as error:
+                if not _forgive(images.name(index), error):
+                    raise
+                bad[index] = str(error)
+        return loaded
+
+    batches = _make_batches(missing, parts, contents)
+    for batch, of_readers in zip(batches, _load_ahead(batches, load, readers), strict=True):
+        for part, loaded in zip(parts, zip(*of_readers, strict=True), strict=True):
+            indices = [*chain.from_iterable(each.indices for each in loaded)]
+            if indices:
+                pixels = np.stack([*chain.from_iterable(each.pixels for each in loaded)], dtype=np.float32)
+                part.run(indices, pixels, keys, shown=shown)
+        advance(len(batch))
+    for part in parts:
+        part.copy(images, bad)
+
+
+def _read(
+    images: Images,
+    indices: Sequence[int],
+    contents: dict[int, bytes | None],
+    readers: ThreadPoolExecutor | None,
+) -> dict[int, bytes]:
+    """Return the keys of images, and keep the contents of their files."""
+    reading = find_reading()
+
+    def read(index: int) -> bytes:
         try:
-            return images.digest(index)
+            content = contents[index] = images.read(index)
         except (OSError, ValueError) as error:
-            if forgive(images.name(index), error):
+            if _forgive(images.name(index), error):
                 return _UNREADABLE
             raise
+        if content is None:
+            return images.digest(index)
+        key = digest_file(content)
+        if reading is not None:
+            reading.digests[images.name(index)] = key
+        return key
 
-    def hash_part(part: range) -> list[bytes]:
-        return [digest(index) for index in part]
+    def read_part(part: Sequence[int]) -> list[bytes]:
+        return [read(index) for index in part]
 
-    n_images = len(images)
-    if not images.are_large:
-        return hash_part(range(n_images))
-    step = min(_HASHED_AT_ONCE, 1 + n_images // (8 * N_READERS))
-    parts = [range(start, min(start + step, n_images)) for start in range(0, n_images, step)]
-    keys = []
-    with (
-        ProgressBar("Hash", n_images, unit="images", shown=shown) as bar,
-        ThreadPoolExecutor(N_READERS) as readers,
-    ):
-        for part in readers.map(hash_part, parts):
-            keys += part
-            bar.advance(len(part))
-    return keys
-
-
-def _fill(
-    batches: Iterator[_Batch],
-    images: Images,
-    n_missing: int,
-    keys: list[bytes],
-    features: np.ndarray,
-    rows: ViewRows | None,
-) -> set[int]:
-    """Set and store rows; return the images whose files have changed since they were hashed."""
-    start = time.perf_counter()
-    unwritten: list[_Batch] = []
-    changed: set[int] = set()
-    for batch in batches:
-        features[batch.indices] = batch.features
-        report_images(n_extracted=len(batch.indices))
-        for place, (index, digest) in enumerate(zip(batch.indices, batch.digests, strict=True)):
-            if digest not in (None, keys[index]):
-                changed.add(index)
-                batch.is_new[place] = False
-                logger.warning("%r changed while it was read, and is not stored.", images.name(index))
-        if rows is not None:
-            unwritten.append(batch)
-            if time.perf_counter() - start > WRITE_EVERY:
-                _write(unwritten, keys, rows, at_once=True)
-                unwritten, start = [], time.perf_counter()
-    if rows is not None and unwritten:
-        _write(unwritten, keys, rows, at_once=n_missing > _FEW)
-    return changed
-
-
-def _write(batches: list[_Batch], keys: list[bytes], rows: ViewRows, *, at_once: bool) -> None:
-    rows.write(
-        [keys[index] for batch in batches for index in batch.indices],
-        np.concatenate([batch.rows for batch in batches]),
-        np.concatenate([batch.is_new for batch in batches]),
-        at_once=at_once,
-    )
-
-
-class _Batch(NamedTuple):
-    """Some images: their features, the rows of their views and which of these are new, their digests."""
-
-    indices: list[int]
-    features: np.ndarray
-    rows: np.ndarray
-    is_new: np.ndarray
-    digests: list[bytes | None]
-
-
-def _extract(
-    images: Images,
-    indices: list[int],
-    settings: Settings,
-    batch_size: int | None,
-    shown: bool,
-    keys: list[bytes],
-    stored: ViewRows | None,
-) -> Iterator[_Batch]:
-    """Yield batches of images, run through the network in those of their views that are not stored.
-
-    The next batches are read, by a thread for each core, while the network runs.
-    """
-    network = load_network(settings.of_plain_image, None if stored is None else stored.folder, shown=shown)
-
-    def run(batch: list[int], loaded: np.ndarray, digests: list[bytes | None]) -> _Batch:
-        rows = np.empty((len(batch), len(settings.views), settings.n_features), dtype=np.float32)
-        is_new = np.ones(rows.shape[:2], dtype=bool)
-        if stored is not None and len(settings.views) > 1:
-            is_new = ~stored.read_views([keys[index] for index in batch], rows)
-            # Rows of a file that has changed since it was hashed are of other pixels.
-            is_new |= [[digest not in (None, keys[i])] for i, digest in zip(batch, digests, strict=True)]
-        for number, view in enumerate(settings.views):
-            chosen = is_new[:, number]
-            if chosen.any():
-                rows[chosen, number] = network(loaded if chosen.all() else loaded[chosen], view)
-        return _Batch(batch, settings.average(rows.swapaxes(0, 1)), rows, is_new, digests)
-
-    def load(part: list[int]) -> tuple[list[int], np.ndarray, list[bytes | None]]:
-        try:
-            return part, *images.load_hashed(part, settings.image_size, settings.resize)
-        except (OSError, ValueError):
-            kept = [index for index in part if _can_read(images, index)]
-            return kept, *images.load_hashed(kept, settings.image_size, settings.resize)
-
-    if len(indices) == 1 and not shown:  # threads and a bar would take longer than to read the image
-        kept, loaded, digests = load(indices)
-        if kept:
-            yield run(kept, loaded, digests)
-        return
-    batches = _make_batches(images, indices, settings, batch_size)
-    bar = ProgressBar(settings.backbone.name, len(indices), unit="images", shown=shown)
-    with bar, ThreadPoolExecutor(N_READERS) as readers:
-
-        def read(batch: list[int]) -> list[Future]:
-            step = -(-len(batch) // N_READERS)
-            parts = [batch[start : start + step] for start in range(0, len(batch), step)]
-            return [readers.submit(load, part) for part in parts]
-
-        ahead = deque(map(read, batches[:_BATCHES_AHEAD]))
-        for number, batch in enumerate(batches):
-            parts = [part.result() for part in ahead.popleft()]
-            if number + _BATCHES_AHEAD < len(batches):
-                ahead.append(read(batches[number + _BATCHES_AHEAD]))
-            of_parts, arrays, digests_of_parts = zip(*parts, strict=True)
-            if any(of_parts):
-                pixels = np.concatenate(arrays) if len(arrays) > 1 else arrays[0]
-                yield run([*chain.from_iterable(of_parts)], pixels, [*chain.from_iterable(digests_of_parts)])
-            bar.advance(len(batch))
-
-
-def _can_read(images: Images, index: int) -> bool:
-    """Return whether an image can be decoded; raise where that is not forgiven."""
-    try:
-        with images.hold(index):
-            return True
-    except (OSError, ValueError) as error:
-        if forgive(images.name(index), error):
-            return False
-        raise
+    if readers is None or not images.are_large:
+        return dict(zip(indices, read_part(indices), strict=True))
+    step = min(_HASHED_AT_ONCE, 1 + len(indices) // (8 * N_READERS))
+    parts = [indices[start : start + step] for start in range(0, len(indices), step)]
+    return dict(zip(indices, chain.from_iterable(readers.map(read_part, parts)), strict=True))
 
 
 def _make_batches(
-    images: Images, indices: list[int], settings: Settings, batch_size: int | None
+    indices: list[int], parts: Sequence[Part], contents: Mapping[int, bytes | None]
 ) -> list[list[int]]:
-    """Divide indices into batches that suit the network; those of large files are read in seconds."""
-    n_pixels = settings.image_size[0] * settings.image_size[1]
-    most = batch_size or max(1, _BATCH_PIXELS // n_pixels)
-    batches: list[list[int]] = [[]]
+    """Divide images into batches that suit the networks; those of large files are read in seconds."""
+    most = min((part.batch_size for part in parts if part.missing), default=1)
+    batches: list[list[int]] = []
     n_bytes = 0
     for index in indices:
-        size = 0 if batch_size else images.file_size(index)
-        if batches[-1] and (len(batches[-1]) == most or n_bytes + size > _BATCH_BYTES):
+        size = len(contents[index] or b"")
+        if not batches or len(batches[-1]) == most or n_bytes + size > _BATCH_BYTES:
             batches.append([])
             n_bytes = 0
         batches[-1].append(index)
         n_bytes += size
     return batches
+
+
+def _load_ahead(
+    batches: list[list[int]],
+    load: Callable[[list[int]], list[_Loaded]],
+    readers: ThreadPoolExecutor | None,
+) -> Iterator[list[list[_Loaded]]]:
+    """Yield what is loaded of each batch; the next ones are loaded meanwhile, by a thread for each core."""
+    if readers is None:
+        yield from ([load(batch)] for batch in batches)
+        return
+
+    def submit(batch: list[int]) -> list[Future]:
+        step = -(-len(batch) // N_READERS)
+        return [readers.submit(load, batch[start : start + step]) for start in range(0, len(batch), step)]
+
+    ahead = deque(map(submit, batches[:_BATCHES_AHEAD]))
+    for number in range(len(batches)):
+        loaded = [part.result() for part in ahead.popleft()]
+        if number + _BATCHES_AHEAD < len(batches):
+            ahead.append(submit(batches[number + _BATCHES_AHEAD]))
+        yield loaded
+
+
+def _forgive(name: str, error: Exception | str) -> bool:
+    """Return whether somebody wants to know which files cannot be read, and is told this one."""
+    reading = find_reading()
+    return reading is not None and reading.forgive(name, error)

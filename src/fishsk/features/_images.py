@@ -18,14 +18,8 @@ from PIL import Image
 from sklearn.utils import check_array
 
 from fishsk._utils.files import expand
-from fishsk.features import _reading
-from fishsk.features._decoding import (
-    convert_pil,
-    decode,
-    digest_file,
-    lay_on_white,
-    read_orientation,
-)
+from fishsk._utils.reading import find_reading
+from fishsk.features._decoding import convert_pil, decode, digest_file, lay_on_white, read_bytes
 from fishsk.features._resizing import resize_image
 
 _TEXT = "OSTU"  # kinds of NumPy's dtypes that can hold paths
@@ -96,35 +90,31 @@ class Images(Sequence):
         return len(self.items)
 
     def __getitem__(self, index: Any) -> Any:
-        with self.hold(index) as (image, _):
+        with self.hold(index) as image:
             return image
 
     @contextlib.contextmanager
-    def hold(self, index: int) -> Iterator[tuple[np.ndarray, bytes | None]]:
-        """Yield an image, and the digest of the file that it was decoded from.
+    def hold(self, index: int, content: bytes | None = None) -> Iterator[np.ndarray]:
+        """Yield an image, decoded from the content of its file where the caller has read that.
 
-        The digest is what `digest` says of just the bytes that were decoded, since a file may be replaced at
-        any time; None for an image in memory. Until the caller is done with it, a decoded image takes its
-        part of the budget that all readers share, so that many threads need no more memory than a few.
+        Until the caller is done with it, a decoded image takes its part of the budget that all readers share,
+        so that many threads need no more memory than a few.
         """
         item = self.items[index]
         if isinstance(item, np.ndarray):
-            yield _to_rgb(item, self.input_range), None
+            yield _to_rgb(item, self.input_range)
             return
-        content = self._read(index)
+        content = self.read(index) if content is None else content
+        reading = None if isinstance(item, bytes) else find_reading()
+        if reading is not None and os.fspath(item) not in reading.digests:
+            reading.digests[os.fspath(item)] = digest_file(content)
         with decode(content, self.name(index)) as image:
-            yield image, digest_file(content)
+            yield image
 
     def name(self, index: int) -> str:
         """Return what to call an image: its path, or its place in X."""
         item = self.items[index]
-        return os.fspath(item) if _is_path(item) else f"image {index}"
-
-    def orientation(self, index: int) -> int:
-        """Return the EXIF orientation of an image's file; 1 is upright, in memory, or unknown."""
-        if isinstance(self.items[index], np.ndarray):
-            return 1
-        return read_orientation(self._read(index))
+        return str(os.fspath(item)) if _is_path(item) else f"image {index}"
 
     def digest(self, index: int) -> bytes:
         """Return 32 bytes that name the content of an image: its pixels, or the bytes of its file."""
@@ -134,43 +124,39 @@ class Images(Sequence):
             content = _digest_of_form(image.dtype, image.shape).copy()
             content.update(np.ascontiguousarray(image).data)
             return content.digest()
-        return digest_file(item) if isinstance(item, bytes) else _reading.digest(item)
+        return self.recall(index) or digest_file(self.read(index))
 
-    def _read(self, index: int) -> bytes:
-        """Return the content of an image's file."""
+    def recall(self, index: int) -> bytes | None:
+        """Return the digest of a file that was read before, where somebody keeps them."""
         item = self.items[index]
-        return item if isinstance(item, bytes) else _reading.read(item)
+        reading = find_reading() if _is_path(item) else None
+        return None if reading is None else reading.digests.get(os.fspath(item))
+
+    def read(self, index: int) -> Any:
+        """Return the content of an image's file; None of pixels in memory."""
+        item = self.items[index]
+        if isinstance(item, np.ndarray):
+            return None
+        if isinstance(item, bytes):
+            return item
+        reading = find_reading()
+        content = None if reading is None else reading.contents.pop(os.fspath(item), None)
+        return read_bytes(item) if content is None else content
 
     def load(self, indices: Sequence[int], size: tuple[int, int], resize: str = "stretch") -> np.ndarray:
         """Return some of the images, resized: float32 of shape (len(indices), *size, 3) in 0 to 255."""
-        return self.load_hashed(indices, size, resize)[0]
-
-    def load_hashed(
-        self, indices: Sequence[int], size: tuple[int, int], resize: str = "stretch"
-    ) -> tuple[np.ndarray, list[bytes | None]]:
-        """Return some of the images, resized, and the digests of the files that they were decoded from.
-
-        Returns
-        -------
-        batch : ndarray of shape (len(indices), *size, 3), float32
-            Red, green, blue, each in 0 to 255.
-        digests : list of bytes or None
-            As `hold` gives them.
-        """
         batch = np.empty((len(indices), *size, 3), dtype=np.float32)
-        digests: list[bytes | None] = []
         for row, index in enumerate(indices):
-            with self.hold(index) as (image, digest):
+            with self.hold(index) as image:
                 batch[row] = resize_image(image, size, resize)
-            digests.append(digest)
-        return batch, digests
+        return batch
 
     def file_size(self, index: int) -> int:
         """Return the bytes of an image's file, 0 for pixels in memory or a file that cannot be found."""
         item = self.items[index]
         if isinstance(item, bytes):
             return len(item)
-        with contextlib.suppress(OSError):  # `load_hashed` says what is wrong with it
+        with contextlib.suppress(OSError):  # who reads it says what is wrong with it
             return os.path.getsize(expand(item)) if _is_path(item) else 0
         return 0
 

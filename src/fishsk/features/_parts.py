@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,6 +10,7 @@ from typing import Any
 
 from sklearn.pipeline import FeatureUnion
 
+from fishsk._utils.reading import find_reading, read_once
 from fishsk.features._transformer import FrozenFeatures
 
 # By how their origin begins.
@@ -69,6 +71,23 @@ def describe_parts(step: Any) -> dict[str, dict[str, Any]]:
 def _find_license(origin: str) -> str:
     """Return the license of weights that come from somewhere, as NOTICE and docs/license.rst tell it."""
     return next((license for start, license in _LICENSES.items() if origin.startswith(start)), _UNKNOWN)
+
+
+def transform_together(step: Any, X: Any) -> Any:
+    """Return what a step makes of images; networks side by side go over the files together.
+
+    Parameters
+    ----------
+    step : estimator
+        A fitted transformer of any kind.
+    X : array-like or sequence
+        What it takes.
+    """
+    parts = list(find_frozen_parts(step).values())
+    with contextlib.ExitStack() as stack:
+        reading = find_reading() or stack.enter_context(read_once())
+        stack.enter_context(reading.share(parts, go_on=False))
+        return step.transform(X)
 
 
 def add_to_keras_model(step: Any, images: Any) -> Any:

@@ -13,10 +13,11 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import validate_data
 
 from fishsk._compat.sklearn import Integral, Interval, StrOptions, check_feature_names_in, fit_context
+from fishsk._utils.reading import find_reading
 from fishsk._utils.stamp import StampedMixin
 from fishsk._utils.versions import link_documentation
 from fishsk.features._counts import count_images
-from fishsk.features._extraction import read_or_extract
+from fishsk.features._extraction import Part, read_or_extract
 from fishsk.features._images import check_images
 from fishsk.features._int8 import check_precision
 from fishsk.features._network import Settings, add_to_keras
@@ -96,15 +97,38 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         self : transformer
             The same transformer.
         """
+        self._fit(X, y)
+        if not _is_dask(X):
+            check_images(X, image_shape=self.image_shape, input_range=self.input_range)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
+        """Return the features of images, which are checked and converted once.
+
+        Parameters
+        ----------
+        X : array-like of images
+            See the notes of the class.
+        y : None
+            Ignored, here by scikit-learn's convention.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out), float32
+            As of `transform`.
+        """
+        self._fit(X, y)
+        return self.transform(X)
+
+    def _fit(self, X: Any, y: Any) -> None:
+        """Check the parameters and the columns of flattened images; tell callbacks."""
         task = {"estimator": self, "X": X, "y": y}
         context = self._init_callback_context().call_on_fit_task_begin(**task)
         check_precision(self.precision)
         self._settings()
         self._check_columns(X, reset=True)
-        if not _is_dask(X):
-            check_images(X, image_shape=self.image_shape, input_range=self.input_range)
         context.call_on_fit_task_end(**task)
-        return self
 
     def transform(self, X: Any) -> Any:
         """Return the features of images.
@@ -130,15 +154,17 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         """
         self._validate_params()
         check_precision(self.precision)
-        settings = self._settings()
         if _is_dask(X):
-            return self._map_blocks(X, settings.n_features)
+            return self._map_blocks(X, self._settings().n_features)
         self._check_columns(X, reset=False)
-        images = check_images(X, image_shape=self.image_shape, input_range=self.input_range)
-        _check_memory(len(images), settings)
-        return read_or_extract(
-            images, settings, cache=self._folder, batch_size=self.batch_size, shown=bool(self.verbose)
-        )
+        reading = find_reading()
+        features = None if reading is None else reading.take(X, self)
+        if features is None:
+            sharers = [] if reading is None else [*filter(self._sees_like, reading.find_sharers(self))]
+            features, *others = _transform_together([self, *sharers], X)
+            if reading is not None and sharers:
+                reading.keep(X, sharers, others)
+        return features
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the features: layer, pooling and channel.
@@ -199,6 +225,10 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         """The cache folder; None where there is none."""
         return default_folder() if self.cache == "auto" else self.cache
 
+    def _sees_like(self, other: FrozenFeatures) -> bool:
+        """Return whether another transformer takes the same things as the same images."""
+        return (self.image_shape, self.input_range) == (other.image_shape, other.input_range)
+
     def _check_columns(self, X: Any, *, reset: bool) -> None:
         """Let scikit-learn check the number and names of the columns of flattened images."""
         if self.image_shape is not None and len(getattr(X, "shape", (0, 0))) == 2 and not _is_dask(X):
@@ -247,6 +277,25 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         tags.input_tags.three_d_array = True
         tags.input_tags.string = True
         return tags
+
+
+def _transform_together(transformers: Sequence[FrozenFeatures], X: Any) -> list[np.ndarray]:
+    """Return the features of images of several networks in one pass."""
+    first = transformers[0]
+    images = check_images(X, image_shape=first.image_shape, input_range=first.input_range)
+    parts: dict[Any, Part] = {}
+    asked = []
+    for each in transformers:
+        settings = each._settings()
+        _check_memory(len(images), settings)
+        asked.append((settings, each._folder))  # two models may share a network
+        if asked[-1] not in parts:
+            parts[asked[-1]] = Part(settings, len(images), cache=each._folder, batch_size=each.batch_size)
+    read_or_extract(images, list(parts.values()), shown=any(each.verbose for each in transformers))
+    return [
+        parts[key].features if key not in asked[:place] else parts[key].features.copy()
+        for place, key in enumerate(asked)
+    ]
 
 
 def check_layers(given: str | Sequence[str] | None, default: str) -> tuple[str, ...]:

@@ -172,7 +172,7 @@ class _Copies:
         """Return the copies of images."""
 
         def shrink(row: int) -> np.ndarray:
-            with images.hold(row) as (image, _):
+            with images.hold(row) as image:
                 return make_gray(image, SMALL)
 
         with ThreadPoolExecutor() as pool:  # decoders and OpenCV work outside the interpreter lock

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fishsk.features import Images, resize_image
+from fishsk.features import Images, read_orientation, resize_image
 
 SMALL = (32, 32)  # what images are compared at
 _LONGEST_SIDE = 256  # pixels at which sharpness is measured, so that large photographs are not all blurred
@@ -55,8 +55,9 @@ def measure_images(images: Images, advance: Callable[[int], None] = lambda done:
 
     def measure(index: int) -> dict[str, Any]:
         try:
-            with images.hold(index) as (image, _):
-                return _measure(image) | {"orientation": images.orientation(index)}
+            content = images.read(index)
+            with images.hold(index, content) as image:
+                return _measure(image) | {"orientation": read_orientation(content)}
         except (OSError, ValueError) as error:
             return {"error": " ".join(str(error).split())}
         finally:

@@ -58,7 +58,8 @@ class Answers:
         min_probability: float = 0.0,
         false_alarms: float = 0.05,
     ) -> None:
-        # Tags and several outputs are refused here, before anything is made ready.
+        # Tags and several outputs are refused here, and the network is made ready. Maps are not: they load
+        # TensorFlow, behind the first answer.
         blank = np.zeros((64, 64, 3), np.uint8)
         check_one_target(pipeline.predict([blank]), "What the model predicts")
         self.pipeline = pipeline
@@ -78,14 +79,6 @@ class Answers:
         steps = getattr(find_fitted(self.pipeline), "steps", [("", self.pipeline)])
         parts = [part for _, step in steps for part in find_frozen_parts(step).values() or [step]]
         return ", ".join(type(part).__name__ for part in parts if part not in (None, "passthrough"))
-
-    def warm_up(self) -> None:
-        """Make ready what the first image would have to wait for."""
-        image = np.zeros((64, 64, 3), np.uint8)
-        image[16:48, 8:56] = 255
-        self.pipeline.predict([image])
-        if self._explainer.steps is not None:  # occlusion has nothing to make ready
-            self._explainer.explain([image])
 
     def predict(self, content: bytes) -> dict[str, Any]:
         """Return the classes, or the number, of an image and the training images most like it.

@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
 
     from sklearn.base import is_regressor
 
-    from fishsk.cli._features import extract_features
+    from fishsk.cli._features import run_networks
     from fishsk.inspection import RegressionComparison, compare_pipelines
     from fishsk.persistence import load_pipeline
     from fishsk.report import write_comparison
@@ -59,10 +59,9 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
             f"{arguments.new!r} {kinds[1]}."
         )
     photos = load_photos(arguments.photos, arguments, model=old)
+    photos, _ = run_networks(screen, photos, old, new, skip_bad=arguments.skip_bad)
     paths, y = photos.paths, photos.y
     screen.facts |= photos.facts
-    extract_features(screen, old, paths)
-    extract_features(screen, new, paths)
     comparison = compare_pipelines(old, new, paths, y)
     names = _name_models(arguments.old, arguments.new)
     if isinstance(comparison, RegressionComparison):

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     target = prepare_file(arguments.output, (*PICTURES, *TABLES))
     load_tensorflow(screen)
 
-    from fishsk.cli._features import extract_features
+    from fishsk.cli._features import run_networks
     from fishsk.cli._networks import make_pipeline, show_networks
     from fishsk.inspection import LearningForecastDisplay
     from fishsk.persistence import load_pipeline
@@ -72,15 +72,15 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         pipeline = make_pipeline(arguments, photos.paths)
     else:
         pipeline = load_pipeline(arguments.model)
-    paths, y, n_classes = photos.paths, photos.y, photos.n_classes
-    screen.fact("Images", photos.words, n_images=len(paths), n_classes=n_classes, **photos.facts)
     show_networks(screen, pipeline)
-    extract_features(screen, pipeline, paths)
+    photos, [(learner, rows)] = run_networks(screen, photos, pipeline, skip_bad=arguments.skip_bad)
+    n_images, n_classes = len(photos.paths), photos.n_classes
+    screen.fact("Images", photos.describe(), n_images=n_images, n_classes=n_classes, **photos.facts)
     with screen.stage("learning curve"):
         display = LearningForecastDisplay.from_estimator(
-            pipeline, paths, y, cv=arguments.cv, n_jobs=arguments.jobs, random_state=arguments.seed
+            learner, rows, photos.y, cv=arguments.cv, n_jobs=arguments.jobs, random_state=arguments.seed
         )
-    a_class = max(1, round(len(paths) / n_classes))
+    a_class = max(1, round(n_images / n_classes))
     _show_curve(screen, display)
     _show_forecast(screen, display, arguments.more or [a_class, 3 * a_class], n_classes)
     if target.suffix.lower() in TABLES:

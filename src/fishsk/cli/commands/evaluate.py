@@ -36,16 +36,16 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     folder = None if arguments.output is None else prepare_folder(arguments.output)
 
     from fishsk.cli._evaluation import show_evaluation
-    from fishsk.cli._features import extract_features
+    from fishsk.cli._features import run_networks
     from fishsk.cli._figures import save_figures
     from fishsk.inspection import evaluate
     from fishsk.persistence import load_pipeline
 
     pipeline = load_pipeline(arguments.model)
     photos = load_photos(arguments.photos, arguments, model=pipeline)
+    photos, [(learner, rows)] = run_networks(screen, photos, pipeline, skip_bad=arguments.skip_bad)
     screen.facts |= photos.facts
-    extract_features(screen, pipeline, photos.paths)
-    evaluation = evaluate(pipeline, photos.paths, photos.y)
+    evaluation = evaluate(learner, rows, photos.y)
     show_evaluation(screen, evaluation, photos.paths, target=arguments.target)
     if folder is not None:
         written = save_figures(folder, evaluation, photos.paths, pipeline, target=arguments.target)

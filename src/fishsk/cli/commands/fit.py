@@ -58,16 +58,14 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     photos = load_photos(arguments.photos, arguments)
     load_tensorflow(screen)
 
-    from fishsk.cli._features import extract_features
+    from fishsk.cli._features import run_networks
     from fishsk.cli._networks import make_pipeline, show_networks
-    from fishsk.inspection import run_frozen_steps
     from fishsk.persistence import save_pipeline
 
     pipeline = make_pipeline(arguments, photos.paths, task=photos.task, **params)
-    screen.fact("Images", photos.words, n_images=len(photos.paths), task=photos.task, **photos.facts)
     show_networks(screen, pipeline)
-    extract_features(screen, pipeline, photos.paths)
-    learner, rows = run_frozen_steps(pipeline, photos.paths)
+    photos, [(learner, rows)] = run_networks(screen, photos, pipeline, skip_bad=arguments.skip_bad)
+    screen.fact("Images", photos.describe(), n_images=len(photos.paths), task=photos.task, **photos.facts)
     with screen.stage("train"):
         learner.fit(rows, photos.y)  # these are the pipeline's own steps
     _show_training(screen, pipeline, photos.task, lambda: _cross_validate(screen, learner, rows, photos))

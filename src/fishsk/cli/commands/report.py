@@ -10,6 +10,7 @@ from fishsk.cli._arguments import add_model, add_photos, add_skip_bad, load_phot
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from fishsk.cli._arguments import Photos
     from fishsk.cli._screen import Screen
 
 SUMMARY = "write one HTML file on how a saved model does"
@@ -73,20 +74,25 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
 
     from sklearn.base import is_regressor
 
-    from fishsk.cli._features import extract_features
+    from fishsk.cli._features import run_networks
     from fishsk.persistence import load_pipeline
     from fishsk.report import write_report
 
     pipeline = load_pipeline(arguments.model)
     if arguments.cv is not None and is_regressor(pipeline):
         raise ValueError("--cv looks for wrong labels and forecasts accuracy: this model predicts numbers.")
-    photos = load_photos(arguments.photos, arguments, model=pipeline)
+
+    def load(source: str) -> Photos:
+        photos = load_photos(source, arguments, model=pipeline)
+        return run_networks(screen, photos, pipeline, skip_bad=arguments.skip_bad)[0]
+
+    photos = load(arguments.photos)
     paths, y = photos.paths, photos.y
     screen.facts |= photos.facts
     X_train = y_train = None
     if arguments.train is not None:
-        X_train, y_train, *_ = load_photos(arguments.train, arguments, model=pipeline)
-    extract_features(screen, pipeline, paths, *([] if X_train is None else [X_train]))
+        train = load(arguments.train)
+        X_train, y_train = train.paths, train.y
 
     def write(path: Path) -> None:
         write_report(

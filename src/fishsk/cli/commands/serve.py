@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fishsk.cli._arguments import add_model, add_skip_bad, list_images
+from fishsk.cli._arguments import add_model, add_skip_bad, list_files
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -52,11 +52,9 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         )
     if not 0 <= arguments.min_probability <= 1:
         raise ValueError(f"--min-probability must be in 0 to 1. Got {arguments.min_probability:g}.")
-    train = None
-    if arguments.train is not None:
-        train, _ = list_images([arguments.train], skip_bad=arguments.skip_bad)
+    train = None if arguments.train is None else list_files([arguments.train])[0]
 
-    from fishsk.cli._features import extract_features
+    from fishsk.cli._features import read_features
     from fishsk.persistence import load_pipeline
     from fishsk.serve import Answers, make_app, open_port, run_server
 
@@ -64,12 +62,11 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     if arguments.min_probability and not hasattr(pipeline, "predict_proba"):
         raise ValueError("--min-probability needs a model that gives probabilities. This one gives none.")
     if train is not None:
+        train = read_features(screen, pipeline, train, skip_bad=arguments.skip_bad).paths
         screen.fact("Training", f"{len(train):,} images in {arguments.train}", n_train=len(train))
-        extract_features(screen, pipeline, train)
     listening = open_port(arguments.port)
     with screen.stage("get ready"):
         answers = Answers(pipeline, train=train, min_probability=arguments.min_probability)
-        answers.warm_up()
     app = make_app(answers, title=f"What does {Path(arguments.model).name} see?")
     url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
     screen.fact("Page", f"{url} (Ctrl+C stops it)", url=url)

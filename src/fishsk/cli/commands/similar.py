@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fishsk._utils.files import expand
-from fishsk.cli._arguments import add_network, add_skip_bad, list_images
+from fishsk.cli._arguments import add_network, add_skip_bad, list_files
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -50,26 +50,32 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     target = prepare_file(arguments.output, (*PICTURES, *TABLES))
     table = prepare_file(target.with_suffix(".csv"), TABLES)
     image = arguments.image
-    if expand(image).is_dir():
-        raise ValueError(f"The image to compare with must be a file. Got the folder {image!r}.")
-    list_images([image], skip_bad=False)
-    paths, left_out = list_images([arguments.folder], skip_bad=arguments.skip_bad)
+    if not expand(image).is_file():
+        raise ValueError(f"The image to compare with must be a file. Got {image!r}.")
+    paths, left_out = list_files([arguments.folder])
 
-    from fishsk.cli._features import extract_features
+    from sklearn.dummy import DummyClassifier
+
+    from fishsk.cli._features import read_features
     from fishsk.cli._networks import make_pipeline, show_networks
     from fishsk.inspection import SimilarImagesDisplay
     from fishsk.persistence import load_pipeline
 
     if arguments.model is None:
-        transformer = make_pipeline(arguments, paths)["features"]
+        pipeline = make_pipeline(arguments, paths, head=DummyClassifier())  # unlike the default, no Keras
+        transformer = pipeline["features"]
     else:
-        transformer = load_pipeline(arguments.model)
-    screen.fact("Images", f"{len(paths):,} in {arguments.folder}", n_images=len(paths), left_out=left_out)
+        pipeline = transformer = load_pipeline(arguments.model)
     show_networks(screen, transformer)
-    extract_features(screen, transformer, paths)
+    read_features(screen, pipeline, [image], skip_bad=False)
+    rows = read_features(screen, pipeline, paths, skip_bad=arguments.skip_bad)
+    paths, left_out = rows.paths, left_out | rows.errors
+    screen.fact("Images", f"{len(paths):,} in {arguments.folder}", n_images=len(paths), left_out=left_out)
     display = SimilarImagesDisplay.from_estimator(
         transformer, image, paths, labels=[_name(path) for path in paths], n_images=arguments.top
     )
+    if not len(display.indices):
+        raise ValueError(f"{arguments.folder!r} must hold other images than the one to compare with.")
     found = [
         {"rank": rank, "path": paths[row], "distance": round(float(distance), 6)}
         for rank, (row, distance) in enumerate(zip(display.indices, display.distances, strict=True), 1)

@@ -59,9 +59,9 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     load_tensorflow(screen)
 
     from sklearn.model_selection import KFold
-    from sklearn.pipeline import FeatureUnion
+    from sklearn.pipeline import Pipeline
 
-    from fishsk.cli._features import extract_features
+    from fishsk.cli._features import run_networks
     from fishsk.cli._figures import N_FOR_IMPORTANCES, save_study_figures
     from fishsk.cli._networks import list_backbones, make_pipeline, show_networks
     from fishsk.persistence import save_pipeline
@@ -70,7 +70,6 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     score, folds = "accuracy", arguments.cv
     if photos.task == "regression":  # plain folds follow the order of the rows, which a table is sorted by
         score, folds = "R²", KFold(arguments.cv, shuffle=True, random_state=arguments.seed)
-    screen.fact("Images", photos.words, n_images=len(photos.paths), task=photos.task, **photos.facts)
     pipelines = [
         make_pipeline(arguments, photos.paths, backbones=backbones, task=photos.task)
         for backbones in list_backbones(arguments)
@@ -94,8 +93,10 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         random_state=arguments.seed,
         verbose=1,
     )
-    union = FeatureUnion([(str(number), each) for number, each in enumerate(candidates)])
-    extract_features(screen, union, photos.paths)
+    for each in candidates:
+        tried = Pipeline([("features", each), ("head", pipeline["head"])])
+        photos, _ = run_networks(screen, photos, tried, skip_bad=arguments.skip_bad)
+    screen.fact("Images", photos.describe(), n_images=len(photos.paths), task=photos.task, **photos.facts)
     with screen.measured("search"):
         search.fit(photos.paths, photos.y)
     screen.fact(
