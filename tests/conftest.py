@@ -3,6 +3,7 @@
 import builtins
 import os
 import random
+import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -66,6 +67,9 @@ def own_folders(tmp_path_factory, monkeypatch):
     for name in ("cache", "data"):
         (folder / name).mkdir()
         monkeypatch.setenv(f"FISHSK_{name.upper()}", str(folder / name))
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture

@@ -102,7 +102,9 @@ def test_two_networks_stand_side_by_side(networks, photos, tmp_path, capsys):
     model = str(tmp_path / "model.fishsk")
     command = ["fit", str(photos), "--backbone", networks[0], "--backbone", "vgg16", "--model", model]
     assert main([*command, "--set", "head__epochs=2", "--set", "features__pooling=avg"]) == 0
-    first, second = capsys.readouterr().out.splitlines()[1:3]
+    lines = capsys.readouterr().out.splitlines()
+    first = next(line for line in lines if line.startswith("Network:"))
+    second = lines[lines.index(first) + 1]
     assert first == f"Network:     narrow, 32 x 32 pixels, weights: those in {networks[0]}"
     assert second.startswith("             VGG16, 32 x 32 pixels, weights: cifar95, shipped with fishsk")
     features = load_pipeline(model)["features"]

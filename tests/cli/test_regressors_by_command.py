@@ -58,7 +58,7 @@ def test_training_tells_the_error_in_the_tables_unit(table, tmp_path, capsys):
     facts = read_facts(capsys, *command)
     assert (facts["task"], facts["n_images"]) == ("regression", 60)
     assert 0.1 < facts["training_mean_absolute_error"] < 8
-    assert 0.1 < facts["validation_mean_absolute_error"] < 8
+    assert facts["validation_mean_absolute_error"] is None  # all images train
 
 
 def test_evaluate_shows_errors_beside_those_of_the_mean(lengths, table, tmp_path, capsys):

@@ -71,7 +71,7 @@ def test_the_cache_is_described_in_words(model, photos, capsys):
     assert main(["cache", "info"]) == 0
     out = capsys.readouterr().out
     assert out.lower().count("folder:") == 1
-    assert "240 rows of features" in out
+    assert "120 rows of features" in out
     assert "block3_pool, block4_pool, block5_pool" in out
     assert "{" not in out
 
