@@ -71,14 +71,14 @@ pipeline.fit(paths_train, y_train)
 print(f"accuracy on {len(paths_test)} test images: {pipeline.score(paths_test, y_test):.3f}")
 
 # %%
-# The most confident mistakes
-# ---------------------------
-# These are the images to look at first: either the model has to learn something, or the label is wrong.
+# The least certain answers
+# -------------------------
+# These are the images to look at first: the model has something to learn from them, or their label is wrong.
 
 from fishsk import PredictionGridDisplay
 
 display = PredictionGridDisplay.from_estimator(
-    pipeline, paths_test, y_test, select="confident_mistakes", n_rows=2, n_cols=5
+    pipeline, paths_test, y_test, select="least_certain", n_rows=2, n_cols=5
 )
 for index in display.indices[:3]:
     print(Path(paths_test[index]).relative_to(photos))

@@ -107,5 +107,6 @@ figure, axes = plt.subplots(2, 6, figsize=(8, 3), layout="constrained")
 for (above, below), image, color in zip(axes.T, X, colors, strict=False):
     above.imshow(image)
     below.imshow(color)
+figure.suptitle("Images, and the first three principal components of their patches")
 for ax in axes.flat:
     ax.set(xticks=[], yticks=[])
