@@ -236,15 +236,16 @@ def test_views_are_those_of_every_transformer(network, fish):
 # The store
 
 
-def test_an_image_is_run_once_and_known_ones_need_no_onnx(network, fish, n_extracted):
+def test_an_image_is_run_once_and_known_ones_need_no_onnx(network, fish, n_extracted, tmp_path):
     OnnxFeatureTransformer(network).transform(fish[0])
-    np.save("X.npy", fish[0])
+    np.save(tmp_path / "X.npy", fish[0])
     program = (
         "import sys; import numpy as np; from fishsk import OnnxFeatureTransformer;"
-        f"print(OnnxFeatureTransformer({str(network)!r}).transform(np.load('X.npy')).shape);"
+        f"print(OnnxFeatureTransformer({str(network)!r}).transform(np.load(sys.argv[1])).shape);"
         "print({'onnx', 'onnxruntime', 'tensorflow', 'keras'} & set(sys.modules))"
     )
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", program, tmp_path / "X.npy"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert run.stdout == "(12, 5)\nset()\n"
     assert n_extracted() == 12
 
