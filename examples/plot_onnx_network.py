@@ -13,6 +13,9 @@ It needs ``pip install "fishsk[onnx]"``.
 # transformer is written node by node, of DINO's kind: patches become tokens, a class token is put before
 # them, and all look at each other. Its weights are drawn, so that nothing has to be downloaded.
 
+import tempfile
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper, save
@@ -63,7 +66,9 @@ nodes.append(helper.make_node("LayerNormalization", [x, one, zero], ["tokens"]))
 images = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, SIZE, SIZE])
 tokens = helper.make_tensor_value_info("tokens", TensorProto.FLOAT, [1, 1 + n_tokens, WIDTH])
 graph = helper.make_graph(nodes, "vision transformer", [images], [tokens], constants)
-save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), "network.onnx")
+scratch = tempfile.TemporaryDirectory()
+network = Path(scratch.name, "network.onnx")
+save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), network)
 
 # %%
 # Its features
@@ -75,7 +80,7 @@ save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_ve
 X, y = make_fish_images(400, random_state=0)
 for pooling in ("first", "avg"):
     pipeline = make_fish_pipeline(
-        backbone="network.onnx", head=LogisticRegression(C=0.01), features__pooling=pooling
+        backbone=str(network), head=LogisticRegression(C=0.01), features__pooling=pooling
     )
     print(f"{pooling}: accuracy {cross_val_score(pipeline, X, y, cv=5).mean():.2f}")
 
@@ -84,7 +89,7 @@ for pooling in ("first", "avg"):
 # ----------------------
 
 pipeline = make_fish_pipeline(
-    backbone=["network.onnx", "vgg16.cifar95"],
+    backbone=[str(network), "vgg16.cifar95"],
     head=LogisticRegression(C=0.01),
     features__vgg16__views="mirror",
 )
@@ -97,7 +102,7 @@ print(f"with cifar95 beside it: accuracy {cross_val_score(pipeline, X, y, cv=5).
 # the pictures that DINO is known for: patches of one color are alike to the network. Drawn weights know
 # colors and textures alone; trained ones know parts of animals.
 
-rows = OnnxFeatureTransformer("network.onnx", pooling=None).transform(X[:6])
+rows = OnnxFeatureTransformer(network, pooling=None).transform(X[:6])
 patches = rows.reshape(6, 1 + n_tokens, WIDTH)[:, 1:]
 components = PCA(3).fit_transform(patches.reshape(-1, WIDTH))
 low, high = np.percentile(components, [2, 98], axis=0)
@@ -110,3 +115,4 @@ for (above, below), image, color in zip(axes.T, X, colors, strict=False):
 figure.suptitle("Images, and the first three principal components of their patches")
 for ax in axes.flat:
     ax.set(xticks=[], yticks=[])
+scratch.cleanup()
