@@ -26,9 +26,8 @@ from fishsk.features._rows import ViewRows
 
 _CHUNK_BYTES = 2**27  # of files, which are kept until they are decoded
 _CHUNK = 2**13  # images at most of which the store is asked at once
-_BATCH_PIXELS = (
-    8 * 224 * 224
-)  # benchmarks/bench_features.py: the fastest batches at 224 and at 32 hold about this
+# The fastest batches at 224 and at 32 pixels hold about this: benchmarks/bench_features.py.
+_BATCH_PIXELS = 8 * 224 * 224
 _BATCH_BYTES = 2**26  # of files: a dozen photographs, or some seconds of one core
 _BATCHES_AHEAD = 2  # that are read while the network runs
 # Threads: Pillow, OpenCV and hashlib work outside the interpreter lock. joblib counts only the cores that
