@@ -79,7 +79,7 @@ class Benchmark:
         self._console.print(title, style="bold")
 
     def table(self, title, rows):
-        """Print rows, which are dicts, and keep them for the JSON file, which also has their lists."""
+        """Print rows, which are dicts, and write them with their lists, so that a stopped run keeps them."""
         columns = [
             name
             for name in dict.fromkeys(name for row in rows for name in row)
@@ -92,6 +92,7 @@ class Benchmark:
             table.add_row(*(format_value(row.get(name, "")) for name in columns))
         self._console.print(table)
         self._document["tables"].append({"title": title, "rows": rows})
+        self._save()
 
     def note(self, text):
         """Print a sentence that a reader of the tables must know, and keep it for the JSON file."""
@@ -99,13 +100,17 @@ class Benchmark:
         self._document["notes"].append(text)
 
     def write(self):
+        """Write the JSON file, and say where it is."""
+        self._save()
+        self._console.print(f"Written to {self.output}", markup=False)
+
+    def _save(self):
         """Write the JSON file, whole or not at all."""
         self._document |= {"ended": _now(), "load_average_at_end": os.getloadavg()}
         self.output.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.output.with_suffix(".tmp")
         temporary.write_text(json.dumps(self._document, indent=2) + "\n", encoding="utf-8")
         os.replace(temporary, self.output)
-        self._console.print(f"Written to {self.output}", markup=False)
 
 
 def compare(sides, repeats, *, warm_up=False):
