@@ -12,8 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from _common import Benchmark, timed_cpu
+from _common import Benchmark, load_fish, timed_cpu
 from _folds import PHOTOGRAPHS, load_photographs
+from PIL import Image
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
@@ -22,22 +23,53 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from fishsk import KerasFeatureTransformer, make_fish_pipeline
-from fishsk.features import BACKBONES, read_image, resize_image
+from fishsk.features import BACKBONES, SIZE_FOR_SMALL, find_frozen_parts, read_image, resize_image
 from fishsk.inspection import accuracy_interval
 
 LITE, CIFAR95 = BACKBONES
+IMAGE_SIZE = 224  # pixels, of photographs
 
 
 def main():
-    """Train and judge each side, with nothing kept, and again with what was kept."""
+    """Train and judge each side, with nothing kept, and again with what was kept: photographs, then fish."""
     bench = Benchmark(__file__, __doc__, repeats=1, add_arguments=add_arguments)
     options = bench.options
     n_per_class = 10 if bench.quick else None
     X, y = load_photographs(options.photographs, n_per_class)
     if options.validation:
-        X_train, y_train, (X_test, y_test) = X, y, load_photographs(options.validation, n_per_class)
+        X_test, y_test = load_photographs(options.validation, n_per_class)
+        bench.table(*judge_all(X, X_test, y, y_test, bench.quick))
     else:
-        X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, stratify=y, random_state=0)
+        bench.table(*judge_all(*split(X, y), bench.quick))
+    with TemporaryDirectory() as folder:
+        fish = write_fish(Path(folder), 50 if bench.quick else None)
+        bench.table(*judge_all(*split(*fish), bench.quick, image_size=SIZE_FOR_SMALL, what="fish"))
+    bench.note(
+        'Seconds are of training and of predicting all that judge, files read and networks loaded: "seconds" '
+        'with an empty cache, "seconds again" with the features of the first run. The last two keep nothing, '
+        'and would take as long again. "CPU seconds" are those of all threads, which hardly depend on what '
+        "else the machine does. Intervals are Wilson's, at 95 %. Fish are the training images of CIFAR-100, "
+        f"which EfficientNetLite0 sees at {SIZE_FOR_SMALL} x {SIZE_FOR_SMALL} pixels, as the command line does."
+    )
+    bench.write()
+
+
+def split(X, y):
+    """Return what trains and what judges."""
+    return train_test_split(X, y, test_size=0.2, stratify=y, random_state=0)
+
+
+def write_fish(folder, n_images):
+    """Return the paths and labels of the training fish, written as files."""
+    images, y, _ = load_fish(n_images, subset="train")
+    paths = [folder / f"{index}.png" for index in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        Image.fromarray(image).save(path)
+    return np.array(list(map(os.fspath, paths)), dtype=object), y
+
+
+def judge_all(X_train, X_test, y_train, y_test, quick, *, image_size=IMAGE_SIZE, what="photographs"):
+    """Return the title and the rows of one table."""
     photographs = X_train, y_train, X_test
     networks = {
         "fishsk's recipe: both networks": BACKBONES,
@@ -45,26 +77,21 @@ def main():
         "cifar95 alone": CIFAR95,
     }
     others = {
-        "EfficientNetLite0 in a Keras training loop": partial(run_keras, n_epochs=1 if bench.quick else 10),
+        "EfficientNetLite0 in a Keras training loop": partial(
+            run_keras, n_epochs=1 if quick else 10, image_size=(image_size, image_size)
+        ),
         "scikit-learn alone: SVC on pixels": run_sklearn,
     }
     rows = []
     for name, backbone in networks.items():
         with TemporaryDirectory() as cache:
-            proba, *cold = timed_cpu(run_fishsk, backbone, cache, *photographs)
-            _, *warm = timed_cpu(run_fishsk, backbone, cache, *photographs)
+            proba, *cold = timed_cpu(run_fishsk, backbone, cache, image_size, *photographs)
+            _, *warm = timed_cpu(run_fishsk, backbone, cache, image_size, *photographs)
         rows.append({"side": name} | score(y_test, proba) | name_seconds(cold, warm))
     for name, run in others.items():
         proba, *cold = timed_cpu(run, *photographs)
         rows.append({"side": name} | score(y_test, proba) | name_seconds(cold, ("", "")))
-    bench.table(f"{len(X_train)} photographs train, {len(X_test)} others judge", rows)
-    bench.note(
-        'Seconds are of training and of predicting all that judge, files read and networks loaded: "seconds" '
-        'with an empty cache, "seconds again" with the features of the first run. The last two keep nothing, '
-        'and would take as long again. "CPU seconds" are those of all threads, which hardly depend on what '
-        "else the machine does. Intervals are Wilson's, at 95 %."
-    )
-    bench.write()
+    return f"{len(X_train)} {what} train, {len(X_test)} others judge", rows
 
 
 def add_arguments(parser):
@@ -90,13 +117,16 @@ def score(y, proba):
     }
 
 
-def run_fishsk(backbone, cache, X, y, X_test):
+def run_fishsk(backbone, cache, image_size, X, y, X_test):
     """Return the probabilities that the default pipeline gives."""
     pipeline = make_fish_pipeline(backbone=backbone, random_state=0, features__cache=cache)
+    for part in find_frozen_parts(pipeline["features"]).values():
+        if part.network_name == LITE:
+            part.set_params(image_size=image_size)
     return pipeline.fit(X, y).predict_proba(X_test)
 
 
-def run_keras(X, y, X_test, *, n_epochs, image_size=(224, 224), batch_size=32):
+def run_keras(X, y, X_test, *, n_epochs, image_size, batch_size=32):
     """Return the probabilities of the program that courses teach."""
     import keras
     import tensorflow as tf

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import gen_batches
 
 from fishsk.features import Images
 from fishsk.inspection._same_picture import (
@@ -23,6 +26,7 @@ from fishsk.inspection._same_picture import (
 
 SAME = 0.94  # benchmarks/bench_duplicates.py: 98 % of copies are found, and hardly anything else
 _LOOK = 16  # pixels by which images that look alike are proposed
+_CHUNK = 64  # items that a thread takes at once: to hand over each takes as long as the work on some
 
 
 @dataclass(frozen=True)
@@ -175,8 +179,7 @@ class _Copies:
             with images.hold(row) as image:
                 return make_gray(image, SMALL)
 
-        with ThreadPoolExecutor() as pool:  # decoders and OpenCV work outside the interpreter lock
-            return cls(list(pool.map(shrink, range(len(images)))), images.__getitem__)
+        return cls(_map_in_threads(shrink, range(len(images))), images.__getitem__)
 
     def describe(self) -> np.ndarray:
         """Return 256 numbers for each image, whose cosine tells images that look alike, framed or not."""
@@ -220,5 +223,14 @@ def _compare(copies: _Copies, others: _Copies, pairs: np.ndarray, threshold: flo
         start = find_start(others.small[other], copies.small[row])
         return max(similarity, measure_similarity(*images[::-1], start)) if start.is_alike else similarity
 
+    return np.array(_map_in_threads(compare, pairs.tolist()))
+
+
+def _map_in_threads(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """Return what a function returns of each item; decoders and OpenCV work outside the interpreter lock."""
+
+    def run(chunk: slice) -> list[Any]:
+        return [function(item) for item in items[chunk]]
+
     with ThreadPoolExecutor() as pool:
-        return np.array(list(pool.map(compare, pairs.tolist())))
+        return list(chain.from_iterable(pool.map(run, gen_batches(len(items), _CHUNK))))

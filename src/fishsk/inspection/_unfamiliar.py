@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from fishsk._compat.sklearn import Interval, validate_params
 from fishsk.inspection._features import find_features
 
-_N_CALIBRATION = 5000  # training images at most that the threshold is taken from
+_N_CALIBRATION = 1000  # training images at most that the threshold is taken from
 _CHUNK_VALUES = 2**22  # of what rows are compared with at a time
 
 
@@ -109,7 +109,7 @@ def find_unfamiliar(
     Notes
     -----
     The distance is Euclidean, of features of length 1. The threshold is the quantile of the distances of
-    training images, of which at most 5,000 are drawn, to the *other* training images. So the share of false
+    training images, of which at most 1,000 are drawn, to the *other* training images. So the share of false
     alarms holds for images from where the training images come from. Equal training images count once; those
     that are almost equal make the threshold too low: of a video's frames, pass one for each scene.
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import cv2
 import numpy as np
+from PIL import Image
 from sklearn.utils import estimator_html_repr
 
 from fishsk._utils.axes import PALETTE_ON_DARK, PALETTE_ON_LIGHT
@@ -19,7 +19,6 @@ from fishsk.inspection import TrainingCurveDisplay, fitted_head
 _LONGEST_SIDE = 128  # pixels of an image in the file
 _LOSSLESS_SIDE = 64  # pixels, up to which lossless WebP takes no more than 2 KB
 _QUALITY = 75  # of larger ones, which then take 3 KB
-_LOSSLESS = 101  # OpenCV's word for it
 _DARK_GROUND = "#11171d"  # as in report.css
 _ON_LIGHT = {"#ffffff": "#000000", _DARK_GROUND: "#ffffff"} | dict(  # of each color on the dark ground
     zip(map(str.lower, PALETTE_ON_DARK), map(str.lower, PALETTE_ON_LIGHT), strict=True)
@@ -32,10 +31,14 @@ def encode_image(image: np.ndarray, longest_side: int = _LONGEST_SIDE) -> dict[s
     scale = min(1, longest_side / max(height, width))
     height, width = max(1, round(scale * height)), max(1, round(scale * width))
     pixels = np.clip(np.rint(resize_image(image, (height, width))), 0, 255).astype(np.uint8)
-    quality = _LOSSLESS if max(height, width) <= _LOSSLESS_SIDE else _QUALITY
-    content = cv2.imencode(".webp", pixels[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])[1].tobytes()
+    is_small = max(height, width) <= _LOSSLESS_SIDE
+    file = io.BytesIO()
+    # Lossless, method 0 takes a tenth of the time of OpenCV's, and 5 % more bytes.
+    Image.fromarray(pixels).save(
+        file, "WEBP", lossless=is_small, quality=_QUALITY, method=0 if is_small else 4
+    )
     return {
-        "uri": f"data:image/webp;base64,{base64.b64encode(content).decode()}",
+        "uri": f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}",
         "width": width,
         "height": height,
     }
