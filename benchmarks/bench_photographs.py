@@ -49,7 +49,7 @@ def main():
         'with an empty cache, "seconds again" with the features of the first run. The last two keep nothing, '
         'and would take as long again. "CPU seconds" are those of all threads, which hardly depend on what '
         "else the machine does. Intervals are Wilson's, at 95 %. Fish are the training images of CIFAR-100, "
-        f"which EfficientNetLite0 sees at {SIZE_FOR_SMALL} x {SIZE_FOR_SMALL} pixels, as the command line does."
+        f"which EfficientNetLite0 sees at {SIZE_FOR_SMALL} pixels, as in the command line."
     )
     bench.write()
 
