@@ -1,4 +1,4 @@
-"""Lower precision: fishsk's int8, and float32 and bfloat16 of OpenVINO, beside fishsk's float32.
+"""Lower precision: fishsk's int8, LiteRT's int8, float32 and bfloat16 of OpenVINO, beside fishsk's float32.
 
 It needs `pip install "fishsk[int8]"`. Speed and the distance of features are of networks with drawn weights.
 Accuracy is that of an SVC on features of fishsk's own weights, in 5 folds of training images, shuffled three
@@ -12,7 +12,9 @@ from unittest import mock
 
 import keras
 import numpy as np
+import tensorflow as tf
 from _common import Benchmark, compare, load_fish, per_second
+from joblib import cpu_count
 from sklearn.base import clone
 from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -20,8 +22,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from fishsk import KerasFeatureTransformer, VGG16FeatureTransformer, make_fish_pipeline
+from fishsk._compat.litert import make_interpreter
 from fishsk.features import _int8
 from fishsk.features._images import check_images
+from fishsk.features._tensorflow import describe_images, pool_maps
 
 
 def main():
@@ -36,6 +40,7 @@ def main():
     bench.note(f"OpenVINO {openvino.__version__.split('-')[0]}, NNCF {nncf.__version__}.")
     drawn = {"weights": None, "cache": None, "image_size": 64 if bench.quick else None}
     networks = {
+        "EfficientNetLite0": KerasFeatureTransformer(**drawn | {"weights": "imagenet"}),
         "MobileNetV3Small": KerasFeatureTransformer(backbone="MobileNetV3Small", **drawn),
         "EfficientNetV2B0": KerasFeatureTransformer(backbone="EfficientNetV2B0", **drawn),
         "ResNet50V2": KerasFeatureTransformer(backbone="ResNet50V2", **drawn),
@@ -44,9 +49,10 @@ def main():
     images, _, source = load_fish(8 if bench.quick else 16, subset="train")
     for name, transformer in networks.items():
         sides = make_sides(transformer, images) | run_openvino(transformer, images)
+        sides["LiteRT, int8"] = quantize_litert(transformer, images)
         rows = measure(sides, bench.repeats, len(images))
         size = transformer._settings().image_size[0]
-        bench.table(f"{name}, drawn: {len(images)} of {source} at {size} x {size}", rows)
+        bench.table(f"{name}: {len(images)} of {source} at {size} x {size}", rows)
     judge(bench)
     bench.write()
 
@@ -125,6 +131,35 @@ def run_openvino(transformer, images):
         compiled = openvino.compile_model(network, "CPU", hints)
         sides[name] = partial(run_compiled, compiled, settings, images)
     return sides
+
+
+def quantize_litert(transformer, images):
+    """Return what LiteRT's own int8 does, which is calibrated on the images."""
+    settings = transformer._settings()
+    maps = settings.backbone.load_maps(settings.layers)
+    variables = maps.trainable_variables, maps.non_trainable_variables
+    constants = [[np.asarray(variable) for variable in each] for each in variables]
+
+    @tf.function(input_signature=[describe_images(settings)])
+    def features(batch):
+        outputs, _ = maps.stateless_call(*constants, batch, training=False)
+        return pool_maps(outputs, settings.pooling)
+
+    graph = features.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([graph], tf.Module())
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([image[np.newaxis]] for image in load(settings, images))
+    interpreter = make_interpreter(converter.convert(), n_threads=cpu_count())
+    (given,), (rows,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.resize_tensor_input(given["index"], (len(images), *settings.image_size, 3))
+    interpreter.allocate_tensors()
+
+    def run():
+        interpreter.set_tensor(given["index"], load(settings, images))
+        interpreter.invoke()
+        return interpreter.get_tensor(rows["index"])
+
+    return run
 
 
 def load(settings, images):
