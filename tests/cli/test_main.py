@@ -52,6 +52,21 @@ def test_every_command_speaks_json(name):
     assert "--json" in find_commands()[name]._option_string_actions
 
 
+def test_without_a_command_it_says_how_to_train_on_photographs(capsys):
+    assert main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.lstrip().startswith("python -m fishsk fit photos/") for line in lines)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_opens_with_an_example(name):
+    usage, _, summary, _, heading, example, *_ = find_commands()[name].format_help().splitlines()
+    assert usage.startswith(f"usage: python -m fishsk {name} [options]")
+    assert summary.endswith(".")
+    assert heading.startswith("examples")
+    assert example.startswith(f"  python -m fishsk {name}")
+
+
 def test_a_slip_is_called_a_bug_and_exits_with_70(run_instead, capsys):
     assert run_instead(lambda arguments, screen: None + 1) == 70
     error = capsys.readouterr().err
@@ -74,7 +89,7 @@ def test_what_users_can_fix_is_one_line_and_no_bug(run_instead, capsys, error):
 
     assert run_instead(fail) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == f"fishsk: error: {str(error) or 'MemoryError'}"
+    assert line.startswith(f"fishsk: error: {str(error) or 'MemoryError'} (what helps: https://")
 
 
 def test_debug_shows_the_traceback_of_a_bug(monkeypatch):

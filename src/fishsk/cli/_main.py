@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from fishsk._utils.reading import read_once
 from fishsk._utils.versions import find_url
@@ -31,12 +32,16 @@ COMMANDS = (
     "cache",
 )
 
-_EXAMPLES = """\
-examples:
-  python -m fishsk demo                                train, test and explain a fish classifier
-  python -m fishsk fit photos/ --model fish.fishsk     train on photos/<class>/*.jpg
-  python -m fishsk evaluate fish.fishsk new_photos/    score on new_photos/<class>/*.jpg
-  python -m fishsk predict fish.fishsk a.jpg b/        write predictions.csv
+_START = """\
+fishsk trains classifiers of photographs, on frozen deep features, with scikit-learn.
+
+Your own photographs, one folder per class (photos/ray/1.jpg, photos/shark/2.jpg, ...):
+  python -m fishsk check photos/                     broken files, duplicates, likely wrong labels
+  python -m fishsk fit photos/                       train, and write model.fishsk
+  python -m fishsk predict model.fishsk unknown/     write predictions.csv
+
+No photographs at hand:
+  python -m fishsk demo                              train, test and explain a fish classifier
 """
 # fishsk and the libraries it rests on refuse values with ValueError; files, networks and missing packages
 # come as OSError and ImportError. All other errors are bugs.
@@ -60,6 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     argv = sys.argv[1:] if argv is None else list(argv)
+    if not argv:
+        print(f"{_START}\nAll commands: python -m fishsk --help")
+        return 0
     arguments = build_parser().parse_args(argv)
     arguments.command_line = shlex.join(["python", "-m", "fishsk", *argv])
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
@@ -76,7 +84,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         text = " ".join(str(error).split())
         if isinstance(error, _FOR_USERS):
-            print(f"fishsk: error: {text or type(error).__name__}", file=sys.stderr)
+            site = find_url("Documentation")
+            page = f" (what helps: {site}troubleshooting.html)" if site else ""
+            print(f"fishsk: error: {text or type(error).__name__}{page}", file=sys.stderr)
             return 1
         issues = find_url("Issues")
         print(
@@ -91,8 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="python -m fishsk",
-        description="Frozen deep image features as a first-class citizen of scikit-learn.",
-        epilog=_EXAMPLES,
+        description=_START,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(metavar="command", required=True)
@@ -101,9 +110,8 @@ def build_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(
             name,
             help=module.SUMMARY,
-            description=module.SUMMARY[0].upper() + module.SUMMARY[1:] + ".",
-            epilog=module.EXAMPLES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            description=f"{module.SUMMARY[0].upper()}{module.SUMMARY[1:]}.\n\n{module.EXAMPLES}",
+            formatter_class=_ExamplesFirst,
         )
         module.add_arguments(command)
         command.add_argument(
@@ -112,6 +120,18 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
         command.set_defaults(run=module.run)
     return parser
+
+
+class _ExamplesFirst(argparse.RawDescriptionHelpFormatter):
+    """Help that lists the options once, below the examples."""
+
+    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
+        """Write the command and its arguments."""
+        places = [action for action in actions if not action.option_strings]
+        words = [
+            f"{each.metavar or each.dest}{' ...' if each.nargs in ('+', '*') else ''}" for each in places
+        ]
+        super().add_usage(" ".join(["%(prog)s [options]", *words]), actions, groups, prefix)
 
 
 def _run(arguments: argparse.Namespace) -> int:
