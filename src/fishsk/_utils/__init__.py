@@ -1,1 +1,4 @@
-"""What every room may use: `axes`, `files`, `process`, `progress`, `stamp`."""
+"""What every room may use: files, processes, downloads, progress bars, colors, versions.
+
+Nothing here knows images, networks or estimators.
+"""

@@ -1,4 +1,7 @@
-"""Fish images: real ones to download, drawn ones without limit, and your own folders and tables."""
+"""Images with labels: real fish to download, drawn fish without limit, and folders and tables of your own.
+
+Nothing here knows estimators or networks.
+"""
 
 # What is imported as itself is for fishsk's other rooms.
 from fishsk.datasets._cifar100 import FISH_NAMES as FISH_NAMES

@@ -1,4 +1,7 @@
-"""Images to features: reading images, frozen networks and their weights, the store of features on disk."""
+"""Images to features: reading and resizing images, frozen networks and their weights, the transformers.
+
+Nothing here learns or knows labels; rows on disk are the work of ``store``.
+"""
 
 from fishsk.features._decoding import IMAGE_SUFFIXES, read_image, read_orientation, read_sides
 from fishsk.features._images import Images, check_images

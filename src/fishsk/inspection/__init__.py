@@ -1,4 +1,7 @@
-"""What a fitted classifier or regressor does, and on what: evaluation, near-duplicates, displays."""
+"""What a fitted estimator does, and what is wrong with a data set: scores, explanations, displays.
+
+It returns arrays and frames and draws figures; pages and files are the work of ``report``.
+"""
 
 from fishsk.inspection._classification import ClassificationEvaluation, accuracy_interval, find_confidence
 from fishsk.inspection._comparison import ClassificationComparison, RegressionComparison, compare_pipelines

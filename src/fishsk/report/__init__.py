@@ -1,4 +1,7 @@
-"""HTML files that say what inspection found: of a classifier, of two, of a data set."""
+"""HTML pages and model cards that show what ``inspection`` found: of a classifier, of two, of a data set.
+
+Nothing is computed here, and no page loads anything from elsewhere.
+"""
 
 from fishsk.report._comparison import write_comparison
 from fishsk.report._data_issues import write_data_issues

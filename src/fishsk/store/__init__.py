@@ -1,4 +1,7 @@
-"""Features on disk: rows under the digests of their images, in shards that many processes share."""
+"""Features on disk: rows under the digests of their images, in shards that many processes share.
+
+It knows neither images nor networks: keys and rows are bytes and numbers.
+"""
 
 from fishsk.store._folders import default_folder
 from fishsk.store._kept import KeptStore, open_store
