@@ -12,13 +12,10 @@ import keras
 import numpy as np
 from _common import Benchmark, timed_cpu
 from _folds import cross_validate, describe, judge_rows, load_both
-from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import BaggingClassifier
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
-from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -29,7 +26,6 @@ from fishsk.features import BACKBONES, SIZE_FOR_SMALL, find_frozen_parts, find_r
 LITE, CIFAR95 = BACKBONES
 SEEDS = (0, 1, 2)  # of the default pipeline; of what is compared with it, so many as --repeats says
 SIZES = (64, 96, 128, 160, 224)
-FEW = (50, 100, 200, 400, 800)  # images
 TOP = {"features__efficientnetlite0__layers": ["top_relu"]}
 THREE = {"features__efficientnetlite0__layers": ["block10_expand_relu", "block13_expand_relu", "top_relu"]}
 FEATURES = {
@@ -92,9 +88,6 @@ def main():
             rows = [{"side": side} | describe(found, table["the recipe"]) for side, found in table.items()]
             bench.table(f"The recipe and what else was tried: {name}, {describe_folds(bench)}", rows)
         bench.table("Does it pay on all of them?", [judge(side, tables) for side in tables[0]])
-        for name, (X, y) in images.items():
-            rows = try_few(X, y, seeds, folder, name)
-            bench.table(f"Few images: {name}, {bench.repeats} draws, judged on the rest", rows)
     bench.note(
         '"Gain" is the mean difference of accuracy to the recipe, fold by fold, with its standard error; '
         "folds share training images, so that the true error is somewhat larger. Log loss and calibration "
@@ -153,39 +146,6 @@ def make_recipe(folder, name, **params):
         if part.network_name == LITE and name == "fish":
             part.set_params(image_size=SIZE_FOR_SMALL)
     return pipeline
-
-
-def try_few(X, y, seeds, folder, name):
-    """Return the rows of few images: the recipe, and what could be otherwise."""
-    rows = make_recipe(folder, name)["features"].transform(X)
-    heads = make_heads()
-    sides = {"the recipe": KerasHeadClassifier(**find_recipe(LITE).head)}
-    sides |= {side: heads[side] for side in ("l2=0.05", "scikit-learn: LogisticRegression(C=0.003)")}
-    sides["batch_size=64"] = changed(sides["the recipe"], batch_size=64)
-    sides["l2=0.05, validation_fraction=0.1"] = changed(heads["l2=0.05"], validation_fraction=0.1)
-    table = []
-    for n_images in FEW:
-        if n_images > len(X) // 2:
-            break
-        found = {side: [] for side in sides}
-        for seed in seeds:
-            train, test = train_test_split(
-                np.arange(len(X)), train_size=n_images, stratify=y, random_state=seed
-            )
-            scaler = StandardScaler().fit(rows[train])
-            for side, head in sides.items():
-                fitted = (
-                    clone(head).set_params(random_state=seed).fit(scaler.transform(rows[train]), y[train])
-                )
-                proba = fitted.predict_proba(scaler.transform(rows[test]))
-                right = np.mean(fitted.classes_[proba.argmax(axis=1)] == y[test])
-                found[side].append((right, log_loss(y[test], proba, labels=fitted.classes_)))
-        for side, scores in found.items():
-            accuracy, loss = np.mean(scores, axis=0)
-            table.append(
-                {"images": n_images, "side": side, "accuracy": float(accuracy), "log_loss": float(loss)}
-            )
-    return table
 
 
 def try_all(X, y, seeds, folder, name):

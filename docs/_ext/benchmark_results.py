@@ -17,6 +17,7 @@ HEADINGS = {
     "bench_duplicates": "Near-duplicates",
     "bench_explanations": "Heat maps",
     "bench_features": "Features",
+    "bench_few": "Few images",
     "bench_files": "Photographs from disk",
     "bench_forecast": "More images, predicted",
     "bench_head": "Training a head",
