@@ -77,9 +77,8 @@ def shuffle_head(pipeline):
     """Return a pipeline whose head has the same weights in another order."""
     rng = np.random.default_rng(0)
     shuffled = copy.deepcopy(pipeline)
-    state, arrays = shuffled[-1]._get_fitted_state()
-    arrays = {name: rng.permutation(array.ravel()).reshape(array.shape) for name, array in arrays.items()}
-    shuffled[-1]._set_fitted_state(state, arrays)
+    network = shuffled[-1]._network
+    network.weights = [rng.permutation(array.ravel()).reshape(array.shape) for array in network.weights]
     return shuffled
 
 

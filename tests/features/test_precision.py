@@ -14,7 +14,6 @@ import pytest
 from quick import make_quick_pipeline
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
-from sklearn.pipeline import Pipeline
 
 from fishsk import (
     ExplanationDisplay,
@@ -28,7 +27,6 @@ from fishsk.datasets import make_fish_images
 from fishsk.features import _int8
 from fishsk.features._engine import forget_networks
 from fishsk.features._views import VIEW_SETS, View
-from fishsk.persistence._steps import describe, rebuild
 from fishsk.store import cache_info
 
 
@@ -393,13 +391,6 @@ def test_a_pipeline_is_fitted_scored_saved_and_loaded(needs_openvino, tmp_path, 
     loaded = load_pipeline(path)
     with pytest.raises(ImportError, match=r"fishsk\[int8\]"):
         loaded.predict(X)
-
-
-def test_a_file_from_before_there_were_precisions_is_float32():
-    pipeline = Pipeline([("features", VGG16FeatureTransformer(weights="cifar95"))])
-    document, *members = describe(pipeline)
-    del document["steps"][0]["params"]["precision"]
-    assert rebuild(document, *members)["features"].precision == "float32"
 
 
 def test_an_exported_model_is_float32_and_a_warning_says_so(needs_openvino, tmp_path):

@@ -19,7 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
 from fishsk import KerasHeadClassifier, KerasHeadRegressor, load_pipeline, save_pipeline
-from fishsk.head import _model_cache, check_configuration
+from fishsk.head import _model_cache, from_data, to_data
+from fishsk.head._files import check_configuration
 
 
 def build(meta, units=8, rate=0.2):
@@ -463,7 +464,8 @@ def test_a_network_that_cannot_be_told_by_its_configuration_is_not_shared(data):
     assert not _model_cache._entries
 
 
-def test_the_state_is_json(data):
-    state, arrays = make_head().fit(*data)._get_fitted_state()
-    json.dumps(state, allow_nan=False)
-    assert all(array.dtype == np.float32 for array in arrays.values())
+def test_a_head_is_data_and_goes_on_as_it_was(data):
+    head = make_head().fit(*data)
+    again = from_data(to_data(head))
+    np.testing.assert_array_equal(again.predict_proba(data[0]), head.predict_proba(data[0]))
+    json.loads(vars(to_data(head))["_network"].configuration)

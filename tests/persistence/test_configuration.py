@@ -1,8 +1,5 @@
 """set_output and metadata requests in files of save_pipeline."""
 
-import json
-import zipfile
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +8,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fishsk import KerasHeadClassifier, load_pipeline, save_pipeline
-from fishsk.persistence._archive import pack, unpack
 
 
 @pytest.fixture
@@ -46,33 +42,3 @@ def test_requests_are_kept_for_a_weighted_refit(table, tmp_path):
         assert str(loaded.get_metadata_routing()) == str(pipeline.get_metadata_routing())
         again = loaded.fit(*table, sample_weight=weight)
     np.testing.assert_array_equal(again.predict_proba(table[0]), pipeline.predict_proba(table[0]))
-
-
-def test_where_nothing_is_set_the_file_is_as_before(table, tmp_path):
-    save_pipeline(make().fit(*table), tmp_path / "a.fishsk")
-    with zipfile.ZipFile(tmp_path / "a.fishsk") as archive:
-        for record in json.loads(archive.read("pipeline.json"))["steps"]:
-            assert record.keys() == {"name", "type", "params", "state"}
-
-
-@pytest.mark.parametrize(
-    "hostile",
-    [
-        {"output": "os.system"},
-        {"output": ["pandas"]},
-        {"requests": []},
-        {"requests": {"fit": True}},
-        {"requests": {"fit": {"sample_weight": 3}}},
-        {"requests": {"__reduce__": {"x": True}}},
-        {"requests": {"fit": {"nonsense": True}}},
-    ],
-    ids=str,
-)
-def test_what_no_step_can_have_been_told_is_refused(table, tmp_path, hostile):
-    path = tmp_path / "a.fishsk"
-    save_pipeline(make().fit(*table), path)
-    _, document, arrays, _ = unpack(path.read_bytes())
-    document["steps"][1] |= hostile
-    path.write_bytes(pack(document, arrays))
-    with pytest.raises(ValueError, match="cannot be loaded"):
-        load_pipeline(path)

@@ -27,7 +27,7 @@ from sklearn.svm import SVC, SVR
 
 from fishsk import KerasHeadClassifier, KerasHeadRegressor, load_pipeline, save_pipeline
 from fishsk.persistence._archive import pack
-from fishsk.persistence._steps import describe, rebuild
+from fishsk.persistence._skops import dump, load
 
 HEAD = KerasHeadClassifier(hidden_units=4, epochs=2, random_state=0)
 NUMBERS = KerasHeadRegressor(hidden_units=4, epochs=2, random_state=0)
@@ -103,7 +103,7 @@ def test_a_custom_network_comes_back_with_what_scales_its_targets(data, tmp_path
 def test_callbacks_inside_are_said_to_be_code(data, tmp_path):
     head = TransformedTargetRegressor(clone(NUMBERS).set_params(callbacks=["TerminateOnNaN"]))
     pipeline = Pipeline([("head", head)]).fit(*data)
-    with pytest.raises(ValueError, match="The callbacks of 'head' must be None"):
+    with pytest.raises(ValueError, match="The callbacks of 'head__regressor' must be None"):
         save_pipeline(pipeline, tmp_path / "a.fishsk")
     save_pipeline(pipeline.set_params(head__regressor__callbacks=None), tmp_path / "a.fishsk")
 
@@ -120,8 +120,8 @@ def own_function(X):
             r"The step 'odd' cannot be saved as data: it holds .*own_function",
         ),
         (KNeighborsClassifier(algorithm="kd_tree"), r"The step 'odd' .*KDTree"),
-        (Birch(), r"The step 'odd' cannot be saved: Objects of type Birch"),
-        (make_pipeline(FunctionTransformer(own_function)), "The step 'odd__functiontransformer' cannot"),
+        (Birch(), r"The step 'odd' cannot be saved as data: Objects of type Birch"),
+        (make_pipeline(FunctionTransformer(own_function)), r"The step 'odd' cannot be .*own_function"),
     ],
     ids=lambda step: str(step)[:30],
 )
@@ -147,7 +147,7 @@ def test_a_type_that_is_not_on_the_list_is_refused_before_anything_is_built(data
     pipeline[0].extra_ = Planted()
     with pytest.raises(ValueError, match=r"it holds .*Planted"):
         save_pipeline(pipeline, tmp_path / "a.fishsk")
-    (tmp_path / "a.fishsk").write_bytes(pack(*describe(pipeline, [Planted])))
+    (tmp_path / "a.fishsk").write_bytes(pack(dump(pipeline, [Planted]), {}))
     with pytest.raises(ValueError, match=r"it names .*Planted"):
         load_pipeline(tmp_path / "a.fishsk")
 
@@ -197,6 +197,5 @@ def bend_counts(model):
 def test_fault_35_arrays_that_compiled_code_would_follow_out_of_bounds_are_refused(step, bend, data):
     pipeline = Pipeline([("head", copy.deepcopy(step))]).fit(*data)
     bend(pipeline[0])
-    document, arrays, estimators = describe(pipeline)
     with pytest.raises(ValueError, match="do not fit"):
-        rebuild(document, arrays, estimators)
+        load(dump(pipeline, []), [])

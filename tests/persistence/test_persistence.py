@@ -1,6 +1,5 @@
 """Saved pipelines: what survives, what is refused, and what a hostile or damaged file can do."""
 
-import contextlib
 import copy
 import io
 import json
@@ -21,8 +20,6 @@ import joblib
 import numpy as np
 import pytest
 from quick import write_safetensors
-from safetensors.numpy import load as load_arrays
-from safetensors.numpy import save as save_arrays
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -32,16 +29,17 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardSca
 
 from fishsk import (
     KerasHeadClassifier,
-    VGG16FeatureTransformer,
     export_model,
     load_pipeline,
     make_fish_pipeline,
     save_pipeline,
 )
+from fishsk._version import __version__
 from fishsk.persistence._archive import pack
-from fishsk.persistence._steps import describe
+from fishsk.persistence._skops import dump
+from fishsk.persistence._steps import get_digests, to_file
 
-ARRAYS, DOCUMENT, MANIFEST = "arrays.safetensors", "pipeline.json", "manifest.json"
+DOCUMENT, MANIFEST = "schema.json", "fishsk.json"
 LABELS = np.array(["ray", "shark", "trout"] * 8)
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -113,10 +111,7 @@ def join_members(members, *, seal=True, compression=zipfile.ZIP_STORED):
     if seal:
         manifest = json.loads(members[MANIFEST])
         for name in manifest["members"].keys() & members.keys():
-            manifest["members"][name] = {
-                "sha256": sha256(members[name]).hexdigest(),
-                "size": len(members[name]),
-            }
+            manifest["members"][name] = sha256(members[name]).hexdigest()
         members[MANIFEST] = json.dumps(manifest).encode()
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", compression) as archive:
@@ -125,17 +120,9 @@ def join_members(members, *, seal=True, compression=zipfile.ZIP_STORED):
     return file.getvalue()
 
 
-def edit(path, change, member=DOCUMENT):
-    """Change a JSON member of a model file, as one would who also corrects the digests."""
-    members = read_members(path.read_bytes())
-    value = json.loads(members[member])
-    change(value)
-    members[member] = json.dumps(value).encode()
-    path.write_bytes(join_members(members))
-
-
-def same(one, other):
-    return pack(*describe(one)) == pack(*describe(other))
+def write(pipeline, path):
+    """Write a pipeline as it is, without the checks of `save_pipeline`."""
+    path.write_bytes(pack(dump(to_file(pipeline), []), get_digests(pipeline)))
 
 
 @pytest.mark.parametrize("scale", [StandardScaler(), StandardScaler(with_mean=False), "passthrough", None])
@@ -190,11 +177,9 @@ def test_parameters_come_back_as_they_were(fitted, weights, path, tmp_path):
     before, after = pipeline.get_params(), load_pipeline(path).get_params()
     assert before.keys() == after.keys()
     for name in before.keys() - {"steps", "features", "scale", "head"}:
-        assert (after[name], str(type(after[name]))) == (
-            before[name],
-            str(type(before[name])).replace("numpy.int64", "int"),
-        )
-    assert after["features__weights"] == weights
+        expected = os.fspath(before[name]) if isinstance(before[name], os.PathLike) else before[name]
+        assert (after[name], type(after[name])) == (expected, type(expected)), name
+    assert after["features__weights"] == str(weights)
 
 
 def test_the_best_estimator_of_a_search_is_saved(weights, images, path):
@@ -221,20 +206,16 @@ def test_pickle_works_too(fitted, images):
 def test_the_same_pipeline_gives_the_same_bytes(fitted, saved, tmp_path):
     save_pipeline(load_pipeline(saved), tmp_path / "again.zip")
     assert (tmp_path / "again.zip").read_bytes() == saved.read_bytes()
-    assert list(read_members(saved.read_bytes())) == [ARRAYS, MANIFEST, DOCUMENT]
+    assert {DOCUMENT, MANIFEST} < read_members(saved.read_bytes()).keys()
 
 
 @pytest.mark.parametrize(
     ("params", "match"),
     [
         ({"head__callbacks": "TerminateOnNaN"}, r"set_params\(head__callbacks=None\)"),
-        (
-            {"head__random_state": np.random.RandomState(0)},
-            "head__random_state must be None, a finite number",
-        ),
+        ({"head__fit__callbacks": "TerminateOnNaN"}, r"set_params\(head__fit__callbacks=None\)"),
         ({"head__dropout": 2.0}, "dropout"),
         ({"features__layers": ["block1_pool"]}, "as many features as it was fitted on, 8.* give 4"),
-        ({"features__input_range": (0, np.inf)}, "features__input_range must be .* finite"),
         ({"scale": FunctionTransformer(os.path.join)}, "The step 'scale' cannot be saved.*join"),
         ({"scale": Pipeline([("pca", PCA())])}, "The step 'scale__pca' has not learned anything"),
         ({"scale": StandardScaler()}, "The step 'scale' has not learned anything"),
@@ -287,15 +268,20 @@ def test_fault_35_types_of_ones_own_are_refused_unless_they_are_trusted(weights,
 
 
 def test_fault_33_a_model_from_another_version_gives_a_warning(saved, images):
-    edit(saved, lambda manifest: manifest["versions"].update(fishsk="0.0.7"), MANIFEST)
-    with pytest.warns(UserWarning, match=r"was saved by fishsk 0\.0\.7, and is loaded by \d"):
+    version = json.dumps(f'"{__version__}"')
+    members = read_members(saved.read_bytes())
+    members[DOCUMENT] = members[DOCUMENT].replace(version.encode(), rb'"\"0.0.7\""')
+    saved.write_bytes(join_members(members))
+    with pytest.warns(UserWarning, match=r"was written by fishsk 0\.0\.7, and is read by \d"):
         loaded = load_pipeline(saved)
     assert loaded.predict(images).shape == (24,)
 
 
 def test_fault_33_a_newer_format_is_refused(saved):
-    edit(saved, lambda manifest: manifest.update(format=2, codec="zstd"), MANIFEST)
-    with pytest.raises(ValueError, match=r"format must be 1, and is 2: install the newer fishsk"):
+    members = read_members(saved.read_bytes())
+    members[MANIFEST] = members[MANIFEST].replace(b'"format": 1', b'"format": 2')
+    saved.write_bytes(join_members(members))
+    with pytest.raises(ValueError, match=r"format must be 1, and is 2: install the fishsk"):
         load_pipeline(saved)
 
 
@@ -306,39 +292,37 @@ def test_fault_33_a_pickle_from_another_version_gives_a_warning(fitted, step):
     content = pickle.dumps(fitted[step])
     stamp = version("fishsk").encode()
     assert content.count(stamp) == 1
-    with pytest.warns(UserWarning, match="was pickled by fishsk 9"):
+    with pytest.warns(UserWarning, match="was written by fishsk 9"):
         pickle.loads(content.replace(stamp, b"9" + stamp[1:]))
 
 
 @pytest.mark.parametrize(
-    ("name", "change", "match"),
+    ("index", "change", "match"),
     [
-        ("head/output_kernel", lambda array: array[:2], r"'output_kernel' .* float32 of shape \(3, 3\)"),
-        ("head/hidden_bias", lambda array: array * np.nan, "'hidden_bias' must be an array of finite"),
-        ("head/hidden_bias", np.float64, "Got float64"),
-        ("scale/scale_", np.negative, "What the step 'scale' has learned does not fit"),
-        ("scale/mean_", lambda array: array[1:], "What the step 'scale' has learned does not fit"),
+        (2, lambda array: array[:2], r"'output_kernel' .* float32 of shape \(3, 3\)"),
+        (1, lambda array: array * np.nan, "'hidden_bias' must be an array of finite"),
+        (1, np.float64, "Got float64"),
     ],
 )
-def test_fault_34_an_array_that_does_not_fit_is_named(saved, name, change, match):
-    members = read_members(saved.read_bytes())
-    arrays = load_arrays(members[ARRAYS])
-    arrays[name] = change(arrays[name]).copy()
-    saved.write_bytes(join_members(members | {ARRAYS: save_arrays(arrays)}))
+def test_fault_34_a_weight_that_does_not_fit_is_named(fitted, path, index, change, match):
+    pipeline = copy.deepcopy(fitted)
+    weights = pipeline["head"]._network.weights
+    weights[index] = change(weights[index])
+    write(pipeline, path)
     with pytest.raises(ValueError, match=rf"fish model\.zip.*{match}"):
-        load_pipeline(saved)
+        load_pipeline(path)
 
 
 @pytest.mark.parametrize("fault", ["cut", "zeros", "empty", "flipped"])
 def test_fault_34_a_corrupt_model_is_named(saved, fault):
     content = saved.read_bytes()
-    at = content.index(b"trout")
+    at = content.index("trout".encode("utf-32-le"))
     saved.write_bytes(
         {
             "cut": content[:-100],
             "zeros": bytes(len(content)),
             "empty": b"",
-            "flipped": content[:at] + b"trouT" + content[at + 5 :],
+            "flipped": content[:at] + b"T" + content[at + 1 :],
         }[fault]
     )
     with pytest.raises(
@@ -349,9 +333,9 @@ def test_fault_34_a_corrupt_model_is_named(saved, fault):
 
 def test_fault_34_a_member_that_was_exchanged_is_found_by_its_digest(saved):
     members = read_members(saved.read_bytes())
-    members[DOCUMENT] = members[DOCUMENT].replace(b"trout", b"troot")
+    members[DOCUMENT] = members[DOCUMENT].replace(b"relu", b"tanh")
     saved.write_bytes(join_members(members, seal=False))
-    with pytest.raises(ValueError, match=r"member 'pipeline\.json' is corrupt: its SHA-256"):
+    with pytest.raises(ValueError, match=r"it is corrupt: the SHA-256"):
         load_pipeline(saved)
 
 
@@ -400,7 +384,7 @@ def write_hostile_file(kind, path, members, bomb):
 
 
 @pytest.mark.parametrize(
-    "kind", ["pickle", "joblib", "numpy", "keras", "pickle beside", ARRAYS, DOCUMENT, "../climbs.json"]
+    "kind", ["pickle", "joblib", "numpy", "keras", "pickle beside", DOCUMENT, "../climbs.json"]
 )
 def test_fault_35_nothing_in_a_hostile_file_is_executed(saved, tmp_path, kind):
     members = read_members(saved.read_bytes())
@@ -423,196 +407,73 @@ def test_fault_35_a_zip_bomb_is_not_inflated(saved):
 
 
 HOSTILE_EDITS = {
-    "class": lambda model: model["steps"][1].update(type="builtins.eval"),
-    "callbacks": lambda model: model["steps"][2]["params"].update(callbacks="BackupAndRestore"),
-    "unknown parameter": lambda model: model["steps"][2]["params"].update(model="os.system"),
-    "wide labels": lambda model: model["steps"][2]["state"]["target"].update(dtypes=["<U500000000"]),
-    "objects": lambda model: model["steps"][2]["state"]["target"].update(dtypes=["i4,O"]),
-    "a method": lambda model: model["steps"][1]["state"].update(transform=1),
-    "a private attribute": lambda model: model["steps"][0]["state"].update(_settings=1),
-    "nesting": lambda model: model["steps"][1]["params"].update(copy=json.loads("[" * 600 + "]" * 600)),
-    "unsorted labels": lambda model: model["steps"][2]["state"]["target"]["classes"][0].reverse(),
-    "history": lambda model: model["steps"][2]["state"]["history"]["loss"].pop(),
-    "infinity": lambda model: model["steps"][2]["state"]["architecture"].update(l2=float("inf")),
-    "width": lambda model: model["steps"][0]["params"].update(layers=["block1_pool"]),
-    "size": lambda model: model["steps"][0]["params"].update(image_size={"tuple": ["a", "b"]}),
-    "no steps": lambda model: model["steps"].clear(),
+    "callbacks": lambda model: model["head"].set_params(callbacks="BackupAndRestore"),
+    "routed callbacks": lambda model: model["head"].set_params(fit__callbacks="BackupAndRestore"),
+    "a model": lambda model: vars(model["head"]).update(model="os.system"),
+    "a network": lambda model: vars(model["head"]).update(_network={"weights": []}),
+    "a backbone": lambda model: vars(model["features"]).update(layers=3),
+    "a folder of pickles": lambda model: vars(model).update(memory="folder"),
+    "width": lambda model: model["features"].set_params(layers=["block1_pool"]),
+    "size": lambda model: model["features"].set_params(image_size=("a", "b")),
+    "no steps": lambda model: model.steps.clear(),
+    "nothing learned": lambda model: vars(model["head"]).pop("_seed"),
 }
 
 
 @pytest.mark.parametrize("name", HOSTILE_EDITS)
-def test_fault_35_edits_with_correct_digests_are_refused(saved, name):
-    edit(saved, HOSTILE_EDITS[name])
+def test_fault_35_files_of_what_no_pipeline_can_be_are_refused(fitted, path, name):
+    data = to_file(fitted)
+    HOSTILE_EDITS[name](data)
+    path.write_bytes(pack(dump(data, []), get_digests(fitted)))
     with pytest.raises(ValueError, match=r"fish model\.zip' cannot be loaded: .*save_pipeline"):
-        load_pipeline(saved)
+        load_pipeline(path)
 
 
-NASTY = [None, True, -1, 0, 1, 2, 65, 10**30, 0.5, -1.0, 1e308, float("nan"), float("inf"), "", "x", "\ud800"]
-NASTY += [
-    "passthrough",
-    "StandardScaler",
-    "KerasHeadClassifier",
-    [],
-    [1],
-    ["a"],
-    {},
-    {"": 0},
-    {"path": "x.h5"},
-]
-NASTY += [
-    {"tuple": [40, 40]},
-    {"dict": [[1, 2]]},
-    {"dict": [[[], 2]]},
-    {"texts": ["a"]},
-    [[[[1]]]],
-    "<U1",
-    "O",
-    "<f8",
-]
-
-
-def change_json(rng, content):
-    """Replace, remove or add a value somewhere in a JSON document."""
-    value = json.loads(content)
-    places = []
-
-    def visit(node):
-        for key in list(node) if isinstance(node, dict) else range(len(node)):
-            places.append((node, key))
-            if isinstance(node[key], dict | list):
-                visit(node[key])
-
-    visit(value)
-    for _ in range(rng.choice([1, 1, 1, 2, 5])):
-        node, key = rng.choice(places)
-        action = rng.random()
-        with contextlib.suppress(IndexError, KeyError):  # an earlier change has removed the place
-            if action < 0.15:
-                del node[key]
-            elif action < 0.3 and isinstance(node, dict):
-                node[rng.choice(["x", "type", "mean_", "n_features_in_"])] = node[key]
-            elif action < 0.3:
-                node.append(node[key])
-            elif action < 0.5:
-                other, name = rng.choice(places)
-                node[key] = copy.deepcopy(other[name])
-            else:
-                node[key] = rng.choice(NASTY)
-    return json.dumps(value).encode()
-
-
-def change_arrays(rng, content):
-    """Rename, remove, add, cut, cast or poison an array."""
-    arrays = load_arrays(content)
-    name = rng.choice(sorted(arrays))
-    array = arrays.pop(name)
-    action = rng.randrange(7)
-    if action == 0:
-        arrays[rng.choice(["x", "head/x", "scale/x_", "head/optimizer_0", "scale/mean_"])] = array
-    elif action == 1:
-        arrays[name] = array.reshape(-1)[: rng.randrange(array.size + 1)].copy()
-    elif action == 2:
-        arrays[name] = array.astype(rng.choice(["f2", "f4", "f8", "i8", "?"]))
-    elif action == 3:
-        arrays[name] = np.full_like(array, rng.choice([0, -1, 1e30, np.nan, np.inf]), dtype=array.dtype)
-    elif action == 4:
-        arrays[name] = array.T.copy() if array.ndim > 1 else array.reshape(1, -1)
-    elif action == 5:
-        arrays |= {name: array, name + "x": array}
-    return save_arrays(arrays)
-
-
-def damage(rng, content, others):
-    """Return a damaged model file, and whether it was sealed again with correct digests."""
+def damage(rng, content, other):
+    """Return a damaged model file."""
     action = rng.random()
     at, length = rng.randrange(len(content)), rng.choice([1, 4, 30, 300])
-    if action < 0.15:
+    if action < 0.4:
         damaged = bytearray(content)
         for _ in range(rng.choice([1, 1, 2, 8])):
             damaged[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
-        return bytes(damaged), False
-    if action < 0.2:
-        return content[:at], False
-    if action < 0.3:
-        donor = rng.choice(others)
-        start = rng.randrange(len(donor))
-        end = rng.choice([at, at + length])
-        return content[:at] + donor[start : start + length] + content[end:], False
-    members = read_members(content)
-    name = rng.choice(sorted(members))
-    seal = rng.random() < 0.8
-    if action < 0.4:
-        members[name] = read_members(rng.choice(others))[rng.choice(sorted(members))]
-        seal = seal and members[MANIFEST][:1] == b"{"
-    elif action < 0.8:
-        name = rng.choice([DOCUMENT, DOCUMENT, DOCUMENT, MANIFEST])
-        members[name] = change_json(rng, members[name])
-        seal = seal and name == DOCUMENT
-    else:
-        members[ARRAYS] = change_arrays(rng, members[ARRAYS])
-    with contextlib.suppress(KeyError, TypeError, ValueError):
-        return join_members(members, seal=seal), seal
-    return join_members(members, seal=False), False
+        return bytes(damaged)
+    if action < 0.5:
+        return content[:at]
+    start = rng.randrange(len(other))
+    if action < 0.8:
+        return content[:at] + other[start : start + length] + content[rng.choice([at, at + length]) :]
+    members, others = read_members(content), read_members(other)
+    name = rng.choice(sorted(members.keys() & others.keys()))
+    return join_members(members | {name: others[name]}, seal=False)
 
 
-@pytest.mark.filterwarnings("ignore:.* was saved by fishsk", "ignore:overflow", "ignore:invalid value")
-@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
-@pytest.mark.parametrize("n_files", [500, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_fault_35_mutated_files_load_right_or_not_at_all(fitted, partly_fitted, path, n_files):
+@pytest.mark.parametrize("n_files", [100, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_fault_35_damaged_files_load_right_or_not_at_all(partly_fitted, path, n_files):
     rng = random.Random(0)
-    features = VGG16FeatureTransformer(weights=None, image_size=32, layers=["block1_pool", "block2_pool"])
-    X = np.random.default_rng(0).normal(size=(40, 192)).astype(np.float32)
-    scale = StandardScaler().fit(X)
-    head = KerasHeadClassifier(hidden_units=0, epochs=1).fit(X, np.arange(40) % 2)
-    models = [Pipeline([("features", features), ("scale", scale), ("head", head)]), partly_fitted]
-    contents = [pack(*describe(model)) for model in models]
-    n_right = n_changed = n_refused = 0
-    with open(path, "wb", buffering=0) as file:
-        for i in range(n_files):
-            damaged, sealed = damage(rng, contents[i % 2], contents)
-            file.seek(0)  # to open it anew each time would wait for the disk
-            file.write(damaged)
-            file.truncate()
-            loaded, error = attempt(lambda: load_pipeline(path))
-            if loaded is None:
-                assert "fish model.zip' cannot be loaded" in error
-                n_refused += 1
-                continue
-            content = pack(*describe(loaded))
-            if content in contents:
-                n_right += 1
-                continue
-            assert sealed
-            n_changed += 1
-            check_usable(loaded)
-    assert min(n_right, n_changed, n_refused) > 0.03 * n_files, (n_right, n_changed, n_refused)
-
-
-def attempt(call):
-    """Return what a call returns, or else the text of its error, which must be one that is documented."""
-    try:
-        return call(), None
-    except (ValueError, OSError) as error:
-        return None, str(error)
-
-
-def check_usable(pipeline):
-    """Predict with the steps that need no network, as a sound pipeline can."""
-    steps = [(name, step) for name, step in pipeline.steps if name != "features"]
-    width = pipeline[-1].n_features_in_
-    X = np.ones((3, width), dtype=np.float32)
-    proba, error = attempt(lambda: Pipeline(steps).predict_proba(X))
-    if proba is None:  # a scale that was changed may carry finite numbers to infinity
-        assert "infinity" in error
-        return
-    assert proba.shape == (3, len(pipeline.classes_))
-    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    scale = StandardScaler().fit(np.eye(4))
+    contents = []
+    for pipeline in (partly_fitted, Pipeline([("scale", scale)])):
+        save_pipeline(pipeline, path)
+        contents.append(path.read_bytes())
+    n_refused = 0
+    for _ in range(n_files):
+        path.write_bytes(damage(rng, contents[0], contents[1]))
+        try:
+            loaded = load_pipeline(path)
+        except ValueError:
+            n_refused += 1
+            continue
+        save_pipeline(loaded, path)
+        assert path.read_bytes() in contents
+    assert 0.5 * n_files < n_refused < n_files
 
 
 # Imports once, then forks a process for each line of its input, which saves two pipelines by turns for ever.
 SAVER = """
 import os, signal, sys
 import joblib
+import skops.io
 from fishsk.persistence._save import save_pipeline
 
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -643,7 +504,10 @@ def test_fault_47_the_old_file_outlives_kill(tmp_path, path, n_kills, n_torn):
     X = np.random.default_rng(0).normal(size=(2, 3, 30_000))
     pipelines = [Pipeline([("scale", StandardScaler())]).fit(rows) for rows in X]
     joblib.dump(pipelines, tmp_path / "pipelines.joblib")
-    contents = [pack(*describe(pipeline)) for pipeline in pipelines]
+    contents = []
+    for pipeline in pipelines:
+        save_pipeline(pipeline, path)
+        contents.append(path.read_bytes())
     saver = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", SAVER, tmp_path / "pipelines.joblib", path],
         stdin=subprocess.PIPE,

@@ -22,6 +22,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_params,
 )
+from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.multiclass import _check_partial_fit_first_call as check_partial_fit_first_call
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_method_params as check_method_params
@@ -40,12 +41,11 @@ __all__ = [
     "check_method_params",
     "check_partial_fit_first_call",
     "check_sample_weight",
-    "find_output",
-    "find_requests",
     "find_scorers",
     "fit_and_score",
     "fit_context",
     "insert_error_scores",
+    "release_requests",
     "safe_indexing",
     "validate_parameters",
     "validate_params",
@@ -72,20 +72,14 @@ def validate_parts(union: Any) -> None:
     union._validate_transformer_weights()
 
 
-def find_output(estimator: Any) -> str | None:
-    """Return what `set_output` was told, or None."""
-    return getattr(estimator, "_sklearn_output_config", {}).get("transform")
-
-
-def find_requests(estimator: Any) -> dict[str, dict[str, bool | str]]:
-    """Return which metadata was asked for by ``set_*_request``, by method and by name."""
-    request = getattr(estimator, "_metadata_request", None)
-    asked = {} if request is None else request._serialize()
-    named = {
-        method: {name: alias for name, alias in names.items() if alias is not None}
-        for method, names in asked.items()
-    }
-    return {method: names for method, names in named.items() if names}
+def release_requests(value: Any) -> Any:
+    """Return what ``set_*_request`` has noted in a form without its estimator; None of anything else."""
+    if not isinstance(value, MetadataRequest):
+        return None
+    twin = value.__sklearn_clone__()
+    for part in (twin, *(each for each in vars(twin).values() if hasattr(each, "owner"))):
+        part.owner = type(value.owner).__name__
+    return twin
 
 
 def find_scorers(scorer: Any) -> Any:

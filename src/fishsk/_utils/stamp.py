@@ -1,4 +1,4 @@
-"""Stamp pickled estimators with the version of fishsk, as scikit-learn stamps its own."""
+"""Stamp estimators in files with the version of fishsk, as scikit-learn stamps its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fishsk._version import __version__
 
 
 class StampedMixin:
-    """Mixin that warns where one version of fishsk unpickles what another has pickled.
+    """Mixin that warns where one version of fishsk reads what another has written.
 
     It stands before `sklearn.base.BaseEstimator` among the bases.
     """
@@ -19,10 +19,10 @@ class StampedMixin:
         return state | {"_fishsk_version": __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        pickled, current = state.pop("_fishsk_version", "an unknown version"), __version__
-        if pickled != current:
+        written, current = state.pop("_fishsk_version", "an unknown version"), __version__
+        if written != current:
             warnings.warn(
-                f"This {type(self).__name__} was pickled by fishsk {pickled}, and is read by {current}: it "
+                f"This {type(self).__name__} was written by fishsk {written}, and is read by {current}: it "
                 "may not work, or give other results. Fit it again, or read it with the version that wrote "
                 "it.",
                 UserWarning,

@@ -8,36 +8,21 @@ without Keras has the class of the same name without scikeras's, and fits, clone
 from __future__ import annotations
 
 import importlib
-import sys
 from typing import Any
 
 from fishsk._utils.versions import check_tensorflow
-from fishsk.head import _classifier, _regressor
 from fishsk.head._base import KerasHead
-from fishsk.head._dense import ACTIVATIONS, OUTPUTS, Architecture, DenseNetwork
-from fishsk.head._keywords import find_builder
-from fishsk.head._state import check_configuration, restore_architecture
+from fishsk.head._files import DATA_TYPES, complete, from_data, to_data
 
 __all__ = [
-    "ACTIVATIONS",
-    "OUTPUTS",
-    "Architecture",
-    "DenseNetwork",
+    "DATA_TYPES",
     "KerasHead",
     "KerasHeadClassifier",
     "KerasHeadRegressor",
-    "check_configuration",
-    "find_builder",
-    "find_heads",
-    "restore_architecture",
+    "complete",
+    "from_data",
+    "to_data",
 ]
-
-
-def find_heads() -> dict[str, type[KerasHead]]:
-    """Return the classes of heads by their names: those of scikeras, where this process has imported it."""
-    if "scikeras.wrappers" in sys.modules:
-        return {name: __getattr__(name) for name in ("KerasHeadClassifier", "KerasHeadRegressor")}
-    return {each.__name__: each for each in (_classifier.KerasHeadClassifier, _regressor.KerasHeadRegressor)}
 
 
 def __getattr__(name: str) -> Any:

@@ -412,19 +412,6 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         """Return the context in which scikit-learn's callbacks see a fit."""
         return self._init_callback_context(max_subtasks=max_subtasks)
 
-    def _get_fitted_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return what was learned, as a JSON-able dict and named arrays."""
-        from fishsk.head._state import pack_state
-
-        check_is_fitted(self)
-        return pack_state(self)
-
-    def _set_fitted_state(self, meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        """Take over what `_get_fitted_state` returned; ValueError if a weight is missing or does not fit."""
-        from fishsk.head._state import unpack_state
-
-        unpack_state(self, meta, arrays)
-
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_seed")
 

@@ -24,15 +24,14 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "silu": lambda x: x * expit(x),
     "tanh": np.tanh,
 }
-#: What an output may be: one of several classes, any number of tags, numbers.
-OUTPUTS = ("softmax", "sigmoid", "linear")
 
 
 @dataclass(frozen=True)
 class Architecture:
     """What a built-in network is; how it is trained is elsewhere.
 
-    `output` says what its answers mean.
+    `output` says what its answers mean: one of several classes ("softmax"), any number of tags ("sigmoid"),
+    numbers ("linear").
     """
 
     n_features: int
@@ -109,6 +108,15 @@ class DenseNetwork:
     def kinds(self) -> list[str]:
         """What each output means."""
         return [self.architecture.output]
+
+    def check(self) -> None:
+        """Raise ValueError if a weight is missing or does not fit, as a file may have it."""
+        for (name, shape), array in zip(self.architecture.shapes.items(), self.weights, strict=True):
+            if array.shape != shape or array.dtype != np.float32 or not np.isfinite(array).all():
+                raise ValueError(
+                    f"The head's weight {name!r} must be an array of finite float32 of shape {shape}. "
+                    f"Got {array.dtype} of shape {array.shape}."
+                )
 
     def scores(
         self, X: np.ndarray, batch_size: int = 256, hooks: keras.callbacks.CallbackList | None = None

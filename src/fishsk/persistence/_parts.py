@@ -1,19 +1,13 @@
-"""Parts of a pipeline inside of others: fishsk's own are taken out before skops writes, and put back."""
+"""Parts of a pipeline inside of others: found, and replaced in a copy by what skops can write, and back."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
-
-
-class Part:
-    """What stands where one of fishsk's estimators was, for skops."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
 
 
 def swap(value: Any, replace: Callable[[Any], Any], memo: dict[int, Any] | None = None) -> Any:
@@ -33,6 +27,7 @@ def swap(value: Any, replace: Callable[[Any], Any], memo: dict[int, Any] | None 
         twin = copy.copy(value)
         memo[id(value)] = value, twin  # the value, too: nothing else may get its id meanwhile
         vars(twin).update({name: swap(part, replace, memo) for name, part in vars(value).items()})
+        vars(twin).pop("_skl_callbacks", None)  # code
         return twin
     if isinstance(value, dict):
         twin = copy.copy(value)
@@ -53,3 +48,26 @@ def _is_of_scikit_learn(value: Any) -> bool:
     return (
         kind.__module__.startswith("sklearn.") and hasattr(value, "__dict__") and not isinstance(value, dict)
     )
+
+
+def walk(value: Any, seen: set[int] | None = None) -> Iterator[Any]:
+    """Return the estimators inside of a value."""
+    seen = set() if seen is None else seen
+    if id(value) in seen or isinstance(value, str | bytes | int | float | None):
+        return
+    seen.add(id(value))
+    if isinstance(value, BaseEstimator):
+        yield value
+        parts: Any = list(vars(value).values())
+    elif isinstance(value, dict):
+        parts = list(value.values())
+    elif isinstance(value, list | tuple | set):
+        parts = list(value)
+    elif isinstance(value, np.ndarray) and value.dtype.kind == "O":
+        parts = value.ravel().tolist()
+    else:
+        parts = (
+            list(vars(value).values()) if hasattr(value, "__dict__") and not isinstance(value, type) else []
+        )
+    for part in parts:
+        yield from walk(part, seen)

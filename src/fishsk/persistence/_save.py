@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,18 +10,17 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._utils.files import expand, write_atomically
-from fishsk._utils.versions import find_version
 from fishsk.persistence._archive import pack, unpack
-from fishsk.persistence._steps import check_pipeline, describe, rebuild
+from fishsk.persistence._skops import dump, load
+from fishsk.persistence._steps import check_pipeline, from_file, get_digests, to_file
 
 
 def save_pipeline(pipeline: Any, path: str | os.PathLike, *, trusted: Sequence[str | type] = ()) -> None:
     """Write a fitted pipeline to a file that holds data and no code.
 
-    The file is a zip archive of JSON (parameters, class labels, versions, the SHA-256 of each member), of
-    arrays in the safetensors format, and of scikit-learn's estimators in that of skops [1]_. It appears under
-    its name whole or not at all: an older file of that name stays until the new one is on disk. The same
-    pipeline gives the same bytes.
+    The file is that of skops [1]_, a zip archive of JSON and arrays, and a manifest with the SHA-256 of each
+    member. It appears under its name whole or not at all: an older file of that name stays until the new one
+    is on disk. The same pipeline gives the same bytes.
 
     Parameters
     ----------
@@ -63,9 +61,8 @@ def save_pipeline(pipeline: Any, path: str | os.PathLike, *, trusted: Sequence[s
     Of scikit-learn everything is saved but search trees of neighbors (pass ``algorithm="brute"``), functions
     of your own, and what skops does not know, such as Birch; an error names the step.
 
-    Among parameters of fishsk's own steps, NumPy numbers and arrays come back as Python's numbers and lists,
-    arrays of text with dtype object, and path-likes as `pathlib.Path`. Metadata requests and `set_output` are
-    saved, scikit-learn's callbacks are not.
+    Path-likes come back as text. Metadata requests and `set_output` are saved, scikit-learn's callbacks are
+    not.
 
     `pickle` and `joblib` can store a pipeline too. But whoever can change such a file can run any code on the
     machine that loads it, and it suits only the versions that wrote it.
@@ -95,17 +92,17 @@ def save_pipeline(pipeline: Any, path: str | os.PathLike, *, trusted: Sequence[s
         )
     check_is_fitted(pipeline)
     check_pipeline(pipeline)
-    write_atomically(expand(path), [pack(*describe(pipeline, trusted))])
+    write_atomically(expand(path), [pack(dump(to_file(pipeline), trusted), get_digests(pipeline))])
 
 
 def load_pipeline(path: str | os.PathLike, *, trusted: Sequence[str | type] = ()) -> Pipeline:
     """Read a pipeline that `save_pipeline` wrote, without running anything in the file.
 
-    Every member is checked against its SHA-256, every parameter by the step that it belongs to, and every
-    array against the parameters; no pickle is read. Of scikit-learn's estimators skops builds those whose
-    types are all on a list, once it has looked at all of them; the arrays that compiled code follows (trees,
-    support vectors) are checked. Of a custom network Keras gets the configuration, in its safe mode, once
-    each name in it was found among Keras's own parts that neither run code nor read files.
+    Every member is checked against its SHA-256; no pickle is read. skops builds the estimators if their types
+    are all on a list, once it has looked at all of them; parameters, a head's weights, and the arrays that
+    compiled code follows (trees, support vectors) are checked. Of a custom network Keras gets the
+    configuration, in its safe mode, once each name in it was found among Keras's own parts that neither run
+    code nor read files.
 
     Parameters
     ----------
@@ -159,16 +156,8 @@ def load_pipeline(path: str | os.PathLike, *, trusted: Sequence[str | type] = ()
     path = expand(path)
     content = path.read_bytes()
     try:
-        versions, document, arrays, estimators = unpack(content)
-        saved, current = versions.get("fishsk"), find_version("fishsk")
-        if saved != current:
-            warnings.warn(
-                f"{str(path)!r} was saved by fishsk {saved}, and is loaded by {current}: it may not work, or "
-                "give other results. Fit and save it again, or load it with the version that saved it.",
-                UserWarning,
-                stacklevel=2,
-            )
-        return rebuild(document, arrays, estimators, trusted)
+        digests = unpack(content)
+        return from_file(load(content, trusted), digests)
     except Warning:  # where warnings are errors
         raise
     except Exception as error:  # skops and Keras raise almost anything on hostile bytes
