@@ -224,7 +224,7 @@ def test_a_row_has_the_same_bits_in_every_batch_and_order_and_for_any_threads(
     fish, on_tensorflow, monkeypatch, tmp_path, name
 ):
     network = KerasFeatureTransformer(backbone=name, weights=None, image_size=32, cache=None)
-    monkeypatch.setattr(_litert, "keep_network", keep_in(tmp_path))
+    monkeypatch.setattr(_litert, "keep", keep_in(tmp_path))
     rows = network.transform(fish)
     assert_near(rows, on_tensorflow(network, fish))
     for n_threads in (1, 2):
@@ -237,9 +237,9 @@ def test_a_row_has_the_same_bits_in_every_batch_and_order_and_for_any_threads(
 
 
 def keep_in(folder):
-    """Return a `keep_network` that knows of this folder alone, for rows that are not kept."""
-    keep_network = _litert.keep_network
-    return lambda _, subject, make: keep_network(folder, subject, make)
+    """Return a `keep` that knows of this folder alone, for rows that are not kept."""
+    keep = _litert.keep
+    return lambda _, subject, make: keep(folder, subject, make)
 
 
 @needs_litert

@@ -339,9 +339,9 @@ def test_another_process_draws_the_same_weights_and_a_full_hit_and_the_names_loa
     np.testing.assert_array_equal(np.float32(computed), rows)
 
 
-def test_a_corrupt_note_is_made_again(mobile):
+def test_a_corrupt_description_is_made_again(mobile):
     names = mobile.get_feature_names_out()
-    (note,) = (Path(os.environ["FISHSK_CACHE"]) / "notes").iterdir()
+    (note,) = (Path(os.environ["FISHSK_CACHE"]) / "networks").glob("*.description")
     content = note.read_bytes()
     note.write_bytes(content.replace(b"576", b"577"))
     np.testing.assert_array_equal(mobile.get_feature_names_out(), names)

@@ -25,7 +25,7 @@ from fishsk.datasets import make_fish_images
 from fishsk.features import _extraction, _transformer
 from fishsk.features._images import check_images
 from fishsk.features._vgg16_network import LAYERS, load_backbone
-from fishsk.store import FeatureStore, _kept, cache_info
+from fishsk.store import FeatureStore, _kept
 
 
 @pytest.fixture(scope="module")
@@ -274,17 +274,6 @@ def test_the_cache_is_opened_once_in_a_process(fish, vgg16, monkeypatch):
     features = vgg16.set_params(cache="auto").transform(fish[0])
     monkeypatch.setattr(_kept, "FeatureStore", None)
     np.testing.assert_array_equal(clone(vgg16).transform(fish[0][:1]), features[:1])
-
-
-def test_images_that_come_one_by_one_are_known_at_once_and_written_together(fish, vgg16, monkeypatch):
-    monkeypatch.setattr(_kept, "_BURST_SECONDS", 3600)
-    vgg16.set_params(cache="auto")
-    with VGG16FeatureTransformer.count_images() as count:
-        for _ in range(2):
-            for index in range(12):
-                vgg16.transform(fish[0][[index]])
-    assert (count.n_extracted, count.n_known) == (12, 12)
-    assert cache_info(os.environ["FISHSK_CACHE"])["n_shards"] == 2
 
 
 def test_a_progress_bar_counts_images(fish, vgg16, capsys):

@@ -521,7 +521,7 @@ def test_fault_47_the_old_file_outlives_kill(tmp_path, path, n_kills, n_torn):
     while len(seen) < n_kills or n_halves < n_torn or len(set(seen)) < 2:
         print(1 if seen[-1:] == [1] else -1, file=saver.stdin, flush=True)  # the other one first
         pid = int(saver.stdout.readline())
-        time.sleep(rng.uniform(0, 0.05))
+        time.sleep(rng.uniform(0, 0.1))
         os.kill(pid, signal.SIGKILL)
         while is_running(pid):
             time.sleep(0.001)

@@ -21,21 +21,26 @@ def expand(path: str | os.PathLike) -> Path:
     return Path(path).expanduser()
 
 
-def write_atomically(path: Path, chunks: Iterable[bytes]) -> None:
-    """Write a file so that whatever happens, a power cut too, leaves all of it under its name, or nothing."""
+def write_atomically(path: Path, chunks: Iterable[bytes], *, durable: bool = True) -> None:
+    """Write a file so that whatever happens, a power cut too, leaves all of it under its name, or nothing.
+
+    Where it need not be `durable`, a power cut may leave anything.
+    """
     temporary = path.with_name(f"{path.name}.{os.urandom(4).hex()}.{_HOST}.{os.getpid()}.tmp")
     try:
         with open(temporary, "xb") as file:
             for chunk in chunks:
                 file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

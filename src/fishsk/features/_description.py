@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import hashlib
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from fishsk.store import read_note, write_note
+from fishsk.store import keep
 
 _Result = TypeVar("_Result")
 
@@ -97,13 +98,8 @@ def recall(
     notes: str | os.PathLike[str] | None, subject: dict[str, Any], describe: Callable[[], Description]
 ) -> Description:
     """Return what a note in the cache folder says of a network, or else what is found, and noted there."""
-    facts = None if notes is None else read_note(notes, subject)
-    if facts is not None:
-        return Description.from_json(facts)
-    description = describe()
-    if notes is not None:
-        write_note(notes, subject, description.to_json())
-    return description
+    content = keep(notes, subject, lambda: json.dumps(describe().to_json()).encode(), kind="description")
+    return Description.from_json(json.loads(content))
 
 
 def name_nearest(name: str, known: Any) -> str:

@@ -116,7 +116,7 @@ class Part:
         if stored is not None:
             self._unwritten.append(batch)
             if time.perf_counter() - self._written > WRITE_EVERY:
-                self._write(at_once=True)
+                self._write(durable=True)
 
     def copy(self, images: Images, bad: Mapping[int, str]) -> None:
         """Set the features of copies, and of images that could not be decoded."""
@@ -129,16 +129,16 @@ class Part:
     def finish(self) -> None:
         """Write what is not written yet, and count what was known."""
         if self._unwritten:
-            self._write(at_once=self._n_extracted > _FEW)
+            self._write(durable=self._n_extracted > _FEW)
         report_images(n_known=len(self.features) - self._n_extracted)
 
-    def _write(self, *, at_once: bool) -> None:
+    def _write(self, *, durable: bool) -> None:
         assert self.rows is not None
         self.rows.write(
             [key for batch in self._unwritten for key in batch.keys],
             np.concatenate([batch.rows for batch in self._unwritten]),
             np.concatenate([batch.is_new for batch in self._unwritten]),
-            at_once=at_once,
+            durable=durable,
         )
         self._unwritten, self._written = [], time.perf_counter()
 

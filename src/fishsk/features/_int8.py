@@ -32,7 +32,7 @@ from fishsk._utils.versions import find_version
 from fishsk.features._network import Settings
 from fishsk.features._resizing import resize_image
 from fishsk.features._views import PLAIN, View
-from fishsk.store import keep_network
+from fishsk.store import keep
 
 _VERSION = 2  # raised when the same network comes to be quantized to other numbers
 _N_CROPS = 64  # benchmarks/bench_precision.py: as good as crops of the training images
@@ -80,7 +80,7 @@ def load_int8(
         If a network has something that OpenVINO or NNCF does not know.
     """
     check_not_forked()
-    return _compile(settings, keep_network(folder, settings.to_json(), lambda: _quantize(settings, shown)))
+    return _compile(settings, keep(folder, settings.to_json(), lambda: _quantize(settings, shown)))
 
 
 def _compile(settings: Settings, content: bytes) -> Callable[[np.ndarray, View], np.ndarray]:

@@ -21,7 +21,7 @@ from fishsk.features._litert_file import LitertFile
 from fishsk.features._network import Settings
 from fishsk.features._tensorflow import describe_images, pool_maps
 from fishsk.features._views import PLAIN, View
-from fishsk.store import keep_network
+from fishsk.store import keep
 
 
 def load_litert(
@@ -34,7 +34,7 @@ def load_litert(
     settings, folder, shown
         As in `load_network`. Only a network of Keras that is not in the folder yet needs TensorFlow.
     """
-    content = keep_network(folder, settings.to_json(), lambda: _make(settings, shown))
+    content = keep(folder, settings.to_json(), lambda: _make(settings, shown))
     interpreter = make_interpreter(content, n_threads=cpu_count())
     (images,), (rows,) = interpreter.get_input_details(), interpreter.get_output_details()
     busy = threading.Lock()  # an interpreter holds one batch

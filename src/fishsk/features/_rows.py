@@ -56,7 +56,7 @@ class ViewRows:
             rows[:, number], found[:, number] = self._store.read(_keys_of_view(keys, view))
         return found
 
-    def write(self, keys: Sequence[bytes], rows: np.ndarray, chosen: np.ndarray, *, at_once: bool) -> None:
+    def write(self, keys: Sequence[bytes], rows: np.ndarray, chosen: np.ndarray, *, durable: bool) -> None:
         """Store chosen rows.
 
         Parameters
@@ -67,14 +67,14 @@ class ViewRows:
             Of all views.
         chosen : ndarray of shape (n_images, n_views), bool
             Which to store.
-        at_once : bool
-            False lets a few rows wait for others of a burst.
+        durable : bool
+            Whether to force them to disk.
         """
-        write = self._store.write if at_once else self._store.write_few
         of_views = [_keys_of_view(keys, view) for view in self._settings.views]
         images, views = np.nonzero(chosen)
         if len(images):
-            write([of_views[view][image] for image, view in zip(images, views, strict=True)], rows[chosen])
+            keys = [of_views[view][image] for image, view in zip(images, views, strict=True)]
+            self._store.write(keys, rows[chosen], durable=durable)
 
 
 def _keys_of_view(keys: Sequence[bytes], view: View) -> list[bytes]:

@@ -15,7 +15,6 @@ from fishsk._utils.files import expand, sweep
 from fishsk.store._shards import list_shards
 
 SETTINGS = "settings.json"
-NOTES = "notes"
 NETWORKS = "networks"
 _DEFAULT_MAX_BYTES = 10 * 2**30
 
@@ -61,8 +60,8 @@ def list_stores(root: Path) -> list[Path]:
 
 
 def list_networks(root: Path) -> list[Path]:
-    """Return the files of the networks in a cache folder."""
-    return sorted((root / NETWORKS).glob("*.network"))
+    """Return the files of the networks in a cache folder, and of their descriptions."""
+    return sorted([*(root / NETWORKS).glob("*.network"), *(root / NETWORKS).glob("*.description")])
 
 
 def check_owner(folder: Path) -> None:

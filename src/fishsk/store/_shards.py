@@ -166,14 +166,21 @@ def list_shards(folder: Path) -> list[str]:
 
 
 def write_shard(
-    folder: Path, keys: np.ndarray, sums: np.ndarray, blocks: Iterable[np.ndarray], n_features: int
+    folder: Path,
+    keys: np.ndarray,
+    sums: np.ndarray,
+    blocks: Iterable[np.ndarray],
+    n_features: int,
+    *,
+    durable: bool = True,
 ) -> int:
     """Write rows, in blocks, under sorted and distinct keys as a new shard; return its size in bytes."""
     header = _HEADER.pack(_MAGIC, bytes.fromhex(folder.name), len(keys), n_features, 0)[:-4]
     index = keys.tobytes() + sums.astype("<u4").tobytes()
     header += struct.pack("<I", zlib.crc32(index, zlib.crc32(header)))
     body = (np.asarray(block, dtype="<f4").tobytes() for block in blocks)
-    write_atomically(folder / f"{os.urandom(16).hex()}{SUFFIX}", itertools.chain([header, index], body))
+    name = f"{os.urandom(16).hex()}{SUFFIX}"
+    write_atomically(folder / name, itertools.chain([header, index], body), durable=durable)
     return len(header) + len(index) + 4 * len(keys) * n_features
 
 

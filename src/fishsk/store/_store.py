@@ -120,10 +120,6 @@ class FeatureStore:
         self.check()
         sweep(self._folder)
 
-    def exists(self) -> bool:
-        """Say whether there is a folder of these settings."""
-        return self._folder.is_dir()
-
     def check(self) -> None:
         """Refuse a folder of another user or of a newer format."""
         check_owner(self._root)
@@ -191,8 +187,8 @@ class FeatureStore:
             sought = wanted[left]
         return left, complete
 
-    def write(self, keys: Sequence[bytes], rows: np.ndarray) -> None:
-        """Add rows: once this returns they outlive the process, and a power cut.
+    def write(self, keys: Sequence[bytes], rows: np.ndarray, *, durable: bool = True) -> None:
+        """Add rows, which outlive the process, and a power cut.
 
         Without room or permission nothing is stored and a warning is logged, one per process and folder.
 
@@ -202,6 +198,9 @@ class FeatureStore:
             Digests of 32 bytes. Of equal keys the first is stored.
         rows : ndarray of shape (len(keys), n_features), float32
             What `read` will return.
+        durable : bool, default=True
+            Whether to force them to disk, which takes longer than to compute a few. Else a power cut may
+            lose them; what it leaves of them is no row.
 
         Raises
         ------
@@ -225,7 +224,9 @@ class FeatureStore:
                 try:
                     self._make_folder()
                     blocks = (rows[part] for part in parts)
-                    self._unweighed_bytes += write_shard(self._folder, unique, sums, blocks, self.n_features)
+                    self._unweighed_bytes += write_shard(
+                        self._folder, unique, sums, blocks, self.n_features, durable=durable
+                    )
                     break
                 except (FileNotFoundError, FileExistsError):  # the folder was removed in between
                     if attempt == _TRIES - 1:

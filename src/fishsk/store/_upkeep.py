@@ -9,7 +9,6 @@ from typing import Any
 from fishsk._utils.files import expand, sweep
 from fishsk.store._folders import (
     NETWORKS,
-    NOTES,
     SETTINGS,
     check_owner,
     default_max_bytes,
@@ -17,7 +16,6 @@ from fishsk.store._folders import (
     list_stores,
     parse_settings,
 )
-from fishsk.store._kept import flush
 from fishsk.store._shards import Shard, discard, list_shards, merge_shards
 
 
@@ -37,7 +35,6 @@ def cache_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
         ``n_rows``, ``n_shards``, ``n_bytes``.
         Unreadable shards have no rows.
     """
-    flush()
     stores: list[dict[str, Any]] = []
     for store_folder in list_stores(expand(folder)):
         n_rows = n_shards = n_bytes = 0
@@ -57,12 +54,12 @@ def cache_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
     for path in networks:
         with contextlib.suppress(FileNotFoundError):
             totals["n_bytes"] += path.stat().st_size
-    totals["n_networks"] = len(networks)
+    totals["n_networks"] = sum(path.suffix == ".network" for path in networks)
     return {"folder": str(folder), "max_bytes": default_max_bytes(), **totals, "stores": stores}
 
 
 def clear_cache(folder: str | os.PathLike[str]) -> int:
-    """Remove all stored rows, networks and notes, and nothing else, from a cache folder.
+    """Remove all stored rows and networks, and nothing else, from a cache folder.
 
     Parameters
     ----------
@@ -80,7 +77,6 @@ def clear_cache(folder: str | os.PathLike[str]) -> int:
         If the folder belongs to another user, or a file cannot be removed.
     """
     check_owner(expand(folder))
-    flush()
     n_bytes = 0
     for store_folder in list_stores(expand(folder)):
         for name in list_shards(store_folder):
@@ -93,15 +89,13 @@ def clear_cache(folder: str | os.PathLike[str]) -> int:
             if os.listdir(store_folder) == [SETTINGS]:  # no rows of a newer format, no writer at work
                 os.unlink(store_folder / SETTINGS)
             store_folder.rmdir()
-    notes = sorted((expand(folder) / NOTES).glob("*.json"))
-    for path in [*list_networks(expand(folder)), *notes]:
+    for path in list_networks(expand(folder)):
         with contextlib.suppress(FileNotFoundError):
             n_bytes += path.stat().st_size
             path.unlink()
-    for name in (NETWORKS, NOTES):
-        sweep(expand(folder) / name)
-        with contextlib.suppress(OSError):  # not there, or a file has come meanwhile
-            (expand(folder) / name).rmdir()
+    sweep(expand(folder) / NETWORKS)
+    with contextlib.suppress(OSError):  # not there, or a file has come meanwhile
+        (expand(folder) / NETWORKS).rmdir()
     return n_bytes
 
 
@@ -125,7 +119,6 @@ def verify_cache(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """
     root = expand(folder)
     check_owner(root)
-    flush()
     report: dict[str, Any] = {"n_rows": 0, "n_corrupt": 0, "n_unreadable": 0, "files": []}
     for path in [store / name for store in list_stores(root) for name in list_shards(store)]:
         try:
