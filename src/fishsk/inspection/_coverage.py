@@ -89,6 +89,7 @@ def gather_coverage(
     }
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class AccuracyCoverageDisplay:
     """Accuracy of a classifier that answers only above a probability, against the share that it answers.
 
@@ -137,20 +138,11 @@ class AccuracyCoverageDisplay:
     array([1.  , 1.  , 1.  , 0.75])
     """
 
-    def __init__(
-        self,
-        *,
-        probability: np.ndarray,
-        coverage: np.ndarray,
-        accuracy: np.ndarray,
-        interval: np.ndarray,
-        marks: Sequence[Answers] = (),
-    ) -> None:
-        self.probability = probability
-        self.coverage = coverage
-        self.accuracy = accuracy
-        self.interval = interval
-        self.marks = marks
+    probability: np.ndarray
+    coverage: np.ndarray
+    accuracy: np.ndarray
+    interval: np.ndarray
+    marks: Sequence[Answers] = ()
 
     @classmethod
     def from_estimator(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -19,6 +20,7 @@ from fishsk.inspection._settings import name_classes
 _METHODS = {"integrated_gradients": "integrated gradients", "occlusion": "occlusion"}
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ExplanationDisplay:
     """Images beside heat maps of what in them carried their class, or their number.
 
@@ -96,26 +98,14 @@ class ExplanationDisplay:
     (32, 32)
     """
 
-    def __init__(
-        self,
-        *,
-        images: list[np.ndarray],
-        maps: list[np.ndarray],
-        targets: np.ndarray,
-        against: np.ndarray | None = None,
-        method: str = "integrated_gradients",
-        names: Mapping[Any, str] | None = None,
-        n_cols: int = 4,
-        of_regression: bool = False,
-    ) -> None:
-        self.images = images
-        self.maps = maps
-        self.targets = targets
-        self.against = against
-        self.method = method
-        self.names = names
-        self.n_cols = n_cols
-        self.of_regression = of_regression
+    images: list[np.ndarray]
+    maps: list[np.ndarray]
+    targets: np.ndarray
+    against: np.ndarray | None = None
+    method: str = "integrated_gradients"
+    names: Mapping[Any, str] | None = None
+    n_cols: int = 4
+    of_regression: bool = False
 
     @classmethod
     def from_estimator(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +24,7 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _THUMBNAIL = 0.45  # inches
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class FeatureMapDisplay:
     """Images as points in a plane, where those of like features are neighbors.
 
@@ -84,24 +86,13 @@ class FeatureMapDisplay:
     (60, 2)
     """
 
-    def __init__(
-        self,
-        *,
-        places: np.ndarray,
-        y_true: np.ndarray,
-        y_pred: np.ndarray,
-        indices: np.ndarray | None = None,
-        images: list[np.ndarray] | None = None,
-        names: Mapping[Any, str] | None = None,
-        method: str = "tsne",
-    ) -> None:
-        self.places = places
-        self.y_true = y_true
-        self.y_pred = y_pred
-        self.indices = indices
-        self.images = images
-        self.names = names
-        self.method = method
+    places: np.ndarray
+    y_true: np.ndarray
+    y_pred: np.ndarray
+    indices: np.ndarray | None = None
+    images: list[np.ndarray] | None = None
+    names: Mapping[Any, str] | None = None
+    method: str = "tsne"
 
     @classmethod
     def from_estimator(

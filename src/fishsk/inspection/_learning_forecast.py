@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +24,7 @@ _N_DRAWS = 1000  # bootstrap resamples
 _REACH = 4  # times the images that there are, up to which the figure goes
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class LearningForecastDisplay:
     """Accuracy against the number of training images, with a power law that says what more would bring.
 
@@ -85,20 +87,11 @@ class LearningForecastDisplay:
     True
     """
 
-    def __init__(
-        self,
-        *,
-        train_sizes: np.ndarray,
-        test_scores: np.ndarray,
-        law: np.ndarray,
-        drawn_laws: np.ndarray,
-        n_samples: int,
-    ) -> None:
-        self.train_sizes = train_sizes
-        self.test_scores = test_scores
-        self.law = law
-        self.drawn_laws = drawn_laws
-        self.n_samples = n_samples
+    train_sizes: np.ndarray
+    test_scores: np.ndarray
+    law: np.ndarray
+    drawn_laws: np.ndarray
+    n_samples: int
 
     @classmethod
     def from_estimator(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +23,7 @@ _LONGEST_NAME = 24  # characters
 _CHARACTER_WIDTH = 0.6  # of the font's size
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class PredictionGridDisplay:
     """A grid of images with their true and predicted labels, or numbers.
 
@@ -86,28 +88,15 @@ class PredictionGridDisplay:
     array([2, 0, 3, 1])
     """
 
-    def __init__(
-        self,
-        *,
-        images: list[np.ndarray],
-        y_true: np.ndarray,
-        y_pred: np.ndarray,
-        confidence: np.ndarray | None = None,
-        indices: np.ndarray | None = None,
-        names: Mapping[Any, str] | None = None,
-        n_cols: int = 6,
-        title: str | None = None,
-        errors: np.ndarray | None = None,
-    ) -> None:
-        self.images = images
-        self.y_true = y_true
-        self.y_pred = y_pred
-        self.confidence = confidence
-        self.indices = indices
-        self.names = names
-        self.n_cols = n_cols
-        self.title = title
-        self.errors = errors
+    images: list[np.ndarray]
+    y_true: np.ndarray
+    y_pred: np.ndarray
+    confidence: np.ndarray | None = None
+    indices: np.ndarray | None = None
+    names: Mapping[Any, str] | None = None
+    n_cols: int = 6
+    title: str | None = None
+    errors: np.ndarray | None = None
 
     @classmethod
     def from_estimator(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -19,6 +20,7 @@ from fishsk.inspection._pixels import make_thumbnail
 from fishsk.inspection._settings import find_fitted, find_pixels
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class SimilarImagesDisplay:
     """The images of a collection that are most like one image, nearest first.
 
@@ -63,22 +65,12 @@ class SimilarImagesDisplay:
     (7, True)
     """
 
-    def __init__(
-        self,
-        *,
-        query: np.ndarray,
-        images: list[np.ndarray],
-        indices: np.ndarray,
-        distances: np.ndarray,
-        labels: list[str] | None = None,
-        n_cols: int = 5,
-    ) -> None:
-        self.query = query
-        self.images = images
-        self.indices = indices
-        self.distances = distances
-        self.labels = labels
-        self.n_cols = n_cols
+    query: np.ndarray
+    images: list[np.ndarray]
+    indices: np.ndarray
+    distances: np.ndarray
+    labels: list[str] | None = None
+    n_cols: int = 5
 
     @classmethod
     def from_estimator(

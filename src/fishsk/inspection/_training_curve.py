@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -20,6 +21,7 @@ _PANELS = {
 }
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class TrainingCurveDisplay:
     """Training curves of one head, or of several as mean and band.
 
@@ -73,22 +75,12 @@ class TrainingCurveDisplay:
     2
     """
 
-    def __init__(
-        self,
-        *,
-        curves: dict[str, np.ndarray],
-        means: dict[str, np.ndarray],
-        stds: dict[str, np.ndarray],
-        best_epochs: list[int | None],
-        overfit_epochs: list[int | None],
-        run_name: str = "run",
-    ) -> None:
-        self.curves = curves
-        self.means = means
-        self.stds = stds
-        self.best_epochs = best_epochs
-        self.overfit_epochs = overfit_epochs
-        self.run_name = run_name
+    curves: dict[str, np.ndarray]
+    means: dict[str, np.ndarray]
+    stds: dict[str, np.ndarray]
+    best_epochs: list[int | None]
+    overfit_epochs: list[int | None]
+    run_name: str = "run"
 
     @classmethod
     def from_estimator(
