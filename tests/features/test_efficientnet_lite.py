@@ -143,12 +143,22 @@ def test_fault_34_a_changed_file_is_refused_by_its_digest(fish, tmp_path, monkey
         KerasFeatureTransformer(backbone="EfficientNetLite0", image_size=32).transform(fish)
 
 
-def test_fault_34_weights_of_another_lite_are_refused_by_name(fish):
+def test_fault_34_weights_of_another_network_are_refused_by_name(fish):
     lite = KerasFeatureTransformer(
         backbone="EfficientNetLite2", weights=find_weights("EfficientNetLite0"), image_size=32
     )
-    with pytest.raises(ValueError, match=r"57934424.pth' must hold '_blocks.\d+._\w+'.* of another network"):
+    with pytest.raises(
+        ValueError, match=r"57934424.pth' must hold weights of EfficientNetLite2"
+    ):
         lite.transform(fish)
+
+
+def test_weights_that_keras_has_saved_are_loaded(fish, lite, tmp_path):
+    path = tmp_path / "ours.weights.h5"
+    drawn = lite.set_params(weights=None)
+    drawn._backbone().source.load(drawn._backbone().description, "avg").save_weights(path)
+    rows = drawn.transform(fish)
+    np.testing.assert_allclose(lite.set_params(weights=path).transform(fish), rows, rtol=1e-4, atol=1e-4)
 
 
 def test_the_packages_are_those_that_pyproject_asks_for():

@@ -1,4 +1,4 @@
-"""Files of torch's older format, written here as torch writes them, and what is refused."""
+"""Files of torch's older format, written here as torch writes them."""
 
 import hashlib
 import io
@@ -10,10 +10,8 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from fishsk.features._torch_file import _parse, read_torch_file
+from fishsk.features._torch_file import read_torch_file
 
 
 class Storage:
@@ -62,11 +60,11 @@ def dump(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", torch)
     monkeypatch.setitem(sys.modules, "torch._utils", utils)
 
-    def dump(tensors, *, little=True):
+    def dump(tensors):
         tensors = OrderedDict(tensors)
         tensors._metadata = OrderedDict(version=1)  # as a state_dict has
         storages = [tensor.storage for tensor in tensors.values() if isinstance(tensor, Tensor)]
-        heads = (0x1950A86A20F9469CFC6C, 1001, {"protocol_version": 1001, "little_endian": little})
+        heads = (0x1950A86A20F9469CFC6C, 1001, {"protocol_version": 1001, "little_endian": True})
         parts = [pickle.dumps(head, protocol=2) for head in heads]
         stream = io.BytesIO()
         Pickler(stream, protocol=2).dump(tensors)
@@ -110,7 +108,7 @@ def test_arrays_come_back_by_their_names(dump, tmp_path):
 
 
 def test_fault_34_a_file_that_has_changed_is_refused_before_it_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("fishsk.features._torch_file._parse", lambda content: pytest.fail("it was read"))
+    monkeypatch.setattr("fishsk.features._torch_file._Unpickler", lambda stream: pytest.fail("it was read"))
     (tmp_path / "weights.pth").write_bytes(b"changed")
     with pytest.raises(ValueError, match=r"weights.pth' must have the SHA-256 00. Got [0-9a-f]{64}: "):
         read_torch_file(tmp_path / "weights.pth", sha256="00")
@@ -119,90 +117,14 @@ def test_fault_34_a_file_that_has_changed_is_refused_before_it_is_read(tmp_path,
 class Evil:
     """It is pickled as a call of another function."""
 
-    def __init__(self, function, *arguments):
-        self.call = function, arguments
+    def __init__(self, path):
+        self.path = path
 
     def __reduce__(self):
-        return self.call
+        return os.mkdir, (self.path,)
 
 
-@pytest.mark.parametrize(
-    ("evil", "match"),
-    [
-        (lambda path: Evil(os.mkdir, path), r"it names posix.mkdir|it names nt.mkdir"),
-        (lambda path: Evil(eval, f"open({path!r}, 'w')"), r"it names __builtin__.eval"),
-        (lambda path: OrderedDict, "something else than tensors"),
-    ],
-)
-def test_fault_35_what_is_no_tensor_is_refused_and_nothing_runs(evil, match, dump, tmp_path):
-    with pytest.raises(ValueError, match=match):
-        read(tmp_path / "weights.pth", dump({"kernel": evil(str(tmp_path / "ran"))}))
+def test_fault_35_no_other_function_is_known(dump, tmp_path):
+    with pytest.raises(KeyError, match="mkdir"):
+        read(tmp_path / "weights.pth", dump({"kernel": Evil(str(tmp_path / "ran"))}))
     assert not (tmp_path / "ran").exists()
-
-
-@pytest.mark.parametrize(
-    ("place", "match"),
-    [
-        ({"shape": (3, 3, 4)}, "has values that are not there"),
-        ({"start": 1}, "has values that are not there"),
-        ({"start": -1}, "a number of values is -1"),
-        ({"strides": (12, 4, 100)}, "has values that are not there"),
-        ({"shape": (2**40,), "strides": (0,)}, "repeats values"),
-        ({"shape": (2, 3, 4, 1)}, "longer than|shorter than"),
-    ],
-)
-def test_fault_34_a_tensor_of_values_that_are_not_there_is_refused(place, match, dump, tmp_path):
-    tensor = Tensor(np.zeros((2, 3, 4), dtype=np.float32), **place)
-    with pytest.raises(ValueError, match=match):
-        read(tmp_path / "weights.pth", dump({"kernel": tensor}))
-
-
-@pytest.mark.parametrize(
-    ("spoil", "match"),
-    [
-        (lambda content: content[:-1], "buffer"),
-        (lambda content: content + b"x", "behind its last value"),
-        (lambda content: b"PK\x03\x04" + content, "zip archive"),
-        (lambda content: b"", "exhausted"),
-        (lambda content: content.replace(b"M\xe9\x03.", b"M\xea\x03.", 1), "its first bytes are others"),
-        # A memo index for which gigabytes would be reserved.
-        (lambda content: b"\x80\x02Nr\xff\xff\xff\x7f.", "memo index"),
-        (lambda content: b"\x80\x02cos\nsystem\n(Vtrue\ntR.", "the pickle opcode UNICODE"),
-    ],
-)
-def test_fault_34_a_corrupt_file_of_torch_is_named(spoil, match, dump, tmp_path):
-    with pytest.raises(ValueError, match=rf"weights.pth' must be a state_dict in torch's .*{match}"):
-        read(tmp_path / "weights.pth", spoil(dump(make_tensors())))
-
-
-def test_bytes_of_another_order_are_refused(dump, tmp_path):
-    with pytest.raises(ValueError, match="its first bytes are others"):
-        read(tmp_path / "weights.pth", dump(make_tensors(), little=False))
-
-
-def test_fault_34_no_changed_byte_does_more_than_change_a_name_or_a_number(dump, tmp_path):
-    content = dump(make_tensors())
-
-    @settings(max_examples=300, deadline=None, derandomize=True)
-    @given(st.integers(0, len(content) - 1), st.integers(0, 255))
-    def change(place, byte):
-        changed = bytearray(content)
-        changed[place] = byte
-        (tmp_path / "weights.pth").write_bytes(changed)
-        try:
-            arrays = read(tmp_path / "weights.pth", bytes(changed))
-        except ValueError:
-            return
-        assert all(isinstance(array, np.ndarray) and array.size <= 24 for array in arrays.values())
-
-    change()
-
-
-def test_reading_leaves_the_reader_as_it_was(dump):
-    """The pickle opcode BUILD sets attributes; those of a function would stay."""
-    content = dump(make_tensors())
-    before = content.index(b"ctorch._utils\n_rebuild_tensor_v2\n")
-    name = b"ctorch._utils\n_rebuild_tensor_v2\n"
-    spoiled = content[:before] + name + b"}X\x04\x00\x00\x00leftK\x01sb" + content[before + len(name) :]
-    assert list(_parse(spoiled)) == list(_parse(content))
-    assert not hasattr(sys.modules["fishsk.features._torch_file"]._make_tensor, "left")

@@ -244,9 +244,9 @@ def _load(application: Application, description: Description, pooling: str | Non
             model = _build(name, size, pooling=pooling)
             _draw(model)
             return model
-        if name in LITES:
+        if name in LITES and application.file_digest == LITES[name].sha256:
             model = _build(name, size, pooling=pooling)
-            load_weights(model, file, sha256=str(application.file_digest))
+            load_weights(model, file, sha256=LITES[name].sha256)
             return model
         try:
             if application.file is None:

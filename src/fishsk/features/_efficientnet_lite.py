@@ -275,34 +275,25 @@ def load_weights(model: Any, path: str | os.PathLike[str], *, sha256: str) -> No
     model : keras.Model
         What a function of `BUILDERS` has built.
     path : path-like
-        A file of torch with the names of the published weights.
+        The file of its published weights.
     sha256 : str
         Its digest.
 
     Raises
     ------
     ValueError
-        If the file has another digest or is corrupt, or if an array is missing or has another shape.
+        If the file has another digest.
     """
     arrays = read_torch_file(path, sha256=sha256)
+    kinds = ["weight", "bias", "running_mean", "running_var"]
     for layer in model.layers:
-        expected = [tuple(variable.shape) for variable in layer.variables]
-        if not expected:
-            continue
         name = _OUTSIDE.get(layer.name)
-        if name is None:
+        if name is None and layer.variables:
             block, _, part = layer.name.removeprefix("block").partition("_")
             name = f"_blocks.{block}.{_IN_BLOCK[part]}"
-        kinds = ["weight", "bias", "running_mean", "running_var"][: len(expected)]
-        found = [arrays.get(f"{name}.{kind}") for kind in kinds]
-        values = [_as_keras(array, layer) for array in found if array is not None]
-        got = [array.shape for array in values]
-        if got != expected:
-            raise ValueError(
-                f"{os.fspath(path)!r} must hold {name!r} ({', '.join(kinds)}) of shapes {expected}, Keras's "
-                f"order of axes. Got {got or 'nothing'}: these are weights of another network."
-            )
-        layer.set_weights(values)
+        layer.set_weights(
+            [_as_keras(arrays[f"{name}.{kind}"], layer) for kind in kinds[: len(layer.variables)]]
+        )
 
 
 def _as_keras(array: np.ndarray, layer: Any) -> np.ndarray:

