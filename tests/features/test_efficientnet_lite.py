@@ -147,9 +147,7 @@ def test_fault_34_weights_of_another_network_are_refused_by_name(fish):
     lite = KerasFeatureTransformer(
         backbone="EfficientNetLite2", weights=find_weights("EfficientNetLite0"), image_size=32
     )
-    with pytest.raises(
-        ValueError, match=r"57934424.pth' must hold weights of EfficientNetLite2"
-    ):
+    with pytest.raises(ValueError, match=r"57934424.pth' must hold weights of EfficientNetLite2"):
         lite.transform(fish)
 
 

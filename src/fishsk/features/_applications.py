@@ -15,8 +15,16 @@ from typing import Any
 import numpy as np
 
 from fishsk._utils.files import expand
-from fishsk._utils.versions import check_tensorflow, find_version
-from fishsk.features._description import Description, build_apart, describe_model, name_nearest, recall
+from fishsk._utils.versions import check_tensorflow
+from fishsk.features._description import (
+    DEFAULT_SIZE,
+    Description,
+    Source,
+    build_apart,
+    describe_model,
+    name_nearest,
+    recall,
+)
 from fishsk.features._efficientnet_lite import (
     BUILDERS,
     LITES,
@@ -30,7 +38,6 @@ from fishsk.features._litert_file import LitertFile, Tensor
 from fishsk.features._vgg16_network import VGG16
 from fishsk.features._weights import fetch_imagenet, hash_file, resolve_weights
 
-_NOTE_VERSION = 1  # raised when descriptions come to hold something else
 _DRAW_VERSION = 1  # raised when the same network comes to be drawn with other numbers
 # The first letters of the names of networks that TensorFlow runs. It was faster in a first run of
 # benchmarks/bench_backbones.py, and to convert the deepest of them takes more than 10 GB of memory.
@@ -45,7 +52,6 @@ _FASTER_BY_TENSORFLOW = (
     "VGG",
     "Xception",
 )
-_DEFAULT_SIZE = (224, 224)  # of the networks that Keras builds for images of any size: MobileNetV3
 
 
 @functools.cache
@@ -78,7 +84,7 @@ def find_application(name: str) -> Callable[..., Any]:
 
 
 @dataclass(frozen=True)
-class Application:
+class Application(Source):
     """A network of keras.applications, or of EfficientNet-Lite, with some weights.
 
     Attributes
@@ -97,6 +103,7 @@ class Application:
     imagenet: bool = False
     file: Path | None = field(default=None, compare=False)
     file_digest: str | None = None
+    is_named = True
 
     @property
     def origin(self) -> str:
@@ -110,37 +117,29 @@ class Application:
         return "imagenet, as Keras ships them (downloaded once)"
 
     @property
+    def license(self) -> str:
+        if self.file is not None or not self.imagenet:
+            return super().license if self.file else "none: they are random numbers"
+        of_keras = "that of their authors, whom keras.io/api/applications names"
+        return "Apache-2.0" if self.name in LITES else of_keras
+
+    @property
     def engine(self) -> str:
-        """The name of the engine that runs it; benchmarks/bench_backbones.py compares them."""
+        # benchmarks/bench_backbones.py compares them.
         return "tensorflow" if self.name.startswith(_FASTER_BY_TENSORFLOW) else "litert"
 
     def describe(
         self, image_size: tuple[int, int] | None, notes: str | os.PathLike[str] | None
     ) -> Description:
-        """Return what is known of the network, without Keras where a note on disk says it.
+        """Return what is known of the network, without Keras where the cache folder `notes` says it.
 
-        Parameters
-        ----------
-        image_size : (height, width) or None
-            None is the size that Keras has built the network for.
-        notes : path-like or None
-            The cache folder.
-
-        Raises
-        ------
-        ValueError
-            If Keras does not build it at this size.
+        An `image_size` of None is that which Keras has built the network for; ValueError if Keras does not
+        build it at another one.
         """
         if self.name in LITES:
             return describe_lite(self.name, image_size)
-        subject = {
-            "version": _NOTE_VERSION,
-            "keras": find_version("keras"),
-            "application": self.name,
-            "imagenet": self.imagenet,
-            "image_size": None if image_size is None else list(image_size),
-        }
-        return recall(notes, subject, lambda: _describe(self.name, self.imagenet, image_size))
+        subject: Any = {"application": self.name, "imagenet": self.imagenet}
+        return recall(notes, image_size, lambda: _describe(self.name, self.imagenet, image_size), **subject)
 
     def digest(self, description: Description) -> str:
         """Return what changes whenever a number in the weights does."""
@@ -154,26 +153,16 @@ class Application:
         return known_hash or f"url:{url}"
 
     def load(self, description: Description, pooling: str | None) -> Any:
-        """Return the frozen Keras model, which takes what `preprocess` returns.
-
-        Parameters
-        ----------
-        description : Description
-            What `describe` returned.
-        pooling : {"avg", "max"} or None
-            As Keras's own parameter, on which the very end of some networks depends.
-        """
+        """Return the frozen Keras model; on Keras's own `pooling` the very end of some networks depends."""
         return _load(self, description, pooling)
 
     def write_maps(self, file: LitertFile) -> dict[str, Tensor]:
-        """Write the network to a file of LiteRT where that is known without Keras; return its maps."""
         lite = LITES.get(self.name)
         if lite is None or self.file_digest != lite.sha256:
             return {}
         return write_maps(file, lite, self.file or find_weights(self.name), sha256=lite.sha256)
 
     def preprocess(self, images: Any) -> Any:
-        """Return RGB in 0 to 255, an array or a Keras tensor, as the network was trained to see it."""
         if self.name in LITES:
             return preprocess_input(images)
         return sys.modules[find_application(self.name).__module__].preprocess_input(images)
@@ -225,7 +214,7 @@ def _find_size(name: str) -> tuple[int, int]:
 
     with keras.StatelessScope(initialize_variables=False):
         shape = find_application(name)(weights=None).input_shape
-    return _DEFAULT_SIZE if None in shape[1:3] else (shape[1], shape[2])
+    return DEFAULT_SIZE if None in shape[1:3] else (shape[1], shape[2])
 
 
 @functools.lru_cache(maxsize=2)

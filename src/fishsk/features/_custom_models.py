@@ -9,97 +9,81 @@ import os
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from fishsk._utils.files import expand
 from fishsk._utils.process import check_not_forked
-from fishsk._utils.versions import check_tensorflow, find_version
-from fishsk.features._description import Description, build_apart, describe_model, recall
+from fishsk._utils.versions import check_tensorflow
+from fishsk.features._description import (
+    DEFAULT_SIZE,
+    Description,
+    Source,
+    build_apart,
+    describe_model,
+    recall,
+)
 from fishsk.features._weights import hash_file
 
-_NOTE_VERSION = 1  # raised when descriptions come to hold something else
-_DEFAULT_SIZE = (224, 224)  # of networks that take images of any size
 _MAX_CONFIG_BYTES = 2**26
 
 
 @dataclass(frozen=True)
-class ModelFile:
+class ModelFile(Source):
     """A network in a file that ``keras.Model.save`` wrote."""
 
     path: Path = field(compare=False)
     file_digest: str
-    engine: ClassVar[str] = "tensorflow"  # which runs whatever Keras has built
 
     @property
     def name(self) -> str:
-        """The file's name."""
         return self.path.name
 
     @property
     def origin(self) -> str:
-        """Where its weights come from."""
         return f"those in {self.path}"
 
     def describe(
         self, image_size: tuple[int, int] | None, notes: str | os.PathLike[str] | None
     ) -> Description:
-        """Return what is known of the network, without Keras where a note on disk says it."""
-        subject = {
-            "version": _NOTE_VERSION,
-            "keras": find_version("keras"),
-            "file": self.file_digest,
-            "image_size": None if image_size is None else list(image_size),
-        }
-        return recall(notes, subject, lambda: _describe(_load_file(self), self.name, image_size))
+        return recall(
+            notes,
+            image_size,
+            lambda: _describe(_load_file(self), self.name, image_size),
+            file=self.file_digest,
+        )
 
     def digest(self, description: Description) -> str:
-        """Return what changes whenever a number in the weights does."""
         return self.file_digest
 
     def load(self, description: Description, pooling: str | None) -> Any:
-        """Return the frozen Keras model."""
         return _load_file(self)
-
-    def preprocess(self, images: Any) -> Any:
-        """Return images as they are: what is to be done to them, the network does itself."""
-        return images
 
 
 @dataclass(frozen=True)
-class GivenModel:
+class GivenModel(Source):
     """A network of this process, which is copied before it is used, so that it never changes."""
 
     model: Any = field(compare=False)
     content: str
-    engine: ClassVar[str] = "tensorflow"
 
     @property
     def name(self) -> str:
-        """The model's own name."""
         return self.model.name
 
     @property
     def origin(self) -> str:
-        """Where its weights come from."""
         return "the model's own"
 
     def describe(
         self, image_size: tuple[int, int] | None, notes: str | os.PathLike[str] | None
     ) -> Description:
-        """Return what is known of the network."""
         return _describe(self.model, self.name, image_size)
 
     def digest(self, description: Description) -> str:
-        """Return what changes whenever a number in the weights does."""
         return self.content
 
     def load(self, description: Description, pooling: str | None) -> Any:
-        """Return the frozen Keras model."""
         return _copy(self)
-
-    def preprocess(self, images: Any) -> Any:
-        """Return images as they are: what is to be done to them, the network does itself."""
-        return images
 
 
 def as_model_file(path: str | os.PathLike) -> ModelFile:
@@ -135,10 +119,14 @@ def as_given_model(model: Any) -> GivenModel:
     return GivenModel(model, digest.hexdigest())
 
 
+def _describe_file(source: ModelFile, image_size: tuple[int, int] | None) -> Description:
+    return _describe(_load_file(source), source.name, image_size)
+
+
 def _describe(model: Any, name: str, image_size: tuple[int, int] | None) -> Description:
     height, width = model.input_shape[1:3]
     if None in (height, width):
-        size = image_size or _DEFAULT_SIZE
+        size = image_size or DEFAULT_SIZE
     elif image_size not in (None, (height, width)):
         raise ValueError(
             f"image_size must be {(height, width)}, which {name!r} was built for, or None. Got {image_size}."

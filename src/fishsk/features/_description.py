@@ -14,6 +14,8 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
+from fishsk._utils.versions import find_version
+from fishsk.features._litert_file import LitertFile, Tensor
 from fishsk.store import keep
 
 _Result = TypeVar("_Result")
@@ -94,10 +96,45 @@ class Description:
         )
 
 
+DEFAULT_SIZE = (224, 224)  # of networks that take images of any size
+UNKNOWN_LICENSE = "that of whoever made the file"
+_NOTE_VERSION = 2  # raised when descriptions come to hold something else
+
+
+class Source:
+    """Where a Keras network comes from: known, not loaded; `Application` says what the methods do."""
+
+    is_named = False  # whether its name, with the digest of the weights, tells what it computes
+
+    @property
+    def license(self) -> str:
+        """That of its weights, as NOTICE and docs/license.rst tell it."""
+        return UNKNOWN_LICENSE
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine that runs it fastest on a processor."""
+        return "tensorflow"
+
+    def preprocess(self, images: Any) -> Any:
+        """Return RGB in 0 to 255, an array or a Keras tensor, as the network was trained to see it."""
+        return images  # what is to be done, a custom network does itself
+
+    def write_maps(self, file: LitertFile) -> dict[str, Tensor]:
+        """Write the network to a file of LiteRT, and return its maps: none where that takes TensorFlow."""
+        return {}
+
+
 def recall(
-    notes: str | os.PathLike[str] | None, subject: dict[str, Any], describe: Callable[[], Description]
+    notes: str | os.PathLike[str] | None,
+    image_size: tuple[int, int] | None,
+    describe: Callable[[], Description],
+    *,
+    by: str = "keras",
+    **subject: Any,
 ) -> Description:
-    """Return what a note in the cache folder says of a network, or else what is found, and noted there."""
+    """Return what the cache folder says of a network, or else what is found by a package, and kept there."""
+    subject |= {"version": _NOTE_VERSION, by: find_version(by), "image_size": image_size and list(image_size)}
     content = keep(notes, subject, lambda: json.dumps(describe().to_json()).encode(), kind="description")
     return Description.from_json(json.loads(content))
 

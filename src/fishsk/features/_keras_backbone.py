@@ -41,17 +41,18 @@ class KerasBackbone:
 
     @property
     def name(self) -> str:
-        """What it is called."""
         return self.source.name
 
     @property
     def origin(self) -> str:
-        """Where its weights come from."""
         return self.source.origin
 
     @property
+    def license(self) -> str:
+        return self.source.license
+
+    @property
     def engine(self) -> str:
-        """The name of the engine that runs it fastest."""
         return self.source.engine
 
     @property
@@ -66,7 +67,7 @@ class KerasBackbone:
     def to_json(self) -> dict[str, Any]:
         """Return what the features are stored under."""
         return {
-            "backbone": "own" if isinstance(self.source, ModelFile | GivenModel) else self.name,
+            "backbone": self.name if self.source.is_named else "own",
             "weights": self.digest,
             "graph": self.description.graph,
             "preprocessing": self.preprocessing,
@@ -75,9 +76,7 @@ class KerasBackbone:
 
     def write_maps(self, file: LitertFile) -> dict[str, Tensor]:
         """Write the network to a file of LiteRT, and return its maps: none where that takes TensorFlow."""
-        if self.preprocessing is None and isinstance(self.source, Application | VGG16):
-            return self.source.write_maps(file)
-        return {}
+        return self.source.write_maps(file) if self.preprocessing is None else {}
 
     def load_maps(self, layers: Sequence[str]) -> Any:
         """Return the frozen Keras model from RGB in 0 to 255 to the outputs of layers."""

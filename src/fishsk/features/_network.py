@@ -27,6 +27,10 @@ class Backbone(Protocol):
         """Where its weights come from, for people."""
 
     @property
+    def license(self) -> str:
+        """Theirs, for people."""
+
+    @property
     def engine(self) -> str:
         """The name of the engine that runs it fastest on a processor."""
 

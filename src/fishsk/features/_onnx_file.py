@@ -12,12 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fishsk._utils.files import expand
-from fishsk._utils.versions import find_version
-from fishsk.features._description import Description, recall
+from fishsk.features._description import DEFAULT_SIZE, Description, recall
 from fishsk.features._weights import hash_file
 
-_NOTE_VERSION = 1  # raised when descriptions come to hold something else
-_DEFAULT_SIZE = (224, 224)  # of networks that take images of any size
 _MAX_SIDE = 4096
 _MAX_BYTES = 2**31 - 1  # which protobuf can hold
 _N_CHANNELS = 3
@@ -64,13 +61,9 @@ class OnnxFile:
         self, image_size: tuple[int, int] | None, notes: str | os.PathLike[str] | None
     ) -> Description:
         """Return what is known of the network, which is run once, unless a note on disk says it."""
-        subject = {
-            "version": _NOTE_VERSION,
-            "onnxruntime": find_version("onnxruntime"),
-            "file": self.digest,
-            "image_size": None if image_size is None else list(image_size),
-        }
-        return recall(notes, subject, lambda: _describe(self, image_size))
+        return recall(
+            notes, image_size, lambda: _describe(self, image_size), by="onnxruntime", file=self.digest
+        )
 
     def load(self, image_size: tuple[int, int], outputs: Sequence[str]) -> tuple[Any, ImageInput]:
         """Return the session from one image to some values of the network, and what it takes."""
@@ -233,7 +226,7 @@ def _describe(source: OnnxFile, image_size: tuple[int, int] | None) -> Descripti
     import numpy as np
 
     height, width = _find_image(source).sides
-    wanted = image_size or _DEFAULT_SIZE
+    wanted = image_size or DEFAULT_SIZE
     size = (height or wanted[0], width or wanted[1])
     if image_size not in (None, size):
         raise ValueError(

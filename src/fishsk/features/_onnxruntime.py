@@ -14,7 +14,7 @@ from typing import Any, NoReturn, cast
 import numpy as np
 from joblib import cpu_count
 
-from fishsk.features._description import Description
+from fishsk.features._description import UNKNOWN_LICENSE, Description
 from fishsk.features._network import Settings
 from fishsk.features._onnx_file import OnnxFile
 from fishsk.features._views import PLAIN, View
@@ -42,6 +42,7 @@ class OnnxBackbone:
     std: Triple
 
     engine = "onnxruntime"
+    license = UNKNOWN_LICENSE
 
     @property
     def name(self) -> str:

@@ -13,16 +13,6 @@ from sklearn.pipeline import FeatureUnion
 from fishsk._utils.reading import find_reading, read_once
 from fishsk.features._transformer import FrozenFeatures
 
-# By how their origin begins.
-_LICENSES = {
-    "cifar95": "BSD-3-Clause, as fishsk; CIFAR-100, on which they were trained, has no license of its own",
-    "imagenet, by Google": "Apache-2.0",
-    "imagenet, as Keras ships them (59 MB": "CC BY, of the authors of VGG16",
-    "imagenet": "that of their authors, whom keras.io/api/applications names",
-    "none trained": "none: they are random numbers",
-}
-_UNKNOWN = "that of whoever made the file"
-
 
 def find_frozen_parts(step: Any) -> dict[str, FrozenFeatures]:
     """Return the transformers of frozen features that a step consists of.
@@ -60,17 +50,12 @@ def describe_parts(step: Any) -> dict[str, dict[str, Any]]:
             **settings.to_json(),
             "backbone": part.network_name,
             "origin": settings.backbone.origin,
-            "license": _find_license(settings.backbone.origin),
+            "license": settings.backbone.license,
             "pooling": settings.pooling,
             "views": [asdict(view) for view in settings.views],
             "input_range": part.input_range and list(part.input_range),
         }
     return found
-
-
-def _find_license(origin: str) -> str:
-    """Return the license of weights that come from somewhere, as NOTICE and docs/license.rst tell it."""
-    return next((license for start, license in _LICENSES.items() if origin.startswith(start)), _UNKNOWN)
 
 
 def transform_together(step: Any, X: Any) -> Any:

@@ -63,7 +63,8 @@ def read_torch_file(path: str | os.PathLike[str], *, sha256: str) -> dict[str, n
     values: dict[str, np.ndarray] = {}
     for key in keys:
         start = stream.tell() + 8
-        values[key] = np.frombuffer(content, *storages[key][1:], offset=start)
+        _, dtype, n_values = storages[key]
+        values[key] = np.frombuffer(content, dtype, n_values, start)
         stream.seek(start + values[key].nbytes)
     arrays = {}
     for name, tensor in tensors.items():

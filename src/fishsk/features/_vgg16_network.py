@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fishsk._utils.process import check_not_forked
-from fishsk.features._description import Description
+from fishsk.features._description import UNKNOWN_LICENSE, Description, Source
 from fishsk.features._litert_file import LitertFile, Tensor
 from fishsk.features._recipes import Recipe
 
@@ -86,6 +86,8 @@ class Weights:
         Returns kernel and bias of each convolution by its name.
     path : Path or None
         The file, where there is one on this machine already.
+    license : str
+        Theirs, as NOTICE and docs/license.rst tell it.
     """
 
     digest: str
@@ -96,6 +98,7 @@ class Weights:
     recipe: Recipe = field(compare=False)
     read: Callable[[], dict[str, list[np.ndarray]]] = field(compare=False)
     path: Path | None = field(default=None, compare=False)
+    license: str = field(default=UNKNOWN_LICENSE, compare=False)
 
 
 @functools.lru_cache(maxsize=2)
@@ -156,38 +159,29 @@ def _read_arrays(weights: Weights) -> dict[str, list[np.ndarray]]:
 
 
 @dataclass(frozen=True)
-class VGG16:
-    """VGG16 with some weights, as `KerasBackbone` wants the source of a network; it is known without Keras.
-
-    Attributes
-    ----------
-    weights : Weights
-        What `resolve_weights` returned.
-    """
+class VGG16(Source):
+    """VGG16 with some weights, those that `resolve_weights` returned; it is known without Keras."""
 
     weights: Weights
     name: ClassVar[str] = "VGG16"
+    is_named = True
 
     @property
     def origin(self) -> str:
-        """Where its weights come from."""
         return self.weights.description
 
     @property
+    def license(self) -> str:
+        return self.weights.license
+
+    @property
     def engine(self) -> str:
-        """The name of the engine that runs it fastest: the narrow one in less time than TensorFlow loads."""
+        # The narrow one answers in less time than TensorFlow loads.
         return "tensorflow" if self.weights.widths == FULL_WIDTHS else "litert"
 
     def describe(
         self, image_size: tuple[int, int] | None, notes: str | os.PathLike[str] | None
     ) -> Description:
-        """Return what is known of the network.
-
-        Raises
-        ------
-        ValueError
-            If a side of `image_size` is too short for five halvings.
-        """
         size = image_size or self.weights.image_size
         if min(size) < _LEAST_SIDE:
             raise ValueError(f"image_size must be (height, width), integers >= {_LEAST_SIDE}. Got {size}.")
@@ -198,15 +192,12 @@ class VGG16:
         return Description(size, shapes, last="block5_pool", graph=_GRAPH)
 
     def digest(self, description: Description) -> str:
-        """Return what changes whenever a number in the weights does."""
         return self.weights.digest
 
     def load(self, description: Description, pooling: str | None) -> Any:
-        """Return the frozen Keras model, which takes what `preprocess` returns."""
         return load_backbone(self.weights)
 
     def write_maps(self, file: LitertFile) -> dict[str, Tensor]:
-        """Write the network to a file of LiteRT, where it sees RGB, and return its maps."""
         if self.weights.preprocessing.bgr:
             return {}
         mean, std = np.array(self.weights.preprocessing.mean), np.array(self.weights.preprocessing.std)
@@ -218,5 +209,4 @@ class VGG16:
         return maps
 
     def preprocess(self, images: Any) -> Any:
-        """Return RGB in 0 to 255, a Keras tensor, as the network was trained to see it."""
         return self.weights.preprocessing(images)

@@ -9,6 +9,7 @@ import os
 import re
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,17 +43,20 @@ def _describe_imagenet() -> Weights:
         description="imagenet, as Keras ships them (59 MB, downloaded once)",
         recipe=VGG16_IMAGENET,
         read=lambda: _read_file(_fetch_vgg16()),
+        license="CC BY, of the authors of VGG16",
     )
 
 
 @functools.cache
 def _describe_cifar95() -> Weights:
-    return _describe_safetensors(
+    found = _describe_safetensors(
         _CIFAR95_FILE,
         _CIFAR95_SHA256,
         "cifar95, shipped with fishsk: trained on the 95 classes of CIFAR-100 that are not fish",
         _read_cifar95,
     )
+    license = "BSD-3-Clause, as fishsk; CIFAR-100, on which they were trained, has no license of its own"
+    return replace(found, license=license)
 
 
 def _describe_untrained() -> Weights:
@@ -64,6 +68,7 @@ def _describe_untrained() -> Weights:
         description="none trained: VGG16 drawn from a fixed seed",
         recipe=VGG16_UNTRAINED,
         read=lambda: _draw_arrays(FULL_WIDTHS),
+        license="none: they are random numbers",
     )
 
 
