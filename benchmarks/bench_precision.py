@@ -169,9 +169,9 @@ def load(settings, images):
 
 def run_network(network, settings, images):
     """Return features of a network that fishsk has compiled."""
-    from fishsk.features._views import PLAIN
+    from fishsk.features._views import View
 
-    return network(load(settings, images), PLAIN)
+    return network(load(settings, images), View.PLAIN)
 
 
 def run_compiled(compiled, settings, images):

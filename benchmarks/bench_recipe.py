@@ -35,7 +35,6 @@ FEATURES = {
     "of EfficientNetLite0 the last map and two before": THREE,
     'views="mirror" of EfficientNetLite0': {"features__efficientnetlite0__views": "mirror"},
     "views=None of cifar95": {"features__vgg16__views": None},
-    'views="mirror+corners" of cifar95': {"features__vgg16__views": "mirror+corners"},
     'resize="crop"': {"features__resize": "crop"},
     'resize="pad"': {"features__resize": "pad"},
 }

@@ -558,7 +558,7 @@ EXPORTED = {
     },
     "mirrored": {"features__views": "mirror", "features__pooling": "max", "head__hidden_units": 0},
     "views": {
-        "features__views": "shifts+zooms",
+        "features__views": "mirror",
         "features__image_size": (40, 32),
     },
     "caffe": {"features__preprocessing": "caffe", "features__input_range": (0, 1)},

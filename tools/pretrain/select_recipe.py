@@ -21,7 +21,7 @@ from sklearn.svm import SVC
 from fishsk import KerasHeadClassifier, VGG16FeatureTransformer, make_fish_pipeline
 from fishsk.datasets import fetch_cifar100_fish
 from fishsk.features._vgg16_network import LAYERS
-from fishsk.features._views import VIEW_SETS
+from fishsk.features._views import VIEWS
 
 # "p3" is block3_pool, "c3" the last convolution of block 3.
 SHORT_NAMES = {("p" if name.endswith("pool") else "c") + name[len("block")]: name for name in LAYERS}
@@ -53,7 +53,7 @@ def main():
     )
     parser.add_argument("--sizes", nargs="+", type=int, default=[32])
     parser.add_argument("--poolings", nargs="+", default=["none"], choices=["avg", "max", "none"])
-    parser.add_argument("--views", nargs="+", default=["mirror+corners"], choices=list(VIEW_SETS))
+    parser.add_argument("--views", nargs="+", default=["mirror"], choices=list(VIEWS))
     parser.add_argument("--heads", nargs="+", default=["SVM C=3", "recipe"], choices=list(HEADS))
     parser.add_argument("--repeats", type=int, default=3, help="repeats of the five folds, each with a seed")
     parser.add_argument(

@@ -31,7 +31,7 @@ from fishsk._utils.progress import ProgressBar
 from fishsk._utils.versions import find_version
 from fishsk.features._network import Settings
 from fishsk.features._resizing import resize_image
-from fishsk.features._views import PLAIN, View
+from fishsk.features._views import View
 from fishsk.store import keep
 
 _VERSION = 2  # raised when the same network comes to be quantized to other numbers
@@ -108,7 +108,7 @@ def _compile(settings: Settings, content: bytes) -> Callable[[np.ndarray, View],
     queue.set_callback(lambda request, rows: np.copyto(rows, request.get_output_tensor().data))
     busy = threading.Lock()
 
-    def run(batch: np.ndarray, view: View = PLAIN) -> np.ndarray:
+    def run(batch: np.ndarray, view: View = View.PLAIN) -> np.ndarray:
         check_not_forked()
         n_chunks = -(-len(batch) // step)
         images = np.zeros((n_chunks * step, height, width, 3), dtype=np.float32)

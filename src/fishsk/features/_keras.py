@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from fishsk.features._engine import resolve_engine
 from fishsk.features._keras_backbone import PREPROCESSINGS, KerasBackbone
 from fishsk.features._network import Settings
 from fishsk.features._transformer import FrozenFeatures, check_image_size, check_layers
-from fishsk.features._views import resolve_views
+from fishsk.features._views import VIEWS
 
 
 class KerasFeatureTransformer(FrozenFeatures):
@@ -59,15 +59,8 @@ class KerasFeatureTransformer(FrozenFeatures):
         None is what the network was trained with: of a name, the `preprocess_input` of its module; of a file
         or a model, what its own layers do with RGB in 0 to 255. The others are the modes of
         ``keras.applications.imagenet_utils.preprocess_input``, and a division by 255.
-    views : {"mirror", "mirror+corners", "shifts", "shifts+zooms"}, list of dict or None, default=None
-        The copies of each image that are run through the network, whose features are averaged; None is the
-        image alone. ``"mirror"``: the image and its mirror image. ``"mirror+corners"``: these, the image
-        moved by 1/16 of its sides into one corner, and the mirror image moved into another, 4 views.
-        ``"shifts"``: image and mirror image, and both shifted up, down, left and right by 3/32 of the sides,
-        10 views. ``"shifts+zooms"``: these, and the central 28/32 and 24/32 of both, 14 views. A list holds
-        dicts such as ``{"shift": (0.1, 0), "zoom": 0.9, "mirror": True}``, each entry of which may be left
-        out: shares of the height (down) and width (right), rounded to whole pixels, with the border
-        reflected; the share of the sides that fills the view; whether left and right change places.
+    views : {"mirror"} or None, default=None
+        ``"mirror"`` runs each image and its mirror image through the network, and averages their features.
     precision : {"float32", "int8"}, default="float32"
         What the network computes in. ``"int8"`` is several times as fast on a processor, and its features
         differ a little from those of float32: see :doc:`/user_guide/backbones`. It needs
@@ -154,7 +147,7 @@ class KerasFeatureTransformer(FrozenFeatures):
         layers: str | Sequence[str] | None = None,
         pooling: str | None = "avg",
         preprocessing: str | None = None,
-        views: str | Sequence[Mapping[str, Any]] | None = None,
+        views: str | None = None,
         precision: str = "float32",
         image_shape: tuple[int, ...] | None = None,
         input_range: tuple[float, float] | None = (0, 255),
@@ -223,6 +216,6 @@ class KerasFeatureTransformer(FrozenFeatures):
             self.pooling,
             backbone.description.image_size,
             self.resize,
-            resolve_views(self.views),
+            VIEWS[self.views],
             engine=resolve_engine(backbone, self.precision),
         )

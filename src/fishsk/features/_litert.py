@@ -20,7 +20,7 @@ from fishsk.features._keras_backbone import KerasBackbone
 from fishsk.features._litert_file import LitertFile
 from fishsk.features._network import Settings
 from fishsk.features._tensorflow import describe_images, pool_maps
-from fishsk.features._views import PLAIN, View
+from fishsk.features._views import View
 from fishsk.store import keep
 
 
@@ -40,9 +40,9 @@ def load_litert(
     busy = threading.Lock()  # an interpreter holds one batch
     length = 0
 
-    def run(batch: np.ndarray, view: View = PLAIN) -> np.ndarray:
+    def run(batch: np.ndarray, view: View = View.PLAIN) -> np.ndarray:
         nonlocal length
-        seen = np.ascontiguousarray(view.look_at(batch))
+        seen = view.look_at(batch)
         with busy:
             if len(seen) != length:
                 interpreter.resize_tensor_input(images["index"], seen.shape)

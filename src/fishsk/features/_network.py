@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from fishsk.features._resizing import resize_in_keras
-from fishsk.features._views import PLAIN, Samples, View
+from fishsk.features._views import View
 
 _VERSION = 2  # raised when the same settings come to give other numbers
 
@@ -53,7 +53,7 @@ class Settings:
     pooling: str | None
     image_size: tuple[int, int]
     resize: str = "stretch"
-    views: tuple[View, ...] = (PLAIN,)
+    views: tuple[View, ...] = (View.PLAIN,)
     engine: tuple[str, ...] = ("tensorflow",)
 
     @functools.cached_property
@@ -76,7 +76,7 @@ class Settings:
     @property
     def of_plain_image(self) -> Settings:
         """The settings of a single view, by which a network is loaded, which knows nothing of proportions."""
-        return replace(self, resize="stretch", views=(PLAIN,))
+        return replace(self, resize="stretch", views=(View.PLAIN,))
 
     def to_json(self) -> dict[str, Any]:
         """Return what the rows of single views are stored under."""
@@ -89,15 +89,6 @@ class Settings:
             "engine": list(self.engine),
             **self.backbone.to_json(),
         }
-
-
-def sample_axis(images: Any, samples: Samples, axis: int) -> Any:
-    """Return images whose rows (axis 1) or columns (axis 2) are mixed from those given."""
-    from keras import ops
-
-    low, high = (ops.take(images, indices, axis=axis) for indices in (samples.low, samples.high))
-    share = ops.reshape(samples.share, (-1, 1, 1) if axis == 1 else (-1, 1))
-    return low + (high - low) * share
 
 
 def add_to_keras(images: Any, settings: Settings, input_range: tuple[float, float] | None) -> Any:
@@ -129,18 +120,11 @@ def add_to_keras(images: Any, settings: Settings, input_range: tuple[float, floa
         pooled = [pool(output) for pool, output in zip(pools, outputs, strict=True)]
         return keras.ops.concatenate(pooled, axis=1)
 
-    def look(x: Any, view: View) -> Any:
-        for axis, samples in enumerate(view.samples(settings.image_size), 1):
-            is_mixed = samples.share.any()  # by zooms alone
-            x = sample_axis(x, samples, axis) if is_mixed else keras.ops.take(x, samples.low, axis=axis)
-        return x
-
-    if settings.views == (PLAIN,):
+    if settings.views == (View.PLAIN,):
         return extract(x)
-    seen = keras.ops.stack([x if view == PLAIN else look(x, view) for view in settings.views], axis=1)
-    rows = extract(keras.ops.reshape(seen, (-1, *settings.image_size, 3)))  # one run for all views
-    rows = keras.ops.reshape(rows, (-1, len(settings.views), settings.n_features))
-    return keras.ops.mean(rows, axis=1)
+    seen = keras.ops.stack([x, keras.ops.flip(x, axis=2)], axis=1)
+    rows = extract(keras.ops.reshape(seen, (-1, *settings.image_size, 3)))  # one run for both views
+    return keras.ops.mean(keras.ops.reshape(rows, (-1, 2, settings.n_features)), axis=1)
 
 
 def _make_pool(pooling: str | None, n_axes: int, name: str) -> Any:

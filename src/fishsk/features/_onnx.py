@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +14,7 @@ from fishsk.features._network import Settings
 from fishsk.features._onnx_file import as_onnx_file
 from fishsk.features._onnxruntime import OnnxBackbone, Triple
 from fishsk.features._transformer import FrozenFeatures, check_image_size, check_layers
-from fishsk.features._views import resolve_views
+from fishsk.features._views import VIEWS
 
 # Mean and standard deviation of RGB in 0 to 1.
 _PREPROCESSINGS: dict[str, tuple[Triple, Triple]] = {
@@ -136,7 +136,7 @@ class OnnxFeatureTransformer(FrozenFeatures):
         preprocessing: str | tuple[Triple, Triple] | None = "imagenet",
         pooling: str | None = "avg",
         resize: str = "stretch",
-        views: str | Sequence[Mapping[str, Any]] | None = None,
+        views: str | None = None,
         image_shape: tuple[int, ...] | None = None,
         input_range: tuple[float, float] | None = (0, 255),
         batch_size: int | None = None,
@@ -197,7 +197,7 @@ class OnnxFeatureTransformer(FrozenFeatures):
             self.pooling,
             description.image_size,
             self.resize,
-            resolve_views(self.views),
+            VIEWS[self.views],
             engine=(backbone.engine,),
         )
 

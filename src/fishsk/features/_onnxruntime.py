@@ -17,7 +17,7 @@ from joblib import cpu_count
 from fishsk.features._description import UNKNOWN_LICENSE, Description
 from fishsk.features._network import Settings
 from fishsk.features._onnx_file import OnnxFile
-from fishsk.features._views import PLAIN, View
+from fishsk.features._views import View
 
 Triple = tuple[float, float, float]
 
@@ -104,7 +104,7 @@ def load_onnxruntime(
         ]
         return np.concatenate([_pool(np.asarray(each, np.float32), settings.pooling) for each in maps])
 
-    def run(batch: np.ndarray, view: View = PLAIN) -> np.ndarray:
+    def run(batch: np.ndarray, view: View = View.PLAIN) -> np.ndarray:
         with ThreadPoolExecutor(cpu_count()) as threads:
             rows = backbone.source.attempt(lambda: list(threads.map(make_row, view.look_at(batch))))
         return np.stack(rows)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from sklearn.pipeline import FeatureUnion
@@ -52,7 +51,7 @@ def describe_parts(step: Any) -> dict[str, dict[str, Any]]:
             "origin": settings.backbone.origin,
             "license": settings.backbone.license,
             "pooling": settings.pooling,
-            "views": [asdict(view) for view in settings.views],
+            "views": [view.name.lower() for view in settings.views],
             "input_range": part.input_range and list(part.input_range),
         }
     return found

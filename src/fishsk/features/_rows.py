@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from fishsk.features._network import Settings
-from fishsk.features._views import PLAIN, View
+from fishsk.features._views import View
 from fishsk.store import open_store
 
 
@@ -79,7 +79,7 @@ class ViewRows:
 
 def _keys_of_view(keys: Sequence[bytes], view: View) -> list[bytes]:
     """Return the keys of the rows of one view; those of the plain image are the images' own."""
-    if view == PLAIN:
+    if view is View.PLAIN:
         return list(keys)
-    tag = int.from_bytes(view.tag, "big")
+    tag = int.from_bytes(view.value, "big")
     return [(int.from_bytes(key, "big") ^ tag).to_bytes(32, "big") for key in keys]

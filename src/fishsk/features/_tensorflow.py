@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable
 from typing import Any
@@ -10,16 +9,14 @@ from typing import Any
 import numpy as np
 
 from fishsk._utils.process import check_not_forked
-from fishsk.features._network import Settings, sample_axis
-from fishsk.features._views import PLAIN, Samples, View
+from fishsk.features._network import Settings
+from fishsk.features._views import View
 
 
 def load_tensorflow(
     settings: Settings, folder: str | os.PathLike | None, *, shown: bool
 ) -> Callable[[np.ndarray, View], np.ndarray]:
     """Return the function from a batch of images and a view to its features.
-
-    The two graphs, one of them for all views but the plain one, are traced once for all batch lengths.
 
     Parameters
     ----------
@@ -34,28 +31,14 @@ def load_tensorflow(
     def features(batch: Any) -> Any:
         return pool_maps(maps(batch, training=False), settings.pooling)
 
-    def features_of_view(batch: Any, rows: Any, columns: Any) -> Any:
-        return features(sample_axis(sample_axis(batch, rows, 1), columns, 2))
+    # Traced once for all batch lengths; calls of a concrete function trace nothing.
+    graph = tf.function(features).get_concrete_function(describe_images(settings))
 
-    images = describe_images(settings)
-    axes = [
-        Samples(*(tf.TensorSpec((n_pixels,), kind) for kind in (tf.int32, tf.int32, tf.float32)))
-        for n_pixels in settings.image_size
-    ]
-
-    @functools.cache
-    def trace(plain: bool) -> Any:  # calls of a concrete function trace nothing: TensorFlow does not warn
-        function, signature = (features, [images]) if plain else (features_of_view, [images, *axes])
-        return tf.function(function).get_concrete_function(*signature)
-
-    def run(batch: np.ndarray, view: View = PLAIN) -> np.ndarray:
+    def run(batch: np.ndarray, view: View = View.PLAIN) -> np.ndarray:
         check_not_forked()
         if len(batch) == 1:  # oneDNN gives one image other last bits than the same one among others
             return run(np.repeat(batch, 2, axis=0), view)[:1]
-        samples = (
-            () if view == PLAIN else tf.nest.map_structure(tf.constant, view.samples(settings.image_size))
-        )
-        return trace(view == PLAIN)(tf.convert_to_tensor(batch), *samples).numpy()
+        return graph(tf.convert_to_tensor(view.look_at(batch))).numpy()
 
     return run
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -22,7 +22,6 @@ from fishsk.features._images import check_images
 from fishsk.features._int8 import check_precision
 from fishsk.features._network import Settings, add_to_keras
 from fishsk.features._resizing import RESIZES
-from fishsk.features._views import VIEW_SETS
 from fishsk.store import default_folder
 
 
@@ -41,7 +40,7 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         "resize": [StrOptions(set(RESIZES))],
         "layers": [str, "array-like", None],
         "pooling": [StrOptions({"avg", "max"}), None],
-        "views": [StrOptions(set(VIEW_SETS)), list, tuple, None],
+        "views": [StrOptions({"mirror"}), None],
         "precision": [StrOptions({"float32", "int8"})],
         "image_shape": [tuple, list, None],
         "input_range": [tuple, list, None],
@@ -59,7 +58,7 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
     resize: str
     layers: str | Sequence[str] | None
     pooling: str | None
-    views: str | Sequence[Mapping[str, Any]] | None
+    views: str | None
     precision: str
     image_shape: tuple[int, ...] | None
     input_range: tuple[float, float] | None

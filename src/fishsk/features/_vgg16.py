@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from fishsk.features._keras import KerasFeatureTransformer
 from fishsk.features._vgg16_network import VGG16
@@ -82,7 +81,7 @@ class VGG16FeatureTransformer(KerasFeatureTransformer):
         layers: str | Sequence[str] | None = None,
         pooling: str | None = "avg",
         preprocessing: str | None = None,
-        views: str | Sequence[Mapping[str, Any]] | None = None,
+        views: str | None = None,
         precision: str = "float32",
         image_shape: tuple[int, ...] | None = None,
         input_range: tuple[float, float] | None = (0, 255),
