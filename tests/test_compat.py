@@ -10,14 +10,11 @@ from pathlib import Path
 import keras
 import optuna
 import pytest
-import sklearn
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.linear_model import Ridge
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
 import fishsk
@@ -25,12 +22,6 @@ import fishsk
 PACKAGE = Path(fishsk.__file__).parent
 PACKAGES = ("keras", "optuna", "scikeras", "sklearn", "tensorflow")
 MODULES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
-
-
-def make_request():
-    """Return an estimator that asks for metadata."""
-    with sklearn.config_context(enable_metadata_routing=True):
-        return Ridge().set_fit_request(sample_weight=True)
 
 
 # Private attributes that fishsk reads, calls or overrides, by what must have them.
@@ -41,11 +32,6 @@ ATTRIBUTES = {
     "sklearn.base.BaseEstimator": (
         BaseEstimator,
         ["_doc_link_module", "_doc_link_template", "_get_param_names", "_validate_params"],
-    ),
-    "sklearn.linear_model.Ridge": (make_request, ["_metadata_request"]),
-    "sklearn.preprocessing.StandardScaler": (
-        lambda: StandardScaler().set_output(transform="pandas"),
-        ["_sklearn_output_config"],
     ),
     "sklearn.ensemble.HistGradientBoostingRegressor": (
         lambda: HistGradientBoostingRegressor(max_iter=1).fit([[0.0], [1.0]], [0.0, 1.0]),
@@ -61,10 +47,6 @@ ATTRIBUTES = {
             "_probB",
             "_sparse",
         ],
-    ),
-    "sklearn.utils.metadata_routing.MetadataRequest": (
-        lambda: StandardScaler().get_metadata_routing(),
-        ["_serialize"],
     ),
     "sklearn.pipeline.FeatureUnion": (
         lambda: FeatureUnion([]),
