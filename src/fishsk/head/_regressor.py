@@ -26,44 +26,18 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
 
     Parameters
     ----------
-    model : callable, keras.Model or None, default=None
-        Network to train instead of the built-in one. It and all others are as of `KerasHeadClassifier`.
-    hidden_units : int or tuple of int, default=512
-        Units of each hidden layer. 0 leaves it out, which makes the network a linear regression.
-    activation : {"relu", "gelu", "silu", "tanh"}, default="relu"
-        Of the hidden layers.
-    dropout : float in [0, 1), default=0.5
-        Share of the hidden units (or features) that each training step leaves out.
-    learning_rate : float, default=1e-3
-        Learning rate in the first epoch.
-    epochs : int, default=20
-        Passes over the training part.
-    batch_size : int, "auto" or None, default=32
-        Rows of each training step; "auto" makes batches of few rows small.
-    optimizer : str, type or keras.optimizers.Optimizer, default="adam"
-        Its arguments are routed: ``optimizer__momentum=0.9``.
+    model, hidden_units, activation, dropout, learning_rate, epochs, batch_size, optimizer : optional
+        As of `KerasHeadClassifier`, which tells of each.
     loss : str, type, callable, keras.losses.Loss, list, dict or None, default=None
         What is minimized: None is the mean squared error, "mae" the absolute one. ``"huber"`` is the squared
         error for errors up to 1, and grows in proportion above, so that single wrong targets weigh less [1]_.
         Any other loss of Keras, or one's own, serves too.
-    validation_fraction : float in [0, 1) or None, default=0.1
-        Share of the training rows that only validates.
-    lr_factor : float in (0, 1], default=0.5
-        The learning rate is multiplied by it after three epochs without a better loss.
-    early_stopping : bool, default=False
-        Whether to stop after `early_stopping_patience` epochs without a better loss, and go back to the best.
-    early_stopping_patience : int, default=5
-        Epochs that early stopping waits for a better loss.
+    validation_fraction, lr_factor, early_stopping, early_stopping_patience : optional
+        As of `KerasHeadClassifier`; the rows that validate are drawn without regard to their targets.
     l2 : float or "scale", default=0.0
         Strength of the penalty on the squared kernels; "scale" is 2,500 / n_rows, for thousands of columns.
-    callbacks : keras.callbacks.Callback, its class or name, list, tuple, dict of them, or None, default=None
-        Keras callbacks, with their routed parameters. scikit-learn's are given to `set_callbacks`.
-    warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the last fit, and adds to `history_`.
-    random_state : int, RandomState instance or None, default=None
-        Seeds all that is drawn. An int gives the same bits in every fit, process and order of fits.
-    verbose : int, default=0
-        0 is silent, 1 shows Keras's progress bar, 2 a line for each epoch.
+    callbacks, warm_start, random_state, verbose : optional
+        As of `KerasHeadClassifier`.
     **keywords : dict
         Parameters of `model`, routed parameters, and keywords of Keras.
 
@@ -90,7 +64,7 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
 
     See Also
     --------
-    KerasHeadClassifier : The same for classes; it tells more of each parameter and attribute, and of weights.
+    KerasHeadClassifier : The same for classes; it tells more of each attribute, and of weights.
     sklearn.neural_network.MLPRegressor : The network of scikit-learn itself.
     sklearn.compose.TransformedTargetRegressor : Scale the targets too.
 
