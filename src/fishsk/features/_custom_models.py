@@ -119,10 +119,6 @@ def as_given_model(model: Any) -> GivenModel:
     return GivenModel(model, digest.hexdigest())
 
 
-def _describe_file(source: ModelFile, image_size: tuple[int, int] | None) -> Description:
-    return _describe(_load_file(source), source.name, image_size)
-
-
 def _describe(model: Any, name: str, image_size: tuple[int, int] | None) -> Description:
     height, width = model.input_shape[1:3]
     if None in (height, width):

@@ -55,9 +55,7 @@ class OnnxFeatureTransformer(FrozenFeatures):
         How the places of a map, or the tokens of a sequence, become one. ``"first"`` takes the first token,
         the class token of ViT, DINOv2 and CLIP. None flattens, with the channels last. An output that is a
         vector stays as it is.
-    resize, views : optional
-        As in `KerasFeatureTransformer`.
-    image_shape, input_range, batch_size, cache, verbose : optional
+    resize, views, image_shape, input_range, batch_size, cache, verbose : optional
         As in `KerasFeatureTransformer`.
 
     Attributes

@@ -29,9 +29,7 @@ class VGG16FeatureTransformer(KerasFeatureTransformer):
     layers : str, list of str or None, default=None
         Keras's names of the layers whose outputs are used, such as ``"block4_pool"``; None is
         ``"block5_pool"``. Layers behind the last of them are never computed.
-    pooling, preprocessing, views, precision : optional
-        As in `KerasFeatureTransformer`.
-    image_shape, input_range, batch_size, cache, verbose : optional
+    pooling, preprocessing, views, precision, image_shape, input_range, batch_size, cache, verbose : optional
         As in `KerasFeatureTransformer`.
 
     Attributes

@@ -168,9 +168,7 @@ class AccuracyCoverageDisplay:
             The true labels.
         probabilities : sequence of float, default=(0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
             Which points of the curve to mark.
-        ax : matplotlib Axes, default=None
-            As for `plot`.
-        line_kw, fill_between_kw : dict, default=None
+        ax, line_kw, fill_between_kw : optional
             As for `plot`.
 
         Returns
@@ -213,9 +211,7 @@ class AccuracyCoverageDisplay:
             The labels; by default those of `y_true`, sorted.
         probabilities : sequence of float, default=(0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
             Which points of the curve to mark.
-        ax : matplotlib Axes, default=None
-            As for `plot`.
-        line_kw, fill_between_kw : dict, default=None
+        ax, line_kw, fill_between_kw : optional
             As for `plot`.
 
         Returns

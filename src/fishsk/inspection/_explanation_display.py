@@ -147,13 +147,9 @@ class ExplanationDisplay:
             Number of images in a row, each with its map.
         display_labels : array-like of shape (n_classes,), default=None
             What to write for each of ``estimator.classes_``; by default the label itself.
-        image_shape : tuple of int, default=None
+        image_shape, input_range : optional
             As in `PredictionGridDisplay.from_estimator`.
-        input_range : {"auto"}, tuple of (low, high) or None, default="auto"
-            As in `PredictionGridDisplay.from_estimator`.
-        ax : matplotlib Axes or array-like of Axes, default=None
-            As for `plot`.
-        im_kw, text_kw : dict, default=None
+        ax, im_kw, text_kw : optional
             As for `plot`.
 
         Returns

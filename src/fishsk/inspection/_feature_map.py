@@ -131,15 +131,11 @@ class FeatureMapDisplay:
             At how many points, of those that are far from each other, the image itself is shown.
         display_labels : array-like of shape (n_classes,), default=None
             What to write for each of ``estimator.classes_``; by default the label itself.
-        image_shape : tuple of int, default=None
-            As in `PredictionGridDisplay.from_estimator`.
-        input_range : {"auto"}, tuple of (low, high) or None, default="auto"
+        image_shape, input_range : optional
             As in `PredictionGridDisplay.from_estimator`.
         random_state : int, RandomState instance or None, default=None
             Seeds what is drawn, and the layout.
-        ax : matplotlib Axes, default=None
-            As for `plot`.
-        scatter_kw : dict, default=None
+        ax, scatter_kw : optional
             As for `plot`.
 
         Returns

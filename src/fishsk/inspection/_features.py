@@ -25,9 +25,7 @@ def find_features(
         A fitted classifier of images, or a search over one.
     X : array-like or sequence
         Images, as `KerasFeatureTransformer` describes them.
-    image_shape : tuple of int, default=None
-        As in `PredictionGridDisplay.from_estimator`.
-    input_range : {"auto"}, tuple of (low, high) or None, default="auto"
+    image_shape, input_range : optional
         As in `PredictionGridDisplay.from_estimator`.
 
     Returns

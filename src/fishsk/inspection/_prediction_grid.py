@@ -147,9 +147,7 @@ class PredictionGridDisplay:
             the estimator's transformer was given, or else (0, 255).
         random_state : int, RandomState instance or None, default=None
             Seeds ``select="random"``.
-        ax : matplotlib Axes or array-like of Axes, default=None
-            As for `plot`.
-        im_kw, text_kw : dict, default=None
+        ax, im_kw, text_kw : optional
             As for `plot`.
 
         Returns
@@ -223,25 +221,16 @@ class PredictionGridDisplay:
             Predicted probabilities, the columns in the order of `classes`.
         classes : array-like of shape (n_classes,), default=None
             The labels; by default those that occur in `y_true` and `y_pred`, sorted.
-        select : {"random", "first", "confident_mistakes", "least_certain", "largest_errors"}, \
-                default="random"
+        select, label, n_rows, n_cols : optional
             As in `from_estimator`; "least_certain" needs `y_proba`.
-        label : label or str, default=None
-            Choose from the images of this true label alone.
-        n_rows, n_cols : int, default=6
-            The size of the grid; fewer images make fewer rows.
         display_labels : array-like of shape (n_classes,), default=None
             What to write for each of `classes`; by default the label itself.
         image_shape : tuple of int, default=None
             (height, width) or (height, width, channels) of the images of a 2-D `X`.
         input_range : tuple of (low, high) or None, default=(0, 255)
             What black and white are in `X` that is not uint8; None takes values as they are.
-        random_state : int, RandomState instance or None, default=None
-            Seeds ``select="random"``.
-        ax : matplotlib Axes or array-like of Axes, default=None
-            As for `plot`.
-        im_kw, text_kw : dict, default=None
-            As for `plot`.
+        random_state, ax, im_kw, text_kw : optional
+            As in `from_estimator`.
 
         Returns
         -------

@@ -105,9 +105,7 @@ class SimilarImagesDisplay:
             How many images to find; fewer if `X` holds fewer.
         n_cols : int, default=5
             The number of images in a row.
-        image_shape : tuple of int, default=None
-            As in `PredictionGridDisplay.from_estimator`.
-        input_range : {"auto"}, tuple of (low, high) or None, default="auto"
+        image_shape, input_range : optional
             As in `PredictionGridDisplay.from_estimator`.
         ax : matplotlib Axes or array-like of Axes, default=None
             As for `plot`.

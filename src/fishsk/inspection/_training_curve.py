@@ -102,9 +102,7 @@ class TrainingCurveDisplay:
             list of any of these, or what ``cross_validate(..., return_estimator=True)`` returned.
         run_name : str, default=None
             What one of several is called; by default "fold" for the dict of `cross_validate`, else "run".
-        ax : matplotlib Axes or array-like of Axes, default=None
-            As for `plot`.
-        line_kw, fill_between_kw : dict, default=None
+        ax, line_kw, fill_between_kw : optional
             As for `plot`.
 
         Returns
@@ -160,9 +158,7 @@ class TrainingCurveDisplay:
             The epoch, counted from 0, in which overfitting began; for several histories a list.
         run_name : str, default="run"
             What one of several histories is called, such as "fold" or "candidate".
-        ax : matplotlib Axes or array-like of Axes, default=None
-            As for `plot`.
-        line_kw, fill_between_kw : dict, default=None
+        ax, line_kw, fill_between_kw : optional
             As for `plot`.
 
         Returns

@@ -84,9 +84,7 @@ def find_unfamiliar(
         The share of familiar images that may be taken for unfamiliar.
     n_neighbors : int, default=5
         Over how many training images the distance is averaged.
-    image_shape : tuple of int, default=None
-        As in `PredictionGridDisplay.from_estimator`.
-    input_range : {"auto"}, tuple of (low, high) or None, default="auto"
+    image_shape, input_range : optional
         As in `PredictionGridDisplay.from_estimator`.
 
     Returns
