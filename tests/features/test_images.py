@@ -20,10 +20,9 @@ from PIL import Image, ImageFile, ImageOps
 from quick import make_quick_pipeline
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
-from sklearn.pipeline import FeatureUnion
 
 from fishsk import VGG16FeatureTransformer
-from fishsk.features import _decoding, _images, check_images, read_image, resize_image, transform_together
+from fishsk.features import FrozenUnion, _decoding, _images, check_images, read_image, resize_image
 from fishsk.features._decoding import MAX_PIXELS, PixelBudget, convert_pil
 
 SIZES = st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(5, 9))
@@ -628,6 +627,6 @@ def test_a_pil_image_is_converted_once_by_fit_transform_and_by_networks_side_by_
     images = [Image.fromarray(image)]
     rows = vgg16.fit_transform(images)
     assert len(converted) == 1
-    union = FeatureUnion([("one", vgg16), ("two", clone(vgg16).set_params(image_size=48))])
-    np.testing.assert_array_equal(transform_together(union, images)[:, : rows.shape[1]], rows)
+    union = FrozenUnion([("one", vgg16), ("two", clone(vgg16).set_params(image_size=48))])
+    np.testing.assert_array_equal(union.fit_transform(images)[:, : rows.shape[1]], rows)
     assert len(converted) == 2

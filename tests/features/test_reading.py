@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.base import clone
-from sklearn.pipeline import FeatureUnion
+from sklearn.dummy import DummyClassifier
+from sklearn.pipeline import FeatureUnion, make_pipeline
 
 from fishsk import VGG16FeatureTransformer
 from fishsk._utils.reading import read_once
 from fishsk.datasets import make_fish_images
-from fishsk.features import _extraction, find_frozen_parts
+from fishsk.features import _extraction, find_frozen_parts, join_parts
 
 
 @pytest.fixture
@@ -30,6 +31,15 @@ def vgg16():
 def union(vgg16):
     """Return two networks side by side, which see images of two sizes."""
     return FeatureUnion([("one", vgg16), ("two", clone(vgg16).set_params(image_size=48))])
+
+
+def test_a_pipeline_of_networks_side_by_side_reads_and_decodes_each_file_once(vgg16, paths, counts):
+    union = join_parts([vgg16.set_params(cache=None), clone(vgg16).set_params(image_size=48)])
+    pipeline = make_pipeline(union, DummyClassifier()).fit(paths, range(9))
+    assert counts == (dict.fromkeys(paths, 1), dict.fromkeys(paths, 1))
+    pipeline.predict(paths)
+    assert counts == (dict.fromkeys(paths, 2), dict.fromkeys(paths, 2))
+    assert isinstance(union, FeatureUnion)
 
 
 def share(reading, step):

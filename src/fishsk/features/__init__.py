@@ -9,11 +9,11 @@ from fishsk.features._int8 import crop_photographs
 from fishsk.features._keras import KerasFeatureTransformer
 from fishsk.features._onnx import OnnxFeatureTransformer
 from fishsk.features._parts import (
+    FrozenUnion,
     add_to_keras_model,
     describe_parts,
     find_frozen_parts,
     join_parts,
-    transform_together,
 )
 from fishsk.features._recipes import BACKBONES, SIZE_FOR_SMALL, SMALL_SIDE, Recipe, find_recipe
 from fishsk.features._resizing import resize_image
@@ -28,6 +28,7 @@ __all__ = [
     "SMALL_SIDE",
     "WEIGHTS",
     "FrozenFeatures",
+    "FrozenUnion",
     "Images",
     "KerasFeatureTransformer",
     "OnnxFeatureTransformer",
@@ -45,5 +46,4 @@ __all__ = [
     "read_sides",
     "resize_image",
     "resolve_weights",
-    "transform_together",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sklearn.pipeline import FeatureUnion
@@ -57,21 +57,25 @@ def describe_parts(step: Any) -> dict[str, dict[str, Any]]:
     return found
 
 
-def transform_together(step: Any, X: Any) -> Any:
-    """Return what a step makes of images; networks side by side go over the files together.
+class FrozenUnion(FeatureUnion):
+    """Networks side by side, which go over images together: each file is read, and decoded, once for all."""
 
-    Parameters
-    ----------
-    step : estimator
-        A fitted transformer of any kind.
-    X : array-like or sequence
-        What it takes.
-    """
-    parts = list(find_frozen_parts(step).values())
-    with contextlib.ExitStack() as stack:
-        reading = find_reading() or stack.enter_context(read_once())
-        stack.enter_context(reading.share(parts, go_on=False))
-        return step.transform(X)
+    def transform(self, X: Any, **params: Any) -> Any:
+        """Return the features of all networks, as a `FeatureUnion` does."""
+        with self._together():
+            return super().transform(X, **params)
+
+    def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
+        """Fit the parts, and return their features, as a `FeatureUnion` does."""
+        with self._together():
+            return super().fit_transform(X, y, **params)
+
+    @contextlib.contextmanager
+    def _together(self) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            reading = find_reading() or stack.enter_context(read_once())
+            stack.enter_context(reading.share(list(find_frozen_parts(self).values()), go_on=False))
+            yield
 
 
 def add_to_keras_model(step: Any, images: Any) -> Any:
@@ -112,14 +116,14 @@ def add_to_keras_model(step: Any, images: Any) -> Any:
     return keras.ops.concatenate(rows, axis=1)
 
 
-def join_parts(transformers: Sequence[Any]) -> FeatureUnion:
+def join_parts(transformers: Sequence[Any]) -> FrozenUnion:
     """Return transformers side by side, each named after its network; several of one name are numbered."""
     names = [_name_part(each) for each in transformers]
     numbered = [
         f"{name}_{names[: place + 1].count(name)}" if names.count(name) > 1 else name
         for place, name in enumerate(names)
     ]
-    return FeatureUnion(list(zip(numbered, transformers, strict=True)))
+    return FrozenUnion(list(zip(numbered, transformers, strict=True)))
 
 
 def _name_part(transformer: Any) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import normalize
 
-from fishsk.features import check_images, find_frozen_parts, transform_together
+from fishsk.features import check_images, find_frozen_parts
 from fishsk.inspection._settings import find_fitted, find_pixels
 
 _SMALL = (32, 32)  # what stands for features where there are none
@@ -63,7 +63,7 @@ def split_at_features(
         step, rest = rest[0], rest[1:]
         if step in (None, "passthrough"):
             continue
-        values = transform_together(step, values)
+        values = step.transform(values)
         rows = np.asarray(values.toarray() if hasattr(values, "toarray") else values)
         if rows.ndim == 2 and rows.dtype.kind in "buif":
             parts = find_frozen_parts(step)

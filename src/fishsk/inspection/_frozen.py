@@ -7,7 +7,7 @@ from typing import Any
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
-from fishsk.features import find_frozen_parts, transform_together
+from fishsk.features import find_frozen_parts
 from fishsk.inspection._settings import find_fitted
 
 
@@ -35,6 +35,6 @@ def run_frozen_steps(estimator: Any, X: Any) -> tuple[Any, Any]:
         if step not in (None, "passthrough"):
             if not find_frozen_parts(step) and get_tags(step).requires_fit:
                 break
-            X = transform_together(step, X)
+            X = step.transform(X)
         learner = learner[1:]
     return learner, X

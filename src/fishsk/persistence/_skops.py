@@ -8,11 +8,16 @@ from typing import Any
 from sklearn.pipeline import Pipeline
 
 from fishsk._compat.sklearn import check_compiled
-from fishsk.features import KerasFeatureTransformer, OnnxFeatureTransformer, VGG16FeatureTransformer
+from fishsk.features import (
+    FrozenUnion,
+    KerasFeatureTransformer,
+    OnnxFeatureTransformer,
+    VGG16FeatureTransformer,
+)
 from fishsk.head import DATA_TYPES
 from fishsk.persistence._parts import walk
 
-TRANSFORMERS = (KerasFeatureTransformer, OnnxFeatureTransformer, VGG16FeatureTransformer)
+TRANSFORMERS = (FrozenUnion, KerasFeatureTransformer, OnnxFeatureTransformer, VGG16FeatureTransformer)
 
 #: Types beside those that skops trusts by itself. The arrays of trees are checked here; search trees of
 #: neighbors, whose compiled code believes its arrays, are left out.

@@ -129,7 +129,7 @@ def _check_step(name: str, step: Any) -> None:
     validate_parameters(step)
     if isinstance(step, FeatureUnion):
         validate_parts(step)
-    if type(step) in (Pipeline, FeatureUnion):
+    if isinstance(step, Pipeline | FeatureUnion):
         for key, part in step.steps if isinstance(step, Pipeline) else step.transformer_list:
             if not is_skipped(part):
                 _check_step(f"{name}__{key}", part)
