@@ -87,7 +87,7 @@ def to_data(head: KerasHead) -> KerasHead:
     """
     kind = type(head)
     twin: Any = object.__new__(_PLAIN[kind.__name__] if kind is find_heads().get(kind.__name__) else kind)
-    state = vars(head) | {"callbacks": None}
+    state = {name: None if _is_callback(name) else value for name, value in vars(head).items()}
     network = state.get("_network")
     if find_builder(head) is not None if network is None else not isinstance(network, DenseNetwork):
         defaults = kind().get_params(deep=False)
@@ -110,10 +110,12 @@ def from_data(twin: KerasHead) -> KerasHead:
     Raises
     ------
     ValueError
-        If a weight does not fit, or a custom network is not of Keras's own parts.
+        If a weight does not fit, there are callbacks, or a custom network is not of Keras's own parts.
     """
     head: Any = object.__new__(find_heads().get(type(twin).__name__, type(twin)))
     vars(head).update(vars(twin))
+    if any(_is_callback(name) and value is not None for name, value in vars(head).items()):
+        raise ValueError("the callbacks of a head in a file must be None")
     network = vars(head).get("_network")
     if isinstance(network, SavedNetwork):
         from fishsk.head._custom import CustomNetwork
@@ -123,6 +125,10 @@ def from_data(twin: KerasHead) -> KerasHead:
     elif network is not None:
         network.check()
     return head
+
+
+def _is_callback(name: str) -> bool:
+    return name.rpartition("__")[2] == "callbacks"
 
 
 def complete(heads: list[KerasHead]) -> None:

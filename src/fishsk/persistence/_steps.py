@@ -103,7 +103,7 @@ def check_pipeline(pipeline: Pipeline) -> None:
                 f"set_params({prefix}memory=None)."
             )
         for key, given in part.get_params().items() if isinstance(part, KerasHead) else ():
-            if "callbacks" in key and given is not None:
+            if key.rpartition("__")[2] == "callbacks" and given is not None:
                 raise ValueError(
                     f"The callbacks of {name!r} must be None: callbacks are code, and of no use once fitted. "
                     f"Got {given!r}. Pass pipeline.set_params({prefix}{key}=None)."
