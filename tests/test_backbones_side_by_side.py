@@ -90,7 +90,7 @@ def to_file(image):
 
 def test_names_carry_weights_and_become_the_names_of_the_parts():
     features = make_fish_pipeline(backbone=["vgg16.cifar95", "MobileNetV3Small"], weights=None)["features"]
-    assert type(features) is FeatureUnion
+    assert isinstance(features, FeatureUnion)
     assert list(features.named_transformers) == ["vgg16", "mobilenetv3small"]
     assert features["vgg16"].weights == "cifar95"
     assert (features["mobilenetv3small"].backbone, features["mobilenetv3small"].weights) == (
