@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
 from fishsk._compat.sklearn import check_compiled
@@ -65,7 +66,10 @@ def dump(pipeline: Pipeline, trusted: Sequence[str | type]) -> bytes:
     try:
         return _dump(pipeline, trusted)
     except ValueError:
-        for name, step in pipeline.steps:
+        parts = {
+            name: part for name, part in pipeline.get_params().items() if isinstance(part, BaseEstimator)
+        }
+        for name, step in sorted(parts.items(), key=lambda each: -each[0].count("__")):  # the innermost
             try:
                 _dump(step, trusted)
             except ValueError as error:
