@@ -448,7 +448,7 @@ def test_fault_08_a_saved_pipeline_wants_the_network_that_it_was_fitted_with(fis
     head = {"head__epochs": 1, "head__validation_fraction": 0}
     pipeline = make_fish_pipeline(backbone=tmp_path / "own.keras", **head).fit(*fish)
     save_pipeline(pipeline, tmp_path / "model.fishsk")
-    assert load_pipeline(tmp_path / "model.fishsk")["features"].backbone == tmp_path / "own.keras"
+    assert load_pipeline(tmp_path / "model.fishsk")["features"].backbone == str(tmp_path / "own.keras")
     make_network(size=32).save(tmp_path / "own.keras")
     with pytest.raises(ValueError, match="must be those that the pipeline was fitted with"):
         load_pipeline(tmp_path / "model.fishsk")
