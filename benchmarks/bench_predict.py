@@ -84,12 +84,12 @@ def save_photographs(folder, n_images):
     return folder
 
 
-def save_photograph(path, seed):
-    """Write a JPEG of smooth color under grain."""
+def save_photograph(path, seed, size=_SIZE):
+    """Write a JPEG of smooth color under grain, of some (height, width)."""
     rng = np.random.default_rng(seed)
     colors = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8))
-    smooth = np.asarray(colors.resize(_SIZE[::-1], Image.Resampling.BICUBIC), dtype=np.int16)
-    grain = rng.integers(-12, 13, (*_SIZE, 1), dtype=np.int16)
+    smooth = np.asarray(colors.resize(size[::-1], Image.Resampling.BICUBIC), dtype=np.int16)
+    grain = rng.integers(-12, 13, (*size, 1), dtype=np.int16)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.clip(smooth + grain, 0, 255).astype(np.uint8)).save(path, quality=90)
     return path

@@ -1,102 +1,166 @@
-"""A service that asks for one image at a time: known and new images against the network alone.
+"""`python -m fishsk serve` over loopback: answers a second, latency and memory with 1, 8 and 64 clients.
 
-The cache holds 600,000 rows. The network alone is fishsk's own, on one image that was resized and
-preprocessed beforehand, without cache, checks or hashing. Two sides do what `transform` does not: they open
-the store for each image, or wait for each new row until it is forced to disk.
+A model of the default recipe is trained in this process. The service is another process, as a user starts it;
+each client keeps a connection, and sends the next photograph of 400 x 400 pixels when the last is answered.
+The clients are threads of this process, and share the cores with the service. "CPU ms" are those of the
+service, of user and system, which hardly depend on what else the machine does. Growth of memory is the mean
+of the last quarter of the time less that of the second quarter, of all processes of the service together.
 """
 
-import hashlib
-import itertools
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
 import time
+from contextlib import closing, contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 import numpy as np
-from _common import Benchmark, compare
+from _common import Benchmark
+from bench_predict import save_photograph, train
 
-from fishsk import VGG16FeatureTransformer
-from fishsk.features._engine import load_network
-from fishsk.features._images import check_images
-from fishsk.store import FeatureStore, open_store
-
-SIDE = 32
-ROWS_A_WRITE = 50_000
+_SIZE = (400, 400)
+_CLIENTS = (1, 8, 64)
+_MAIN = "import sys; from fishsk.cli import main; sys.exit(main(sys.argv[1:]))"
+_AS_USUAL = ("-m", "fishsk")
+_ONE_BY_ONE = (
+    "-c",
+    f"from fishsk.serve._batches import Batches as b; b.__init__.__kwdefaults__['most'] = 1; {_MAIN}",
+)
 
 
 def main():
-    """Compare the milliseconds of one image."""
-    bench = Benchmark(__file__, __doc__, repeats=5)
-    n_rows, n_images = (2000, 10) if bench.quick else (600_000, 300)
-    known = draw_images(0, n_images)
-    numbers = itertools.count(1)
+    """Ask services with one process and with one for each core, and one that makes no batches."""
+    bench = Benchmark(__file__, __doc__, repeats=1, add_arguments=add_arguments)
+    seconds = bench.options.seconds or (2 if bench.quick else 120)
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with TemporaryDirectory() as folder:
-        vgg16 = VGG16FeatureTransformer(weights="cifar95", cache=folder)
-        uncached = VGG16FeatureTransformer(weights="cifar95", cache=None)
-        settings = vgg16._settings()
-        store = folder, settings.to_json(), settings.n_features
-        fill(store, n_rows)
-        expected = vgg16.transform(known)
-        run = load_network(settings, None, shown=False)
-        prepared = [check_images(known[[i]]).load([0], (SIDE, SIDE)) for i in range(n_images)]
-        keys = check_images(known)
-
-        def extract_and_force(image):
-            row = uncached.transform(image)
-            open_store(*store).write([check_images(image).digest(0)], row)
-
-        def open_and_read(index):
-            _, found = FeatureStore(*store).read([keys.digest(index)])
-            assert found.all()
-
-        def new():
-            return [image[np.newaxis] for image in draw_images(next(numbers), n_images)]
-
-        sides = {
-            "the network alone": lambda: one_by_one(run, prepared),
-            "new, cache=None": lambda: one_by_one(uncached.transform, new()),
-            "new": lambda: one_by_one(vgg16.transform, new()),
-            "new, forced to disk at once": lambda: one_by_one(extract_and_force, new()),
-            "known": lambda: one_by_one(vgg16.transform, [known[[i]] for i in range(n_images)]),
-            "known, the store opened anew": lambda: one_by_one(open_and_read, range(n_images)),
+        os.environ["FISHSK_CACHE"] = str(Path(folder, "cache"))
+        model = train(Path(folder), 20 if bench.quick else 100)
+        paths = [save_photograph(Path(folder, f"{seed}.jpg"), seed, _SIZE) for seed in range(50)]
+        photographs = [path.read_bytes() for path in paths]
+        services = {
+            "1 worker": (_AS_USUAL, 1, _CLIENTS),
+            f"{n_cores} workers": (_AS_USUAL, n_cores, _CLIENTS),
+            "1 worker, one image at a time": (_ONE_BY_ONE, 1, _CLIENTS[1:]),
         }
-        rows = compare(sides, bench.repeats, warm_up=True)
-        assert np.array_equal(vgg16.transform(known), expected)
-    bench.table(f"One image of {SIDE} x {SIDE}, cifar95, {n_rows:,} rows of {store[2]} in the cache", rows)
-    alone, uncached_new, new_row, _, known_row, _ = rows
-    bench.note(
-        f"A known image takes {known_row['median_ms']:.2f} ms. New ones take {ratio(new_row, alone):.2f} "
-        "times the network's own time, with the writes that some of them wait for "
-        f"({new_row['median_ms'] / alone['median_ms']:.2f} times, the median image), and "
-        f"{ratio(uncached_new, alone):.2f} times without a cache."
-    )
+        rows = []
+        for name, (program, n_workers, counts) in services.items():
+            with serving(program, model, n_workers) as (process, address):
+                for _ in range(20):  # networks, pages of memory
+                    load(address, photographs[:1], 1, seconds=0)
+                for n_clients in counts:
+                    before = find_cpu_seconds(process.pid)
+                    with measured_memory(process.pid, seconds) as memory:
+                        found = load(address, photographs, n_clients, seconds)
+                    work = 1000 * (find_cpu_seconds(process.pid) - before) / max(1, found["answers"])
+                    facts = found | {"CPU_ms_an_answer": work} | memory
+                    rows.append({"service": name, "clients": n_clients} | facts)
+    bench.table(f"Photographs of {_SIZE[0]} x {_SIZE[1]}, the default recipe, {seconds:g} seconds", rows)
     bench.write()
 
 
-def ratio(row, reference):
-    """Return how many times as long as another a side took: the median over the rounds."""
-    return np.median(np.divide(row["runs"], reference["runs"]))
+def add_arguments(parser):
+    """Add the option of this program."""
+    parser.add_argument("--seconds", type=float, help="of each number of clients (default 120; quick: 2)")
 
 
-def draw_images(seed, n_images):
-    """Return noise, other noise for each seed."""
-    return np.random.default_rng(seed).integers(0, 256, (n_images, SIDE, SIDE, 3), dtype=np.uint8)
+@contextmanager
+def serving(program, model, n_workers):
+    """Yield the process of a service, and its host and port."""
+    command = [sys.executable, *program, "serve", model, "--port", "0", "--json", "--workers", str(n_workers)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        lines = "".join(iter(process.stdout.readline, "}\n"))
+        yield process, urlsplit(json.loads(f"{lines}}}")["url"]).netloc
+        process.send_signal(signal.SIGINT)
+    if process.returncode:
+        raise RuntimeError(f"The service ended with {process.returncode}.")
 
 
-def fill(store, n_rows):
-    """Fill the cache, as extractions do."""
-    for first in range(0, n_rows, ROWS_A_WRITE):
-        numbers = range(first, min(n_rows, first + ROWS_A_WRITE))
-        keys = [hashlib.sha256(b"%d" % number).digest() for number in numbers]
-        FeatureStore(*store).write(keys, np.zeros((len(keys), store[2]), dtype=np.float32))
+def load(address, photographs, n_clients, seconds):
+    """Return what clients found who ask, each again and again."""
+    end = time.perf_counter() + seconds
+    milliseconds, errors = [], []
+
+    def ask(number):
+        with closing(http.client.HTTPConnection(address, timeout=60)) as connection:
+            for turn in range(number, sys.maxsize, n_clients):
+                start = time.perf_counter()
+                try:
+                    connection.request("POST", "/predict", photographs[turn % len(photographs)])
+                    response = connection.getresponse()
+                    (answer,) = json.load(response)["images"]
+                    if response.status != 200 or "class" not in answer:
+                        errors.append(answer)
+                except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+                    errors.append(repr(error))
+                    connection.close()
+                milliseconds.append(1000 * (time.perf_counter() - start))
+                if time.perf_counter() > end:
+                    return
+
+    clients = [threading.Thread(target=ask, args=(number,)) for number in range(n_clients)]
+    start = time.perf_counter()
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    for error in errors[:3]:
+        print(error, file=sys.stderr)
+    middle, most = np.percentile(milliseconds, [50, 95])
+    return {
+        "answers_per_second": (len(milliseconds) - len(errors)) / (time.perf_counter() - start),
+        "median_ms": middle,
+        "95_of_100_below_ms": most,
+        "slowest_ms": max(milliseconds),
+        "answers": len(milliseconds) - len(errors),
+        "errors": len(errors),
+    }
 
 
-def one_by_one(function, items):
-    """Return the time of all calls, and the median milliseconds of one."""
-    times = []
-    for item in items:
-        start = time.perf_counter()
-        function(item)
-        times.append(time.perf_counter() - start)
-    return {"seconds": sum(times), "median_ms": float(np.median(times)) * 1e3}
+@contextmanager
+def measured_memory(pid, seconds):
+    """Yield a dict that in the end holds the memory of a process and its children, and its growth."""
+    found, ended = {}, threading.Event()
+    kept = []
+
+    def watch():
+        while not ended.wait(seconds / 100):
+            kept.append(find_memory(pid))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    yield found
+    ended.set()
+    thread.join()
+    quarters = np.array_split(kept, 4)
+    found |= {"memory_MB": max(kept), "growth_MB": np.mean(quarters[3]) - np.mean(quarters[1])}
+
+
+def list_processes(pid):
+    """Return a process and its children."""
+    return [pid, *Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+
+
+def find_cpu_seconds(pid):
+    """Return the seconds of processors that a process and its children have taken."""
+    stats = [Path(f"/proc/{each}/stat").read_text(encoding="ascii") for each in list_processes(pid)]
+    ticks = [sum(map(int, stat.rpartition(")")[2].split()[11:13])) for stat in stats]  # of user and system
+    return sum(ticks) / os.sysconf("SC_CLK_TCK")
+
+
+def find_memory(pid):
+    """Return the MB that a process and its children take, pages that they share counted once."""
+    n_kilobytes = 0
+    for each in list_processes(pid):
+        text = Path(f"/proc/{each}/smaps_rollup").read_text(encoding="ascii")
+        n_kilobytes += next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+    return n_kilobytes / 1000
 
 
 if __name__ == "__main__":

@@ -24,12 +24,16 @@ WITH_AXE = 1280  # it takes most of the time
 # What a reader types, and a page that has to be among the first hits.
 SEARCHES = {
     "augmentation": "how_to/small_data",
+    "curl": "how_to/service",
     "Dask": "user_guide/scaling",
+    "Docker": "how_to/service",
     "GPU": "how_to/gpu",
     "imbalanced": "how_to/imbalance",
+    "Kaggle": "how_to/kaggle",
     "leakage": "how_to/groups",
     "license": "license",
     "LiteRT": "how_to/export",
+    "MLflow": "how_to/mlflow",
     "mobile": "how_to/export",
     "model card": "user_guide/looking",
     "ONNX": "user_guide/backbones",

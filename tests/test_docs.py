@@ -1,10 +1,7 @@
 """The examples in docstrings and in the pages of docs/ do what they show."""
 
 import doctest
-import http.client
 import importlib
-import io
-import json
 import pkgutil
 import re
 import runpy
@@ -14,7 +11,6 @@ import tomllib
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -118,34 +114,35 @@ def test_both_sides_of_coming_from_run(caption):
     assert 0 <= namespace["accuracy"] <= 1
 
 
-def test_the_service_answers_over_http(tmp_path):
-    namespace = {"__name__": "service"}
-    exec(find_programs("how_to/service.rst")["service.py"], namespace)
+def test_the_program_of_the_service_asks_and_is_answered(tmp_path):
+    uvicorn = pytest.importorskip("uvicorn")
+    from fishsk.serve import Answers, make_app, open_port
+
+    namespace = {}
+    exec(find_programs("how_to/service.rst")["ask.py"], namespace)
     X, y = fishsk.datasets.make_fish_images(60, random_state=0)
-    names = np.array(["aquarium_fish", "flatfish", "ray", "shark", "trout"])[y]
-    pipeline = fishsk.make_fish_pipeline(weights="cifar95", random_state=0, head__epochs=3).fit(X, names)
-    fishsk.save_pipeline(pipeline, tmp_path / "fish.fishsk")
-    namespace["THRESHOLD"] = 0.0
-    server = namespace["serve"](tmp_path / "fish.fishsk", port=0)
-    server.RequestHandlerClass.log_message = lambda *_: None
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    pipeline = fishsk.make_fish_pipeline(weights="cifar95", random_state=0, head__epochs=3).fit(X, y)
+    for index in range(2):
+        Image.fromarray(X[index]).save(tmp_path / f"{index}.png")
+    (tmp_path / "2.png").write_bytes(b"no image")
+    config = uvicorn.Config(make_app(Answers(pipeline), token=16 * "x"), log_level="error", lifespan="off")
+    server, listening = uvicorn.Server(config), open_port(0)
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
 
-    def ask(body):
-        connection = http.client.HTTPConnection(*server.server_address)
-        connection.request("POST", "/", body)
-        response = connection.getresponse()
-        content = json.load(response)
-        connection.close()
-        return response.status, content
+    def ask(*names):
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        return namespace["ask"]([tmp_path / name for name in names], url=url, token=16 * "x")
 
-    buffer = io.BytesIO()
-    Image.fromarray(X[0]).save(buffer, "PNG")
-    status, content = ask(buffer.getvalue())
-    assert (status, content["label"]) == (200, pipeline.predict(X[:1])[0])
-    assert ask(b"no image")[0] == 400
-    assert ask(b"")[0] == 413
-    server.shutdown()
-    server.server_close()
+    found = ask("0.png", "2.png", "1.png")
+    assert [each.get("class") for each in found] == [
+        str(label) if label is not None else None
+        for label in (pipeline.predict(X[:1])[0], None, pipeline.predict(X[1:2])[0])
+    ]
+    with pytest.raises(ValueError, match="no readable image"):
+        ask("2.png")
+    server.should_exit = True
+    thread.join(60)
 
 
 def test_the_project_lives_where_pyproject_says():

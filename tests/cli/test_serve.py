@@ -160,7 +160,7 @@ def test_a_file_that_is_too_large_is_not_sent(tab):
 
 def test_what_is_too_large_is_refused_before_it_is_read(page):
     status, text, _ = ask(page, "/prediction", Content_Length="25000001")
-    assert (status, text) == (413, "An image file must have at most 25,000,000 bytes.")
+    assert (status, text) == (413, "A request must have at most 25,000,000 bytes here.")
 
 
 def test_what_is_too_large_is_refused_without_its_length(page):
@@ -211,6 +211,11 @@ def test_a_classifier_without_probabilities_is_explained_by_occlusion():
     assert found["probability"] is None
     assert found["predicted"] in set(map(str, y))
     assert answers.explain(make_png(), target="1", against="2")["method"] == "occlusion"
+
+
+def test_without_tensorflow_maps_are_made_by_occlusion(pipeline, monkeypatch):
+    monkeypatch.setattr("fishsk.serve._answers.find_version", lambda name: None)
+    assert Answers(pipeline).explain(make_png())["method"] == "occlusion"
 
 
 def test_a_number_is_shown_and_explained():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import logging
 import os
 import shlex
@@ -135,11 +134,10 @@ class _ExamplesFirst(argparse.RawDescriptionHelpFormatter):
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from fishsk.cli._screen import Screen, to_plain
+    from fishsk.cli._screen import Screen
 
     screen = Screen(as_json=arguments.json)
     with read_once():
         code = arguments.run(arguments, screen) or 0
-    if screen.as_json:
-        print(json.dumps(to_plain(screen.facts), indent=2, allow_nan=False))
+    screen.show_facts()
     return code

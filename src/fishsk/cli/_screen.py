@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -37,6 +38,7 @@ class Screen:
         self.console = Console(stderr=as_json, highlight=False, markup=False, emoji=False, soft_wrap=True)
         self.facts: dict[str, Any] = {}
         self.seconds: dict[str, float] = {}
+        self._has_shown = False
 
     def say(self, text: str = "") -> None:
         """Print words as they are."""
@@ -93,6 +95,12 @@ class Screen:
     def figures(self, written: list[Path]) -> None:
         """Print which figures were written."""
         self.fact("Figures", ", ".join(map(str, written)), figures=written)
+
+    def show_facts(self) -> None:
+        """Print what machines are told, once; a command that goes on for long does it itself."""
+        if self.as_json and not self._has_shown:
+            print(json.dumps(to_plain(self.facts), indent=2, allow_nan=False), flush=True)
+            self._has_shown = True
 
     def show_seconds(self) -> None:
         """Print the seconds of each stage so far."""

@@ -114,7 +114,7 @@ class Images(Sequence):
     def name(self, index: int) -> str:
         """Return what to call an image: its path, or its place in X."""
         item = self.items[index]
-        return str(os.fspath(item)) if _is_path(item) else f"image {index}"
+        return os.fspath(item) if isinstance(item, str | os.PathLike) else f"image {index}"
 
     def digest(self, index: int) -> bytes:
         """Return 32 bytes that name the content of an image: its pixels, or the bytes of its file."""

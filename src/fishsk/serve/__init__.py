@@ -1,7 +1,18 @@
-"""A page on this machine, on which an image is dropped and a model says what it sees."""
+"""A model as a service: JSON for programs, and a page for people on which an image is dropped."""
 
 from fishsk.serve._answers import Answers
 from fishsk.serve._app import make_app
-from fishsk.serve._server import open_port, run_server
+from fishsk.serve._guard import TOKEN, check_token
+from fishsk.serve._server import HOST, find_address, open_port, run_server, run_workers
 
-__all__ = ["Answers", "make_app", "open_port", "run_server"]
+__all__ = [
+    "HOST",
+    "TOKEN",
+    "Answers",
+    "check_token",
+    "find_address",
+    "make_app",
+    "open_port",
+    "run_server",
+    "run_workers",
+]

@@ -1,4 +1,4 @@
-"""What the page says of an image: its class or number, what carried it, what it is like in training."""
+"""What is said of images: class or number, whether it is like any of training, and what carried it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_regressor
 
+from fishsk._utils.versions import find_version
 from fishsk.features import find_frozen_parts, read_image
 from fishsk.inspection import (
     Explainer,
     FamiliarRows,
     check_one_target,
+    find_confidence,
     find_features,
     find_fitted,
     format_number,
@@ -70,8 +72,15 @@ class Answers:
         self._familiar = None
         if train is not None:
             self._familiar = FamiliarRows(find_features(pipeline, train), false_alarms=false_alarms)
-        self._explainer = Explainer(pipeline)
+        # Gradients are TensorFlow's; where there is none, parts of the image are covered instead.
+        has_gradients = find_version("tensorflow") is not None
+        self._explainer = Explainer(pipeline, method="auto" if has_gradients else "occlusion")
         self._lock = threading.Lock()  # one network, one image: two at a time would not be faster
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether answers hold probabilities."""
+        return hasattr(self.pipeline, "predict_proba")
 
     @property
     def step_names(self) -> str:
@@ -80,8 +89,48 @@ class Answers:
         parts = [part for _, step in steps for part in find_frozen_parts(step).values() or [step]]
         return ", ".join(type(part).__name__ for part in parts if part not in (None, "passthrough"))
 
+    def classify(self, contents: Sequence[bytes]) -> list[dict[str, Any]]:
+        """Return what is seen in each of several image files, or why one cannot be read, for JSON.
+
+        Parameters
+        ----------
+        contents : sequence of bytes
+            Image files.
+        """
+        try:
+            return self._classify(contents)
+        except ValueError as error:
+            if len(contents) > 1:  # one that is bad keeps none of the others from their answers
+                half = len(contents) // 2
+                return self.classify(contents[:half]) + self.classify(contents[half:])
+            return [{"error": str(error).replace("'image 0'", "The image")}]
+
+    def _classify(self, contents: Sequence[bytes]) -> list[dict[str, Any]]:
+        with self._lock:
+            # As streams: bytes may be taken for a path.
+            rows, rest, values = split_at_features(self.pipeline, [*map(io.BytesIO, contents)])
+            predicted = np.asarray(rest.predict(values))
+            proba = rest.predict_proba(values) if self.has_probabilities else None
+            found = None if self._familiar is None else self._familiar.compare(rows)
+        names = [str(label) for label in self.labels]
+        answers: list[dict[str, Any]]
+        if names:
+            answers = [{"class": str(label)} for label in predicted.tolist()]
+        else:
+            answers = [{"number": number} for number in predicted.ravel().tolist()]
+        if proba is not None:
+            confidence = find_confidence(predicted, proba, np.asarray(self.labels)).tolist()
+            for answer, probability, row in zip(answers, confidence, proba.tolist(), strict=True):
+                answer["probability"] = probability
+                answer["probabilities"] = dict(zip(names, row, strict=True))
+                answer["unsure"] = probability < self.min_probability
+        if found is not None:
+            for answer, is_unfamiliar in zip(answers, found.is_unfamiliar.tolist(), strict=True):
+                answer["unfamiliar"] = is_unfamiliar
+        return answers
+
     def predict(self, content: bytes) -> dict[str, Any]:
-        """Return the classes, or the number, of an image and the training images most like it.
+        """Return what the page shows of an image: its classes or number, the training images most like it.
 
         Parameters
         ----------

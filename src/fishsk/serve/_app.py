@@ -1,7 +1,9 @@
-"""The web application: one page, and two answers to the image that a browser sends."""
+"""The web application: answers to programs in JSON, and one page for people."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -9,14 +11,20 @@ from typing import TYPE_CHECKING, Any
 from fishsk._version import __version__
 from fishsk.report import render_page
 from fishsk.serve._answers import Answers
+from fishsk.serve._batches import Batches
+from fishsk.serve._bodies import MAX_BYTES, MAX_TOGETHER, Bodies, take_apart
+from fishsk.serve._guard import Guard
+from fishsk.serve._openapi import describe_service
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
 
-MAX_BYTES = 25_000_000  # of an image file; its pixels are limited by `fishsk.features.read_image`
 _IMAGE = "application/octet-stream"  # other sites cannot make a browser send it here without asking first
+# What programs send an image as: nothing is what requests says of bytes, the last one curl --data-binary.
+_KINDS = ("", _IMAGE, "application/x-www-form-urlencoded")
+_PAGE = ("/", "/serve.js", "/prediction", "/explanation")
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
     "script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -27,10 +35,10 @@ _HEADERS = {
 }
 
 
-def make_app(answers: Answers, *, title: str = "fishsk", max_bytes: int = MAX_BYTES) -> Starlette:
-    """Return the web application that shows what a model says of an image.
+def make_app(answers: Answers, *, title: str = "fishsk", token: str | None = None) -> Starlette:
+    """Return the web application that says what a model sees in images.
 
-    It loads nothing from elsewhere, keeps no image, and answers only requests to this machine's own names.
+    It loads nothing from elsewhere, and keeps no image.
 
     Parameters
     ----------
@@ -38,8 +46,8 @@ def make_app(answers: Answers, *, title: str = "fishsk", max_bytes: int = MAX_BY
         What is said of an image.
     title : str, default="fishsk"
         The title of the page.
-    max_bytes : int, default=25_000_000
-        The largest image file that is taken.
+    token : str, default=None
+        What each request must bring; None answers requests to this machine's own names alone.
 
     Returns
     -------
@@ -50,8 +58,8 @@ def make_app(answers: Answers, *, title: str = "fishsk", max_bytes: int = MAX_BY
     from starlette.concurrency import run_in_threadpool
     from starlette.exceptions import HTTPException
     from starlette.middleware import Middleware
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
-    from starlette.responses import HTMLResponse, PlainTextResponse, Response
+    from starlette.requests import ClientDisconnect
+    from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
     from starlette.routing import Route
 
     script = (resources.files("fishsk.serve") / "templates" / "serve.js").read_text(encoding="utf-8")
@@ -63,9 +71,42 @@ def make_app(answers: Answers, *, title: str = "fishsk", max_bytes: int = MAX_BY
         labels=[str(label) for label in answers.labels],
         step_names=answers.step_names,
         has_train=answers.train is not None,
-        max_bytes=max_bytes,
+        max_bytes=MAX_BYTES,
         version=__version__,
     )
+    description = describe_service(
+        answers.labels,
+        has_probabilities=answers.has_probabilities,
+        has_train=answers.train is not None,
+        has_token=token is not None,
+    )
+    bodies, batches = Bodies(), Batches(answers.classify)
+
+    async def predict(request: Request) -> Response:
+        content_type = request.headers.get("Content-Type", "")
+        kind = content_type.partition(";")[0].strip().lower()
+        is_form = kind == "multipart/form-data"
+        if not is_form and kind not in _KINDS and not kind.startswith("image/"):
+            raise HTTPException(415, f"Send the bytes of an image as {_IMAGE}, or several as a form.")
+        start = time.perf_counter()
+        async with bodies.hold(request, MAX_TOGETHER if is_form else MAX_BYTES) as content:
+            try:
+                sent = take_apart(content_type, content)
+            except ValueError as error:
+                raise HTTPException(400, str(error)) from error
+            futures = [asyncio.wrap_future(batches.submit(each.content)) for each in sent]
+            found = await asyncio.gather(*futures)
+        images = [{"name": each.name} | answer for each, answer in zip(sent, found, strict=True)]
+        answer: dict[str, Any] = {"images": images, "seconds": time.perf_counter() - start}
+        if any("error" not in image for image in images):
+            return JSONResponse(answer, headers=_HEADERS)
+        return JSONResponse({"error": images[0]["error"]} | answer, 422, headers=_HEADERS)
+
+    async def show_health(request: Request) -> Response:
+        return JSONResponse({"status": "ok", "fishsk": __version__, "waiting": batches.n_waiting})
+
+    async def show_description(request: Request) -> Response:
+        return JSONResponse(description, headers=_HEADERS)
 
     async def show_page(request: Request) -> Response:
         return HTMLResponse(page, headers=_HEADERS)
@@ -75,52 +116,49 @@ def make_app(answers: Answers, *, title: str = "fishsk", max_bytes: int = MAX_BY
 
     def answer_with(template: str, find: Callable[..., dict[str, Any]]) -> Callable[..., Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            content = await _read_body(request, max_bytes)
+            if request.headers.get("Content-Type") != _IMAGE:
+                raise HTTPException(415, f"Send the bytes of an image file as {_IMAGE}.")
             asked = {
                 name: value for name, value in request.query_params.items() if name in ("target", "against")
             }
-            try:
-                found = await run_in_threadpool(find, content, **asked)
-            except ValueError as error:
-                raise HTTPException(422, str(error)) from error
+            async with bodies.hold(request, MAX_BYTES) as content:
+                try:
+                    found = await run_in_threadpool(find, content, **asked)
+                except ValueError as error:
+                    raise HTTPException(422, str(error)) from error
             return HTMLResponse(_render(template, **found), headers=_HEADERS)
 
         return answer
 
     async def show_error(request: Request, error: Exception) -> Response:
+        status, text, headers = 500, f"This is a bug in fishsk: {error!r}", dict[str, str]()
         if isinstance(error, HTTPException):
-            return PlainTextResponse(error.detail, error.status_code, headers=_HEADERS)
-        return PlainTextResponse(f"This is a bug in fishsk: {error!r}", 500, headers=_HEADERS)
+            status, text, headers = error.status_code, error.detail, dict(error.headers or {})
+        elif isinstance(error, ClientDisconnect):  # nobody reads it
+            status, text = 400, "The request was cut."
+        if request.url.path in _PAGE:
+            return PlainTextResponse(text, status, headers=_HEADERS | headers)
+        return JSONResponse({"error": text}, status, headers=_HEADERS | headers)
 
     return Starlette(
         routes=[
-            Route("/", show_page),
-            Route("/serve.js", show_script),
-            Route("/prediction", answer_with("prediction.html", answers.predict), methods=["POST"]),
-            Route("/explanation", answer_with("explanation.html", answers.explain), methods=["POST"]),
+            Route("/predict", predict, methods=["POST"]),
+            Route("/health", show_health),
+            Route("/openapi.json", show_description),
+            Route("/", show_page, include_in_schema=False),
+            Route("/serve.js", show_script, include_in_schema=False),
+            *(
+                Route(path, answer_with(template, find), methods=["POST"], include_in_schema=False)
+                for path, template, find in (
+                    ("/prediction", "prediction.html", answers.predict),
+                    ("/explanation", "explanation.html", answers.explain),
+                )
+            ),
         ],
-        # A foreign name that was made to lead here is refused (DNS rebinding).
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],
-        exception_handlers={HTTPException: show_error, Exception: show_error},
+        middleware=[Middleware(Guard, token=token)],
+        exception_handlers=dict.fromkeys((HTTPException, ClientDisconnect, Exception), show_error),
     )
 
 
 def _render(template: str, **context: Any) -> str:
     return render_page(template, package="fishsk.serve", **context)
-
-
-async def _read_body(request: Request, max_bytes: int) -> bytes:
-    """Return what was sent, and stop reading where it is too much."""
-    from starlette.exceptions import HTTPException
-
-    if request.headers.get("Content-Type") != _IMAGE:
-        raise HTTPException(415, f"Send the bytes of an image file as {_IMAGE}.")
-    too_large = HTTPException(413, f"An image file must have at most {max_bytes:,} bytes.")
-    if int(request.headers.get("Content-Length", 0)) > max_bytes:
-        raise too_large
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > max_bytes:
-            raise too_large
-    return bytes(content)

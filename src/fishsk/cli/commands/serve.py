@@ -1,23 +1,27 @@
-"""``serve``: a page on this machine that says what it sees in images dropped on it."""
+"""``serve``: a service for programs, and a page, that say what is seen in images."""
 
 from __future__ import annotations
 
 import argparse
+import functools
+import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fishsk.cli._arguments import add_model, add_skip_bad, list_files
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
 
-SUMMARY = "a page on this machine that says what it sees in images dropped on it"
+SUMMARY = "a service that says what it sees in images: a page for people, JSON for programs"
 EXAMPLES = """\
 examples:
   python -m fishsk serve fish.fishsk                     then open http://127.0.0.1:8000/
   python -m fishsk serve fish.fishsk --train photos/     also show what is most like the image in photos/
   python -m fishsk serve fish.fishsk --port 0 --open     any free port, in the browser
+  curl --data-binary @photo.jpg http://127.0.0.1:8000/predict       ask from a program
+  FISHSK_TOKEN=... python -m fishsk serve fish.fishsk --host 0.0.0.0 --workers 4    for other machines
 """
 
 
@@ -38,25 +42,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='say "unsure" below it (default: always say the class)',
     )
     parser.add_argument(
-        "--port", type=int, default=8000, help="port on 127.0.0.1; 0 is any free one (default: %(default)s)"
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; others than this machine's own need a token, in the environment variable "
+        "FISHSK_TOKEN (default: %(default)s)",
+    )
+    parser.add_argument("--port", type=int, default=8000, help="0 is any free one (default: %(default)s)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that answer, each with a model and its share of the cores (default: %(default)s)",
     )
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     add_skip_bad(parser)
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
-    """Serve the page until the process is interrupted."""
+    """Serve until the process is interrupted."""
     if missing := [name for name in ("starlette", "uvicorn") if find_spec(name) is None]:
         raise ImportError(
             f"serve needs {' and '.join(missing)}. Run: python -m pip install {' '.join(missing)}"
         )
     if not 0 <= arguments.min_probability <= 1:
         raise ValueError(f"--min-probability must be in 0 to 1. Got {arguments.min_probability:g}.")
+    if arguments.workers < 1:
+        raise ValueError(f"--workers must be at least 1. Got {arguments.workers}.")
+
+    from fishsk.serve import TOKEN, check_token, find_address, open_port, run_server, run_workers
+
+    arguments.token = check_token(os.environ.get(TOKEN), arguments.host)
+    listening = open_port(arguments.port, arguments.host)
+    url = find_address(listening)
+
+    def tell() -> None:
+        screen.fact("Page", f"{url} (Ctrl+C stops it)", url=url)
+        screen.show_facts()
+        if arguments.open:
+            import webbrowser
+
+            webbrowser.open(url)
+
+    with listening:
+        if arguments.workers == 1:
+            app = _make_app(arguments, screen)
+            tell()
+            run_server(app, listening)
+        else:
+            make_app = functools.partial(_make_app_alone, arguments)
+            run_workers(make_app, listening, arguments.workers, tell=tell)
+
+
+def _make_app(arguments: argparse.Namespace, screen: Screen) -> Any:
+    """Return the web application."""
     train = None if arguments.train is None else list_files([arguments.train])[0]
 
-    from fishsk.cli._features import read_features
+    from fishsk.cli._features import find_transformers, read_features
     from fishsk.persistence import load_pipeline
-    from fishsk.serve import Answers, make_app, open_port, run_server
+    from fishsk.serve import Answers, make_app
 
     pipeline = load_pipeline(arguments.model)
     if arguments.min_probability and not hasattr(pipeline, "predict_proba"):
@@ -64,14 +108,20 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     if train is not None:
         train = read_features(screen, pipeline, train, skip_bad=arguments.skip_bad).paths
         screen.fact("Training", f"{len(train):,} images in {arguments.train}", n_train=len(train))
-    listening = open_port(arguments.port)
     with screen.stage("get ready"):
         answers = Answers(pipeline, train=train, min_probability=arguments.min_probability)
-    app = make_app(answers, title=f"What does {Path(arguments.model).name} see?")
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
-    screen.fact("Page", f"{url} (Ctrl+C stops it)", url=url)
-    if arguments.open:
-        import webbrowser
+    for transformer in find_transformers(pipeline):
+        transformer.set_params(cache=None)  # nothing is kept of what others send
+    title = f"What does {Path(arguments.model).name} see?"
+    return make_app(answers, title=title, token=arguments.token)
 
-        webbrowser.open(url)
-    run_server(app, listening)
+
+def _make_app_alone(arguments: argparse.Namespace) -> Any:
+    """Return the web application in a process of its own, which says nothing."""
+    from fishsk._utils.reading import read_once
+    from fishsk.cli._screen import Screen
+
+    screen = Screen()
+    screen.console.quiet = True
+    with read_once():
+        return _make_app(arguments, screen)

@@ -1,0 +1,62 @@
+"""Answer what many threads ask together: whatever waits while the network runs is its next batch."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+_MOST = 16  # that run together: more are no faster, and the first would wait longer
+
+
+class Batches:
+    """One thread that answers in batches; nothing waits for a batch to fill.
+
+    Parameters
+    ----------
+    answer : callable
+        Returns an answer for each of several things.
+    most : int, default=16
+        The most things that it is given at a time.
+    """
+
+    def __init__(self, answer: Callable[[Sequence[Any]], Sequence[Any]], *, most: int = _MOST) -> None:
+        self._answer = answer
+        self._most = most
+        self._waiting: queue.SimpleQueue[tuple[Any, Future]] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name="fishsk-batches", daemon=True).start()
+
+    @property
+    def n_waiting(self) -> int:
+        """How many things are not in work yet."""
+        return self._waiting.qsize()
+
+    def submit(self, thing: Any) -> Future:
+        """Return the future answer to one thing."""
+        future: Future = Future()
+        self._waiting.put((thing, future))
+        return future
+
+    def _run(self) -> None:
+        while True:
+            batch = [self._waiting.get()]
+            while len(batch) < self._most and not self._waiting.empty():  # no other thread takes any
+                batch.append(self._waiting.get())
+            self._finish(
+                [(thing, future) for thing, future in batch if future.set_running_or_notify_cancel()]
+            )
+            del batch  # while this thread waits
+
+    def _finish(self, batch: list[tuple[Any, Future]]) -> None:
+        if not batch:
+            return
+        try:
+            answers = self._answer([thing for thing, _ in batch])
+        except BaseException as error:  # whoever asked is told, and the thread goes on
+            for _, future in batch:
+                future.set_exception(error)
+            return
+        for (_, future), answer in zip(batch, answers, strict=True):
+            future.set_result(answer)
