@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import tomllib
 import urllib.error
 import urllib.request
@@ -105,16 +104,15 @@ def image():
         (folder / "bin" / "python").symlink_to(python)
         path = os.pathsep.join([str(folder / "bin"), "/usr/bin", "/bin"])
         for line in find_all("RUN"):
-            if not line.startswith("useradd "):  # setpriv stands for it
+            if not line.startswith("useradd "):  # as_nobody stands for it
                 moved = line.replace("/opt/", f"{folder}/opt/").replace("/source", f"{folder}/source")
                 subprocess.run(["sh", "-ec", moved], check=True, env=os.environ | {"PATH": path})
         assert not (folder / "source").exists()
         (folder / "tmp").mkdir()
         (folder / "tmp").chmod(0o777)
         (given,) = find_all("ENV")
-        moved = (
-            given.replace("/opt/", f"{folder}/opt/").replace("/tmp", f"{folder}/tmp").replace("$PATH", path)
-        )
+        moved = given.replace("=/opt/", f"={folder}/opt/").replace("=/tmp/", f"={folder}/tmp/")
+        moved = moved.replace("$PATH", path)
         environment = dict(each.split("=", 1) for each in shlex.split(moved))
         yield folder, environment | {"TMPDIR": str(folder / "tmp"), "HOME": "/nonexistent"}
     finally:
@@ -171,7 +169,6 @@ def test_the_image_answers_as_nobody_with_nothing_writable_but_tmp(image, tmp_pa
             assert [*found["probabilities"].values()] == pytest.approx(probabilities.tolist(), abs=1e-5)
             with pytest.raises(urllib.error.HTTPError, match="401"):
                 send(f"http://127.0.0.1:{port}/predict", content, token="another")
-            time.sleep(0.1)
         finally:
             process.send_signal(signal.SIGTERM)
     assert process.returncode == 0

@@ -5,12 +5,15 @@ import importlib
 import pkgutil
 import re
 import runpy
+import subprocess
+import sys
 import textwrap
 import threading
 import tomllib
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -143,6 +146,67 @@ def test_the_program_of_the_service_asks_and_is_answered(tmp_path):
         ask("2.png")
     server.should_exit = True
     thread.join(60)
+
+
+def save_photographs(folder, n_samples):
+    """Write drawn fish into a folder of one folder for each class, and return their files and classes."""
+    X, y = fishsk.datasets.make_fish_images(n_samples, random_state=0)
+    labels = np.array(fishsk.datasets.FISH_NAMES)[y].tolist()
+    paths = [folder / label / f"{index}.png" for index, label in enumerate(labels)]
+    for image, path in zip(X, paths, strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return paths, labels
+
+
+@pytest.mark.slow
+@pytest.mark.network
+@pytest.mark.timeout(1200)
+def test_the_programs_of_mlflow_log_a_model_that_answers_as_the_pipeline(tmp_path):
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(tmp_path / "extra")]
+    subprocess.run([*install, "mlflow-skinny"], check=True)
+    paths, _ = save_photographs(tmp_path / "photos", 60)
+    for name, code in find_programs("how_to/mlflow.rst").items():
+        (tmp_path / name).write_text(code, encoding="utf-8")
+    # Behind all others: what fishsk's own libraries need comes first.
+    start = "import runpy, sys; sys.path += ['extra', '.']; del sys.argv[0]; runpy.run_path(sys.argv[0])"
+
+    def run(*arguments):
+        command = [sys.executable, "-c", start, *map(str, arguments)]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+
+    logged = run("log.py")[-1]
+    shown = run("use.py", logged, *paths[:3])[-3:]
+    pipeline = fishsk.load_pipeline("fish.fishsk")
+    assert [line.split()[1] for line in shown] == pipeline.predict([*map(str, paths[:3])]).tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["submit.py", "labels.py"])
+def test_the_program_for_kaggle_fills_in_the_sample_submission(tmp_path, ending):
+    pd = pytest.importorskip("pandas")
+    paths, labels = save_photographs(tmp_path / "photos", 80)
+    for path, folder in zip(paths, ["train"] * 60 + ["test"] * 20, strict=True):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        path.rename(tmp_path / folder / path.name)
+    names = [path.name for path in paths]
+    pd.DataFrame({"image_id": names[:60], "label": labels[:60]}).to_csv("train.csv", index=False)
+    sample = pd.DataFrame({"image_id": names[60:]} | dict.fromkeys(sorted(set(labels), reverse=True), 0.2))
+    sample.to_csv("sample_submission.csv", index=False)
+    programs = find_programs("how_to/kaggle.rst")
+    program = programs["submit.py"].replace("/kaggle/input/fish", str(tmp_path))
+    namespace = {}
+    exec(program.replace('["EfficientNetLite0", "vgg16.cifar95"]', '"vgg16.cifar95"'), namespace)
+    exec("" if ending == "submit.py" else programs[ending], namespace)
+    found = pd.read_csv("submission.csv")
+    assert found["image_id"].tolist() == names[60:]
+    expected = namespace["pipeline"].predict(namespace["X_test"])
+    probabilities = found[sample.columns[1:]]
+    if ending == "submit.py":
+        assert probabilities.idxmax(axis=1).tolist() == expected.tolist()
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    else:
+        assert found["label"].tolist() == expected.tolist()
 
 
 def test_the_project_lives_where_pyproject_says():

@@ -87,7 +87,14 @@ def test_the_graph_in_keras_resizes_as_opencv_does(shape, size, resize, seed):
     images = np.random.default_rng(seed).uniform(0, 255, (2, *shape, 3)).astype(np.float32)
     got = build(size, resize)(images).numpy()
     expected = [resize_image(image, size, resize) for image in images]
-    np.testing.assert_allclose(got, expected, rtol=0, atol=2e-3)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=2e-4)
+
+
+@pytest.mark.parametrize("shape", [(533, 400), (1200, 1600), (288, 216), (150, 150)])
+def test_the_graph_in_keras_resizes_photographs_as_exactly(shape, rng):
+    images = rng.integers(0, 256, (1, *shape, 3)).astype(np.float32)
+    expected = resize_image(images[0], (224, 224))
+    np.testing.assert_allclose(build((224, 224), "stretch")(images)[0], expected, rtol=0, atol=2e-4)
 
 
 @pytest.mark.parametrize("resize", ["crop", "pad"])

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import onnxruntime
 import pytest
+from onnx_networks import write_convolutions
 from quick import make_quick_pipeline, write_safetensors
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
@@ -156,6 +157,23 @@ def test_heads_other_than_the_built_in_one_are_held(fish, tmp_path, name):
     X = fish[0][:20] / np.float32(255)
     found = model.predict(X, verbose=0)
     np.testing.assert_allclose(found.reshape(answers(X).shape), answers(X), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".onnx"])
+@pytest.mark.parametrize("whiten", [True, False])
+def test_a_keras_head_behind_pca_is_held(fish, vgg16, tmp_path, suffix, whiten):
+    head = KerasHeadClassifier(hidden_units=0, epochs=3, random_state=0)
+    steps = [StandardScaler(), PCA(5, whiten=whiten, random_state=0), head]
+    pipeline = make_pipeline(vgg16, *steps).fit(*fish)
+    assert pipeline.predict_proba(fish[0]).std(axis=0).max() > 0.01
+    assert export_model(pipeline, tmp_path / f"model{suffix}") < 1e-4
+
+
+def test_a_pipeline_on_an_onnx_network_is_refused_with_the_reason(fish, tmp_path):
+    network = write_convolutions(tmp_path / "network.onnx")
+    pipeline = make_fish_pipeline(backbone=network, head=LogisticRegression()).fit(*fish)
+    with pytest.raises(ValueError, match="its network is a file for others already"):
+        export_model(pipeline, tmp_path / "model.onnx")
 
 
 ESTIMATORS = {

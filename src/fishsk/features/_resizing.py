@@ -135,14 +135,18 @@ def resize_in_keras(x: Any, size: tuple[int, int], resize: str) -> Any:
 
 
 def _make_matrix(end: Any, side: _Side, n_out: int, shrinks: Any) -> Any:
-    """Return the weight of each input pixel, which ends at `end`, in each of the `n_out` output pixels."""
+    """Return the weight of each input pixel, which ends at `end`, in each of the `n_out` output pixels.
+
+    Until the division everything is an integer, which float32 holds exactly below 2**24.
+    """
     from keras import ops
 
-    scale = side.n_in / side.n_out
+    length, size = side.n_in, side.n_out
     start = ops.expand_dims(ops.arange(n_out, dtype="float32"), 1) - side.place
-    covered = ops.minimum((start + 1) * scale, end) - ops.maximum(start * scale, end - 1)
-    center = ops.minimum(ops.maximum((start + 0.5) * scale - 0.5, 0.0), side.n_in - 1)
-    matrix = ops.where(shrinks, ops.relu(covered) / scale, ops.relu(1 - ops.abs(center - (end - 1))))
+    covered = ops.minimum((start + 1) * length, end * size) - ops.maximum(start * length, (end - 1) * size)
+    center = ops.minimum(ops.maximum((2 * start + 1) * length - size, 0.0), 2 * size * (length - 1))
+    away = ops.abs(center - 2 * size * (end - 1))
+    matrix = ops.where(shrinks, ops.relu(covered) / length, ops.relu(2 * size - away) / (2 * size))
     return matrix * _cover(side, n_out)
 
 

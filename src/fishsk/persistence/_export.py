@@ -39,10 +39,10 @@ def export_model(pipeline: Any, path: str | os.PathLike) -> float:
     ----------
     pipeline : sklearn.pipeline.Pipeline
         Fitted, of `VGG16FeatureTransformer` or `KerasFeatureTransformer`, or several of them in a
-        `FeatureUnion`, optionally `StandardScaler`, and a head: `KerasHeadClassifier`, `KerasHeadRegressor`,
-        `LogisticRegression`, `LinearRegression`, `Ridge` or `ElasticNet`; regressors also inside of a
-        `TransformedTargetRegressor`. ONNX holds what skl2onnx converts, too: `SVC`, forests,
-        `HistGradientBoostingClassifier`, `PCA` and others, but no Keras head behind them.
+        `FeatureUnion`, optionally `StandardScaler` and `PCA`, and a head: `KerasHeadClassifier`,
+        `KerasHeadRegressor`, `LogisticRegression`, `LinearRegression`, `Ridge` or `ElasticNet`; regressors
+        also inside of a `TransformedTargetRegressor`. ONNX holds what skl2onnx converts, too: `SVC`, forests,
+        `HistGradientBoostingClassifier` and others, but no Keras head behind other steps than these.
     path : path-like
         Where to write; its suffix is the format: ``.tflite`` for LiteRT (TensorFlow Lite) on phones and
         boards, ``.onnx`` for ONNX Runtime, ``.xml`` for OpenVINO, with the weights in a ``.bin`` file beside
@@ -119,10 +119,14 @@ def export_model(pipeline: Any, path: str | os.PathLike) -> float:
     steps = [step for _, step in pipeline.steps if not is_skipped(step)]
     n_held = len(steps) if can_be_keras(steps) else 1
     method = _find_method(steps[-1])
-    if not (find_frozen_parts(steps[0]) and method and (form.holds_any or n_held == len(steps))):
+    parts = find_frozen_parts(steps[0]).values()
+    are_keras = bool(parts) and all(part.is_keras for part in parts)
+    is_held = n_held == len(steps) or (form.holds_any and not hasattr(steps[-1], "to_keras"))
+    if not (are_keras and method and is_held):
         raise ValueError(
             "The steps of a pipeline for export must be a VGG16FeatureTransformer or a "
-            "KerasFeatureTransformer, or a FeatureUnion of these, optionally a StandardScaler, and a head. "
+            "KerasFeatureTransformer, or a FeatureUnion of these, optionally a StandardScaler and a PCA, and "
+            "a head. An OnnxFeatureTransformer is none of them: its network is a file for others already. "
             f"The heads that {path.suffix} files can hold are {_HEADS}; .onnx files hold SVC, forests, "
             f"HistGradientBoosting and what else skl2onnx converts, too. Got {steps!r}."
         )

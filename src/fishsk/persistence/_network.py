@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.decomposition import PCA
 from sklearn.linear_model import ElasticNet, LinearRegression, LogisticRegression, Ridge, RidgeCV
 from sklearn.preprocessing import StandardScaler
 
@@ -18,7 +19,7 @@ _LINEAR = (ElasticNet, LinearRegression, LogisticRegression, Ridge, RidgeCV)
 
 def can_be_keras(steps: Sequence[Any]) -> bool:
     """Return whether Keras can hold what comes after the features."""
-    return all(type(step) is StandardScaler or _is_head(step) for step in steps[1:])
+    return all(type(step) in _BETWEEN or _is_head(step) for step in steps[1:])
 
 
 def build_keras(steps: Sequence[Any]) -> Any:
@@ -33,7 +34,8 @@ def build_keras(steps: Sequence[Any]) -> Any:
             if step.transformer is not None:
                 x = _undo(step.transformer_)(x)
         else:
-            x = _normalize(step)(x) if isinstance(step, StandardScaler) else _add_head(step, x)
+            make = _BETWEEN.get(type(step))
+            x = _add_head(step, x) if make is None else make(step)(x)
     return keras.Model(images, x, name="fish")
 
 
@@ -75,6 +77,22 @@ def _undo(scaler: StandardScaler) -> Any:
     return keras.layers.Rescaling(scale, offset, dtype="float32", name="unit")
 
 
+def _project(pca: PCA) -> Any:
+    """Return the Keras layers that do what a fitted PCA does."""
+    import keras
+
+    axes = pca.components_.T
+    if pca.whiten:
+        axes = axes / np.sqrt(
+            np.maximum(pca.explained_variance_, np.finfo(pca.explained_variance_.dtype).eps)
+        )
+    layer = keras.layers.Dense(axes.shape[1], use_bias=False, dtype="float32", name="project")
+    layer.build((None, len(axes)))
+    layer.set_weights([axes])
+    center = keras.layers.Normalization(mean=pca.mean_, variance=np.ones_like(pca.mean_), dtype="float32")
+    return keras.Sequential([center, layer])
+
+
 def _normalize(scaler: StandardScaler) -> Any:
     """Return the Keras layer that does what a fitted scaler does."""
     import keras
@@ -87,3 +105,6 @@ def _normalize(scaler: StandardScaler) -> Any:
         layer.adapt_variance.assign(scaler.scale_**2)
     layer.finalize_state()
     return layer
+
+
+_BETWEEN = {StandardScaler: _normalize, PCA: _project}  # what may stand between features and head
