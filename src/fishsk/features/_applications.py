@@ -201,8 +201,7 @@ def _describe(name: str, imagenet: bool, image_size: tuple[int, int] | None) -> 
             last = next(layer.name for layer in reversed(model.layers) if layer.output is model.output)
             color = Application(name).preprocess(np.array([[[[0, 100, 255]]]], dtype=np.float32))
             description = describe_model(model, size, last=last, more=f"{color.tolist()}")
-            of_keras = imagenet and name not in LITES
-            download = find_download(lambda: _build(name, size, "imagenet")) if of_keras else None
+            download = find_download(lambda: _build(name, size, "imagenet")) if imagenet else None
         return replace(description, download=download and (*download,))
 
     return build_apart(describe)

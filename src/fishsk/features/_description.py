@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -72,28 +72,16 @@ class Description:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
-        return {
-            "image_size": list(self.image_size),
-            "shapes": [[name, list(shape)] for name, shape in self.shapes],
-            "last": self.last,
-            "graph": self.graph,
-            "download": None if self.download is None else list(self.download),
-            "channels_first": list(self.channels_first),
-        }
+        return asdict(self)
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """Return what `to_json` was called on."""
-        height, width = document["image_size"]
-        download = document["download"]
-        return cls(
-            (height, width),
-            tuple((name, tuple(shape)) for name, shape in document["shapes"]),
-            document["last"],
-            document["graph"],
-            None if download is None else (download[0], download[1], download[2]),
-            tuple(document.get("channels_first", ())),
-        )
+        return cls(**{name: _freeze(value) for name, value in document.items()})
+
+
+def _freeze(value: Any) -> Any:
+    return tuple(map(_freeze, value)) if isinstance(value, list) else value
 
 
 DEFAULT_SIZE = (224, 224)  # of networks that take images of any size

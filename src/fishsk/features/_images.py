@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import math
 import os
@@ -121,7 +120,7 @@ class Images(Sequence):
         item = self.items[index]
         if isinstance(item, np.ndarray):
             image = _to_rgb(item, self.input_range)
-            content = _digest_of_form(image.dtype, image.shape).copy()
+            content = hashlib.sha256(f"{image.dtype.str}{image.shape}".encode())
             content.update(np.ascontiguousarray(image).data)
             return content.digest()
         return self.recall(index) or digest_file(self.read(index))
@@ -428,9 +427,3 @@ def _to_rgb(image: np.ndarray, input_range: tuple | None) -> np.ndarray:
     if image.shape[2] == 4:
         return lay_on_white(image)
     return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
-
-
-@functools.lru_cache(maxsize=64)
-def _digest_of_form(dtype: np.dtype, shape: tuple[int, ...]) -> Any:
-    """Return the digest of an image's form, to be copied and go on with its pixels."""
-    return hashlib.sha256(f"{dtype.str}{shape}".encode())
