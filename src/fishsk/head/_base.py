@@ -130,32 +130,11 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
     # Parameters
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to return also those of parts that can say them.
-
-        Returns
-        -------
-        params : dict
-        """
+        """Return the parameters, those that were routed to a part among them, as any estimator does."""
         return super().get_params(deep) | self._extra_params()
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters, also those that are routed to a part, such as ``callbacks__...`` or ``model__...``.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameters by name.
-
-        Returns
-        -------
-        self : estimator
-            The head itself.
-        """
+        """Set parameters, also those that are routed to a part, such as ``callbacks__...``."""
         known = KEYWORDS.keys() | self._extra_params().keys()
         routed = {name: value for name, value in params.items() if is_routed(name) or name in known}
         super().set_params(**{name: value for name, value in params.items() if name not in routed})
@@ -236,18 +215,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
 
     @learns_as_a_whole
     def initialize(self, X: Any, y: Any) -> Self:
-        """Draw the first weights without training, as scikeras's method of this name does.
-
-        Parameters
-        ----------
-        X, y : array-like
-            As of `fit`.
-
-        Returns
-        -------
-        self : estimator
-            The head itself.
-        """
+        """Draw the first weights for `X` and `y` without training, as scikeras's method of this name does."""
         from fishsk.head import _fitting
 
         self._validate_params()
