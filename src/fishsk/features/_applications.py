@@ -67,13 +67,7 @@ def list_applications() -> dict[str, Callable[..., Any]]:
 
 
 def find_application(name: str) -> Callable[..., Any]:
-    """Return the function that builds a network.
-
-    Raises
-    ------
-    ValueError
-        If there is no network of that name.
-    """
+    """Return the function that builds a network; ValueError names those whose names are nearest."""
     known = list_applications()
     if name not in known:
         raise ValueError(
@@ -263,13 +257,7 @@ def _draw(model: Any) -> None:
 
 
 def check_application(backbone: str, weights: str | os.PathLike | None) -> Application | VGG16:
-    """Return the network that two parameters ask for.
-
-    Raises
-    ------
-    ValueError
-        If `weights` is neither "imagenet" nor None nor a file.
-    """
+    """Return the network that two parameters ask for; ValueError if there are no such weights."""
     if backbone == VGG16.name:
         return VGG16(resolve_weights(weights))
     if weights is not None and weights != "imagenet" and not expand(weights).is_file():

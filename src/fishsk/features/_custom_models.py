@@ -87,13 +87,7 @@ class GivenModel(Source):
 
 
 def as_model_file(path: str | os.PathLike) -> ModelFile:
-    """Return the network of a file.
-
-    Raises
-    ------
-    ValueError
-        If it is no .keras file that is there.
-    """
+    """Return the network of a file; ValueError if it is no .keras file that is there."""
     path = expand(path)
     if path.suffix != ".keras" or not path.is_file():
         raise ValueError(
@@ -106,10 +100,7 @@ def as_model_file(path: str | os.PathLike) -> ModelFile:
 def as_given_model(model: Any) -> GivenModel:
     """Return a network of this process, known by its graph and by all of its numbers.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no functional or sequential Keras model of one image.
+    TypeError or ValueError if it is no functional or sequential Keras model of one image.
     """
     _check_model(model, getattr(model, "name", repr(model)))
     digest = hashlib.sha256(model.to_json().encode())

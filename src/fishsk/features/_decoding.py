@@ -47,11 +47,6 @@ class PixelBudget:
     Images take 7 to 15 bytes a pixel while they are decoded and resized: so the memory of reading is bounded,
     whatever the number of threads. While any is held, Pillow takes a truncated file for an error, also where
     another package has set ``ImageFile.LOAD_TRUNCATED_IMAGES``: nobody wants features of half an image.
-
-    Parameters
-    ----------
-    n_pixels : int
-        The most pixels at a time.
     """
 
     def __init__(self, n_pixels: int) -> None:
@@ -96,29 +91,12 @@ _BUDGET = PixelBudget(2**26)  # less than a gigabyte: tools/measure_memory.py
 
 
 def read_image(path: str | os.PathLike | bytes | BinaryIO) -> np.ndarray:
-    """Return the image in a file as RGB, uint8 of shape (height, width, 3).
+    """Return the image in a file, or in the bytes of one, as RGB, uint8 of shape (height, width, 3).
 
     Its orientation tag is obeyed, what is transparent is laid on white, and of an animation or of several
-    pages the first one is read. Of colors of 16 bits the upper 8 are.
-
-    Parameters
-    ----------
-    path : str, path-like, bytes or binary file
-        A BMP, GIF, JPEG, PNG, PPM, TIFF or WebP file of 8 bits a channel, or an AVIF file where Pillow can
-        read it. Bytes are the content of a file.
-
-    Returns
-    -------
-    ndarray of shape (height, width, 3), uint8
-        Red, green, blue, each in 0 to 255.
-
-    Raises
-    ------
-    ValueError
-        If the file is empty, truncated, corrupt, of another format, gray of more than 8 bits, or
-        declares more than `MAX_PIXELS` pixels (found in its header, before anything is decoded).
-    OSError
-        If the file cannot be opened.
+    pages the first one is read. Of colors of 16 bits the upper 8 are. OSError if the file cannot be opened;
+    ValueError if it is empty, truncated, corrupt, of another format, gray of more than 8 bits, or declares
+    more than `MAX_PIXELS` pixels (found in its header, before anything is decoded).
     """
     if isinstance(path, str | os.PathLike):
         content, name = read_bytes(path), os.fspath(path)
@@ -139,10 +117,7 @@ def read_bytes(path: str | os.PathLike) -> bytes:
 def read_sides(path: str | os.PathLike) -> tuple[int, int]:
     """Return the width and height that a file's header declares; what was read is kept for who decodes it.
 
-    Raises
-    ------
-    OSError
-        If it is no image, or cannot be opened.
+    OSError if it is no image, or cannot be opened.
     """
     content = read_bytes(path)
     if (reading := find_reading()) is not None:
@@ -174,17 +149,7 @@ def read_orientation(content: bytes | None) -> int:
 def decode(content: bytes, name: str) -> Iterator[np.ndarray]:
     """Yield the pixels of a file, and hold its share of the budget of pixels until the caller is done.
 
-    Parameters
-    ----------
-    content : bytes
-        The file's content.
-    name : str
-        What errors call it.
-
-    Raises
-    ------
-    ValueError
-        As `read_image` does.
+    ValueError as of `read_image`, in which the file is called `name`.
     """
     image = _open(content, name)
     with _BUDGET.hold(image.width * image.height):
@@ -200,10 +165,7 @@ def decode(content: bytes, name: str) -> Iterator[np.ndarray]:
 def convert_pil(image: Image.Image) -> np.ndarray:
     """Return what Pillow has opened as RGB, just as the file that it was opened from is read.
 
-    Raises
-    ------
-    ValueError
-        If it is closed, or what `read_image` raises for its file.
+    ValueError if it is closed, or what `read_image` raises for its file.
     """
     try:
         turned = image.getexif().get(_ORIENTATION, 1) != 1

@@ -50,13 +50,7 @@ class Description:
     channels_first: tuple[str, ...] = ()
 
     def check_layers(self, layers: Sequence[str], network: str) -> None:
-        """Refuse names that no layer of the network has.
-
-        Raises
-        ------
-        ValueError
-            If there is one; it names the nearest ones.
-        """
+        """Refuse, by a ValueError that names the nearest, names that no layer of the network has."""
         known = dict(self.shapes)
         for layer in layers:
             if layer not in known:
@@ -149,18 +143,10 @@ def build_apart(build: Callable[[], _Result]) -> _Result:
 def describe_model(
     model: Any, image_size: tuple[int, int], *, last: str | None = None, more: str = ""
 ) -> Description:
-    """Return the description of a functional Keras model of images.
+    """Return the description of a functional Keras model of images, whose weights are not looked at.
 
-    Parameters
-    ----------
-    model : keras.Model
-        Its weights are not looked at.
-    image_size : (height, width)
-        What it is to be used at.
-    last : str or None, default=None
-        The layer to use where none is asked for; None is the last one whose output is a map.
-    more : str, default=""
-        What is computed besides, as text.
+    `last` is the layer to use where none is asked for; None is the last one whose output is a map. `more` is
+    what is computed besides, as text.
     """
     import keras
 

@@ -139,21 +139,7 @@ def build(
     input_shape: tuple[int, int, int] | None = None,
     pooling: str | None = None,
 ) -> Any:
-    """Return a network with weights of Keras's choice, given what functions of keras.applications are given.
-
-    Parameters
-    ----------
-    lite : Lite
-        Which network.
-    include_top : bool, default=True
-        Whether the probabilities of ImageNet's 1,000 classes are its end.
-    weights : None
-        `load_weights` reads them.
-    input_shape : (height, width, 3) or None, default=None
-        Of the images; None is what the network was trained with.
-    pooling : {"avg", "max"} or None, default=None
-        What becomes of the last map where there is no top.
-    """
+    """Return a network with weights of Keras's choice, called as a function of keras.applications."""
     from keras import Input, Model, layers
 
     x = images = Input(input_shape or (lite.image_size, lite.image_size, 3))
@@ -250,13 +236,7 @@ def _normalize(x: Any, name: str) -> Any:
 
 
 def find_weights(name: str) -> Path:
-    """Return the file of ImageNet weights that pip has installed.
-
-    Raises
-    ------
-    ImportError
-        If its package is not installed.
-    """
+    """Return the file of ImageNet weights that pip has installed; ImportError if its package is not."""
     lite = LITES[name]
     spec = importlib.util.find_spec(lite.package.replace("-", "_"))  # which imports nothing of it
     if spec is None or spec.origin is None:
@@ -268,22 +248,7 @@ def find_weights(name: str) -> Path:
 
 
 def load_weights(model: Any, path: str | os.PathLike[str], *, sha256: str) -> None:
-    """Set all weights of a network.
-
-    Parameters
-    ----------
-    model : keras.Model
-        What a function of `BUILDERS` has built.
-    path : path-like
-        The file of its published weights.
-    sha256 : str
-        Its digest.
-
-    Raises
-    ------
-    ValueError
-        If the file has another digest.
-    """
+    """Set all weights of a network of `BUILDERS` to the published ones, in a file of this digest."""
     arrays = read_torch_file(path, sha256=sha256)
     kinds = ["weight", "bias", "running_mean", "running_var"]
     for layer in model.layers:
@@ -314,15 +279,6 @@ def write_maps(
 
     Batch normalization is folded into the convolutions, and ReLU6 is a part of them: the layers before these
     have no map here.
-
-    Parameters
-    ----------
-    file : LitertFile
-        What the network is added to.
-    lite : Lite
-        Which network.
-    path, sha256
-        As in `load_weights`.
     """
     arrays = read_torch_file(path, sha256=sha256)
     maps: dict[str, Tensor] = {}

@@ -61,14 +61,8 @@ def resolve_engine(backbone: Backbone, precision: str) -> tuple[str, ...]:
 def load_network(settings: Settings, folder: str | os.PathLike | None, *, shown: bool) -> Run:
     """Return the function from a batch of images and a view to its features.
 
-    Parameters
-    ----------
-    settings : Settings
-        Those `of_plain_image`. Networks are kept, so that equal transformers of a process share one.
-    folder : path-like or None
-        The cache folder, where a network is kept that takes long to make.
-    shown : bool
-        Whether there is a progress bar where it is not there yet.
+    Networks are kept by their settings, those `of_plain_image`, so that equal transformers of a process share
+    one. In the cache folder those are kept that take long to make, which `shown` shows by a progress bar.
     """
     with _lock:
         if settings not in _loaded:

@@ -42,23 +42,8 @@ WRITE_EVERY = 5.0  # seconds of work that a killed run may lose
 class Part:
     """One network's part in a pass over images.
 
-    Parameters
-    ----------
-    settings : Settings
-        What its features are.
-    n_images : int
-        How many images there are.
-    cache : path-like or None
-        The cache folder.
-    batch_size : int or None
-        As in `FrozenFeatures`.
-
-    Attributes
-    ----------
-    features : ndarray of shape (n_images, n_features), float32
-        What it makes of the images, as far as the pass has come.
-    missing : set of int
-        Which images of the chunk that is in work it has to see.
+    `features` is what it makes of the images, as far as the pass has come; `missing` says which images of the
+    chunk that is in work it has to see.
     """
 
     def __init__(
@@ -162,15 +147,6 @@ def read_or_extract(images: Images, parts: Sequence[Part], *, shown: bool) -> No
     """Set the features of images, of several networks at once: a full hit loads none of them, nor TensorFlow.
 
     Each file is read once, and decoded once where a network must see it.
-
-    Parameters
-    ----------
-    images : Images
-        Checked images.
-    parts : sequence of Part
-        One for each network.
-    shown : bool
-        Whether there are progress bars.
     """
     with contextlib.ExitStack() as stack:
         readers: ThreadPoolExecutor | None = None

@@ -32,21 +32,10 @@ _CONTENT = re.compile(rb"\A(?:\Z|P[1-6][\t\n\r#]|[^\0]*\0)")
 
 
 def check_images(X: Any, *, image_shape: tuple | None = None, input_range: tuple | None = (0, 255)) -> Images:
-    """Return `X` as a checked sequence of RGB images.
+    """Return `X`, images as `KerasFeatureTransformer` describes them, as a checked sequence of RGB images.
 
-    Parameters
-    ----------
-    X : array-like or sequence
-        Images, as `KerasFeatureTransformer` describes them.
-    image_shape : tuple of int, default=None
-        (height, width) or (height, width, channels) of the images of a 2-D `X`; one entry may be -1.
-    input_range : tuple of (low, high) or None, default=(0, 255)
-        What black and white are in an array that is not uint8; None takes values as they are.
-
-    Returns
-    -------
-    Images
-        The same images, each read when it is asked for.
+    Each is read when it is asked for. `image_shape` is (height, width) or (height, width, channels) of the
+    images of a 2-D `X`, one entry of which may be -1. An `input_range` of None takes values as they are.
 
     Raises
     ------
@@ -73,12 +62,8 @@ def check_images(X: Any, *, image_shape: tuple | None = None, input_range: tuple
 class Images(Sequence):
     """A sequence of RGB images, each uint8 or float32 in 0 to 255 of shape (height, width, 3).
 
-    Parameters
-    ----------
-    items : ndarray of shape (n_samples, height, width, 1, 3 or 4), or list
-        Checked pixels; or a list of paths, of files' contents (bytes) and of RGB arrays.
-    input_range : tuple of (low, high), default=None
-        What is mapped onto 0 to 255 where `items` is an array that is not uint8.
+    Its items are checked pixels, (n_samples, height, width, 1, 3 or 4), whose `input_range` is mapped onto 0
+    to 255 where they are not uint8; or a list of paths, of files' contents (bytes) and of RGB arrays.
     """
 
     def __init__(self, items: np.ndarray | list, input_range: tuple | None = None) -> None:

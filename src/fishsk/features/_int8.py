@@ -49,13 +49,7 @@ def describe_int8() -> tuple[str, ...]:
 
 
 def check_precision(precision: str) -> None:
-    """Refuse a precision whose packages are not installed, before any image is read.
-
-    Raises
-    ------
-    ImportError
-        If one is missing.
-    """
+    """Refuse, by an ImportError, a precision whose packages are not installed, before any image is read."""
     missing = [name for name in _PACKAGES if find_version(name) is None]
     if precision != "float32" and missing:
         raise ImportError(
@@ -67,17 +61,9 @@ def check_precision(precision: str) -> None:
 def load_int8(
     settings: Settings, folder: str | os.PathLike | None, *, shown: bool
 ) -> Callable[[np.ndarray, View], np.ndarray]:
-    """Return the function from a batch of images and a view to its features.
+    """Return the function from a batch of images and a view to its features, as `load_network` does.
 
-    Parameters
-    ----------
-    settings, folder, shown
-        As in `load_network`.
-
-    Raises
-    ------
-    ValueError
-        If a network has something that OpenVINO or NNCF does not know.
+    ValueError if the network has something that OpenVINO or NNCF does not know.
     """
     check_not_forked()
     return _compile(settings, keep(folder, settings.to_json(), lambda: _quantize(settings, shown)))
@@ -211,12 +197,8 @@ def _pool(network: Any, settings: Settings) -> Any:
 def crop_photographs(image_size: tuple[int, int], n_crops: int = _N_CROPS) -> np.ndarray:
     """Return float32 crops of two photographs, resized, every other pair mirrored; they are always the same.
 
-    Parameters
-    ----------
-    image_size : (height, width)
-        Of the crops; they show different shares of the photographs.
-    n_crops : int, default=64
-        Fewer are the first of more: the stream of `RandomState` is frozen.
+    They show different shares of the photographs. Fewer are the first of more: the stream of `RandomState` is
+    frozen.
     """
     from sklearn.datasets import load_sample_images
 

@@ -27,12 +27,9 @@ from fishsk.store import keep
 def load_litert(
     settings: Settings, folder: str | os.PathLike | None, *, shown: bool
 ) -> Callable[[np.ndarray, View], np.ndarray]:
-    """Return the function from a batch of images and a view to its features.
+    """Return the function from a batch of images and a view to its features, as `load_network` does.
 
-    Parameters
-    ----------
-    settings, folder, shown
-        As in `load_network`. Only a network of Keras that is not in the folder yet needs TensorFlow.
+    Only a network of Keras that is not in the folder yet needs TensorFlow.
     """
     content = keep(folder, settings.to_json(), lambda: _make(settings, shown))
     interpreter = make_interpreter(content, n_threads=cpu_count())

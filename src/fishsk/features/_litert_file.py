@@ -27,13 +27,7 @@ class Tensor(NamedTuple):
 
 
 class LitertFile:
-    """A network from float32 images of one size, in batches of any length, that grows operator by operator.
-
-    Parameters
-    ----------
-    image_size : (height, width)
-        Of the images.
-    """
+    """A network from float32 images of one size, in batches of any length, that grows by operators."""
 
     def __init__(self, image_size: tuple[int, int]) -> None:
         self._schema: Any = importlib.import_module("ai_edge_litert.schema_py_generated")
@@ -58,22 +52,9 @@ class LitertFile:
         activation: str = "NONE",
         is_depthwise: bool = False,
     ) -> Tensor:
-        """Return a convolution, padded as Keras's "same".
+        """Return a convolution, padded as Keras's "same", with a kernel as in Keras.
 
-        Parameters
-        ----------
-        x : Tensor
-            A map.
-        kernel : ndarray of shape (height, width, in, out), or (height, width, channels, 1) of a depthwise one
-            As in Keras.
-        bias : ndarray of shape (out,)
-            What is added.
-        stride : int, default=1
-            In both directions.
-        activation : {"NONE", "RELU", "RELU6"}, default="NONE"
-            What follows.
-        is_depthwise : bool, default=False
-            Whether each channel has a kernel of its own.
+        What follows is the `activation` "NONE", "RELU" or "RELU6".
         """
         shape = (1, *(math.ceil(side / stride) for side in x.shape[1:3]), len(bias))
         weights = kernel.transpose((3, 0, 1, 2))

@@ -92,17 +92,7 @@ class Settings:
 
 
 def add_to_keras(images: Any, settings: Settings, input_range: tuple[float, float] | None) -> Any:
-    """Return the Keras tensor of the features of a Keras tensor of images.
-
-    Parameters
-    ----------
-    images : keras.KerasTensor of shape (None, None, None, 3), float32
-        RGB in `input_range`, of any height and width.
-    settings : Settings
-        What the features are.
-    input_range : (low, high) or None
-        What black and white are; None takes values as they are.
-    """
+    """Return the Keras tensor of the features of one of images, RGB in `input_range`, of any size."""
     import keras
 
     x = images

@@ -106,13 +106,7 @@ class OnnxFile:
 
 
 def as_onnx_file(path: str | os.PathLike) -> OnnxFile:
-    """Return the network of a file.
-
-    Raises
-    ------
-    ValueError
-        If it is no .onnx file that is there.
-    """
+    """Return the network of a file; ValueError if it is no .onnx file that is there."""
     path = expand(path)
     if path.suffix.lower() != ".onnx" or not path.is_file():
         raise ValueError(f"path must be that of an .onnx file that is there. Got {str(path)!r}.")
@@ -120,13 +114,7 @@ def as_onnx_file(path: str | os.PathLike) -> OnnxFile:
 
 
 def load_module(name: str) -> Any:
-    """Return the module "onnx" or "onnxruntime".
-
-    Raises
-    ------
-    ImportError
-        If it is not installed.
-    """
+    """Return the module "onnx" or "onnxruntime"; ImportError says what to install."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -178,13 +166,7 @@ def _list_inputs(node: Any) -> Iterator[str]:
 
 
 def _find_image(source: OnnxFile) -> ImageInput:
-    """Return what a network takes.
-
-    Raises
-    ------
-    ValueError
-        If that is not one image of three channels.
-    """
+    """Return what a network takes; ValueError if that is not one image of three channels."""
     onnx, graph = load_module("onnx"), _read(source).graph
     constants = {each.name for each in graph.initializer}
     inputs = [each for each in graph.input if each.name not in constants]

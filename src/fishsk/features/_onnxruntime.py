@@ -63,13 +63,7 @@ class OnnxBackbone:
         return {"backbone": "onnx", "weights": self.source.digest, "mean": [*self.mean], "std": [*self.std]}
 
     def load_maps(self, layers: Any) -> NoReturn:
-        """Refuse to be a Keras model.
-
-        Raises
-        ------
-        ValueError
-            Always.
-        """
+        """Refuse to be a Keras model."""
         raise ValueError(
             f"{self.name!r} is an ONNX network, which cannot become a part of a Keras model. Take a network "
             "of Keras for what needs one."
@@ -79,15 +73,7 @@ class OnnxBackbone:
 def load_onnxruntime(
     settings: Settings, folder: str | os.PathLike | None, *, shown: bool
 ) -> Callable[[np.ndarray, View], np.ndarray]:
-    """Return the function from a batch of images and a view to its features.
-
-    Parameters
-    ----------
-    settings
-        As in `load_network`.
-    folder, shown
-        As in `load_network`; nothing is kept here.
-    """
+    """Return the function from a batch of images and a view to its features, as `load_network` does."""
     backbone = cast(OnnxBackbone, settings.backbone)
     session, image = backbone.source.load(settings.image_size, settings.layers)
     mean, std = (np.array(each, dtype=np.float32) for each in (backbone.mean, backbone.std))

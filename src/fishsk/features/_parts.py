@@ -14,18 +14,10 @@ from fishsk.features._transformer import FrozenFeatures
 
 
 def find_frozen_parts(step: Any) -> dict[str, FrozenFeatures]:
-    """Return the transformers of frozen features that a step consists of.
+    """Return the transformers of frozen features that a step consists of, by their names in it.
 
-    Parameters
-    ----------
-    step : estimator
-        A transformer of frozen features, or a `FeatureUnion` of them; anything else will do, too.
-
-    Returns
-    -------
-    dict of str to FrozenFeatures
-        By their names in the step, as ``"vgg16"``; a transformer that is the step itself has the name ``""``.
-        Empty where the step is, or holds, anything else.
+    A transformer that is the step itself has the name ``""``. Where the step is anything else, or holds it,
+    there are none.
     """
     if isinstance(step, FrozenFeatures):
         return {"": step}
@@ -79,19 +71,10 @@ class FrozenUnion(FeatureUnion):
 
 
 def add_to_keras_model(step: Any, images: Any) -> Any:
-    """Add a step that `find_frozen_parts` knows to a functional Keras model.
+    """Add a step that `find_frozen_parts` knows to a functional Keras model; return its features.
 
-    Parameters
-    ----------
-    step : estimator
-        The step.
-    images : keras.KerasTensor of shape (None, None, None, 3), float32
-        RGB in the `input_range` of its transformers.
-
-    Returns
-    -------
-    keras.KerasTensor of shape (None, n_features), float32
-        The features; each part of a union is a model of its own within the model, of the part's name.
+    The images are RGB in the `input_range` of its transformers. Each part of a union is a model of its own
+    within the model, of the part's name.
     """
     if isinstance(step, FrozenFeatures):
         return step.to_keras(images)

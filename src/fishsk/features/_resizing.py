@@ -23,16 +23,9 @@ class _Side(NamedTuple):
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int], resize: str = "stretch") -> np.ndarray:
-    """Return an image as float32 of another size: bilinear, or by area where it shrinks.
+    """Return an image as float32 of another size, (height, width): bilinear, or by area where it shrinks.
 
-    Parameters
-    ----------
-    image : ndarray of shape (height, width) or (height, width, n_channels)
-        The image.
-    size : (height, width)
-        Of the result.
-    resize : {"stretch", "crop", "pad"}, default="stretch"
-        As in `KerasFeatureTransformer`.
+    `resize` is as in `KerasFeatureTransformer`.
     """
     image = np.asarray(image)
     if resize == "stretch":
@@ -72,14 +65,8 @@ def _fit(
 ) -> tuple[_Side, _Side]:
     """Return which rows and which columns of an image become which of the result.
 
-    Parameters
-    ----------
-    lengths : (height, width)
-        Of the image: integers, or integer tensors with `least` and `most` of their kind.
-    size, resize
-        As in `resize_image`.
-    least, most : callable
-        The smaller and the larger of two numbers.
+    The lengths, (height, width) of the image, may be integer tensors, with `least` and `most`, the smaller
+    and the larger of two numbers, of their kind.
     """
     sides = []
     for length, other, side, other_side in zip(lengths, lengths[::-1], size, size[::-1], strict=True):
@@ -101,13 +88,7 @@ def resize_in_keras(x: Any, size: tuple[int, int], resize: str) -> Any:
     """Return what `resize_image` does to each image of a batch, by a matrix for rows and one for columns.
 
     Keras's own Resizing has no counterpart of OpenCV's area interpolation: where it shrinks it skips pixels.
-
-    Parameters
-    ----------
-    x : keras.KerasTensor of shape (None, None, None, n_channels), float32
-        Images of one size, which is known only when the model runs.
-    size, resize
-        As in `resize_image`.
+    The size of the images is known only when the model runs.
     """
     from keras import ops
 

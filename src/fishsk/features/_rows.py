@@ -13,15 +13,7 @@ from fishsk.store import open_store
 
 
 class ViewRows:
-    """What is stored of images under some settings, one for each view.
-
-    Parameters
-    ----------
-    folder : path-like
-        The cache folder.
-    settings : Settings
-        Sets of views share the rows of the views that they share.
-    """
+    """What is stored of images under some settings, a row for each view: sets of views share them."""
 
     def __init__(self, folder: str | os.PathLike, settings: Settings):
         self._settings = settings
@@ -31,12 +23,7 @@ class ViewRows:
     def read(self, keys: Sequence[bytes], features: np.ndarray) -> np.ndarray:
         """Set the features of the images all of whose views are stored; return which images these are.
 
-        Parameters
-        ----------
-        keys : sequence of bytes
-            Digests of the images.
-        features : ndarray of shape (n_images, n_features), float32
-            What is set; rows of other images are left with any numbers.
+        Rows of other images are left with any numbers.
         """
         found = np.ones(len(keys), dtype=bool)
 
@@ -57,19 +44,7 @@ class ViewRows:
         return found
 
     def write(self, keys: Sequence[bytes], rows: np.ndarray, chosen: np.ndarray, *, durable: bool) -> None:
-        """Store chosen rows.
-
-        Parameters
-        ----------
-        keys : sequence of bytes
-            Digests of the images.
-        rows : ndarray of shape (n_images, n_views, n_features), float32
-            Of all views.
-        chosen : ndarray of shape (n_images, n_views), bool
-            Which to store.
-        durable : bool
-            Whether to force them to disk.
-        """
+        """Store chosen rows, (n_images, n_views), of all views of images with these digests."""
         of_views = [_keys_of_view(keys, view) for view in self._settings.views]
         images, views = np.nonzero(chosen)
         if len(images):

@@ -16,15 +16,7 @@ from fishsk.features._views import View
 def load_tensorflow(
     settings: Settings, folder: str | os.PathLike | None, *, shown: bool
 ) -> Callable[[np.ndarray, View], np.ndarray]:
-    """Return the function from a batch of images and a view to its features.
-
-    Parameters
-    ----------
-    settings : Settings
-        Those `of_plain_image`.
-    folder, shown
-        As in `load_network`; nothing is kept here.
-    """
+    """Return the function from a batch of images and a view to its features, as `load_network` does."""
     maps = settings.backbone.load_maps(settings.layers)
     import tensorflow as tf
 

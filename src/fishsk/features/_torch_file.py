@@ -34,21 +34,10 @@ class _Tensor(NamedTuple):
 
 
 def read_torch_file(path: str | os.PathLike[str], *, sha256: str) -> dict[str, np.ndarray]:
-    """Return the arrays of a file by their names, float32 or int64, read-only, with torch's axes.
+    """Return the arrays of a `state_dict` by their names, float32 or int64, read-only, with torch's axes.
 
-    Parameters
-    ----------
-    path : path-like
-        What ``torch.save`` wrote of a `state_dict` in its older format.
-    sha256 : str
-        The digest of a file that is known to be sound, which is compared before a byte is interpreted.
-
-    Raises
-    ------
-    ValueError
-        If the file has another digest.
-    OSError
-        If it cannot be read.
+    The digest is that of a file that is known to be sound: ValueError if it is another, before a byte of the
+    file is interpreted.
     """
     content = Path(path).read_bytes()
     got = hashlib.sha256(content).hexdigest()

@@ -298,13 +298,7 @@ def _transform_together(transformers: Sequence[FrozenFeatures], X: Any) -> list[
 
 
 def check_layers(given: str | Sequence[str] | None, default: str) -> tuple[str, ...]:
-    """Return the names of layers that a parameter asks for.
-
-    Raises
-    ------
-    ValueError
-        If there is none, or one comes twice.
-    """
+    """Return the names of layers that a parameter asks for; ValueError if there is none, or one twice."""
     layers = [default] if given is None else [given] if isinstance(given, str) else list(given)
     if not layers or len(set(layers)) < len(layers):
         raise ValueError(f"layers must be different names of layers, at least one. Got {given!r}.")
@@ -312,13 +306,7 @@ def check_layers(given: str | Sequence[str] | None, default: str) -> tuple[str, 
 
 
 def check_image_size(given: Any) -> tuple[int, int] | None:
-    """Return the (height, width) that a parameter asks for, or None.
-
-    Raises
-    ------
-    ValueError
-        If it is no size.
-    """
+    """Return the (height, width) that a parameter asks for, or None; ValueError if it is no size."""
     if given is None:
         return None
     size = tuple(given) if isinstance(given, tuple | list) else (given, given)

@@ -103,25 +103,10 @@ class Weights:
 
 @functools.lru_cache(maxsize=2)
 def load_backbone(weights: Weights) -> Any:
-    """Return the frozen Keras model of the 13 convolutions and 5 poolings, for images of any size.
+    """Return the frozen Keras model of 13 convolutions and 5 poolings, for preprocessed images of any size.
 
-    Parameters
-    ----------
-    weights : Weights
-        What `resolve_weights` returned.
-
-    Returns
-    -------
-    keras.Model
-        Its input is preprocessed, float32 of shape (n_samples, height, width, 3); its layers carry Keras's
-        names. The last two backbones are kept, so that equal transformers of a process share one.
-
-    Raises
-    ------
-    OSError
-        If the weights are not there and cannot be downloaded.
-    ValueError
-        If a file is corrupt, or a layer in it is missing or has another shape.
+    Its layers carry Keras's names. The last two backbones are kept, so that equal transformers of a process
+    share one.
     """
     check_not_forked()
     import keras

@@ -81,22 +81,9 @@ WEIGHTS = tuple(name for name in _KNOWN if name is not None)
 
 
 def resolve_weights(weights: str | os.PathLike | None) -> Weights:
-    """Return what is known of some weights without loading them, nor TensorFlow.
+    """Return what is known of some weights, as `VGG16FeatureTransformer` takes them, without loading them.
 
-    Parameters
-    ----------
-    weights : {"imagenet", "cifar95"}, path-like or None
-        As in `VGG16FeatureTransformer`.
-
-    Returns
-    -------
-    Weights
-        Its `digest` changes whenever a number in the weights does.
-
-    Raises
-    ------
-    ValueError
-        If `weights` is neither a known name nor a file that holds VGG16 weights.
+    ValueError if they are neither a known name nor a file that holds VGG16 weights.
     """
     if weights is None or weights in WEIGHTS:
         return _KNOWN[weights]()
@@ -255,13 +242,7 @@ def fetch_imagenet(
     n_bytes: int | None = None,
     instead: str = "",
 ) -> Path:
-    """Return the file of ImageNet weights in Keras's own folder, downloaded where it is not there yet.
-
-    Raises
-    ------
-    OSError
-        If it cannot be downloaded.
-    """
+    """Return the file of ImageNet weights in Keras's own folder, downloaded where it is not there yet."""
     folder = expand(os.environ.get("KERAS_HOME") or "~/.keras") / "models"
     try:
         return download(url, folder, name=name, known_hash=known_hash, n_bytes=n_bytes, timeout=_TIMEOUT)

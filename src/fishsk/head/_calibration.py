@@ -33,24 +33,10 @@ def fit_temperature(
 ) -> float:
     """Return the temperature by which logits are divided, so that their log loss is lowest.
 
-    Parameters
-    ----------
-    scores : sequence of ndarray of shape (n_samples, n_columns)
-        The logits of each output, of rows that the network was not trained on.
-    kinds : sequence of {"softmax", "sigmoid"}
-        What each output says: one of several classes, or any number of tags.
-    targets : sequence of ndarray of shape (n_samples,) or (n_samples, n_columns)
-        The column of each row's class, or 0 and 1 for each tag.
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows, above 0; only how they compare matters.
+    It is above 1 where the network is too sure of itself. For each output there are the logits of rows that
+    the network was not trained on, what they say ("softmax" or "sigmoid"), and the column of each row's
+    class, or 0 and 1 for each tag; of the rows' weights only how they compare matters.
 
-    Returns
-    -------
-    temperature : float
-        Above 1 where the network is too sure of itself.
-
-    Notes
-    -----
     The logarithm of the temperature has a standard normal prior, which a dozen rows outweigh. Without it, a
     handful of rows that all are right would ask for infinite certainty.
     """

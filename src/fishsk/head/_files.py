@@ -79,11 +79,7 @@ def to_data(head: KerasHead) -> KerasHead:
     """Return a twin of a head for a file; its callbacks are left out.
 
     The function that has built a custom network, its optimizer and its loss are code, or names for it.
-
-    Raises
-    ------
-    ValueError
-        If a custom network holds code.
+    ValueError if the network itself holds code.
     """
     kind = type(head)
     twin: Any = object.__new__(_PLAIN[kind.__name__] if kind is find_heads().get(kind.__name__) else kind)
@@ -107,10 +103,7 @@ def to_data(head: KerasHead) -> KerasHead:
 def from_data(twin: KerasHead) -> KerasHead:
     """Return the head that `to_data` was given, whose `model` is the network that it has learned.
 
-    Raises
-    ------
-    ValueError
-        If a weight does not fit, there are callbacks, or a custom network is not of Keras's own parts.
+    ValueError if a weight does not fit, there are callbacks, or a custom network is not of Keras's own parts.
     """
     head: Any = object.__new__(find_heads().get(type(twin).__name__, type(twin)))
     vars(head).update(vars(twin))
@@ -142,13 +135,7 @@ def complete(heads: list[KerasHead]) -> None:
 
 
 def check_configuration(described: Any) -> None:
-    """Check that a configuration of Keras may be saved and loaded: it neither runs code nor reads files.
-
-    Raises
-    ------
-    ValueError
-        If it holds anything but data and such parts of Keras.
-    """
+    """Refuse, by a ValueError, a configuration of Keras that runs code or reads files."""
     from fishsk._compat.keras import find_unsafe
 
     if any(find_unsafe(described)):

@@ -69,10 +69,7 @@ def find_builder(head: KerasHead) -> Any:
 def find_training(head: KerasHead, keywords: Mapping[str, Any]) -> dict[str, Any]:
     """Return how a fit is to go, by Keras's names: `keywords` of fit win over ``fit__...``, this over all.
 
-    Raises
-    ------
-    TypeError
-        If a keyword or a parameter that is routed to ``fit`` or ``predict`` is none of Keras's.
+    TypeError if a keyword or a parameter that is routed to ``fit`` or ``predict`` is none of Keras's.
     """
     params = head.get_params()
     found = {name: params.get(name, default) for name, default in _TRAINING.items()}

@@ -35,23 +35,11 @@ CLASS_FINDERS: dict[str, Callable[[str], Any]] = {
 
 
 def instantiate(name: str, items: Any, params: Mapping[str, Any], find_class: Callable[[str], Any]) -> Any:
-    """Return `items` with names and classes called with the `params` that are routed to them.
+    """Return `items`, a name, class, instance or several, with names and classes called with their `params`.
 
-    Parameters
-    ----------
-    name : str
-        Of the parameter that `items` are: ``"callbacks"``, say.
-    items : Any
-        A name, class or instance, or a list, tuple or dict of them.
-    params : mapping
-        Such as ``callbacks__patience``, ``callbacks__0__patience`` and ``callbacks__key__patience``.
-    find_class : callable
-        Maps a name to a class.
-
-    Raises
-    ------
-    TypeError
-        If a parameter is routed to nothing that takes parameters.
+    These are such as ``callbacks__patience``, ``callbacks__0__patience`` and ``callbacks__key__patience``,
+    where the parameter that `items` are has the `name` ``"callbacks"``. `find_class` maps a name to a class.
+    TypeError if a parameter is routed to nothing that takes parameters.
     """
     items, routed = try_to_convert_strings_to_classes(items, find_class), route(params, name)
     if not inspect.isclass(items):

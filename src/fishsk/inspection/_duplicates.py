@@ -60,30 +60,17 @@ def find_near_duplicates(
     threshold: float = SAME,
     n_neighbors: int = 5,
 ) -> NearDuplicates:
-    """Return the test images that are nearly the same as a training image [1]_.
+    """Return the test images that are nearly the same as a training image [1]_, the most similar first.
 
-    Features and small copies propose, and pixels decide. The nearest training images of each test image are
-    found by the cosine of their features, standardized over the training images, and by the correlation of
-    16 x 16 gray values within plain borders. Each such pair is aligned, at other scales,
-    shifted and mirrored, and compared block by block at 128 pixels. Light, contrast, compression, other
-    sizes, borders, small text and crops of up to a tenth at each side hardly change what is compared; other
-    things of the same shape differ in it.
+    Features and small copies propose, and pixels decide. The nearest training images of each test image, as
+    many as `n_neighbors`, are found by the cosine of their features, standardized over the training images,
+    and half as many by the correlation of 16 x 16 gray values within plain borders. Each such pair is
+    aligned, at other scales, shifted and mirrored, and compared block by block at 128 pixels. Light,
+    contrast, compression, other sizes, borders, small text and crops of up to a tenth at each side hardly
+    change what is compared; other things of the same shape differ in it. `benchmarks/bench_duplicates.py`
+    measures how many copies a threshold finds, and how much else.
 
-    Parameters
-    ----------
-    test, train : tuple of (features, images, labels)
-        Features of shape (n_samples, n_features), `check_images` of the images, and labels; those of the
-        training images may be None.
-    threshold : float, default=0.94
-        The least similarity of a near-duplicate. `benchmarks/bench_duplicates.py` measures how many copies it
-        finds, and how much else.
-    n_neighbors : int, default=5
-        How many training images are compared with each test image by features, and half as many by look.
-
-    Returns
-    -------
-    NearDuplicates
-        The pairs, the most similar first.
+    `test` and `train` hold features, `check_images` of the images, and labels; those of `train` may be None.
 
     References
     ----------
@@ -119,25 +106,8 @@ def find_near_pairs(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the pairs of images of one set that are nearly the same, as `find_near_duplicates` finds them.
 
-    Parameters
-    ----------
-    features : ndarray of shape (n_samples, n_features)
-        What proposes pairs.
-    small : sequence of ndarray of shape (32, 32, 3)
-        Small copies of the images.
-    read : callable
-        Takes the number of an image, and returns it; asked for those that look alike at 32 pixels.
-    threshold : float, default=0.94
-        The least similarity of a pair.
-    n_neighbors : int, default=5
-        How many others each image is compared with by features, and half as many by look.
-
-    Returns
-    -------
-    pairs : ndarray of int of shape (n_pairs, 2)
-        The more similar first; in each the smaller number first.
-    similarity : ndarray of shape (n_pairs,)
-        How much they agree once they are aligned.
+    `small` are copies of 32 x 32 pixels, and `read` returns the image of a number, if two look alike there.
+    The more similar pairs come first, in each the smaller number; and the similarity of each.
     """
     if len(features) < 2:
         return np.empty((0, 2), dtype=int), np.empty(0)
@@ -156,15 +126,7 @@ def find_near_pairs(
 
 
 class _Copies:
-    """Small gray copies of images, and larger ones of those that are asked for, each made once.
-
-    Parameters
-    ----------
-    small : sequence of ndarray of shape (32, 32)
-        The small copies.
-    read : callable
-        Takes the number of an image, and returns it.
-    """
+    """Small gray copies of images, 32 x 32, and larger ones of those that are asked for, each made once."""
 
     def __init__(self, small: Sequence[np.ndarray], read: Callable[[int], np.ndarray]) -> None:
         self.small = small

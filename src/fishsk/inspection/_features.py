@@ -17,24 +17,13 @@ _SMALL = (32, 32)  # what stands for features where there are none
 def find_features(
     estimator: Any, X: Any, *, image_shape: tuple[int, ...] | None = None, input_range: Any = "auto"
 ) -> np.ndarray:
-    """Return the first rows of numbers that a fitted pipeline makes of images.
+    """Return the first rows of numbers that a fitted pipeline, or a search over one, makes of images.
 
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted classifier of images, or a search over one.
-    X : array-like or sequence
-        Images, as `KerasFeatureTransformer` describes them.
-    image_shape, input_range : optional
-        As in `PredictionGridDisplay.from_estimator`.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_features)
-        What the first steps give, as soon as it is two-dimensional: the features of a
-        `VGG16FeatureTransformer` as they are, before they are scaled; of several networks side by
-        side, each scaled to length 1, so that none outweighs the others.
-        Small copies of the images, where no step before the classifier gives such rows.
+    They are what the first steps give, as soon as it is two-dimensional: the features of a
+    `VGG16FeatureTransformer` as they are, before they are scaled; of several networks side by side, each
+    scaled to length 1, so that none outweighs the others. Where no step before the classifier gives such
+    rows, they are small copies of the images. How these are read is as in
+    `PredictionGridDisplay.from_estimator`.
     """
     return split_at_features(estimator, X, image_shape=image_shape, input_range=input_range)[0]
 
@@ -42,21 +31,9 @@ def find_features(
 def split_at_features(
     estimator: Any, X: Any, *, image_shape: tuple[int, ...] | None = None, input_range: Any = "auto"
 ) -> tuple[np.ndarray, Any, Any]:
-    """Return the features of images, and the rest of a pipeline with what it takes of them.
+    """Return what `find_features` does, the steps that come after the features, and what these take.
 
-    Parameters
-    ----------
-    estimator, X, image_shape, input_range
-        As in `find_features`.
-
-    Returns
-    -------
-    features : ndarray of shape (n_samples, n_features)
-        What `find_features` returns.
-    rest : estimator
-        The steps that come after the features; the estimator itself where it is no pipeline.
-    values : array-like
-        What `rest` takes: ``rest.predict(values)`` is ``estimator.predict(X)``.
+    ``rest.predict(values)`` is ``estimator.predict(X)``; the rest of what is no pipeline is itself.
     """
     rest, values = find_fitted(estimator), X
     while isinstance(rest, Pipeline) and len(rest) > 1:

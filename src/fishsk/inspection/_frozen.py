@@ -12,22 +12,10 @@ from fishsk.inspection._settings import find_fitted
 
 
 def run_frozen_steps(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """Return what learns in an estimator, and what that part sees of `X`.
+    """Return what learns in an estimator, to be cloned and fitted, and what that part sees of `X`.
 
-    Parameters
-    ----------
-    estimator : estimator
-        A classifier or regressor, fitted or not. Of a fitted search it is the best estimator; of a pipeline,
-        the first steps that need no `fit`, such as `VGG16FeatureTransformer`, are run here.
-    X : array-like or sequence
-        What it takes.
-
-    Returns
-    -------
-    learner : estimator
-        To be cloned and fitted: the steps that are left, or else the estimator itself.
-    features : array-like
-        What `learner` takes.
+    Of a fitted search it is the best estimator; of a pipeline, the first steps that need no `fit`, such as
+    `VGG16FeatureTransformer`, are run here.
     """
     learner = find_fitted(estimator)
     while isinstance(learner, Pipeline) and len(learner) > 1:

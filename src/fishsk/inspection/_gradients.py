@@ -71,20 +71,10 @@ def load_gradient(
 ) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
     """Return the function from images to the gradient of a contrast of classes, or of a number.
 
-    Parameters
-    ----------
-    steps : list of estimators
-        What `find_keras_steps` found.
-    of_regression : bool, default=False
-        Whether the last step is a regressor.
-
-    Returns
-    -------
-    callable
-        Of two vectors that hold 1 for some classes and 0 for others, and of a batch of images, float32 of
-        shape (n_images, height, width, 3) in the `input_range` of the first step, it returns the gradient by
-        the pixels of ``log(probability of the first classes) - log(probability of the second)``; of a
-        regressor, that of its numbers times the first vector.
+    It takes two vectors that hold 1 for some classes and 0 for others, and a batch of images, float32 in the
+    `input_range` of the first of the steps that `find_keras_steps` found. It returns the gradient by the
+    pixels of ``log(probability of the first classes) - log(probability of the second)``; of a regressor, that
+    of its numbers times the first vector.
     """
     check_tensorflow()
     import keras
@@ -135,21 +125,8 @@ def integrate_gradients(
 ) -> np.ndarray:
     """Return what each pixel adds to a contrast of classes, on the way from the mean color to the image.
 
-    Parameters
-    ----------
-    image : ndarray of shape (height, width, 3)
-        RGB in 0 to 255, or values as they are where `input_range` is None.
-    gradient : callable
-        Maps a batch of images to the gradients of the contrast.
-    input_range : (low, high) or None
-        What `gradient` takes for black and white.
-    n_steps : int, default=16
-        At how many places of the way the gradient is taken.
-
-    Returns
-    -------
-    ndarray of shape (height, width)
-        Sums over the channels, slightly blurred.
+    That are sums over the channels, slightly blurred, of shape (height, width). `gradient` maps a batch of
+    images in `input_range` to the gradients of the contrast, which is taken at `n_steps` places of the way.
     """
     image = image.astype(np.float32)
     if input_range is not None:

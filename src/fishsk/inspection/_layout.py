@@ -17,30 +17,10 @@ _PERPLEXITY = 30
 
 
 def lay_out(features: np.ndarray, *, method: str = "tsne", random_state: Any = None) -> np.ndarray:
-    """Return a place in a plane for each row of features.
+    """Return a place in a plane, horizontal and vertical, 0 to 1, for each row of features.
 
-    Rows are scaled to length 1, so that their directions are compared, and reduced to 50 components.
-
-    Parameters
-    ----------
-    features : ndarray of shape (n_samples, n_features)
-        Features, as `find_features` returns them.
-    method : {"tsne", "umap"}, default="tsne"
-        What lays them out; of fewer than 10 rows it is the first two principal components.
-    random_state : int, RandomState instance or None, default=None
-        Seeds it.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, 2)
-        Horizontal and vertical places, 0 to 1.
-
-    Raises
-    ------
-    ValueError
-        If the method is unknown.
-    ImportError
-        If umap-learn is not installed.
+    Rows are scaled to length 1, so that their directions are compared, and reduced to 50 components. Of fewer
+    than 10 rows it is the first two of these. ImportError if UMAP is asked for and umap-learn not installed.
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}. Got {method!r}.")

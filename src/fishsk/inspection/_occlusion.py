@@ -30,19 +30,8 @@ def occlude(image: np.ndarray, score: Callable[[np.ndarray], np.ndarray]) -> np.
     """Return by how much a score falls when the surroundings of each pixel are covered.
 
     Windows of 3/10 of a side, 6 x 6 of them, are painted in the mean color of the image, one at a time. What
-    a pixel gets is the mean over the windows that cover it.
-
-    Parameters
-    ----------
-    image : ndarray of shape (height, width, n_channels)
-        The image, of any dtype and range.
-    score : callable
-        Maps images, an array (n_images, height, width, n_channels), to a score of each.
-
-    Returns
-    -------
-    ndarray of shape (height, width)
-        The fall of the score; below 0 where it rises.
+    a pixel gets is the mean over the windows that cover it. `score` maps images, an array of them, to a score
+    of each.
     """
     rows, columns = _make_windows(image.shape[0]), _make_windows(image.shape[1])
     windows = [(row, column) for row in rows for column in columns]

@@ -35,17 +35,7 @@ def make_thumbnail(image: np.ndarray) -> np.ndarray:
 def lay_over(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """Return an image in gray, with what speaks for a class in orange and what speaks against it in blue.
 
-    Parameters
-    ----------
-    image : ndarray of shape (height, width, 3), uint8
-        The image.
-    heat : ndarray of shape (height, width)
-        The map; the color is the stronger, the larger a value is beside the map's largest.
-
-    Returns
-    -------
-    ndarray of shape (height, width, 3), uint8
-        The picture.
+    The color is the stronger, the larger a value of `heat` is beside the map's largest.
     """
     largest = np.abs(heat).max()
     strength = heat / largest if largest > 0 else np.zeros_like(heat)

@@ -8,21 +8,9 @@ _EXPONENTS = np.linspace(0.1, 1, 37)  # learning curves in the literature lie be
 
 
 def fit_power_laws(sizes: np.ndarray, errors: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the power law of each curve: weighted least squares, neither floor nor scale below 0.
+    """Return floor, scale and exponent of each curve: weighted least squares, no floor or scale below 0.
 
-    Parameters
-    ----------
-    sizes : ndarray of shape (n_sizes,)
-        Numbers of training images.
-    errors : ndarray of shape (n_curves, n_sizes)
-        The error of each curve at each size, in 0 to 1.
-    weights : ndarray of shape (n_sizes,)
-        One over the variance at each size.
-
-    Returns
-    -------
-    ndarray of shape (n_curves, 3)
-        Floor, scale and exponent of each curve.
+    `errors`, of shape (n_curves, n_sizes), are in 0 to 1; `weights` are one over the variance at each size.
     """
     laws = np.zeros((len(errors), 3))
     smallest = np.full(len(errors), np.inf)

@@ -87,19 +87,9 @@ class RegressionEvaluation(RegressionScores):
 def evaluate_regression(
     y_true: Any, y_pred: Any, *, training_mean: float | None = None
 ) -> RegressionEvaluation:
-    """Compare true numbers with predictions.
+    """Compare true numbers with predictions; ValueError if one is not finite.
 
-    Parameters
-    ----------
-    y_true, y_pred : array-like of shape (n_samples,)
-        True and predicted numbers.
-    training_mean : float, default=None
-        The mean of the targets that were trained on, which is the baseline; by default that of `y_true`.
-
-    Raises
-    ------
-    ValueError
-        If a number is not finite.
+    The baseline is `training_mean`, that of the targets that were trained on, by default that of `y_true`.
     """
     y_true, y_pred = as_targets(y_true, "y"), as_targets(y_pred, "What the estimator predicts")
     check_consistent_length(y_true, y_pred)
@@ -187,21 +177,9 @@ def format_number(value: float, *, digits: int = 4, sign: bool = False) -> str:
 
 
 def draw_prediction_errors(evaluation: RegressionEvaluation, kind: str, target_name: str) -> Any:
-    """Return scikit-learn's display of predicted numbers as a figure.
+    """Return scikit-learn's display of predicted numbers as a figure, by its `kind`.
 
-    Parameters
-    ----------
-    evaluation : RegressionEvaluation
-        What is drawn; of more than 1,000 images, as many are drawn at random.
-    kind : {"actual_vs_predicted", "residual_vs_predicted"}
-        As in `sklearn.metrics.PredictionErrorDisplay`.
-    target_name : str
-        What the numbers are.
-
-    Returns
-    -------
-    matplotlib Figure
-        The figure.
+    Of more than 1,000 images, as many are drawn at random.
     """
     import matplotlib.pyplot as plt
     from matplotlib.ticker import AutoLocator, ScalarFormatter

@@ -26,10 +26,7 @@ _kept: dict[tuple[str, str, int, int], FeatureStore] = {}  # the least recently 
 def open_store(folder: str | os.PathLike[str], settings: dict[str, Any], n_features: int) -> FeatureStore:
     """Return the store of a folder and of settings, from those that this process keeps where it is there.
 
-    Parameters
-    ----------
-    folder, settings, n_features
-        As in `FeatureStore`, whose errors this raises. The size limit is that of now.
+    Parameters and errors are those of `FeatureStore`; the size limit is that of now.
     """
     folder = os.path.abspath(expand(folder))
     max_bytes = default_max_bytes()

@@ -23,22 +23,9 @@ def keep(
 ) -> bytes:
     """Return what a cache folder keeps of a subject as it was written, or else what is made and kept there.
 
-    Parameters
-    ----------
-    folder : path-like or None
-        The cache folder, which need not exist; None keeps nothing. Where it cannot be written, a warning is
-        logged.
-    subject : dict
-        What the network is made from, as JSON can hold it.
-    make : callable
-        Returns the network.
-    kind : {"network", "description"}, default="network"
-        What it is.
-
-    Raises
-    ------
-    PermissionError
-        If the folder belongs to another user, who could have written anything.
+    `subject`, which JSON can hold, says what `make` makes it from. A folder of None keeps nothing; where one
+    cannot be written, a warning is logged. PermissionError if it is another user's, who could have written
+    anything.
     """
     if folder is None:
         return make()

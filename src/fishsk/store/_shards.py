@@ -43,19 +43,8 @@ _warned: set[Path] = set()
 class Shard:
     """The verified index of one file of rows: keys and checksums in memory, no file kept open.
 
-    Parameters
-    ----------
-    path : Path
-        A file that `write_shard` wrote; its folder is named by the digest of the settings.
-    n_features : int, default=None
-        The expected length of a row; None expects any.
-
-    Raises
-    ------
-    ValueError
-        If the file is corrupt, cut off, or belongs to other settings.
-    OSError
-        If it cannot be read.
+    Its folder is named by the digest of the settings; `n_features` of None expects rows of any length.
+    ValueError if the file is corrupt, cut off, or belongs to other settings.
     """
 
     def __init__(self, path: Path, n_features: int | None = None):

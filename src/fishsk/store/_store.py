@@ -127,19 +127,9 @@ class FeatureStore:
         self._check_settings()
 
     def read(self, keys: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
-        """Look rows up.
+        """Return the rows of digests of 32 bytes, NaN where nothing was found, and which were found.
 
-        Parameters
-        ----------
-        keys : sequence of bytes
-            Digests of 32 bytes; they may repeat.
-
-        Returns
-        -------
-        rows : ndarray of shape (len(keys), n_features), float32
-            The rows, each verified by its checksum; NaN where nothing was found.
-        found : ndarray of shape (len(keys),), bool
-            Which keys the store holds.
+        Each row is verified by its checksum.
         """
         wanted = as_keys(keys)
         rows = np.empty((len(wanted), self.n_features), dtype=np.float32)
@@ -188,24 +178,11 @@ class FeatureStore:
         return left, complete
 
     def write(self, keys: Sequence[bytes], rows: np.ndarray, *, durable: bool = True) -> None:
-        """Add rows, which outlive the process, and a power cut.
+        """Add rows under digests of 32 bytes; of equal keys the first is stored.
 
-        Without room or permission nothing is stored and a warning is logged, one per process and folder.
-
-        Parameters
-        ----------
-        keys : sequence of bytes
-            Digests of 32 bytes. Of equal keys the first is stored.
-        rows : ndarray of shape (len(keys), n_features), float32
-            What `read` will return.
-        durable : bool, default=True
-            Whether to force them to disk, which takes longer than to compute a few. Else a power cut may
-            lose them; what it leaves of them is no row.
-
-        Raises
-        ------
-        ValueError
-            If keys or rows are not of this form.
+        They outlive the process, and a power cut where they are `durable`: to force a few to disk takes
+        longer than to compute them. Without room or permission nothing is stored and a warning is logged, one
+        per process and folder.
         """
         wanted = as_keys(keys)
         rows = np.asarray(rows)

@@ -20,20 +20,11 @@ from fishsk.store._shards import Shard, discard, list_shards, merge_shards
 
 
 def cache_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """Describe what a cache folder holds.
+    """Describe what a cache folder holds, which need not exist.
 
-    Parameters
-    ----------
-    folder : path-like
-        The cache folder; it need not exist.
-
-    Returns
-    -------
-    info : dict
-        ``folder``, ``max_bytes`` (the default limit), ``n_rows``, ``n_shards``, ``n_networks``, ``n_bytes``
-        (of all files), and ``stores``, a list of one dict per settings: ``settings``, ``n_features``,
-        ``n_rows``, ``n_shards``, ``n_bytes``.
-        Unreadable shards have no rows.
+    That is ``folder``, ``max_bytes`` (the default limit), ``n_rows``, ``n_shards``, ``n_networks``,
+    ``n_bytes`` (of all files), and ``stores``, a list of one dict per settings: ``settings``, ``n_features``,
+    ``n_rows``, ``n_shards``, ``n_bytes``. Unreadable shards have no rows.
     """
     stores: list[dict[str, Any]] = []
     for store_folder in list_stores(expand(folder)):
@@ -59,22 +50,9 @@ def cache_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def clear_cache(folder: str | os.PathLike[str]) -> int:
-    """Remove all stored rows and networks, and nothing else, from a cache folder.
+    """Remove all stored rows and networks, and nothing else, from a cache folder; return their bytes.
 
-    Parameters
-    ----------
-    folder : path-like
-        The cache folder; it need not exist.
-
-    Returns
-    -------
-    n_bytes : int
-        The size of what was removed.
-
-    Raises
-    ------
-    OSError
-        If the folder belongs to another user, or a file cannot be removed.
+    OSError if the folder belongs to another user, or a file cannot be removed.
     """
     check_owner(expand(folder))
     n_bytes = 0
@@ -102,20 +80,9 @@ def clear_cache(folder: str | os.PathLike[str]) -> int:
 def verify_cache(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """Check every row of a cache folder against its checksum, and remove what is corrupt.
 
-    The cache is sound where ``n_corrupt`` and ``n_unreadable`` are both 0. What other processes remove
-    meanwhile is neither.
-
-    Parameters
-    ----------
-    folder : path-like
-        The cache folder; it need not exist.
-
-    Returns
-    -------
-    report : dict
-        ``n_rows``, the number of valid rows; ``n_corrupt``, that of corrupt rows; ``n_unreadable``, that of
-        shards whose rows cannot even be counted; ``files``, the names of all corrupt or unreadable shards.
-        A shard that the system refuses to read is unreadable and stays; any other of them is removed.
+    Returned are ``n_rows``, the number of valid rows; ``n_corrupt``, that of corrupt ones;
+    ``n_unreadable``, that of shards whose rows cannot even be counted; ``files``, the names of such shards.
+    What the system refuses to read stays. What other processes remove meanwhile is none of these.
     """
     root = expand(folder)
     check_owner(root)
