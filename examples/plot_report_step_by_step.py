@@ -1,10 +1,10 @@
 """
-The report, reproduced and cured
+The report, reproduced and fixed
 ================================
 
 fishsk comes from a technical report: VGG16 with frozen weights, Flatten, Dense(512), Dropout(0.5),
 softmax, 20 epochs, on the five fish classes of CIFAR-100. It made four mistakes that many first projects
-make. Here they are, cured one at a time.
+make. Here they are, fixed one at a time.
 
 The report ran ImageNet's weights at 224 x 224, for hours. This page takes its network and its training,
 but cifar95's weights at 64 x 64, and drawn fish, so that it runs in seconds and offline. :doc:`/report`
@@ -78,9 +78,9 @@ print(f"accuracy of the winner, where it was chosen and elsewhere: {np.mean(gaps
 # turn by itself (``overfit_epoch_``; the display marks it), and ``early_stopping=True`` goes back to the
 # best epoch. A tenth of 500 images is little to judge by, so the second head validates on a fifth.
 
-cured = make_fish_pipeline(**settings, head__early_stopping=True, head__validation_fraction=0.2)
-cured.fit(X_train, y_train)
-for words, head in {"to the end": fixed["head"], "early stopping": cured["head"]}.items():
+stopped = make_fish_pipeline(**settings, head__early_stopping=True, head__validation_fraction=0.2)
+stopped.fit(X_train, y_train)
+for words, head in {"to the end": fixed["head"], "early stopping": stopped["head"]}.items():
     print(f"{words:14} {head.n_iter_} epochs, the best was {head.best_epoch_ + 1}")
 
 # %%
@@ -114,7 +114,7 @@ from fishsk import PredictionGridDisplay
 display = PredictionGridDisplay.from_estimator(fixed, X_test, y_test, random_state=0)
 
 # %%
-# **Conclusion.** The report's network, trained as it was, in seconds instead of hours. Of the four cures,
+# **Conclusion.** The report's network, trained as it was, in seconds instead of hours. Of the four fixes,
 # the weights' own preprocessing gives accuracy, the cache gives time, and a validation part of its own
 # makes the test score mean what it says. Early stopping saves epochs; how well it chooses depends on how
 # many images validate.

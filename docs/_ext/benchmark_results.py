@@ -12,7 +12,7 @@ from _table import format_value
 
 HEADINGS = {
     "bench_backbones": "Backbones",
-    "bench_cures": "The report's recipe, cured",
+    "bench_fixes": "The report's recipe, fixed",
     "bench_dask": "Dask workers",
     "bench_duplicates": "Near-duplicates",
     "bench_explanations": "Heat maps",

@@ -1,6 +1,6 @@
 """The report's recipe, fixed one setting at a time: 5-fold accuracy on the fish training images.
 
-Each cure keeps those above it. All sides meet the same folds with the same seeds, so that they are
+Each fix keeps those above it. All sides meet the same folds with the same seeds, so that they are
 compared fold by fold. The test images are not read.
 """
 
@@ -14,13 +14,13 @@ from sklearn.preprocessing import StandardScaler
 
 from fishsk import make_fish_pipeline
 
-CURES = {
+FIXES = {
     "the report's recipe": {},
     "the weights' own preprocessing": {"features__preprocessing": None},
     "three layers, not only the last": {"features__layers": ["block3_pool", "block4_pool", "block5_pool"]},
     "the image and its mirror image": {"features__views": "mirror"},
 }
-# On top of all cures, each alone.
+# On top of all fixes, each alone.
 FURTHER = {
     "early stopping": {"head__early_stopping": True},
     "standardized features, weight decay": {"scale": StandardScaler(), "head__l2": 1e-3},
@@ -36,8 +36,8 @@ def main():
     with TemporaryDirectory() as folder:
         cross_validate = partial(cross_validate_all, X, y, range(bench.repeats), folder)
         above = None
-        for side, cure in CURES.items():
-            settings |= cure
+        for side, fix in FIXES.items():
+            settings |= fix
             accuracies = cross_validate(settings)
             rows.append(describe(side, accuracies, above))
             above = accuracies
@@ -45,9 +45,9 @@ def main():
             further.append(describe(side, cross_validate(settings | change), above))
     about = f"{len(X)} of {source}, cifar95's weights, 5 folds x {bench.repeats} seeds"
     bench.table(f"Each with those above it: {about}", rows)
-    bench.table(f"Each alone, after all cures: {about}", further)
+    bench.table(f"Each alone, after all fixes: {about}", further)
     bench.note(
-        '"Gain" is the mean difference, fold by fold, to the row above it (first table) or to the last cure '
+        '"Gain" is the mean difference, fold by fold, to the row above it (first table) or to the last fix '
         "(second table), with its standard error. Folds share training images, so that the true error is "
         "somewhat larger."
     )
