@@ -16,9 +16,13 @@ from sklearn.model_selection import cross_val_score, train_test_split
 from fishsk import OptunaSearchCV, make_fish_pipeline
 from fishsk.datasets import make_fish_images
 
-X, y = make_fish_images(500, random_state=2)
+X, y = make_fish_images(300, image_size=48, random_state=2)
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=200, stratify=y, random_state=0)
-pipeline = make_fish_pipeline(weights="cifar95", random_state=0, head__hidden_units=64, head__epochs=10)
+pipeline = make_fish_pipeline(
+    backbone=["EfficientNetLite0", "vgg16.cifar95"],
+    features__efficientnetlite0__image_size=96,
+    random_state=0,
+)
 before = cross_val_score(pipeline, X_train, y_train, cv=3)
 print(f"untuned: {before.mean():.3f} +- {before.std():.3f}")
 
@@ -34,9 +38,9 @@ print(f"untuned: {before.mean():.3f} +- {before.std():.3f}")
 from optuna.distributions import FloatDistribution
 
 space = {
-    "head__learning_rate": FloatDistribution(1e-4, 1e-2, log=True),
-    "head__dropout": FloatDistribution(0.0, 0.7),
-    "head__batch_size": [16, 32, 64],
+    "head__learning_rate": FloatDistribution(3e-4, 1e-2, log=True),
+    "head__l2": FloatDistribution(0.1, 10.0, log=True),
+    "head__batch_size": [2, 4, 8],
 }
 search = OptunaSearchCV(pipeline, space, n_trials=12, cv=3, random_state=0)
 search.fit(X_train, y_train)
@@ -80,7 +84,7 @@ ax.legend(loc="lower right")
 from sklearn.model_selection import LearningCurveDisplay
 
 display = LearningCurveDisplay.from_estimator(
-    search.best_estimator_, X_train, y_train, train_sizes=[60, 100, 150, 200], cv=3, score_type="test"
+    search.best_estimator_, X_train, y_train, train_sizes=[20, 35, 50, 66], cv=3, score_type="test"
 )
 display.ax_.set_title("Accuracy by the number of training images")
 

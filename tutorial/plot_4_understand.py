@@ -15,10 +15,15 @@ from sklearn.model_selection import train_test_split
 from fishsk import make_fish_pipeline
 from fishsk.datasets import make_fish_images
 
-X, y = make_fish_images(1000, random_state=5)
+X, y = make_fish_images(520, image_size=48, random_state=5)
 y = np.array(["aquarium_fish", "flatfish", "ray", "shark", "trout"])[y]
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=400, stratify=y, random_state=0)
-pipeline = make_fish_pipeline(weights="cifar95", head__validation_fraction=0.1, random_state=0)
+pipeline = make_fish_pipeline(
+    backbone=["EfficientNetLite0", "vgg16.cifar95"],
+    features__efficientnetlite0__image_size=96,
+    head__validation_fraction=0.1,
+    random_state=0,
+)
 pipeline.fit(X_train, y_train)
 print(f"accuracy on {len(y_test)} test images: {pipeline.score(X_test, y_test):.3f}")
 

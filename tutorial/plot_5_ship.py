@@ -20,9 +20,13 @@ import numpy as np
 from fishsk import export_model, load_pipeline, make_fish_pipeline, save_pipeline
 from fishsk.datasets import make_fish_images
 
-X, y = make_fish_images(600, random_state=8)
+X, y = make_fish_images(300, image_size=48, random_state=8)
 y = np.array(["aquarium_fish", "flatfish", "ray", "shark", "trout"])[y]
-pipeline = make_fish_pipeline(weights="cifar95", random_state=0).fit(X, y)
+pipeline = make_fish_pipeline(
+    backbone=["EfficientNetLite0", "vgg16.cifar95"],
+    features__efficientnetlite0__image_size=96,
+    random_state=0,
+).fit(X, y)
 
 # %%
 # Save it
@@ -40,7 +44,7 @@ print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB")
 # The same version of fishsk gives the same bits.
 
 loaded = load_pipeline(path)
-new_images, _ = make_fish_images(200, random_state=9)
+new_images, _ = make_fish_images(200, image_size=48, random_state=9)
 assert (loaded.predict_proba(new_images) == pipeline.predict_proba(new_images)).all()
 
 # %%

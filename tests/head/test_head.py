@@ -353,7 +353,7 @@ def test_batch_size_and_epochs_mean_what_they_say(data):
     assert head.n_iter_ == len(head.history_["loss"]) == 2
 
 
-@pytest.mark.parametrize(("n_rows", "n_batches"), [(48, 6), (600, 30), (2400, 38)])
+@pytest.mark.parametrize(("n_rows", "n_batches"), [(48, 24), (600, 30), (2400, 38)])
 def test_automatic_batches_are_small_where_rows_are_few(data, n_rows, n_batches):
     X, y = (np.resize(part, (n_rows, *part.shape[1:])) for part in data)
     batches = []

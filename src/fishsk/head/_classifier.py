@@ -49,7 +49,7 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         Passes over the training part; `early_stopping` and callbacks may end training before.
     batch_size : int, "auto" or None, default=32
         Rows of each training step. The last step of an epoch takes the rows that remain. "auto" is a
-        thirtieth of all rows, at least 8 and at most 64, so that few rows make as many steps as many. -1 are
+        thirtieth of all rows, at least 2 and at most 64, so that few rows make as many steps as many. -1 are
         all rows, None is 32.
     optimizer : str, type or keras.optimizers.Optimizer, default="adam"
         Name, class or instance of an optimizer. Arguments of names and classes are routed:

@@ -33,7 +33,7 @@ KEYWORDS = COMPILATION | _TRAINING
 #: What `fit` itself takes besides, as Keras's does.
 _FIT = (*_TRAINING, "epochs", "batch_size", "verbose", "callbacks", "class_weight")
 _PREDICT = ("batch_size", "callbacks", "steps", "verbose")
-_STEPS, _SMALLEST_BATCH, _LARGEST_BATCH = 30, 8, 64  # of batch_size="auto": benchmarks/bench_recipe.py
+_STEPS, _SMALLEST_BATCH, _LARGEST_BATCH = 30, 2, 64  # of batch_size="auto": benchmarks/bench_few.py
 _BUILD_METHOD = "_keras_build_fn"  # as scikeras's documentation asks subclasses to name it
 
 
