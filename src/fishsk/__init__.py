@@ -28,6 +28,7 @@ _MODULES = {
     "VGG16FeatureTransformer": "features",
     "compare_pipelines": "inspection",
     "default_search_space": "search",
+    "export_keras": "persistence",
     "export_model": "persistence",
     "find_unfamiliar": "inspection",
     "find_data_issues": "inspection",
