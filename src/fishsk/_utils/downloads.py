@@ -31,30 +31,12 @@ def download(
 ) -> Path:
     """Return the file of a URL in a folder, downloaded where it is not there with this hash.
 
-    Parameters
-    ----------
-    url : str
-        Where from.
-    folder : Path
-        It is made where it is missing.
-    known_hash : str or None
-        Such as ``"md5:03b5dc..."``. None takes any file of that name. With a hash, what came before the
-        connection was cut is kept, and the next call, of another process too, asks for the rest.
-    n_bytes : int or None, default=None
-        The size, for the progress bar, which is shown on terminals; None is what the server says.
-    name : str or None, default=None
-        The file's name; None is the last part of the URL.
-    timeout : float, default=8.0
-        Seconds without a single new byte, retries and name resolution included, after which to give up.
-    retries : int, default=2
-        How often to start again after an error, a cut connection or wrong bytes.
-    max_seconds : float, default=None
-        Seconds that the whole download may take. None means no limit.
-
-    Raises
-    ------
-    OSError, ValueError
-        If it cannot be downloaded, or the hash of what came is another.
+    A hash is such as ``"md5:03b5dc..."``; None takes any file of that name. With a hash, what came before the
+    connection was cut is kept, and the next call, of another process too, asks for the rest. `n_bytes` is for
+    the progress bar, which is shown on terminals. `timeout` is in seconds without a single new byte, retries
+    and name resolution included, `max_seconds` limits the whole. `retries` is how often to start again after
+    an error, a cut connection or wrong bytes. OSError or ValueError if it cannot be downloaded, or the hash
+    of what came is another.
     """
     import pooch
 
@@ -75,23 +57,11 @@ class _Answer(NamedTuple):
 
 
 class _Downloader:
-    """A downloader for pooch that gives up when nothing has come for `timeout` seconds.
+    """A downloader for pooch that gives up when nothing has come for `timeout` seconds, over all attempts.
 
     The time-outs of requests bound neither the resolution of names, nor the addresses of a host that are
-    tried one after the other, nor the whole: hence a thread receives, and this one waits with a limit.
-
-    Parameters
-    ----------
-    name : str
-        What is downloaded, for the progress bar.
-    n_bytes : int or None
-        How much that is.
-    timeout : float
-        Seconds without a new byte, over all attempts.
-    max_seconds : float or None
-        Seconds from now on that all attempts together may take.
-    target : Path or None
-        What will become of it, beside which the first bytes are kept until the others come; None keeps none.
+    tried one after the other, nor the whole: hence a thread receives, and this one waits with a limit. Beside
+    the `target`, unless it is None, the first bytes are kept until the others come.
     """
 
     def __init__(

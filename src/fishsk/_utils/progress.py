@@ -20,17 +20,8 @@ class ProgressBar:
     """A bar, how much is done of how much, how fast, and how long it will take.
 
     It is a context manager. In a terminal it is drawn while it is open; in a file it is one line, at the end.
-
-    Parameters
-    ----------
-    description : str
-        What is in progress.
-    total : int or None
-        How much there is to do; None if that is not known.
-    unit : str
-        Of what: ``"images"``, say. ``"bytes"`` are shown in kB, MB or GB.
-    shown : bool or None, default=True
-        Whether there is a bar at all; None shows it on terminals only.
+    A `total` of None is not known; of the unit "bytes" it is shown in kB, MB or GB. A bar whose `shown` is
+    None is shown on terminals only.
     """
 
     def __init__(self, description: str, total: int | None, *, unit: str, shown: bool | None = True):

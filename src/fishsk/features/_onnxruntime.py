@@ -26,14 +26,7 @@ Triple = tuple[float, float, float]
 class OnnxBackbone:
     """A network of a file at one size of its images, as `Settings` wants a backbone.
 
-    Attributes
-    ----------
-    source : OnnxFile
-        The file.
-    description : Description
-        What is known of it.
-    mean, std : (red, green, blue)
-        What is subtracted of RGB in 0 to 255, and what that is divided by.
+    `mean` is subtracted of RGB in 0 to 255, and what that gives is divided by `std`.
     """
 
     source: OnnxFile

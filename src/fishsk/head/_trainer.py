@@ -28,15 +28,9 @@ class Trainer:
     them. But the loop over batches is part of the graph, the order of rows is given, and whatever draws
     numbers inside the model is seeded anew for each epoch.
 
-    Parameters
-    ----------
-    model : keras.Model
-        Built and compiled.
-    data : nest of ndarray
-        (X, y) or (X, y, sample_weight), to tell types and shapes.
-    is_shared : bool
-        Whether models that differ by numbers alone will train here: rates of dropout and strengths of
-        penalties are then variables of the graph, as Keras's learning rate is.
+    The data, (X, y) or (X, y, sample_weight), tell types and shapes. Where a trainer `is_shared`, models that
+    differ by numbers alone will train here: rates of dropout and strengths of penalties are then variables of
+    the graph, as Keras's learning rate is.
     """
 
     def __init__(self, model: keras.Model, data: Any, *, is_shared: bool) -> None:

@@ -30,14 +30,9 @@ _SHARE = 0.6  # of the blocks that must agree: letters, a logo or a hand may cov
 
 
 class Picture(NamedTuple):
-    """What is compared of an image.
+    """What is compared of an image: gray values of 128 x 128 pixels, of which 1 to 4 are one of its pixels.
 
-    Attributes
-    ----------
-    gray : ndarray of shape (128, 128), float32
-        Its gray values.
-    blur : float
-        How many of these pixels are one pixel of the image, 1 to 4: what is finer was made up by enlarging.
+    What is finer than this blur was made up by enlarging.
     """
 
     gray: np.ndarray
