@@ -24,6 +24,7 @@ WITH_AXE = 1280  # it takes most of the time
 # What a reader types, and a page that has to be among the first hits.
 SEARCHES = {
     "augmentation": "how_to/small_data",
+    "bounding box": "how_to/boxes",
     "curl": "how_to/service",
     "Dask": "user_guide/scaling",
     "Docker": "how_to/service",
@@ -36,8 +37,10 @@ SEARCHES = {
     "MLflow": "how_to/mlflow",
     "mobile": "how_to/export",
     "model card": "user_guide/looking",
+    "multi-label": "how_to/tags",
     "ONNX": "user_guide/backbones",
     "ONNX Runtime": "how_to/export",
+    "Parquet": "how_to/features_file",
     "phone": "how_to/export",
     "proxy": "how_to/offline",
     "regression": "how_to/numbers",

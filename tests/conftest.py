@@ -90,7 +90,7 @@ def n_extracted():
 @pytest.fixture
 def counts(monkeypatch):
     """Return how often each image file has been opened, and how often decoded."""
-    from fishsk.features import IMAGE_SUFFIXES, _decoding, _images
+    from fishsk.features import IMAGE_SUFFIXES, _decoding, _sequence
 
     reads, decodes = Counter(), Counter()
     plain_open, decode = builtins.open, _decoding.decode
@@ -105,6 +105,6 @@ def counts(monkeypatch):
         return decode(content, name)
 
     monkeypatch.setattr(builtins, "open", count_open)
-    for module in (_decoding, _images):
+    for module in (_decoding, _sequence):
         monkeypatch.setattr(module, "decode", count_decode)
     return reads, decodes

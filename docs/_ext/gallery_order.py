@@ -14,6 +14,7 @@ _STORIES = (
     "plot_custom_head",
     "plot_convolutional_head",
     "plot_tags",
+    "plot_boxes",
     "plot_fish_length",
     "plot_wrong_labels",
     "plot_more_images",

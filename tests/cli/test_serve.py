@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import Ridge
 from sklearn.svm import SVC
 
@@ -233,6 +234,23 @@ def test_a_model_of_several_numbers_is_refused_before_it_serves():
     pipeline = make_fish_pipeline(head=Ridge(), weights="cifar95").fit(X, np.column_stack([y, y]))
     with pytest.raises(ValueError, match=r"one label or one number for each image\. Got shape \(1, 2\)"):
         Answers(pipeline)
+
+
+def test_a_model_of_tags_says_those_of_an_image_and_has_no_maps():
+    X, y = make_fish_images(40, random_state=0)
+    tags = np.column_stack([y < 3, y > 1]).astype(int)
+    forest = RandomForestClassifier(10, random_state=0)
+    pipeline = make_fish_pipeline(head=forest, weights="cifar95").fit(X, tags)
+    found = (answers := Answers(pipeline)).predict(make_png(X[0]))
+    expected = [str(tag) for tag in np.flatnonzero(pipeline.predict(X[:1])[0])]
+    assert found["predicted"] == ", ".join(expected)
+    assert found["probability"] is None
+    assert {row["name"] for row in found["classes"]} == {"0", "1"}
+    (told,) = answers.classify([make_png(X[0])])
+    assert told["tags"] == expected
+    assert [*told["probabilities"]] == ["0", "1"]
+    with pytest.raises(ValueError, match="no maps of tags"):
+        answers.explain(make_png(X[0]))
 
 
 def test_an_improbable_class_is_unsure_and_a_strange_image_unfamiliar(pipeline, photos):

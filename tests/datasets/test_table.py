@@ -278,3 +278,84 @@ def test_of_files_that_are_not_checked_those_that_are_not_there_are_named(write_
         data = load_image_table(table, target="weight", on_error="skip", check_files=False)
     assert data.rows.tolist() == [2, 3]
     assert counts == ({}, {})
+
+
+def test_tags_are_separated_by_semicolons_and_an_empty_cell_holds_none(write_table):
+    table = write_table("path,tags", "photos/a.png,river; young", "photos/b.png,", "photos/c.png,river")
+    data = load_image_table(table, target="tags")
+    assert data.task == "tags"
+    assert data.target_names == ["river", "young"]
+    assert data.target.tolist() == [[1, 1], [0, 0], [1, 0]]
+
+
+def test_several_columns_of_0_and_1_are_tags_in_their_order(write_table):
+    table = write_table("path,young,river", "photos/a.png,1,0", "photos/b.png,0,0", "photos/c.png,True,1.0")
+    data = load_image_table(table, target=["young", "river"])
+    assert data.target_names == ["young", "river"]
+    assert data.target.tolist() == [[1, 0], [0, 0], [1, 1]]
+    table = write_table("path,young,river", "photos/a.png,1,0", "photos/b.png,2,0")
+    with pytest.raises(ValueError, match=r"row 3, column 'young': must be 0 or 1. Got '2'"):
+        load_image_table(table, target=["young", "river"])
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (["a;b", "b", "c"], "looks like tags, such as 'a;b' in row 2. Pass task=\"tags\""),
+    ],
+)
+def test_tags_in_a_column_of_another_name_are_asked_for(write_table, cells, words):
+    table = write_table(
+        "path,what", *(f"photos/{name}.png,{cell}" for name, cell in zip("abc", cells, strict=True))
+    )
+    with pytest.raises(ValueError, match=words):
+        load_image_table(table, target="what")
+    assert load_image_table(table, target="what", task="tags").target.sum() == 4
+
+
+def test_one_tag_alone_and_a_tag_named_twice_are_refused(write_table):
+    with pytest.raises(ValueError, match=r"at least two different tags. Got \['a'\]"):
+        load_image_table(write_table("path,tags", "photos/a.png,a", "photos/b.png,"), target="tags")
+    with pytest.raises(ValueError, match="row 2, column 'tags': names the tag 'a' twice"):
+        load_image_table(write_table("path,tags", "photos/a.png,a;b;a"), target="tags")
+
+
+def test_a_table_with_four_columns_holds_boxes(write_table):
+    table = write_table(
+        "path,kind,x,y,width,height",
+        "photos/a.png,ray,1,2,3,4",
+        "photos/a.png,ray,4,4,4,4",
+        "photos/b.png,ray,,,,",
+    )
+    data = load_image_table(table, target="kind")
+    assert data.n_boxes == 2
+    assert [path.rpartition("/")[2] for path in data.images] == [
+        "a.png#xywh=1,2,3,4",
+        "a.png#xywh=4,4,4,4",
+        "b.png",
+    ]
+    assert load_image_table(table, target="kind", box_columns=None).n_boxes == 0
+
+
+@pytest.mark.parametrize(
+    ("box", "words"),
+    [
+        ("1,2,,4", r"row 2, column 'width': must be a finite number.*Got an empty field"),
+        ("1,nan,3,4", r"row 2, column 'y': must be a finite number.*Got 'nan'"),
+        ("1,2,3,0", r"row 2, column 'height': a box must be larger than 0"),
+        ("1,2,30,4", r"row 2, column 'path': .*the box must lie in the image, 8 x 8 pixels"),
+    ],
+)
+def test_boxes_that_are_none_are_named_by_their_rows(write_table, box, words):
+    table = write_table("path,kind,x,y,width,height", f"photos/a.png,ray,{box}", "photos/b.png,ray,1,2,3,4")
+    with pytest.raises(ValueError, match=words):
+        load_image_table(table, target="kind")
+
+
+def test_a_table_without_a_target_holds_images_alone(write_table):
+    data = load_image_table(
+        write_table("file,x", "photos/a.png,1", "photos/b.png,2"), target=None, path_column="file"
+    )
+    assert len(data.images) == 2
+    assert data.target is None
+    assert data.task is None

@@ -600,7 +600,7 @@ def test_fault_66_an_image_is_held_until_it_is_resized(paths, monkeypatch):
     held = []
     monkeypatch.setattr("fishsk.features._decoding._BUDGET", PixelBudget(1))
     monkeypatch.setattr(
-        "fishsk.features._images.resize_image",
+        "fishsk.features._sequence.resize_image",
         lambda *of: held.append(_decoding._BUDGET._n_held) or resize_image(*of),
     )
     check_images(paths).load(range(3), (8, 8))

@@ -7,12 +7,13 @@ import difflib
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fishsk._utils.files import expand
 
-_TASKS = ("auto", "classification", "regression")
+_TASKS = ("auto", "classification", "regression", "tags")
+_BOX = ("x", "y", "width", "height")
 
 
 def add_network(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
@@ -82,47 +83,66 @@ def add_photos(parser: argparse.ArgumentParser, *, what: str = "images", with_ta
     parser.add_argument("photos", help=f"{what}: one folder per class, or a table (CSV) with --target")
     parser.add_argument(
         "--target",
+        action="append",
         metavar="COLUMN",
-        help="the column of a table to learn, numbers or names of classes (default: a folder needs none)",
+        help="the column of a table to learn: numbers, names of classes, or tags separated by semicolons; "
+        "given several times, columns of 0 and 1, a tag each (default: a folder needs none)",
     )
+    add_columns(parser)
+    if with_task:
+        parser.add_argument(
+            "--task",
+            choices=_TASKS,
+            default="auto",
+            help="what the column is for; auto is tags where it is named tags, or where there are several, "
+            "and regression where it holds numbers alone (default: %(default)s)",
+        )
+
+
+def add_columns(parser: argparse.ArgumentParser) -> None:
+    """Add the names of the columns of a table that say where images are."""
     parser.add_argument(
         "--paths",
         metavar="COLUMN",
         default="path",
         help="the column of a table that holds the images' paths (default: %(default)s)",
     )
-    if with_task:
-        parser.add_argument(
-            "--task",
-            choices=_TASKS,
-            default="auto",
-            help="what the column is for; auto is regression where it holds numbers alone "
-            "(default: %(default)s)",
-        )
+    parser.add_argument(
+        "--boxes",
+        nargs=4,
+        metavar=("X", "Y", "WIDTH", "HEIGHT"),
+        default=_BOX,
+        help="the columns of a table that hold a box in each image, in pixels or fractions "
+        "(default: x y width height, where a table has all four)",
+    )
 
 
 @dataclass(frozen=True)
 class Photos:
-    """Images with their labels or numbers, and what these are.
+    """Images with their labels, numbers or tags, and what these are.
 
     Attributes
     ----------
     paths : ndarray of str
         The images.
     y : ndarray
-        Their labels or numbers.
-    task : {"classification", "regression"}
+        Their labels or numbers, or a table of 0 and 1, a column for each tag.
+    task : {"classification", "regression", "tags"}
         Which of them.
     source : str
         The folder or table.
     target : str or None
-        The column of the table.
+        The columns of the table.
     rows : ndarray of int or None
         The row of each image in the table.
     left_out : dict of str to str
         Each file of a folder, or row of a table, that is none of the images, and why.
-    strangers : list of str
-        Classes that the model does not know.
+    strangers : dict of str to int
+        Classes or tags that the model does not know, and how many images each has.
+    tags : list of str
+        The names of the tags.
+    n_boxes : int
+        How many of the images are boxes.
     """
 
     paths: Any
@@ -132,16 +152,20 @@ class Photos:
     target: str | None
     rows: Any
     left_out: dict[str, str]
-    strangers: list[str]
+    strangers: dict[str, int]
+    tags: list[str] = field(default_factory=list)
+    n_boxes: int = 0
 
     @property
     def n_classes(self) -> int:
-        """How many classes there are."""
-        return len(set(self.y))
+        """How many classes or tags there are."""
+        return len(self.tags) or len(set(self.y))
 
     @property
     def unknown(self) -> dict[str, int]:
-        """Classes that the model does not know, and how many images each has."""
+        """Classes or tags that the model does not know, and how many images each has."""
+        if self.tags:
+            return self.strangers
         counts = Counter(self.y.tolist() if self.strangers else ())
         return {name: counts[name] for name in self.strangers if counts[name]}
 
@@ -159,7 +183,9 @@ class Photos:
             return f"{len(self.y):,} in {self.source}, {self.target} {low} to {high}"
         if self.target is None:
             return f"{len(self.y):,} of {self.n_classes} classes in {self.source}"
-        return f"{len(self.y):,} in {self.source}, {self.n_classes} classes"
+        n_boxes = f", {self.n_boxes:,} boxes" if self.n_boxes else ""
+        kind = "tags" if self.tags else "classes"
+        return f"{len(self.y):,} in {self.source}, {self.n_classes} {kind}{n_boxes}"
 
     def choose(self, chosen: Sequence[int], errors: Mapping[str, str]) -> Photos:
         """Return some of them; `errors` says what is wrong with the files of the others."""
@@ -202,24 +228,29 @@ def load_photos(source: str, arguments: argparse.Namespace, *, model: Any = None
     from sklearn.base import is_regressor
 
     from fishsk.datasets import load_image_folder
+    from fishsk.inspection import name_tags, predicts_tags
 
     of_regression = model is not None and is_regressor(model)
+    of_tags = model is not None and predicts_tags(model)
     classes = None if model is None or of_regression else model.classes_
+    if of_tags:
+        classes = name_tags(model, len(model.classes_))
     if arguments.target is None or expand(source).is_dir():
         if arguments.target is not None:
             raise ValueError(f"--target is a column of a table. Got the folder {source!r}: pass a CSV file.")
         if expand(source).is_file():
             raise ValueError(f"{source!r} is a file: pass --target with the column of this table to learn.")
-        if of_regression:
+        if of_regression or of_tags:
+            kind = "tags" if of_tags else "numbers"
             raise ValueError(
-                f"This model predicts numbers: pass a table (CSV) and --target COLUMN. Got {source!r}."
+                f"This model predicts {kind}: pass a table (CSV) and --target COLUMN. Got {source!r}."
             )
         data = load_image_folder(source, check_files=False)
         y, strangers = _as_labels(data, classes, f"The folders in {source!r}")
         return Photos(data.images, y, "classification", source, None, None, data.left_out, strangers)
     task = vars(arguments).get("task", "auto")
     if model is not None:
-        task = "regression" if of_regression else "classification"
+        task = "tags" if of_tags else "regression" if of_regression else "classification"
     return _load_table(source, arguments, task, classes)
 
 
@@ -228,19 +259,43 @@ def _load_table(source: str, arguments: argparse.Namespace, task: str, classes: 
 
     data = load_image_table(
         source,
-        target=arguments.target,
+        target=arguments.target if len(arguments.target) > 1 else arguments.target[0],
         path_column=arguments.paths,
+        box_columns=arguments.boxes,
         task=task,
         on_error="skip" if arguments.skip_bad else "raise",
         check_files=False,
     )
-    y, strangers = data.target, list[str]()
+    y, strangers, tags = data.target, dict[str, int](), list[str]()
+    target = ", ".join(arguments.target)
     if data.task == "classification":
-        y, strangers = _as_labels(data, classes, f"{source!r}, column {arguments.target!r},")
-    return Photos(data.images, y, data.task, source, arguments.target, data.rows, data.left_out, strangers)
+        y, strangers = _as_labels(data, classes, f"{source!r}, column {target!r},")
+    elif data.task == "tags":
+        tags = data.target_names if classes is None else classes
+        y, strangers = _as_tags(data, tags, f"{source!r}, column {target!r},")
+    return Photos(
+        data.images, y, data.task, source, target, data.rows, data.left_out, strangers, tags, data.n_boxes
+    )
 
 
-def _as_labels(data: Any, classes: Any, what: str) -> tuple[Any, list[str]]:
+def _as_tags(data: Any, tags: list[str], what: str) -> tuple[Any, dict[str, int]]:
+    """Return a column for each of the tags, and how many images each of the others has, which are none."""
+    import numpy as np
+
+    columns = dict(zip(data.target_names, data.target.T, strict=True))
+    unknown = {name: int(column.sum()) for name, column in columns.items() if name not in tags}
+    if unknown := {name: count for name, count in unknown.items() if count}:
+        warnings.warn(
+            f"{what} hold tags that the model does not know "
+            f"({'; '.join(f'{name!r}, {count:,} images' for name, count in unknown.items())}). It knows "
+            f"{tags}. They have no part in its scores.",
+            stacklevel=3,
+        )
+    absent = np.zeros(len(data.target), dtype=np.int64)
+    return np.column_stack([columns.get(name, absent) for name in tags]), unknown
+
+
+def _as_labels(data: Any, classes: Any, what: str) -> tuple[Any, dict[str, int]]:
     """Return the label of each image, and the classes that a model does not know.
 
     Parameters
@@ -258,7 +313,7 @@ def _as_labels(data: Any, classes: Any, what: str) -> tuple[Any, list[str]]:
 
     found = np.asarray(data.target_names)[data.target].tolist()
     if classes is None:
-        return np.asarray(found), []
+        return np.asarray(found), {}
     labels = {normalize_name(str(label)): label for label in classes}
     unknown = dict(Counter(name for name in found if name not in labels))
     if unknown and not all(isinstance(label, str) for label in classes):
@@ -274,7 +329,7 @@ def _as_labels(data: Any, classes: Any, what: str) -> tuple[Any, list[str]]:
             "images count as wrong, and have no part in scores of probabilities.",
             stacklevel=3,
         )
-    return np.asarray([labels.get(name, name) for name in found]), list(unknown)
+    return np.asarray([labels.get(name, name) for name in found]), unknown
 
 
 def _ask(name: str, labels: Iterable[str]) -> str:
@@ -284,28 +339,50 @@ def _ask(name: str, labels: Iterable[str]) -> str:
     return f": is it {folded[near[0]]!r}?" if near else ""
 
 
-def list_files(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Return files as they are, the images of folders in sorted order, and what was left out, with why."""
-    from fishsk.datasets import find_images, warn_of_left_out
+def list_files(
+    names: Sequence[str], arguments: argparse.Namespace | None = None
+) -> tuple[list[str], dict[str, str]]:
+    """Return files as they are, the images of folders in sorted order, and what was left out, with why.
+
+    With `arguments`, which hold what `add_columns` added, a name that ends in ``.csv`` is a table of images.
+    """
+    from fishsk.datasets import find_images, load_image_table, warn_of_left_out
     from fishsk.features import IMAGE_SUFFIXES
 
     found: list[str] = []
     left_out: dict[str, str] = {}
     for name in names:
-        if not expand(name).is_dir():
+        if arguments is not None and name.lower().endswith(".csv"):
+            data = load_image_table(
+                name,
+                target=None,
+                path_column=arguments.paths,
+                box_columns=arguments.boxes,
+                on_error="skip" if arguments.skip_bad else "raise",
+                check_files=False,
+            )
+            found += data.images.tolist()
+            left_out |= data.left_out
+        elif not expand(name).is_dir():
             found.append(name)
-            continue
-        inside = list(find_images(expand(name), left_out))
-        if not inside:
-            raise ValueError(f"{name!r} must hold images ({', '.join(IMAGE_SUFFIXES)}). It holds none.")
-        found += inside
+        else:
+            inside = list(find_images(expand(name), left_out))
+            if not inside:
+                raise ValueError(f"{name!r} must hold images ({', '.join(IMAGE_SUFFIXES)}). It holds none.")
+            found += inside
     warn_of_left_out(left_out)
     return found, left_out
 
 
-def find_good(paths: Sequence[str], errors: Mapping[str, str], *, skip_bad: bool) -> list[int]:
-    """Return which files can be read; raise if none can, or if all are wanted."""
-    bad = [errors[path] for path in paths if path in errors]
+def find_good(
+    paths: Sequence[str], errors: Mapping[str, str], *, skip_bad: bool, rows: Any = None
+) -> list[int]:
+    """Return which images can be read; raise if none can, or if all are wanted.
+
+    `rows` are those of a table, by which the bad ones are named.
+    """
+    names = [""] * len(paths) if rows is None else [f"row {row}: " for row in rows]
+    bad = [f"{name}{errors[path]}" for name, path in zip(names, paths, strict=True) if path in errors]
     report = "\n".join([f"{len(bad)} of {len(paths)} images cannot be read:", *bad])
     if bad and (not skip_bad or len(bad) == len(paths)):
         raise ValueError(f"{report}\nMend or remove them, or pass --skip-bad to go on without them.")

@@ -1,4 +1,4 @@
-"""How commands show an evaluation: scores, the confusion matrix, the mistakes or the largest errors."""
+"""How commands show an evaluation: scores, classes or tags one by one, the worst predictions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from fishsk.inspection import (
     ClassificationEvaluation,
     Evaluation,
     RegressionEvaluation,
+    TagsEvaluation,
     format_number,
+    join_tags,
     score_probabilities,
 )
 
@@ -35,7 +37,7 @@ def show_evaluation(
     ----------
     screen : Screen
         Where to.
-    evaluation : ClassificationEvaluation or RegressionEvaluation
+    evaluation : ClassificationEvaluation, RegressionEvaluation or TagsEvaluation
         What is shown.
     origins : sequence of str
         The name of each image, to be found again.
@@ -45,6 +47,8 @@ def show_evaluation(
     screen.say()
     if isinstance(evaluation, RegressionEvaluation):
         _show_regression(screen, evaluation, origins, target or "number")
+    elif isinstance(evaluation, TagsEvaluation):
+        _show_tags(screen, evaluation, origins)
     else:
         _show_classification(screen, evaluation, origins)
 
@@ -109,6 +113,64 @@ def _show_classification(
     ]
     if rows:
         screen.table(rows, header=("true class", "predicted class", "probability", "image"), right=[2])
+
+
+def _show_tags(screen: Screen, evaluation: TagsEvaluation, origins: Sequence[str]) -> None:
+    low, high = evaluation.macro_f1_interval
+    screen.fact(
+        "Mean F1",
+        f"{evaluation.macro_f1:.3f} of {len(evaluation.tags)} tags on {evaluation.n_samples} test images "
+        f"(95 % interval {low:.3f} to {high:.3f}), mean average precision "
+        f"{evaluation.mean_average_precision:.3f}",
+        macro_f1=evaluation.macro_f1,
+        macro_f1_interval=[low, high],
+        mean_average_precision=evaluation.mean_average_precision,
+        n_test=evaluation.n_samples,
+    )
+    low, high = evaluation.interval
+    screen.fact(
+        "All right",
+        f"{evaluation.accuracy:.3f} of the images (95 % interval {low:.3f} to {high:.3f})",
+        all_right=evaluation.accuracy,
+        all_right_interval=[low, high],
+        tags=[asdict(tag) for tag in evaluation.tags],
+    )
+    screen.table(
+        [
+            (
+                tag.name,
+                tag.n_true,
+                _or_dash(tag.precision),
+                _or_dash(tag.recall),
+                "-" if not tag.n_true else "{:.3f} to {:.3f}".format(*tag.recall_interval),
+                f"{tag.f1:.3f}",
+                _or_dash(tag.average_precision),
+                _or_dash(tag.threshold),
+            )
+            for tag in evaluation.tags
+        ],
+        header=("tag", "images", "precision", "recall", "95 % interval", "F1", "avg. precision", "threshold"),
+        right=range(1, 8),
+    )
+    mistakes = evaluation.worst[:_N_WORST]
+    rows = [
+        (
+            *(join_tags(each[index], evaluation.names) for each in (evaluation.y_true, evaluation.y_pred)),
+            origins[index],
+        )
+        for index in mistakes
+    ]
+    screen.facts["mistakes"] = [dict(zip(("true", "predicted", "image"), row, strict=True)) for row in rows]
+    screen.say("Most confident mistakes" if rows else "No mistakes.")
+    if rows:
+        screen.table(
+            [(true or "-", got or "-", name) for true, got, name in rows],
+            header=("true tags", "predicted tags", "image"),
+        )
+
+
+def _or_dash(value: float) -> str:
+    return f"{value:.3f}" if value == value else "-"
 
 
 def _show_confusion(screen: Screen, names: list[str], evaluation: ClassificationEvaluation) -> None:

@@ -86,7 +86,7 @@ def run_networks(
     """
     with _shared(screen, estimators, photos.paths) as errors:
         found = [run_frozen_steps(each, photos.paths) for each in estimators]
-    kept = find_good(photos.paths.tolist(), errors, skip_bad=skip_bad)
+    kept = find_good(photos.paths.tolist(), errors, skip_bad=skip_bad, rows=photos.rows)
     if len(kept) < len(photos.paths):
         found = [(learner, safe_indexing(rows, kept)) for learner, rows in found]
     return photos.choose(kept, errors), found

@@ -14,8 +14,10 @@ from fishsk.inspection import (
     Evaluation,
     PredictionGridDisplay,
     RegressionEvaluation,
+    TagsEvaluation,
     TrainingCurveDisplay,
     draw_prediction_errors,
+    draw_tags,
     fitted_head,
 )
 
@@ -37,7 +39,7 @@ def save_figures(
     ----------
     folder : Path
         Where to.
-    evaluation : ClassificationEvaluation or RegressionEvaluation
+    evaluation : ClassificationEvaluation, RegressionEvaluation or TagsEvaluation
         Predictions on `images`.
     images : array-like of images
         The test images.
@@ -61,6 +63,8 @@ def save_figures(
         figures["largest_errors.png"] = PredictionGridDisplay.from_predictions(
             images, evaluation.y_true, evaluation.y_pred, select="largest_errors", n_rows=4
         ).figure_
+    elif isinstance(evaluation, TagsEvaluation):
+        figures["tags.png"] = draw_tags(evaluation)
     else:
         figures["confusion_matrix.png"] = _draw_confusion(evaluation)
         figures["predictions.png"] = PredictionGridDisplay.from_predictions(

@@ -26,6 +26,7 @@ COMMANDS = (
     "curve",
     "check",
     "similar",
+    "features",
     "serve",
     "export",
     "cache",

@@ -54,6 +54,13 @@ def make_pipeline(
     return pipeline
 
 
+def of_task(photos: Any) -> dict[str, Any]:
+    """Return the parameters of `make_fish_pipeline` that what is to be learned asks for."""
+    if photos.task == "tags":
+        return {"head__tags": [*photos.tags], "head__threshold": "f1"}
+    return {"task": photos.task}
+
+
 def list_backbones(arguments: argparse.Namespace) -> list[Sequence[str] | None]:
     """Return the sets of networks to try: of each option one name, in all combinations, none twice."""
     if arguments.backbone is None:
@@ -90,7 +97,7 @@ def _are_small(images: Any) -> bool:
             with contextlib.suppress(Exception):  # almost anything; who reads the pixels says what is wrong
                 if isinstance(image, np.ndarray):
                     sides.append(max(image.shape[:2]))
-                elif os.path.getsize(expand(image)) > _SMALL_BYTES:
+                elif features.split_box(image)[1] is None and os.path.getsize(expand(image)) > _SMALL_BYTES:
                     sides.append(np.inf)
                 else:
                     sides.append(max(features.read_sides(image)))

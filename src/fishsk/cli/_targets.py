@@ -6,6 +6,7 @@ import csv
 import io
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ MODELS = (".fishsk",)
 PAGES = (".html", ".htm")
 PICTURES = (".png", ".jpg", ".pdf", ".svg")
 TABLES = (".csv",)
+FRAMES = (".parquet",)
 _FILES = (
     *CARDS,
     *EXPORTS,
+    *FRAMES,
     *MODELS,
     *PAGES,
     *PICTURES,
@@ -112,6 +115,40 @@ def write_or_keep(path: Path, write: Callable[[Path], object]) -> None:
             f"{str(path)!r} can no longer be written ({error.strerror or error}). "
             f"The result is kept in {str(kept)!r}: move it where you want it."
         ) from error
+
+
+def check_parquet(path: Path | None) -> None:
+    """Raise an ImportError if a file is to be Parquet, and nothing can write it."""
+    if path is not None and path.suffix.lower() in FRAMES and find_spec("pyarrow") is None:
+        raise ImportError('Parquet files need pyarrow. Run: python -m pip install "fishsk[parquet]"')
+
+
+def to_csv(columns: Mapping[str, Sequence[Any]]) -> str:
+    """Return columns of the same length as CSV, with six digits of each float."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    for row in zip(*columns.values(), strict=True):
+        writer.writerow([f"{value:.6f}" if isinstance(value, float) else value for value in row])
+    return text.getvalue()
+
+
+def write_columns(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Write columns of the same length as Parquet or as CSV; names that are no text keep their bytes."""
+    if path.suffix.lower() not in FRAMES:
+        write_atomically(path, [to_csv(columns).encode("utf-8", "surrogateescape")])
+        return
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    sink = pa.BufferOutputStream()
+    parquet.write_table(pa.table({name: [*map(to_text, values)] for name, values in columns.items()}), sink)
+    write_atomically(path, [sink.getvalue()])
+
+
+def to_text(value: Any) -> Any:
+    """Return text as UTF-8 can hold it, with a question mark for a byte of a name that is none."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

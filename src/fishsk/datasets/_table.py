@@ -1,11 +1,10 @@
-"""A table of images: one column of paths, and one of numbers or of classes."""
+"""A table of images: paths, boxes in them, and numbers, classes or tags."""
 
 from __future__ import annotations
 
 import csv
 import errno
 import io
-import math
 import os
 import re
 import unicodedata
@@ -18,19 +17,12 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from fishsk._utils.files import expand
+from fishsk.datasets._cells import CODE, are_spelled, as_number, find_tags, place_box, split_tags
 from fishsk.datasets._folder import find_errors, normalize_name, warn_of_spellings
 
 _DELIMITERS = (",", ";", "\t")
-_TASKS = ("auto", "classification", "regression")
-# A number as CSV has it: neither underscores nor the digits of other scripts, which Python's float takes.
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-# What loses something as a number: zeros at its front, or more digits than a float has.
-_CODE = re.compile(r"[+-]?(0[0-9]|[0-9]{16})")
-# A number in another spelling: a currency, digits of any script with marks between them, a unit.
-_SPELLED = re.compile(
-    r"(?P<before>[$\u20ac\u00a3\u00a5~<>\s]*)[+\u2212-]?\d+([.,_'\u2019\s]\d+)*[.,]?"
-    r"(?P<after>\s*[^\W\d_]{0,5}[%\u00b0\u20ac$/]*[^\W\d_]{0,2}[\u00b2\u00b3]?)"
-)
+_TASKS = ("auto", "classification", "regression", "tags")
+_BOX = ("x", "y", "width", "height")
 _MANY = 10  # rows, among which two different numbers are likely classes
 _N_LISTED = 20  # rows in an error; a table may have thousands that are wrong
 
@@ -38,9 +30,10 @@ _N_LISTED = 20  # rows in an error; a table may have thousands that are wrong
 def load_image_table(
     path: str | os.PathLike,
     *,
-    target: str,
+    target: str | Sequence[str] | None,
     path_column: str = "path",
     task: str = "auto",
+    box_columns: Sequence[str] | None = _BOX,
     on_error: str = "raise",
     check_files: bool = True,
     return_X_y: bool = False,
@@ -49,14 +42,19 @@ def load_image_table(
 
     The first row names the columns::
 
-        path,weight,species
-        2025/trout_1.jpg,1.25,trout
-        2025/ray_1.jpg,3.9,ray
+        path,weight,species,tags
+        2025/trout_1.jpg,1.25,trout,river;young
+        2025/ray_1.jpg,3.9,ray,
 
-    A column of numbers, such as ages, weights or counts, makes a regression; one of text a classification.
-    Numbers are written as CSV has them: ``12``, ``-1.5``, ``2e-3``. Fields are separated by commas,
-    semicolons or tabs, and the text is UTF-8, as spreadsheets write it; names are read in Unicode's composed
-    form (NFC).
+    A column of numbers, such as ages, weights or counts, makes a regression; one of text a classification. A
+    column named ``tags`` holds any number of labels of an image, separated by semicolons, and an empty cell
+    none; a list of columns, each of 0 and 1, is another way to write them. Numbers are written as CSV has
+    them: ``12``, ``-1.5``, ``2e-3``. Fields are separated by commas, semicolons or tabs, and the text is
+    UTF-8, as spreadsheets write it; names are read in Unicode's composed form (NFC).
+
+    Where the table has the columns x, y, width and height, each row is a box in an image, and all else of the
+    image is left out, as after a detector. Several rows may be boxes of one file; a row whose four cells are
+    empty is a whole image.
 
     Every image is decoded once to know that it can be, unless `check_files` is False, and forgotten: the
     images are returned as paths, which `VGG16FeatureTransformer` reads when it needs them.
@@ -65,18 +63,25 @@ def load_image_table(
     ----------
     path : str or path-like
         The table. A relative path in it starts at the table's folder.
-    target : str
-        The column to learn.
+    target : str, sequence of str or None
+        The column to learn; of tags several columns of 0 and 1, whose names are the tags. None loads images
+        alone.
     path_column : str, default="path"
         The column of the images' paths.
-    task : {"auto", "regression", "classification"}, default="auto"
-        What `target` is for. "auto" is a regression where all of its values are numbers, and a classification
-        where none is; classes that are written as numbers need "classification". It refuses a column whose
+    task : {"auto", "regression", "classification", "tags"}, default="auto"
+        What `target` is for. "auto" is tags of several columns, or of one named "tags", a regression where
+        all values are numbers, and a classification where none is; classes that are written as numbers need
+        "classification", and tags in a column of another name need "tags". It refuses a column whose
         values look like numbers in another spelling, such as ``1,5``, ``1 000`` or ``12 kg``.
+    box_columns : sequence of four str or None, default=("x", "y", "width", "height")
+        The columns of the left and the upper edge of a box, and of its sides: pixels of the image as it
+        stands upright, or fractions of it, see `join_box`. A table that has none of the default ones has no
+        boxes, and None takes columns of these names for something else.
     on_error : {"raise", "skip"}, default="raise"
         What to do about rows without a path or a target, with a target that is no finite number in a
-        regression, or whose file cannot be read: raise one ValueError that names rows and columns, or leave
-        them out, with one warning that names them.
+        regression, with a box that is none or reaches out of the image by more than a pixel, or whose file
+        cannot be read: raise one ValueError that names rows and columns, or leave them out, with one warning
+        that names them.
     check_files : bool, default=True
         False only looks whether files are there, and opens none: whoever reads the images raises an error at
         the first one that is bad.
@@ -89,13 +94,17 @@ def load_image_table(
         Dictionary-like object, with the following attributes.
 
         images : ndarray of shape (n_samples,), str
-            The path of each image, in the order of the rows.
-        target : ndarray of shape (n_samples,)
-            The numbers, float64; of a classification an index into `target_names`, int64.
+            The path of each image, in the order of the rows; of a box as `join_box` writes it.
+        target : ndarray of shape (n_samples,) or (n_samples, n_tags), or None
+            The numbers, float64; of a classification an index into `target_names`, int64; of tags 1 where an
+            image has the tag, 0 elsewhere, int64.
         target_names : list of str
-            The name of the column; of a classification the names of the classes, sorted.
-        task : {"regression", "classification"}
+            The name of the column; the names of the classes or of the tags, sorted (of several columns in
+            their order).
+        task : {"regression", "classification", "tags"} or None
             Which of them it is.
+        n_boxes : int
+            How many of the images are boxes.
         rows : ndarray of shape (n_samples,), int64
             The row of each image in the table, counted as a spreadsheet does: 2 is the first below the names.
         left_out : dict of str to str
@@ -151,63 +160,66 @@ def load_image_table(
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}. Got {value!r}.")
     path = expand(path)
-    rows = _read_rows(path, normalize_name(path_column), normalize_name(target))
-    images = [_find_file(path.parent, row.path) if row.path else "" for row in rows]
-    task, numbers = _find_task(rows, task, path, target)
-    errors = (find_errors if check_files else _find_missing)([image for image in images if image])
-    faults = _find_faults(rows, images, errors, numbers, path_column, target)
+    columns = [target] if isinstance(target, str) else list(target or [])
+    if box_columns is not None and len(box_columns) != 4:
+        raise ValueError(f"box_columns must name x, y, width and height. Got {box_columns!r}.")
+    rows = _read_rows(path, path_column, columns, box_columns or ())
+    kind, values, wrong = _read_targets(rows, task, path, columns)
+    files = [_find_file(path.parent, row.path) if row.path else "" for row in rows]
+    placed = [place_box(file, box_columns or _BOX, row.box) for file, row in zip(files, rows, strict=True)]
+    images = [image for image, _ in placed]
+    sought = [image if check_files else file for image, file in zip(images, files, strict=True)]
+    errors = iter((find_errors if check_files else _find_missing)([name for name in sought if name]))
+    faults = []
+    for row, name, (_, of_box), of_target in zip(rows, sought, placed, wrong, strict=True):
+        error = next(errors) if name else "must be the path of an image. Got an empty field"
+        found = of_box or ((path_column, error) if error else of_target)
+        if row.is_too_long:
+            words = "the row has more cells than there are names of columns; quote what holds a separator"
+            found = path_column, words
+        faults.append(None if found is None else f"row {row.number}, column {found[0]!r}: {found[1]}")
     good = np.array([fault is None for fault in faults])
-    found = [fault for fault in faults if fault is not None]
-    listed = found[:_N_LISTED]
-    if len(found) > _N_LISTED:
-        listed.append(f"... and {len(found) - _N_LISTED:,} more")
-    report = "\n".join([f"{len(found):,} of {len(rows):,} rows of {str(path)!r} cannot be used:", *listed])
-    if found and (on_error == "raise" or not good.any()):
-        raise ValueError(
-            f'{report}\nFix or remove these rows, or pass on_error="skip" to go on without them.'
-        )
-    if found:
-        warnings.warn(f"{report}\nThey are left out. Fix them to silence this.", stacklevel=2)
+    _tell(faults, path, on_error)
     X = np.array(images, dtype=str)[good]
-    _warn_of_contradictions([row for row, is_good in zip(rows, good, strict=True) if is_good], X, path)
-    if task == "regression":
-        y, names = np.array(numbers, dtype=np.float64)[good], [target]
-        described = f"{target}: {y.min():g} to {y.max():g}, {y.mean():g} on average"
-    else:
-        values = [normalize_name(row.value) for row in rows]
-        labels, y = np.unique(np.array(values, dtype=str)[good], return_inverse=True)
-        y, names = y.astype(np.int64), labels.tolist()
-        warn_of_spellings(names, f"Column {target!r} of {str(path)!r}")
-        counts = zip(names, np.bincount(y).tolist(), strict=True)
-        described = "\n".join(f"- {name}: {count} images" for name, count in counts)
+    kept = [row for row, is_good in zip(rows, good, strict=True) if is_good]
+    _warn_of_contradictions(kept, X, path)
+    values = [value for value, is_good in zip(values, good, strict=True) if is_good]
+    y, names, described = _encode(kind, values, columns, path)
     if return_X_y:
         return X, y
+    n_boxes = sum(any(row.box) for row in kept)
+    title = (
+        f"{len(X):,} images{f', {n_boxes:,} of them boxes,' if n_boxes else ''} from the table {str(path)!r}"
+    )
+    title += f", column {', '.join(map(repr, columns))}" if columns else ""
     return Bunch(
         images=X,
         target=y,
         target_names=names,
-        task=task,
+        task=kind,
         left_out={
             f"row {row.number}": fault for row, fault in zip(rows, faults, strict=True) if fault is not None
         },
-        rows=np.array([row.number for row in rows], dtype=np.int64)[good],
-        DESCR=f"{len(X):,} images from the table {str(path)!r}, column {target!r}.\n\n{described}\n",
+        rows=np.array([row.number for row in kept], dtype=np.int64),
+        n_boxes=n_boxes,
+        DESCR=f"{title}.\n\n{described}\n",
     )
 
 
 class _Row(NamedTuple):
-    """A row as it is written, less spaces: its number as a spreadsheet counts, the path and the target.
+    """A row as it is written, less spaces: its number as a spreadsheet counts, the path, targets and a box.
 
     `is_too_long` tells a row that has more cells than there are names, such as one with a comma in a name.
     """
 
     number: int
     path: str
-    value: str
+    values: tuple[str, ...]
+    box: tuple[str, ...] = ()
     is_too_long: bool = False
 
 
-def _read_rows(path: Path, path_column: str, target: str) -> list[_Row]:
+def _read_rows(path: Path, path_column: str, targets: Sequence[str], boxes: Sequence[str]) -> list[_Row]:
     """Return the rows of a table below the names of its columns; empty ones are passed over."""
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -218,15 +230,17 @@ def _read_rows(path: Path, path_column: str, target: str) -> list[_Row]:
     n_before = 0
     if re.match(r"sep=[,;\t]\r?\n", text):  # what Excel is told by its own first row
         text, n_before = text.partition("\n")[2], 1
+    path_column, *targets = map(normalize_name, (path_column, *targets))
+    needed = [path_column, *targets, *([] if tuple(boxes) == _BOX else map(normalize_name, boxes))]
     names: list[str] = []
     for mark in _DELIMITERS:
         first = next(csv.reader(io.StringIO(text, newline=""), delimiter=mark), [])
         first = [normalize_name(name.strip()) for name in first]
-        if path_column in first and target in first:  # the mark that finds both is the one that separates
+        if set(needed) <= set(first):  # the mark that finds all is the one that separates
             break
         names = max(names, first, key=len)
     else:
-        missing = target if target not in names else path_column
+        missing = next((name for name in needed[::-1] if name not in names), path_column)
         hint = " Pass path_column to name that of the paths." if missing == path_column else ""
         raise ValueError(f"{str(path)!r} must have a column {missing!r}. Got {names}.{hint}")
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
@@ -237,16 +251,20 @@ def _read_rows(path: Path, path_column: str, target: str) -> list[_Row]:
             f"{str(path)!r} must be a table (CSV): {error} after line {lines.line_num + n_before}. Look for "
             "a quotation mark without its partner."
         ) from None
-    for name in (path_column, target):
+    for name in needed:
         if first.count(name) > 1:
             raise ValueError(f"{str(path)!r} must have one column {name!r}. Got {first.count(name)}.")
     width = len(first)
-    rows = [
-        _Row(number, cells[first.index(path_column)], cells[first.index(target)], any(row[width:]))
-        for number, row in enumerate(table[1:], start=2 + n_before)
-        for cells in [row + [""] * width]
-        if any(row)
-    ]
+    boxes = [normalize_name(name) for name in boxes]
+    if not set(boxes) <= set(first) or set(boxes) & set(targets):
+        boxes = []
+    places = [[first.index(name) for name in names] for names in ([path_column], targets, boxes)]
+    rows = []
+    for number, row in enumerate(table[1:], start=2 + n_before):
+        cells = row + [""] * width
+        (name,), values, box = (tuple(cells[place] for place in each) for each in places)
+        if any(row):
+            rows.append(_Row(number, name, values, box, any(row[width:])))
     if not rows:
         raise ValueError(f"{str(path)!r} must hold a row for each image below its names. Got none.")
     return rows
@@ -266,61 +284,117 @@ def _warn_of_contradictions(rows: Sequence[_Row], images: np.ndarray, path: Path
     found = [
         (first[image], row)
         for row, image in zip(rows, images.tolist(), strict=True)
-        if first.setdefault(image, row).value != row.value
+        if first.setdefault(image, row).values != row.values
     ]
     if found:
         one, other = found[0]
+        told = [f"row {row.number} ({', '.join(row.values)!r})" for row in (other, one)]
         warnings.warn(
-            f"{len(found):,} rows of {str(path)!r} contradict an earlier row of the same image, first row "
-            f"{other.number} ({other.value!r}) row {one.number} ({one.value!r}). Remove the wrong ones.",
+            f"{len(found):,} rows of {str(path)!r} contradict an earlier row of the same image, first "
+            f"{' '.join(told)}. Remove the wrong ones.",
             stacklevel=3,
         )
 
 
+def _read_targets(
+    rows: Sequence[_Row], task: str, path: Path, columns: Sequence[str]
+) -> tuple[str | None, list[Any], list[tuple[str, str] | None]]:
+    """Return what columns are for, the target of each row, and which column of it is wrong, and why."""
+    if not columns:
+        return None, [None] * len(rows), [None] * len(rows)
+    if task == "auto":
+        task = "tags" if len(columns) > 1 or columns[0].casefold() == "tags" else "auto"
+    if task == "tags":
+        found = [find_tags(columns, row.values) for row in rows]
+        return task, [tags for tags, _ in found], [fault for _, fault in found]
+    if len(columns) > 1:
+        raise ValueError(f"Several columns are tags, of 0 and 1. Got {columns} and task={task!r}.")
+    task, numbers = _find_task(rows, task, path, columns[0])
+    wrong: list[tuple[str, str] | None] = []
+    for row, number in zip(rows, numbers, strict=True):
+        value, fault = row.values[0], None
+        if not value:
+            fault = "must not be empty"
+        elif number is None:
+            fault = f"must be a finite number, such as 12.5. Got {value!r}"
+            if as_number(value.replace(",", ".")) is not None:
+                fault += "; write a point for the decimal comma"
+            elif are_spelled([value]):
+                fault += "; write digits and a point alone"
+        wrong.append(None if fault is None else (columns[0], fault))
+    return task, numbers if task == "regression" else [normalize_name(row.values[0]) for row in rows], wrong
+
+
 def _find_task(rows: Sequence[_Row], task: str, path: Path, target: str) -> tuple[str, list[float | None]]:
     """Return what a column is for, and of a regression its values, None where one is no number."""
-    numbers = [_as_number(row.value) for row in rows]
+    numbers = [as_number(row.values[0]) for row in rows]
     if task == "auto":
-        others = [row for row, number in zip(rows, numbers, strict=True) if row.value and number is None]
+        others = [row for row, number in zip(rows, numbers, strict=True) if row.values[0] and number is None]
         n_numbers = len(rows) - numbers.count(None)
         column = f"Column {target!r} of {str(path)!r}"
-        if others and _are_spelled([row.value for row in others]):
+        if others and are_spelled([row.values[0] for row in others]):
             raise ValueError(
-                f"{column} looks like numbers in another spelling, such as {others[0].value!r} in row "
+                f"{column} looks like numbers in another spelling, such as {others[0].values[0]!r} in row "
                 f"{others[0].number}. Write numbers as 1234.5, with a point for decimals, nothing between "
                 'thousands and no unit; or pass task="classification" if these are names of classes.'
             )
         if others and n_numbers:
             raise ValueError(
                 f"{column} must hold numbers, or names of classes. Got both: {n_numbers:,} rows have "
-                f"numbers, row {others[0].number} has {others[0].value!r}. Pass "
+                f"numbers, row {others[0].number} has {others[0].values[0]!r}. Pass "
                 'task="regression" to find the rows that are no numbers, or task="classification".'
             )
-        if n_numbers and (codes := [row for row in rows if _CODE.match(row.value)]):
+        if n_numbers and (codes := [row for row in rows if CODE.match(row.values[0])]):
             raise ValueError(
-                f"{column} looks like codes, such as {codes[0].value!r} in row {codes[0].number}, which lose "
-                'digits as numbers. Pass task="classification" if these are names of classes, or '
+                f"{column} looks like codes, such as {codes[0].values[0]!r} in row {codes[0].number}, which "
+                'lose digits as numbers. Pass task="classification" if these are names of classes, or '
                 'task="regression" if they are numbers.'
+            )
+        if listed := [row for row in others if len(split_tags(row.values[0])) > 1]:
+            raise ValueError(
+                f"{column} looks like tags, such as {listed[0].values[0]!r} in row {listed[0].number}. Pass "
+                'task="tags" if an image may have several, or task="classification" if these are names.'
             )
         task = "regression" if n_numbers else "classification"
         if n_numbers >= _MANY and len(set(numbers)) == 2:
             warnings.warn(
                 f"{column} holds two different numbers, and is learned as numbers. Pass "
                 'task="classification" if these are classes, or task="regression" to silence this.',
-                stacklevel=3,
+                stacklevel=4,
             )
     return task, numbers if task == "regression" else [0.0] * len(rows)
 
 
-def _as_number(value: str) -> float | None:
-    return float(value) if _NUMBER.fullmatch(value) and math.isfinite(float(value)) else None
-
-
-def _are_spelled(values: Sequence[str]) -> bool:
-    """Tell numbers with a decimal comma, marks between thousands, one unit, or digits of another script."""
-    found = [_SPELLED.fullmatch(value) for value in values]
-    around = {(each["before"], each["after"]) for each in found if each}
-    return all(found) and (len(around) == 1 or all(not after or after[0].isspace() for _, after in around))
+def _encode(
+    task: str | None, values: list[Any], columns: Sequence[str], path: Path
+) -> tuple[Any, list[str], str]:
+    """Return targets as numbers, the names of what they mean, and how many there are in words."""
+    if task is None:
+        return None, [], ""
+    y: Any
+    if task == "regression":
+        y = np.array(values, dtype=np.float64)
+        return y, [*columns], f"{columns[0]}: {y.min():g} to {y.max():g}, {y.mean():g} on average"
+    if task == "tags":
+        named = [{normalize_name(tag) for tag in tags} for tags in values]
+        names = [*columns] if len(columns) > 1 else sorted(set().union(*named))
+        if len(names) < 2:
+            raise ValueError(
+                f"Column {columns[0]!r} of {str(path)!r} must hold at least two different tags. Got {names}. "
+                'For one tag alone write two classes, such as "yes" and "no", and pass task="classification".'
+            )
+        y = np.array([[name in tags for name in names] for tags in named], dtype=np.int64)
+        counts: Any = y.sum(axis=0)
+    else:
+        found, y = np.unique(np.array(values, dtype=str), return_inverse=True)
+        y, names = y.astype(np.int64), found.tolist()
+        counts = np.bincount(y)
+    warn_of_spellings(names, f"Column {', '.join(map(repr, columns))} of {str(path)!r}", stacklevel=4)
+    return (
+        y,
+        names,
+        "\n".join(f"- {name}: {n} images" for name, n in zip(names, counts.tolist(), strict=True)),
+    )
 
 
 def _find_missing(paths: list[str]) -> list[str | None]:
@@ -329,31 +403,17 @@ def _find_missing(paths: list[str]) -> list[str | None]:
     return [None if os.path.exists(path) else f"[Errno {errno.ENOENT}] {words}: {path!r}" for path in paths]
 
 
-def _find_faults(
-    rows: Sequence[_Row],
-    images: list[str],
-    errors: list[str | None],
-    numbers: list[float | None],
-    path_column: str,
-    target: str,
-) -> list[str | None]:
-    """Return what is wrong with each row, or None; `errors` are those of the files that are named."""
-    faults: list[str | None] = []
-    unreadable = iter(errors)
-    for row, image, number in zip(rows, images, numbers, strict=True):
-        error = next(unreadable) if image else "must be the path of an image. Got an empty field"
-        column, fault = path_column, error
-        if row.is_too_long:
-            fault = "the row has more cells than there are names of columns; quote what holds a separator"
-        elif error is None:
-            column = target
-            if not row.value:
-                fault = "must not be empty"
-            elif number is None:
-                fault = f"must be a finite number, such as 12.5. Got {row.value!r}"
-                if _as_number(row.value.replace(",", ".")) is not None:
-                    fault += "; write a point for the decimal comma"
-                elif _are_spelled([row.value]):
-                    fault += "; write digits and a point alone"
-        faults.append(None if fault is None else f"row {row.number}, column {column!r}: {fault}")
-    return faults
+def _tell(faults: Sequence[str | None], path: Path, on_error: str) -> None:
+    """Raise an error or warn of rows that cannot be used."""
+    found = [fault for fault in faults if fault is not None]
+    if not found:
+        return
+    listed = found[:_N_LISTED]
+    if len(found) > _N_LISTED:
+        listed.append(f"... and {len(found) - _N_LISTED:,} more")
+    report = "\n".join([f"{len(found):,} of {len(faults):,} rows of {str(path)!r} cannot be used:", *listed])
+    if on_error == "raise" or len(found) == len(faults):
+        raise ValueError(
+            f'{report}\nFix or remove these rows, or pass on_error="skip" to go on without them.'
+        )
+    warnings.warn(f"{report}\nThey are left out. Fix them to silence this.", stacklevel=3)

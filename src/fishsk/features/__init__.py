@@ -3,6 +3,7 @@
 Nothing here learns or knows labels; rows on disk are the work of ``store``.
 """
 
+from fishsk.features._boxes import join_box, split_box
 from fishsk.features._decoding import IMAGE_SUFFIXES, read_image, read_orientation, read_sides
 from fishsk.features._images import Images, check_images
 from fishsk.features._int8 import crop_photographs
@@ -40,10 +41,12 @@ __all__ = [
     "describe_parts",
     "find_frozen_parts",
     "find_recipe",
+    "join_box",
     "join_parts",
     "read_image",
     "read_orientation",
     "read_sides",
     "resize_image",
     "resolve_weights",
+    "split_box",
 ]

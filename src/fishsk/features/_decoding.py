@@ -16,6 +16,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from fishsk._utils.files import expand
 from fishsk._utils.reading import find_reading
+from fishsk.features._boxes import split_box
 
 # What Pillow reads by itself, and the endings of such files. EPS and the like are left out on purpose: Pillow
 # hands them to external programs. MPO files, of some telephones, are JPEG files with further images behind.
@@ -94,9 +95,11 @@ def read_image(path: str | os.PathLike | bytes | BinaryIO) -> np.ndarray:
     """Return the image in a file, or in the bytes of one, as RGB, uint8 of shape (height, width, 3).
 
     Its orientation tag is obeyed, what is transparent is laid on white, and of an animation or of several
-    pages the first one is read. Of colors of 16 bits the upper 8 are. OSError if the file cannot be opened;
-    ValueError if it is empty, truncated, corrupt, of another format, gray of more than 8 bits, or declares
-    more than `MAX_PIXELS` pixels (found in its header, before anything is decoded).
+    pages the first one is read. Of colors of 16 bits the upper 8 are. A text that ends in
+    ``#xywh=10,20,300,200`` is the box of that x, y, width and height in a file. OSError if the file cannot be
+    opened; ValueError if it is empty, truncated, corrupt, of another format, gray of more than 8 bits, or
+    declares more than `MAX_PIXELS` pixels (found in its header, before anything is decoded), or a box reaches
+    out of it.
     """
     if isinstance(path, str | os.PathLike):
         content, name = read_bytes(path), os.fspath(path)
@@ -104,26 +107,30 @@ def read_image(path: str | os.PathLike | bytes | BinaryIO) -> np.ndarray:
         content, name = path, "image"
     else:
         content, name = path.read(), getattr(path, "name", "image")
+    box = split_box(path)[1]
     with decode(content, name) as image:
-        return image
+        return image if box is None else box.crop(image, name)
 
 
 def read_bytes(path: str | os.PathLike) -> bytes:
-    """Return the content of a file."""
-    with open(expand(path), "rb") as file:
+    """Return the content of a file, or of that which a box is in."""
+    with open(expand(split_box(path)[0]), "rb") as file:
         return file.read()
 
 
 def read_sides(path: str | os.PathLike) -> tuple[int, int]:
-    """Return the width and height that a file's header declares; what was read is kept for who decodes it.
+    """Return the width and height that a file's header declares, or those of a box in it.
+
+    What was read is kept for whoever decodes it.
 
     OSError if it is no image, or cannot be opened.
     """
-    content = read_bytes(path)
+    file, box = split_box(path)
+    content = read_bytes(file)
     if (reading := find_reading()) is not None:
-        reading.contents[os.fspath(path)] = content
+        reading.contents[os.fspath(file)] = content
     with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
-        return image.size
+        return image.size if box is None else box.find_sides(*image.size)
 
 
 def digest_file(content: bytes) -> bytes:

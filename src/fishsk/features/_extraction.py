@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import chain
+from itertools import chain, groupby
 from typing import NamedTuple
 
 import joblib
@@ -17,7 +17,6 @@ import numpy as np
 from fishsk._utils.progress import ProgressBar
 from fishsk._utils.reading import find_reading
 from fishsk.features._counts import report_images
-from fishsk.features._decoding import digest_file
 from fishsk.features._engine import load_network
 from fishsk.features._images import Images
 from fishsk.features._network import Settings
@@ -203,19 +202,19 @@ def _run_chunk(
     bad: dict[int, str] = {}
 
     def load(indices: list[int]) -> list[_Loaded]:
-        """Decode images once, and resize them for each network that has to see them."""
+        """Decode files once, and resize the images in each for each network that has to see them."""
         loaded = [_Loaded([], []) for _ in parts]
-        for index in indices:
-            try:
-                with images.hold(index, contents[index]) as image:
-                    for part, (kept, pixels) in zip(parts, loaded, strict=True):
-                        if index in part.missing:
-                            pixels.append(resize_image(image, part.settings.image_size, part.settings.resize))
-                            kept.append(index)
-            except (OSError, ValueError) as error:
-                if not _forgive(images.name(index), error):
-                    raise
-                bad[index] = str(error)
+        for _, boxes in groupby(indices, images.file):
+            first, *others = boxes
+            with _forgiven(images, [first, *others], bad), images.hold_file(first, contents[first]) as whole:
+                for index in (first, *others):
+                    with _forgiven(images, [index], bad):
+                        image = images.crop(index, whole)
+                        for part, (kept, pixels) in zip(parts, loaded, strict=True):
+                            if index in part.missing:
+                                size, resize = part.settings.image_size, part.settings.resize
+                                pixels.append(resize_image(image, size, resize))
+                                kept.append(index)
         return loaded
 
     batches = _make_batches(missing, parts, contents)
@@ -237,7 +236,8 @@ def _read(
     readers: ThreadPoolExecutor | None,
 ) -> dict[int, bytes]:
     """Return the keys of images, and keep the contents of their files."""
-    reading = find_reading()
+    first: dict[str, int] = {}  # of the images in each file
+    chosen = [index for index in indices if first.setdefault(images.file(index), index) == index]
 
     def read(index: int) -> bytes:
         try:
@@ -246,21 +246,25 @@ def _read(
             if _forgive(images.name(index), error):
                 return _UNREADABLE
             raise
-        if content is None:
-            return images.digest(index)
-        key = digest_file(content)
-        if reading is not None:
-            reading.digests[images.name(index)] = key
-        return key
+        return images.digest(index, content)
 
     def read_part(part: Sequence[int]) -> list[bytes]:
         return [read(index) for index in part]
 
     if readers is None or not images.are_large:
-        return dict(zip(indices, read_part(indices), strict=True))
-    step = min(_HASHED_AT_ONCE, 1 + len(indices) // (8 * N_READERS))
-    parts = [indices[start : start + step] for start in range(0, len(indices), step)]
-    return dict(zip(indices, chain.from_iterable(readers.map(read_part, parts)), strict=True))
+        keys = dict(zip(chosen, read_part(chosen), strict=True))
+    else:
+        step = min(_HASHED_AT_ONCE, 1 + len(chosen) // (8 * N_READERS))
+        parts = [chosen[start : start + step] for start in range(0, len(chosen), step)]
+        keys = dict(zip(chosen, chain.from_iterable(readers.map(read_part, parts)), strict=True))
+    for index in indices:  # further boxes
+        leader = first[images.file(index)]
+        if index not in keys and keys[leader] == _UNREADABLE:
+            keys[index] = read(index)
+        elif index not in keys:
+            contents[index] = contents[leader]
+            keys[index] = images.digest(index, contents[index])
+    return keys
 
 
 def _make_batches(
@@ -300,6 +304,18 @@ def _load_ahead(
         if number + _BATCHES_AHEAD < len(batches):
             ahead.append(submit(batches[number + _BATCHES_AHEAD]))
         yield loaded
+
+
+@contextlib.contextmanager
+def _forgiven(images: Images, indices: Sequence[int], bad: dict[int, str]) -> Iterator[None]:
+    """Let images be bad, if somebody wants to know which are, and add them to `bad`."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        for index in indices:
+            if not _forgive(images.name(index), error):
+                raise
+            bad[index] = str(error)
 
 
 def _forgive(name: str, error: Exception | str) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import math
 import os
 import re
@@ -16,19 +14,14 @@ import numpy as np
 from PIL import Image
 from sklearn.utils import check_array
 
-from fishsk._utils.files import expand
-from fishsk._utils.reading import find_reading
-from fishsk.features._decoding import convert_pil, decode, digest_file, lay_on_white, read_bytes
-from fishsk.features._resizing import resize_image
+from fishsk.features._decoding import convert_pil
+from fishsk.features._sequence import CONTENT, Images, is_path, to_rgb
 
 _TEXT = "OSTU"  # kinds of NumPy's dtypes that can hold paths
 _CHANNELS = (1, 3, 4)  # gray, RGB, RGB and alpha
 _CHUNK = 256  # images that are checked at a time, so that checks need no memory to speak of
 _LONGEST_REPR = 200  # letters of a value in an error
 _NO_PATH = re.compile(r"data:|[A-Za-z][\w+.-]+://|.{32768}", re.DOTALL)  # addresses, the text of a file
-_LARGE = 2**16  # bytes; hashing fewer takes less time than handing them to a thread
-# No path holds a zero, and every image file does, but for the plainest of PPM files.
-_CONTENT = re.compile(rb"\A(?:\Z|P[1-6][\t\n\r#]|[^\0]*\0)")
 
 
 def check_images(X: Any, *, image_shape: tuple | None = None, input_range: tuple | None = (0, 255)) -> Images:
@@ -59,99 +52,6 @@ def check_images(X: Any, *, image_shape: tuple | None = None, input_range: tuple
     return Images(_check_pixels(_check_layout(X, image_shape), input_range), input_range)
 
 
-class Images(Sequence):
-    """A sequence of RGB images, each uint8 or float32 in 0 to 255 of shape (height, width, 3).
-
-    Its items are checked pixels, (n_samples, height, width, 1, 3 or 4), whose `input_range` is mapped onto 0
-    to 255 where they are not uint8; or a list of paths, of files' contents (bytes) and of RGB arrays.
-    """
-
-    def __init__(self, items: np.ndarray | list, input_range: tuple | None = None) -> None:
-        self.items = items
-        self.input_range = input_range
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index: Any) -> Any:
-        with self.hold(index) as image:
-            return image
-
-    @contextlib.contextmanager
-    def hold(self, index: int, content: bytes | None = None) -> Iterator[np.ndarray]:
-        """Yield an image, decoded from the content of its file where the caller has read that.
-
-        Until the caller is done with it, a decoded image takes its part of the budget that all readers share,
-        so that many threads need no more memory than a few.
-        """
-        item = self.items[index]
-        if isinstance(item, np.ndarray):
-            yield _to_rgb(item, self.input_range)
-            return
-        content = self.read(index) if content is None else content
-        reading = None if isinstance(item, bytes) else find_reading()
-        if reading is not None and os.fspath(item) not in reading.digests:
-            reading.digests[os.fspath(item)] = digest_file(content)
-        with decode(content, self.name(index)) as image:
-            yield image
-
-    def name(self, index: int) -> str:
-        """Return what to call an image: its path, or its place in X."""
-        item = self.items[index]
-        return os.fspath(item) if isinstance(item, str | os.PathLike) else f"image {index}"
-
-    def digest(self, index: int) -> bytes:
-        """Return 32 bytes that name the content of an image: its pixels, or the bytes of its file."""
-        item = self.items[index]
-        if isinstance(item, np.ndarray):
-            image = _to_rgb(item, self.input_range)
-            content = hashlib.sha256(f"{image.dtype.str}{image.shape}".encode())
-            content.update(np.ascontiguousarray(image).data)
-            return content.digest()
-        return self.recall(index) or digest_file(self.read(index))
-
-    def recall(self, index: int) -> bytes | None:
-        """Return the digest of a file that was read before, where somebody keeps them."""
-        item = self.items[index]
-        reading = find_reading() if _is_path(item) else None
-        return None if reading is None else reading.digests.get(os.fspath(item))
-
-    def read(self, index: int) -> Any:
-        """Return the content of an image's file; None of pixels in memory."""
-        item = self.items[index]
-        if isinstance(item, np.ndarray):
-            return None
-        if isinstance(item, bytes):
-            return item
-        reading = find_reading()
-        content = None if reading is None else reading.contents.pop(os.fspath(item), None)
-        return read_bytes(item) if content is None else content
-
-    def load(self, indices: Sequence[int], size: tuple[int, int], resize: str = "stretch") -> np.ndarray:
-        """Return some of the images, resized: float32 of shape (len(indices), *size, 3) in 0 to 255."""
-        batch = np.empty((len(indices), *size, 3), dtype=np.float32)
-        for row, index in enumerate(indices):
-            with self.hold(index) as image:
-                batch[row] = resize_image(image, size, resize)
-        return batch
-
-    def file_size(self, index: int) -> int:
-        """Return the bytes of an image's file, 0 for pixels in memory or a file that cannot be found."""
-        item = self.items[index]
-        if isinstance(item, bytes):
-            return len(item)
-        with contextlib.suppress(OSError):  # who reads it says what is wrong with it
-            return os.path.getsize(expand(item)) if _is_path(item) else 0
-        return 0
-
-    @property
-    def are_large(self) -> bool:
-        """Whether there are files or large arrays among the images, which take a while to be hashed."""
-        if isinstance(self.items, np.ndarray):
-            return self.items[0].nbytes >= _LARGE
-        return any(not isinstance(item, np.ndarray) or item.nbytes >= _LARGE for item in self.items)
-
-
 def _check_range(input_range: Any) -> tuple | None:
     if input_range is None:
         return None
@@ -176,20 +76,16 @@ def _check_shape(image_shape: Any) -> None:
         )
 
 
-def _is_path(item: Any) -> bool:
-    return isinstance(item, str | os.PathLike) or (isinstance(item, bytes) and not _CONTENT.match(item))
-
-
 def _is_content(item: Any) -> bool:
     """Tell a file's bytes, or a stream of them, from everything else; other bytes are a path."""
     if isinstance(item, bytes):
-        return _CONTENT.match(item) is not None
+        return CONTENT.match(item) is not None
     return isinstance(item, bytearray | memoryview) or callable(getattr(item, "read", None))
 
 
 def _is_image(item: Any) -> bool:
     """Tell one image, or the path of one, from what holds several."""
-    return _is_path(item) or _is_content(item) or isinstance(item, Image.Image)
+    return is_path(item) or _is_content(item) or isinstance(item, Image.Image)
 
 
 def _is_sequence_of_items(X: Any) -> bool:
@@ -248,7 +144,7 @@ def _check_table(X: Any, image_shape: tuple | None) -> Any:
 
 def _check_item(item: Any, index: int, input_range: tuple | None) -> str | os.PathLike | bytes | np.ndarray:
     """Return a path as a path, a file's content as bytes, and anything else as an RGB array."""
-    if _is_path(item):
+    if is_path(item):
         path = os.fsdecode(item) if isinstance(item, bytes) else item
         if isinstance(path, str) and _NO_PATH.match(path):
             raise ValueError(
@@ -271,7 +167,7 @@ def _check_item(item: Any, index: int, input_range: tuple | None) -> str | os.Pa
             pixels = _check_pixels(_check_channels(batch), input_range)
         except ValueError as error:
             raise ValueError(f"Image {index} of X: {error}") from None
-        return _to_rgb(pixels[0], input_range)
+        return to_rgb(pixels[0], input_range)
     raise ValueError(
         "A list or an object array must hold paths, files' bytes, PIL images or arrays (height, width[, 3]). "
         f"Item {index} is {_show(item)}. {_advise(item)}"
@@ -398,17 +294,3 @@ def _likely_white(dtype: np.dtype, high: float) -> int:
     if dtype.kind in "ui":
         return int(np.iinfo(dtype).max) if dtype.itemsize == 2 else int(high)
     return 255 if high <= 255 else 65535
-
-
-def _to_rgb(image: np.ndarray, input_range: tuple | None) -> np.ndarray:
-    """Return one checked image (height, width, 1, 3 or 4) as RGB, uint8 or float32 in 0 to 255."""
-    if image.dtype != np.uint8:
-        low, high = (0, 255) if input_range is None else input_range
-        if image.dtype == bool and input_range is not None:
-            low, high = 0, 1
-        image = image.astype(np.float32)
-        if (low, high) != (0, 255):
-            image = (image - np.float32(low)) * np.float32(255 / (high - low))
-    if image.shape[2] == 4:
-        return lay_on_white(image)
-    return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image

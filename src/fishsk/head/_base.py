@@ -297,12 +297,14 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
                 f"hidden layer. Got {self.hidden_units!r}."
             )
         n_outputs, output = self._describe_output()
+        # Keras takes the mean of the tags' losses: each has its full penalty only where that is divided, too.
+        n_losses = n_outputs if output == "sigmoid" else 1
         return Architecture(
             n_features=n_features,
             hidden_units=tuple(map(int, units)),
             n_outputs=n_outputs,
             dropout=float(self.dropout),
-            l2=self._scaled_penalty / n_rows if self.l2 == "scale" else float(self.l2),
+            l2=self._scaled_penalty / n_rows / n_losses if self.l2 == "scale" else float(self.l2),
             activation=self.activation,
             output=output,
         )

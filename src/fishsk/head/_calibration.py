@@ -1,4 +1,4 @@
-"""What a network's answers mean as probabilities, and temperature scaling, which makes these honest."""
+"""What a network's answers mean as probabilities, temperature scaling, and from where on a tag is given."""
 
 from __future__ import annotations
 
@@ -54,3 +54,29 @@ def fit_temperature(
 
     found = minimize_scalar(penalized_log_loss, bounds=(-_MAX_LOG, _MAX_LOG), method="bounded")
     return float(np.exp(found.x))
+
+
+def choose_thresholds(proba: np.ndarray, tags: np.ndarray) -> np.ndarray:
+    """Return for each tag the threshold of the highest F1 score; a half where no row has the tag.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n_samples, n_tags)
+        Probabilities of rows that were not trained on.
+    tags : ndarray of shape (n_samples, n_tags)
+        0 and 1.
+
+    Notes
+    -----
+    A threshold lies in the middle between the least probable row that gets the tag, and the next one.
+    """
+    thresholds = np.full(tags.shape[1], 0.5)
+    for column in np.flatnonzero(tags.any(axis=0)):
+        order = np.argsort(-proba[:, column], kind="stable")
+        values = np.append(proba[order, column], 0.0)
+        n_given = np.arange(1, len(order) + 1)
+        scores = 2 * np.cumsum(tags[order, column]) / (n_given + tags[:, column].sum())
+        scores[values[:-1] == values[1:]] = 0  # rows of one probability get a tag together, or none does
+        best = int(scores.argmax())
+        thresholds[column] = (values[best] + values[best + 1]) / 2
+    return thresholds

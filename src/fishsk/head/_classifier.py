@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -9,7 +10,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
 
-from fishsk._compat.sklearn import StrOptions, check_partial_fit_first_call, fit_context
+from fishsk._compat.sklearn import Interval, StrOptions, check_partial_fit_first_call, fit_context
 from fishsk.head._base import KerasHead
 from fishsk.head._calibration import to_probabilities
 from fishsk.head._keywords import find_builder
@@ -69,13 +70,21 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
     early_stopping_patience : int, default=5
         Epochs that early stopping waits for a better loss.
     l2 : float or "scale", default=0.0
-        Strength of the penalty on the squared kernels. "scale" is 80 / n_rows, as scikit-learn's `C` acts.
+        Strength of the penalty on the squared kernels. "scale" is 80 / n_rows, as scikit-learn's `C` acts; of
+        tags, whose losses are averaged, it is divided by their number.
     calibration : {"temperature"} or None, default="temperature"
         ``"temperature"`` divides the logits by the number that gives the validation part, which has not
         trained, its lowest log loss [3]_: probabilities then mean what they say, and what is predicted stays
         as it is. Without such a part nothing is calibrated.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's rows, as in scikit-learn.
+    tags : sequence of str or None, default=None
+        Names of the columns of `y`, where that is a table of 0 and 1, for whoever shows predictions. With
+        them rows are read as tags also where each has exactly one.
+    threshold : float in (0, 1) or "f1", default=0.5
+        From which probability on `predict` gives a tag. "f1" chooses for each tag the threshold of its
+        highest F1 score: on the validation part, or in three folds, which takes three more fits, where all
+        rows train. A tag of few rows gets a threshold of much chance.
     callbacks : keras.callbacks.Callback, its class or name, list, tuple, dict of them, or None, default=None
         Keras callbacks. Names and classes are instantiated by each fit; their parameters are routed, as in
         scikeras, by ``callbacks__patience=2`` for all, or ``callbacks__0__patience=2`` or
@@ -98,7 +107,7 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels.
+        Class labels; of tags, and of several labels a row, a list of the labels in each column of `y`.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -109,6 +118,8 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
     temperature_ : float
         What the logits are divided by; above 1, the network was too sure of itself. 1 without calibration.
         `model_` is the network as it trained, `to_keras` divides its logits, too.
+    thresholds_ : ndarray of shape (n_tags,)
+        From which probability on each tag is given; only where `y` holds tags.
     history_ : dict of list of float
         ``"loss"``, ``"accuracy"``, ``"val_loss"``, ``"val_accuracy"`` and ``"learning_rate"`` of each
         epoch. The losses are cross-entropies, without `l2`. The two of validation are
@@ -161,6 +172,8 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         **KerasHead._parameter_constraints,
         "calibration": [StrOptions({"temperature"}), None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
+        "tags": ["array-like", None],
+        "threshold": [Interval(Real, 0, 1, closed="neither"), StrOptions({"f1"})],
     }
 
     def __init__(
@@ -182,6 +195,8 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         l2: float | str = 0.0,
         calibration: str | None = "temperature",
         class_weight: dict | str | None = None,
+        tags: Any = None,
+        threshold: float | str = 0.5,
         callbacks: Any = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
@@ -211,6 +226,8 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         )
         self.calibration = calibration
         self.class_weight = class_weight
+        self.tags = tags
+        self.threshold = threshold
 
     @learns_as_a_whole
     @fit_context(prefer_skip_nested_validation=True)
@@ -257,6 +274,12 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         check_is_fitted(self)
         return self._temperature
 
+    @property
+    def thresholds_(self) -> np.ndarray:
+        """From which probability on each tag is given."""
+        check_is_fitted(self)
+        return self.target_encoder_.thresholds_
+
     def predict_proba(self, X: Any, **keywords: Any) -> Any:
         """Return the probability of each class.
 
@@ -296,7 +319,7 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         return logs if isinstance(proba, list) else logs[0]
 
     def predict(self, X: Any, **keywords: Any) -> np.ndarray:
-        """Return the most probable class, or the tags whose probability is above a half.
+        """Return the most probable class, or the tags whose probability is above their threshold.
 
         Parameters
         ----------
@@ -315,7 +338,10 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
 
     def _probabilities(self, X: Any, keywords: dict[str, Any]) -> Any:
         """Return the probabilities of each output, as the encoder of the targets reads them."""
-        scores, kinds = self._scores(X, keywords), self._network.kinds
+        return self._to_probabilities(self._scores(X, keywords))
+
+    def _to_probabilities(self, scores: Any) -> Any:
+        kinds = self._network.kinds
         if not isinstance(scores, list):
             return to_probabilities(scores, kinds[0], self._temperature)
         parts = [
@@ -327,7 +353,7 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
     @property
     def target_encoder(self) -> ClassEncoder:
         """Transformer of `y` before it reaches the network, for subclasses to override."""
-        return ClassEncoder(loss=self.loss)
+        return ClassEncoder(loss=self.loss, tags=self.tags)
 
     @property
     def _kind(self) -> str:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-from sklearn.model_selection import train_test_split
+from sklearn.base import clone
+from sklearn.model_selection import KFold, train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import type_of_target
 
 from fishsk._utils.process import check_not_forked
 from fishsk.head._building import build_custom, compile_model, copy_model, preserved_random
-from fishsk.head._calibration import fit_temperature
+from fishsk.head._calibration import choose_thresholds, fit_temperature
 from fishsk.head._callbacks import EpochTasks, make_callbacks, skip_without
 from fishsk.head._custom import CustomNetwork
 from fishsk.head._dense import Architecture, DenseNetwork
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _LR_PATIENCE = 3  # epochs without a better loss, before the learning rate is lowered
 _TEST_BATCH = 256
+_N_FOLDS = 3  # that choose thresholds, where no rows validate
 
 
 @dataclass
@@ -91,6 +93,7 @@ def fit(head: KerasHead, X: Any, y: Any, sample_weight: Any, keywords: Mapping[s
         callbacks.append(EpochTasks(context, task, start.reconstruct))
     _train(head, start, data, training, callbacks)
     _calibrate(head, data)
+    _set_thresholds(head, X, y, data, None if sample_weight is None else weight)
     context.call_on_fit_task_end(**task, reconstruction_attributes={})
 
 
@@ -145,7 +148,12 @@ def _begin(head: KerasHead, X: Any, y: np.ndarray, classes: Any = None) -> _Star
     seed = int(check_random_state(head.random_state).randint(np.iinfo(np.int32).max))
     if find_builder(head) is None:
         architecture = head._make_architecture(feature_encoder.transform(X[:1]).shape[1], len(y))
-        model = compile_model(head, architecture.build(architecture.draw_weights(seed)))
+        weights = architecture.draw_weights(seed)
+        if getattr(target_encoder, "kind_", None) == "tags":
+            # From the share of rows with each tag: a bias of 0 is half, which a rare tag is far from.
+            n_with = y.sum(axis=0)
+            weights[-1] = np.log((n_with + 0.5) / (len(y) - n_with + 0.5)).astype(np.float32)
+        model = compile_model(head, architecture.build(weights))
         return _Start(CustomNetwork.of(model), architecture, seed, {})
     model = build_custom(head, meta, seed)
     expected = meta.get("n_outputs_expected_")
@@ -325,6 +333,31 @@ def _calibrate(head: KerasHead, data: _Data) -> None:
     scores, targets = (part if isinstance(part, list) else [part] for part in (scores, targets))
     codes = [_read_codes(each[data.validation], kind) for each, kind in zip(targets, kinds, strict=True)]
     head._temperature = fit_temperature(scores, kinds, codes, data.weight[data.validation])
+
+
+def _set_thresholds(head: KerasHead, X: Any, y: np.ndarray, data: _Data, weight: np.ndarray | None) -> None:
+    """Set from which probability on each tag is given: by rows that validate, or else by folds of all."""
+    threshold, encoder = getattr(head, "threshold", 0.5), head.target_encoder_
+    if getattr(encoder, "kind_", None) != "tags" or threshold == 0.5:
+        return
+    if threshold != "f1":
+        encoder.thresholds_ = np.full(len(encoder.classes_), float(threshold))
+    elif data.validation is not None:
+        scores, targets = (take_rows(part, data.validation) for part in (data.X, data.targets))
+        proba = head._to_probabilities(head._network.scores(scores))
+        targets = np.hstack(targets) if isinstance(targets, list) else targets
+        encoder.thresholds_ = choose_thresholds(encoder.inverse_transform(proba, return_proba=True), targets)
+    elif len(data.train) >= 2 * _N_FOLDS:
+        twin = clone(head).set_params(threshold=0.5, callbacks=None, random_state=head._seed, verbose=0)
+        rows, proba = data.train, np.empty(y[data.train].shape)
+        for train, test in KFold(_N_FOLDS, shuffle=True, random_state=head._seed).split(rows):
+            parts = [
+                take_rows(X, rows[train]),
+                y[rows[train]],
+                None if weight is None else weight[rows[train]],
+            ]
+            proba[test] = twin.fit(*parts).predict_proba(take_rows(X, rows[test]))
+        encoder.thresholds_ = choose_thresholds(proba, y[rows])
 
 
 def _read_codes(targets: np.ndarray, kind: str) -> np.ndarray:

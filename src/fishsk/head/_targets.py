@@ -23,22 +23,33 @@ class ClassEncoder(BaseEstimator):
         The loss that a head was given. With a categorical cross-entropy, classes are one-hot.
     classes : array-like of shape (n_classes,), default=None
         All class labels, if `y` need not hold each.
+    tags : sequence of str, default=None
+        The names of the columns of `y`, which are then tags, also where each row has just one.
     """
 
-    def __init__(self, loss: Any = None, classes: Any = None) -> None:
+    def __init__(self, loss: Any = None, classes: Any = None, tags: Any = None) -> None:
         self.loss = loss
         self.classes = classes
+        self.tags = tags
 
     def fit(self, y: np.ndarray) -> Self:
         """Learn the classes of `y`."""
         kind = type_of_target(y if self.classes is None else np.asarray(self.classes))
+        if self.tags is not None and (kind != "multilabel-indicator" or y.shape[1] != len(self.tags)):
+            raise ValueError(
+                f"y must be a table of 0 and 1 with a column for each of the tags {[*self.tags]}. Got {kind} "
+                f"of shape {y.shape}."
+            )
         if kind == "multilabel-indicator":
+            self.thresholds_ = np.full(y.shape[1], 0.5)
             is_one_hot = self.classes is None and y.min() == 0 and bool((y.sum(axis=1) == 1).all())
+            is_one_hot = is_one_hot and self.tags is None
             self.kind_ = "one-hot" if is_one_hot else "tags"
             if is_one_hot:
                 warnings.warn(
                     "y has exactly one 1 in each row: it is read as one class for each row, and not as tags, "
-                    "and predictions are such rows, too. Pass y.argmax(axis=1) to learn class labels.",
+                    "and predictions are such rows, too. Pass y.argmax(axis=1) to learn class labels, or "
+                    "tags, the names of the columns.",
                     UserWarning,
                     stacklevel=2,
                 )
@@ -83,7 +94,7 @@ class ClassEncoder(BaseEstimator):
             return np.column_stack(columns)
         y = np.asarray(y).reshape(len(y), -1)
         if self.kind_ == "tags":
-            return y if return_proba else (y > 0.5).astype(np.int64)
+            return y if return_proba else (y > self.thresholds_).astype(np.int64)
         if self.kind_ == "classes":
             y = _both_classes(y)
         if return_proba:
@@ -116,8 +127,10 @@ class ClassEncoder(BaseEstimator):
         """Return what a function that builds a network may ask of its `meta`."""
         is_columns = self.kind_ == "columns"
         n_columns = len(self.classes_) if is_columns else 1
+        # As of scikit-learn's trees: its scorers take two tags, 0 and 1, for one of two classes.
+        of_tags = [np.arange(2)] * len(self.classes_) if self.kind_ == "tags" else None
         return {
-            "classes_": self.classes_,
+            "classes_": of_tags or self.classes_,
             "n_classes_": list(map(len, self.classes_)) if is_columns else len(self.classes_),
             "n_outputs_": n_columns,
             "n_outputs_expected_": n_columns,

@@ -30,6 +30,15 @@ from fishsk.inspection._regression import (
 )
 from fishsk.inspection._settings import find_fitted, find_pixels, find_setting, fitted_head, name_classes
 from fishsk.inspection._similar_images import SimilarImagesDisplay
+from fishsk.inspection._tags import (
+    TagsEvaluation,
+    draw_tags,
+    is_of_tags,
+    join_tags,
+    name_tags,
+    predict_tag_proba,
+    predicts_tags,
+)
 from fishsk.inspection._training_curve import TrainingCurveDisplay
 from fishsk.inspection._unfamiliar import FamiliarRows, UnfamiliarImages, find_unfamiliar
 
@@ -54,6 +63,7 @@ __all__ = [
     "RegressionComparison",
     "RegressionEvaluation",
     "SimilarImagesDisplay",
+    "TagsEvaluation",
     "TrainingCurveDisplay",
     "UnfamiliarImages",
     "accuracy_interval",
@@ -61,6 +71,7 @@ __all__ = [
     "check_one_target",
     "compare_pipelines",
     "draw_prediction_errors",
+    "draw_tags",
     "evaluate",
     "explain_images",
     "find_confidence",
@@ -76,11 +87,16 @@ __all__ = [
     "fitted_head",
     "format_number",
     "gather_coverage",
+    "is_of_tags",
+    "join_tags",
     "lay_out",
     "lay_over",
     "measure_learning",
     "name_classes",
     "name_images",
+    "name_tags",
+    "predict_tag_proba",
+    "predicts_tags",
     "rank_label_issues",
     "run_frozen_steps",
     "score_probabilities",

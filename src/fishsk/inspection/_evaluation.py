@@ -11,10 +11,18 @@ from sklearn.utils import check_consistent_length
 from fishsk.inspection._classification import ClassificationEvaluation, evaluate_classification
 from fishsk.inspection._frozen import run_frozen_steps
 from fishsk.inspection._regression import RegressionEvaluation, as_targets, evaluate_regression
-from fishsk.inspection._settings import find_training_mean
+from fishsk.inspection._settings import find_last, find_training_mean
+from fishsk.inspection._tags import (
+    TagsEvaluation,
+    evaluate_tags,
+    is_of_tags,
+    name_tags,
+    predict_tag_proba,
+    predicts_tags,
+)
 
-#: Both have `n_samples`, `y_true`, `y_pred`, `worst`, `score_name` and `score`.
-Evaluation = ClassificationEvaluation | RegressionEvaluation
+#: All have `n_samples`, `y_true`, `y_pred`, `worst`, `score_name` and `score`.
+Evaluation = ClassificationEvaluation | RegressionEvaluation | TagsEvaluation
 
 
 def evaluate(
@@ -28,9 +36,9 @@ def evaluate(
         A fitted classifier or regressor. Its frozen features are asked for once.
     X : array-like or sequence
         What it takes, such as images.
-    y : array-like of shape (n_samples,)
-        The true labels or numbers.
-    y_pred : array-like of shape (n_samples,), default=None
+    y : array-like of shape (n_samples,) or (n_samples, n_tags)
+        The true labels or numbers, or the tags of each image as 0 and 1.
+    y_pred : array-like of the shape of `y`, default=None
         What it predicts, where that is known.
     y_proba : array-like of shape (n_samples, n_classes), default=None
         The probabilities that a classifier gives, where they are known.
@@ -40,7 +48,7 @@ def evaluate(
 
     Returns
     -------
-    ClassificationEvaluation or RegressionEvaluation
+    ClassificationEvaluation, RegressionEvaluation or TagsEvaluation
         The scores, and which images to look at first.
 
     Raises
@@ -49,6 +57,14 @@ def evaluate(
         If there is not one label or number for each image.
     """
     of_regression = is_regressor(estimator)
+    if is_of_tags(y) and predicts_tags(estimator):
+        check_consistent_length(X, y)
+        estimator, X = run_frozen_steps(estimator, X)
+        y = np.asarray(y)
+        proba = predict_tag_proba(estimator, X) if y_proba is None else np.asarray(y_proba)
+        y_pred = estimator.predict(X) if y_pred is None else y_pred
+        names = name_tags(estimator, y.shape[1])
+        return evaluate_tags(y, y_pred, proba, names, getattr(find_last(estimator), "thresholds_", None))
     y = check_one_target(y, "y")
     y = as_targets(y, "y") if of_regression else y
     check_consistent_length(X, y)
@@ -81,7 +97,7 @@ def check_one_target(y: Any, name: str) -> np.ndarray:
         return y[:, 0]
     if y.ndim != 1:
         raise ValueError(
-            f"{name} must be one label or one number for each image. Got shape {y.shape}: tags and several "
-            "outputs are shown and compared one at a time. Fit and pass a model of one column."
+            f"{name} must be one label or one number for each image. Got shape {y.shape}: of several "
+            "columns, tags are evaluated and reported, as 0 and 1; all else takes one column at a time."
         )
     return y

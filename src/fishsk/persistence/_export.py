@@ -253,6 +253,8 @@ def _describe(
     is_numbers = is_regressor(head)
     names = [name] if n_outputs == 1 else [f"{name}_{number:02}" for number in range(n_outputs)]
     classes = np.asarray(head.classes_).tolist() if n_outputs == 1 and not is_numbers else None
+    if classes is not None and getattr(head, "tags", None) is not None:
+        classes = [*head.tags]
     if n_outputs > 1:
         classes = [np.asarray(each).tolist() for each in head.classes_]
     return {

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fishsk.features import Images
-from fishsk.inspection import Evaluation, FamiliarRows, RegressionEvaluation, find_near_duplicates
+from fishsk.inspection import ClassificationEvaluation, Evaluation, FamiliarRows, find_near_duplicates
 from fishsk.report._album import Album
 
 _N_UNFAMILIAR = 12
@@ -69,8 +69,8 @@ def gather_duplicates(
     `test` and `train` are as in `find_near_duplicates`; `write_label` writes a training label.
     """
     y_train = train[2]
-    # What two numbers are apart says nothing of a pair, as two classes do.
-    labels = None if isinstance(evaluation, RegressionEvaluation) else y_train
+    # What two numbers or sets of tags are apart says nothing of a pair, as two classes do.
+    labels = y_train if isinstance(evaluation, ClassificationEvaluation) else None
     found = find_near_duplicates(test, (*train[:2], labels))
     is_copy = np.isin(np.arange(len(test[1])), found.test)
     groups = {

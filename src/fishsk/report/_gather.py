@@ -10,6 +10,7 @@ from sklearn import config_context, get_config
 
 from fishsk.inspection import (
     ClassificationEvaluation,
+    TagsEvaluation,
     evaluate,
     find_features,
     find_fitted,
@@ -24,6 +25,7 @@ from fishsk.report._facts import Timings, describe_run, find_digests
 from fishsk.report._figures import draw_diagram, draw_training
 from fishsk.report._refits import gather_forecast, gather_labels
 from fishsk.report._regression import describe_numbers, gather_regression
+from fishsk.report._tags import describe_tags, gather_tags, write_tags
 
 _N_WORST = 10
 
@@ -45,7 +47,7 @@ def gather_report(
 ) -> dict[str, Any]:
     """Return everything that the page shows, as plain numbers, text, lists and dicts.
 
-    `names` maps labels to what is written for them, and is None of a regressor, whose target is
+    `names` maps labels to what is written for them, and is None of tags and of a regressor, whose target is
     `target_name`; `pixels` holds `image_shape` and `input_range`. `write_report` describes the other
     parameters.
     """
@@ -65,7 +67,8 @@ def gather_report(
 
     # Most of it is to trace one graph on one core, while what follows keeps the others busy.
     pool = ThreadPoolExecutor(1)
-    explained = pool.submit(explain_meanwhile, get_config()) if explain else None
+    of_tags = isinstance(evaluation, TagsEvaluation)
+    explained = pool.submit(explain_meanwhile, get_config()) if explain and not of_tags else None
     pool.shutdown(wait=False)
     if isinstance(evaluation, ClassificationEvaluation):
         known = names or {}
@@ -74,9 +77,18 @@ def gather_report(
         kind = gather_classification(
             evaluation, rows, album, timings, names=names, y_train=y_train, max_images=max_images
         )
+    elif isinstance(evaluation, TagsEvaluation):
+        album = Album(test.images, image_names, describe_tags(evaluation))
+        kind = gather_tags(evaluation, album, timings, y_train=y_train)
     else:
         album = Album(test.images, image_names, describe_numbers(evaluation))
         kind = gather_regression(evaluation, album, timings, target_name=target_name)
+
+    def write_label(y: Any) -> str:
+        if isinstance(evaluation, TagsEvaluation):
+            return write_tags(y, evaluation.names)
+        return format_number(y, digits=3) if names is None else names.get(y, str(y))
+
     report: dict[str, Any] = kind | {
         "worst": [album.show(index) for index in worst],
         "n_train": None if train is None else len(train.images),
@@ -93,7 +105,7 @@ def gather_report(
                 (train_rows, train.images, train.y),
                 album,
                 evaluation,
-                lambda y: format_number(y, digits=3) if names is None else names.get(y, str(y)),
+                write_label,
             )
     if cv is not None and train is not None and names is not None:
         with timings("Train on growing parts"):

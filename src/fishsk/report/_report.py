@@ -8,13 +8,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk.features import check_images
-from fishsk.inspection import check_one_target, find_fitted, find_pixels, name_classes
-from fishsk.report import _classification, _regression
+from fishsk.inspection import (
+    check_one_target,
+    find_fitted,
+    find_pixels,
+    is_of_tags,
+    name_classes,
+    predicts_tags,
+)
+from fishsk.report import _classification, _regression, _tags
 from fishsk.report._album import ImageSet
 from fishsk.report._card import write_card
 from fishsk.report._gather import gather_report
@@ -54,6 +62,9 @@ def write_report(
     only probable answers are given, test images unlike all of training, near-duplicates between training and
     test images, the pipeline, versions, timings, and how to reproduce it.
 
+    Of tags, several of which an image may have, it holds precision, recall, average precision and threshold
+    of each, and the images with a wrong one; there are neither heat maps nor a model card.
+
     Of a regressor it holds errors in the unit of the target, beside those of always answering the mean;
     predicted against true numbers, residuals, and the largest errors with heat maps of what raised the answer
     and what lowered it.
@@ -69,8 +80,8 @@ def write_report(
         (no training curves).
     X : array-like or sequence
         Test images, as `KerasFeatureTransformer` describes them.
-    y : array-like of shape (n_samples,)
-        Their true labels, or their numbers.
+    y : array-like of shape (n_samples,) or (n_samples, n_tags)
+        Their true labels, their numbers, or their tags as 0 and 1.
     path : path-like
         The file to write. It appears whole or not at all.
     X_train : array-like or sequence, default=None
@@ -179,9 +190,13 @@ def write_report(
         reproduce = _compose_lines(find_fitted(estimator), Path(path).name, X_train is not None, told)
     report["lines"] = reproduce
     kind, module = ("regression", _regression) if of_regression else ("classification", _classification)
+    if "tags" in report:
+        kind, module = "tags", _tags
     report["sections"] = {
         id: title for id, title in module.SECTIONS.items() if id not in _OPTIONAL or report[id]
     }
+    if card is not None and kind == "tags":
+        raise ValueError("A model card is of classes or numbers: this model predicts tags. Pass card=None.")
     if card is not None:
         write_card(card, estimator, report)
     return write_page(path, f"{kind}.html", **report)
@@ -325,11 +340,15 @@ def _gather(
             "cv trains on training images: pass X_train and y_train with it. Got cv without y_train."
         )
     pixels = find_pixels(estimator, image_shape, input_range)
-    y = check_one_target(y, "y")
+    of_tags = predicts_tags(estimator) and is_of_tags(y)
+    check_targets = (lambda y, name: np.asarray(y)) if of_tags else check_one_target
+    if of_tags and (cv is not None or display_labels is not None):
+        raise ValueError("cv and display_labels are for classes: this model predicts tags. Pass None.")
+    y = check_targets(y, "y")
     check_consistent_length(X, y, y_proba, options.get("y_pred"), options.get("image_names"))
     train = None
     if X_train is not None:
-        y_train = None if y_train is None else check_one_target(y_train, "y_train")
+        y_train = None if y_train is None else check_targets(y_train, "y_train")
         check_consistent_length(X_train, y_train)
         train = ImageSet(X_train, check_images(X_train, **pixels), y_train)
     target = target_name or _TARGET
@@ -337,14 +356,14 @@ def _gather(
         estimator,
         ImageSet(X, check_images(X, **pixels), y),
         train,
-        names=None if of_regression else name_classes(estimator.classes_, display_labels),
+        names=None if of_regression or of_tags else name_classes(estimator.classes_, display_labels),
         target_name=target,
         y_proba=y_proba,
         pixels={"image_shape": image_shape, "input_range": input_range},
         cv=cv,
         **options,
     )
-    default = f"Predicted {target} of" if of_regression else "Classification of"
+    default = f"Predicted {target} of" if of_regression else "Tags of" if of_tags else "Classification of"
     return report | {"title": f"{default} {len(y):,} test images" if title is None else title}
 
 

@@ -22,7 +22,11 @@ from fishsk.inspection import (
     find_features,
     find_fitted,
     format_number,
+    join_tags,
     lay_over,
+    name_tags,
+    predict_tag_proba,
+    predicts_tags,
     split_at_features,
 )
 from fishsk.report import encode_image
@@ -49,7 +53,7 @@ class Answers:
     Raises
     ------
     ValueError
-        If the model predicts several labels or numbers for an image.
+        If the model predicts several labels or numbers for an image, other than tags.
     """
 
     def __init__(
@@ -60,13 +64,17 @@ class Answers:
         min_probability: float = 0.0,
         false_alarms: float = 0.05,
     ) -> None:
-        # Tags and several outputs are refused here, and the network is made ready. Maps are not: they load
-        # TensorFlow, behind the first answer.
+        # Several outputs are refused here, and the network is made ready. Maps are not: they load TensorFlow,
+        # behind the first answer.
         blank = np.zeros((64, 64, 3), np.uint8)
-        check_one_target(pipeline.predict([blank]), "What the model predicts")
+        predicted = pipeline.predict([blank])
         self.pipeline = pipeline
-        #: The classes; none where numbers are predicted.
-        self.labels = [] if is_regressor(pipeline) else np.asarray(pipeline.classes_).tolist()
+        #: The tags; none where one class or number is predicted.
+        self.tags = name_tags(pipeline, len(pipeline.classes_)) if predicts_tags(pipeline) else []
+        if not self.tags:
+            check_one_target(predicted, "What the model predicts")
+        #: The classes or tags; none where numbers are predicted.
+        self.labels = [] if is_regressor(pipeline) else self.tags or np.asarray(pipeline.classes_).tolist()
         self.min_probability = min_probability
         self.train = train
         self._familiar = None
@@ -110,15 +118,22 @@ class Answers:
             # As streams: bytes may be taken for a path.
             rows, rest, values = split_at_features(self.pipeline, [*map(io.BytesIO, contents)])
             predicted = np.asarray(rest.predict(values))
-            proba = rest.predict_proba(values) if self.has_probabilities else None
+            proba = predict_tag_proba(rest, values) if self.has_probabilities else None
             found = None if self._familiar is None else self._familiar.compare(rows)
         names = [str(label) for label in self.labels]
         answers: list[dict[str, Any]]
-        if names:
+        if self.tags:
+            answers = [
+                {"tags": [tag for tag, has in zip(names, row, strict=True) if has]} for row in predicted
+            ]
+        elif names:
             answers = [{"class": str(label)} for label in predicted.tolist()]
         else:
             answers = [{"number": number} for number in predicted.ravel().tolist()]
-        if proba is not None:
+        if proba is not None and self.tags:
+            for answer, row in zip(answers, proba.tolist(), strict=True):
+                answer["probabilities"] = dict(zip(names, row, strict=True))
+        elif proba is not None:
             confidence = find_confidence(predicted, proba, np.asarray(self.labels)).tolist()
             for answer, probability, row in zip(answers, confidence, proba.tolist(), strict=True):
                 answer["probability"] = probability
@@ -146,11 +161,16 @@ class Answers:
         with self._lock:
             rows, rest, values = split_at_features(self.pipeline, [image])
             predicted = np.asarray(rest.predict(values)).tolist()[0]
-            proba = rest.predict_proba(values)[0] if hasattr(rest, "predict_proba") else None
+            found = predict_tag_proba(rest, values)
+            proba = None if found is None else found[0]
             similar = self._find_similar(rows)
         if not self.labels:
             predicted = format_number(predicted)
-        probability = None if proba is None else float(proba[self.labels.index(predicted)])
+        if self.tags:
+            predicted = join_tags(predicted, self.tags).replace(";", ", ") or "no tag"
+        probability = None
+        if proba is not None and not self.tags:
+            probability = float(proba[self.labels.index(predicted)])
         return {
             "image": encode_image(image, _LONGEST_SIDE),
             "size": f"{image.shape[1]:,} x {image.shape[0]:,}",
@@ -160,6 +180,7 @@ class Answers:
             "min_probability": self.min_probability,
             "classes": [] if proba is None else self._rank(proba),
             "is_number": not self.labels,
+            "is_of_tags": bool(self.tags),
             "n_more": max(0, len(self.labels) - _N_CLASSES),
             "similar": similar,
         }
@@ -183,6 +204,8 @@ class Answers:
         ValueError
             If it is no image, or there is no such class.
         """
+        if self.tags:
+            raise ValueError("There are no maps of tags: a map is of one class or number.")
         image = read_image(io.BytesIO(content))
         labels = {str(label): label for label in self.labels}
         for name in (target, against):

@@ -6,18 +6,19 @@ import argparse
 from typing import TYPE_CHECKING
 
 from fishsk._utils.files import expand
-from fishsk.cli._arguments import add_training
+from fishsk.cli._arguments import add_columns, add_training, load_photos
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
     from fishsk.datasets import FolderListing
     from fishsk.inspection import DataIssues
 
-SUMMARY = "check a folder of images: broken files, duplicates, wrong labels, odd images"
+SUMMARY = "check a folder or a table of images: broken files, duplicates, wrong labels, odd images"
 EXAMPLES = """\
 examples:
   python -m fishsk check photos/
   python -m fishsk check photos/ --test new_photos/    also look for test images among the training images
+  python -m fishsk check boxes.csv --target species    a table, such as one of boxes in images
   python -m fishsk check photos/ --cv 0 --fail-on warning && python -m fishsk fit photos/
 
 It exits with 1 if it found an error (a file that cannot be read, the same picture with two labels, or in
@@ -27,9 +28,18 @@ training and test), and with 0 otherwise; --fail-on sets from which level on.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument("folder", help="one folder per class")
+    parser.add_argument("folder", help="one folder per class, or a table (CSV) with --target")
     parser.add_argument(
-        "--test", metavar="FOLDER", help="test images, none of which may be in the folder (default: none)"
+        "--target",
+        action="append",
+        metavar="COLUMN",
+        help="the column of a table that holds the classes (default: a folder needs none)",
+    )
+    add_columns(parser)
+    parser.add_argument(
+        "--test",
+        metavar="FOLDER",
+        help="test images, or a table like the first, none of which may be in the folder (default: none)",
     )
     parser.add_argument(
         "--cv",
@@ -64,8 +74,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     if arguments.cv < 0 or arguments.cv == 1:
         raise ValueError(f"--cv must be 0 or at least 2. Got {arguments.cv}.")
     target = prepare_file(arguments.output, PAGES)
-    train = _list_folder(arguments.folder)
-    test = None if arguments.test is None else _list_folder(arguments.test)
+    train = _list_images(arguments.folder, arguments)
+    test = None if arguments.test is None else _list_images(arguments.test, arguments)
     left_out = train.left_out if test is None else train.left_out | test.left_out
     load_tensorflow(screen)
 
@@ -113,16 +123,23 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     return int(data.level in failing)
 
 
-def _list_folder(folder: str) -> FolderListing:
-    """Return what is in a folder of class folders, readable or not."""
-    from fishsk.datasets import list_image_folder
+def _list_images(folder: str, arguments: argparse.Namespace) -> FolderListing:
+    """Return what is in a folder of class folders, readable or not, or in a table of classes."""
+    from fishsk.datasets import FolderListing, list_image_folder
     from fishsk.features import IMAGE_SUFFIXES
 
     if expand(folder).is_file():
-        raise ValueError(
-            f"check looks for what is wrong with classes, in one folder for each. Got the file {folder!r}: "
-            "fit and evaluate name the rows of a table that cannot be used."
-        )
+        if len(arguments.target or []) > 1 or [name.casefold() for name in arguments.target or []] == [
+            "tags"
+        ]:
+            raise ValueError(
+                "check looks for what is wrong with classes, of which an image has one. Got tags."
+            )
+        arguments.task, arguments.skip_bad = "classification", True  # what is left out is an issue
+        photos = load_photos(folder, arguments)
+        names = sorted(set(photos.y.tolist()))
+        labels = [names.index(name) for name in photos.y.tolist()]
+        return FolderListing(photos.paths.tolist(), labels, names, photos.left_out)
     listing = list_image_folder(folder)
     if not listing.paths:
         raise ValueError(

@@ -47,11 +47,13 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     from sklearn.base import is_regressor
 
     from fishsk.cli._features import run_networks
-    from fishsk.inspection import RegressionComparison, compare_pipelines
+    from fishsk.inspection import RegressionComparison, compare_pipelines, predicts_tags
     from fishsk.persistence import load_pipeline
     from fishsk.report import write_comparison
 
     old, new = load_pipeline(arguments.old), load_pipeline(arguments.new)
+    if predicts_tags(old) or predicts_tags(new):
+        raise ValueError("compare is for classes and numbers: a model predicts tags. Run evaluate with each.")
     if is_regressor(old) != is_regressor(new):
         kinds = ["numbers" if is_regressor(model) else "classes" for model in (old, new)]
         raise ValueError(

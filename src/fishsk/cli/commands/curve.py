@@ -63,9 +63,10 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     from fishsk.persistence import load_pipeline
 
     photos = load_photos(arguments.photos, arguments)
-    if photos.task == "regression":
+    if photos.task != "classification":
+        held = "numbers" if photos.task == "regression" else "tags"
         raise ValueError(
-            f"curve forecasts accuracy, and needs classes: {arguments.target} holds numbers. Pass --task "
+            f"curve forecasts accuracy, and needs classes: {photos.target} holds {held}. Pass --task "
             "classification if these are classes."
         )
     if arguments.model is None:

@@ -16,8 +16,9 @@ examples:
   python -m fishsk evaluate fish.fishsk new_photos/
   python -m fishsk evaluate fish.fishsk new_photos/ --output figures/ --json > scores.json
   python -m fishsk evaluate weights.fishsk new.csv --target weight
+  python -m fishsk evaluate tags.fishsk new.csv --target tags
 
-It exits with 1 if there are images of classes that the model does not know: they count as wrong.
+It exits with 1 if there are images of classes or tags that the model does not know.
 """
 
 
@@ -46,8 +47,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     photos, [(learner, rows)] = run_networks(screen, photos, pipeline, skip_bad=arguments.skip_bad)
     screen.facts |= photos.facts
     evaluation = evaluate(learner, rows, photos.y)
-    show_evaluation(screen, evaluation, photos.paths, target=arguments.target)
+    show_evaluation(screen, evaluation, photos.paths, target=photos.target)
     if folder is not None:
-        written = save_figures(folder, evaluation, photos.paths, pipeline, target=arguments.target)
+        written = save_figures(folder, evaluation, photos.paths, pipeline, target=photos.target)
         screen.figures(written)
     return int(bool(photos.unknown))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -25,9 +26,12 @@ examples:
   python -m fishsk fit photos.csv --target weight      a table: a column of paths, and one of numbers
   python -m fishsk fit photos.csv --target weight --set head__regressor__epochs=80
   python -m fishsk fit photos.csv --target species     or of classes
+  python -m fishsk fit photos.csv --target tags        or of tags: "river;young", an empty cell for none
+  python -m fishsk fit photos.csv --target day --target rain     or columns of 0 and 1, a tag each
 
 photos/ holds one folder per class: photos/ray/1.jpg, photos/shark/2.jpg, ... The first row of photos.csv
-names its columns, one of them path; paths start at the folder of the table.
+names its columns, one of them path; paths start at the folder of the table. Where it has the columns x, y,
+width and height, each row is a box in an image, and the rest of the image is left out.
 """
 
 
@@ -59,10 +63,10 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     load_tensorflow(screen)
 
     from fishsk.cli._features import run_networks
-    from fishsk.cli._networks import make_pipeline, show_networks
+    from fishsk.cli._networks import make_pipeline, of_task, show_networks
     from fishsk.persistence import save_pipeline
 
-    pipeline = make_pipeline(arguments, photos.paths, task=photos.task, **params)
+    pipeline = make_pipeline(arguments, photos.paths, **of_task(photos) | params)
     show_networks(screen, pipeline)
     photos, [(learner, rows)] = run_networks(screen, photos, pipeline, skip_bad=arguments.skip_bad)
     screen.fact("Images", photos.describe(), n_images=len(photos.paths), task=photos.task, **photos.facts)
@@ -94,25 +98,36 @@ def _show_training(
     if f"val_{name}" in scores:
         value, where = scores[f"val_{name}"], "on images kept for validation"
     elif (crossed := cross_validate()) is not None:
+        if task == "tags":
+            name, title = "f1_macro", "mean F1"
         value, where = crossed[0], f"in {crossed[1]}-fold cross-validation"
         facts[f"cross_validation_{name}"] = value
     else:
         value, where = scores[name], "on the images trained on (too few to keep some for validation)"
-    words = f"{value:.3f}" if task == "classification" else format_number(value, digits=3)
+    words = format_number(value, digits=3) if task == "regression" else f"{value:.3f}"
     screen.fact("Training", f"{head.n_iter_} epochs, {title} {words} {where}", n_epochs=head.n_iter_, **facts)
+    if task == "tags":
+        thresholds = dict(
+            zip(head.tags or range(len(head.thresholds_)), head.thresholds_.tolist(), strict=True)
+        )
+        told = ", ".join(f"{tag} {threshold:.2f}" for tag, threshold in thresholds.items())
+        screen.fact("Thresholds", told, thresholds=thresholds)
 
 
 def _cross_validate(screen: Screen, learner: Any, rows: Any, photos: Photos) -> tuple[float, int] | None:
     """Return the mean score of folds and how many there were; None where a class has a single image."""
+    from sklearn.exceptions import UndefinedMetricWarning
     from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
 
-    is_regression = photos.task == "regression"
-    n_folds = min(_N_FOLDS, len(photos.y) if is_regression else min(Counter(photos.y).values()))
+    is_of_classes = photos.task == "classification"
+    n_folds = min(_N_FOLDS, min(Counter(photos.y).values()) if is_of_classes else len(photos.y))
     if n_folds < 2:
         return None
-    folds = (KFold if is_regression else StratifiedKFold)(n_folds, shuffle=True, random_state=0)
-    scoring = "neg_mean_absolute_error" if is_regression else "accuracy"
-    with screen.stage("cross-validate"):
+    folds = (StratifiedKFold if is_of_classes else KFold)(n_folds, shuffle=True, random_state=0)
+    scorings = {"regression": "neg_mean_absolute_error", "tags": "f1_macro"}
+    scoring = scorings.get(photos.task, "accuracy")
+    with screen.stage("cross-validate"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)  # of a tag that a fold has nowhere
         scores = cross_val_score(learner, rows, photos.y, cv=folds, scoring=scoring)
     return float(abs(scores.mean())), n_folds
 

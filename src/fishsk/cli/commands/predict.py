@@ -1,23 +1,23 @@
-"""``predict``: write the classes or numbers of images as CSV."""
+"""``predict``: write the classes, numbers or tags of images as CSV or Parquet."""
 
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from fishsk.cli._arguments import add_model, add_skip_bad, list_files
+from fishsk.cli._arguments import add_columns, add_model, add_skip_bad, list_files
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
 
-SUMMARY = "write the classes or numbers of images as CSV"
+SUMMARY = "write the classes, numbers or tags of images as CSV or Parquet"
 EXAMPLES = """\
 examples:
   python -m fishsk predict fish.fishsk unknown/ --output answers.csv
+  python -m fishsk predict fish.fishsk boxes.csv                    a table of paths, and of boxes in them
+  python -m fishsk predict fish.fishsk unknown/ --output answers.parquet
   python -m fishsk predict fish.fishsk a.jpg b.png --output -
   python -m fishsk predict fish.fishsk a.jpg --output - --json      one JSON object instead of CSV
   python -m fishsk predict fish.fishsk unknown/ --min-probability 0.8    "unsure" below it
@@ -31,12 +31,15 @@ _FALSE_ALARMS = 0.05
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     add_model(parser)
-    parser.add_argument("images", nargs="+", help="files, or folders that are searched for images")
+    parser.add_argument(
+        "images", nargs="+", help="files, folders that are searched for images, or tables of images (.csv)"
+    )
+    add_columns(parser)
     parser.add_argument(
         "--output",
         default="predictions.csv",
         metavar="FILE",
-        help="a CSV file; - is standard output (default: %(default)s)",
+        help="a CSV file, or a Parquet file (.parquet); - is CSV on standard output (default: %(default)s)",
     )
     parser.add_argument(
         "--min-probability",
@@ -60,24 +63,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
-    """Write the classes or numbers of images as CSV, or as JSON on standard output."""
-    from fishsk.cli._targets import TABLES, prepare_file, write_or_keep
+    """Write the classes, numbers or tags of images as a table, or as JSON on standard output."""
+    from fishsk.cli._targets import (
+        FRAMES,
+        TABLES,
+        check_parquet,
+        prepare_file,
+        to_csv,
+        write_columns,
+        write_or_keep,
+    )
 
     if arguments.false_alarms is not None and arguments.train is None:
         raise ValueError("--false-alarms compares with training images: pass --train FOLDER with it.")
-    target = None if arguments.output == "-" else prepare_file(arguments.output, TABLES)
-    paths, left_out = list_files(arguments.images)
+    target = None if arguments.output == "-" else prepare_file(arguments.output, (*TABLES, *FRAMES))
+    check_parquet(target)
+    paths, left_out = list_files(arguments.images, arguments)
 
     import numpy as np
     from sklearn.base import is_regressor
 
-    from fishsk._utils.files import write_atomically
     from fishsk.cli._features import read_features
-    from fishsk.inspection import FamiliarRows, find_confidence, format_number
+    from fishsk.inspection import (
+        FamiliarRows,
+        find_confidence,
+        format_number,
+        join_tags,
+        name_tags,
+        predict_tag_proba,
+        predicts_tags,
+    )
     from fishsk.persistence import load_pipeline
 
     pipeline = load_pipeline(arguments.model)
-    has_proba = hasattr(pipeline, "predict_proba")
+    tags = name_tags(pipeline, len(pipeline.classes_)) if predicts_tags(pipeline) else []
+    has_proba = hasattr(pipeline, "predict_proba") and not tags
+    if tags and arguments.min_probability is not None:
+        raise ValueError("--min-probability is of classes: this model predicts tags, each with a threshold.")
     _check_probability(arguments.min_probability, pipeline.classes_ if has_proba else None)
     known = None
     if arguments.train is not None:
@@ -87,6 +109,10 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     paths, left_out = new.paths, left_out | new.errors
     predicted = new.rest.predict(new.values)
     columns: dict[str, Any] = {"path": paths, "predicted": predicted.tolist()}
+    if tags:
+        columns["predicted"] = [join_tags(row, tags) for row in predicted]
+        if (proba := predict_tag_proba(new.rest, new.values)) is not None:
+            columns |= {f"p_{tag}": proba[:, at].tolist() for at, tag in enumerate(tags)}
     if has_proba:
         proba = new.rest.predict_proba(new.values)
         probability = find_confidence(predicted, proba, pipeline.classes_)
@@ -100,13 +126,16 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         found = FamiliarRows(known.features, false_alarms=false_alarms).compare(new.features)
         columns |= {"distance": found.distance.tolist(), "unfamiliar": found.is_unfamiliar.tolist()}
     if target is None and not screen.as_json:
-        sys.stdout.write(_to_csv(columns))
+        sys.stdout.write(to_csv(columns))
         return
     screen.fact("Images", f"{len(paths)}", n_images=len(paths), left_out=left_out)
     if is_regressor(pipeline):
         found_numbers = {"lowest": predicted.min(), "highest": predicted.max(), "mean": predicted.mean()}
         words = "{} to {}, {} on average".format(*map(format_number, found_numbers.values()))
         screen.fact("Numbers", words, **found_numbers)
+    elif tags:
+        screen.facts["counts"] = dict(zip(tags, predicted.sum(axis=0).tolist(), strict=True))
+        screen.fact("Tags", ", ".join(f"{tag} {count}" for tag, count in screen.facts["counts"].items()))
     else:
         names = [*map(str, pipeline.classes_), *([] if arguments.min_probability is None else [UNSURE])]
         counts = Counter(map(str, columns["predicted"]))
@@ -127,8 +156,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
             dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
         ]
         return
-    content = _to_csv(columns).encode("utf-8", "surrogateescape")
-    write_or_keep(target, lambda path: write_atomically(path, [content]))
+    write_or_keep(target, lambda path: write_columns(path, columns))
     screen.fact("Predictions", str(target), predictions=target)
 
 
@@ -144,12 +172,3 @@ def _check_probability(least: float | None, classes: Any) -> None:
         raise ValueError(
             f"--min-probability writes {UNSURE!r}, which is a class of this model. Rename that class."
         )
-
-
-def _to_csv(columns: dict[str, Any]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(columns)
-    for row in zip(*columns.values(), strict=True):
-        writer.writerow([f"{value:.6f}" if isinstance(value, float) else value for value in row])
-    return text.getvalue()

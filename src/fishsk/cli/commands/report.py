@@ -22,6 +22,7 @@ examples:
   python -m fishsk report fish.fishsk new_photos/ --train photos/ --cv 5     and for wrong labels, in minutes
   python -m fishsk report fish.fishsk new_photos/ --card README.md     and a model card
   python -m fishsk report weights.fishsk new.csv --target weight --train photos.csv
+  python -m fishsk report tags.fishsk new.csv --target tags
 
 It exits with 1 if there are test images of classes that the model does not know: they count as wrong.
 """
@@ -75,12 +76,15 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     from sklearn.base import is_regressor
 
     from fishsk.cli._features import run_networks
+    from fishsk.inspection import predicts_tags
     from fishsk.persistence import load_pipeline
     from fishsk.report import write_report
 
     pipeline = load_pipeline(arguments.model)
     if arguments.cv is not None and is_regressor(pipeline):
         raise ValueError("--cv looks for wrong labels and forecasts accuracy: this model predicts numbers.")
+    if predicts_tags(pipeline) and (arguments.cv is not None or card is not None):
+        raise ValueError("--cv and --card are for classes and numbers: this model predicts tags.")
 
     def load(source: str) -> Photos:
         photos = load_photos(source, arguments, model=pipeline)
@@ -104,7 +108,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
             y_train=y_train,
             cv=arguments.cv,
             title=arguments.title,
-            target_name=arguments.target if is_regressor(pipeline) else None,
+            target_name=photos.target if is_regressor(pipeline) else None,
             explain=not arguments.no_maps,
             reproduce=arguments.command_line,
             card=card,

@@ -99,12 +99,15 @@ def _make_app(arguments: argparse.Namespace, screen: Screen) -> Any:
     train = None if arguments.train is None else list_files([arguments.train])[0]
 
     from fishsk.cli._features import find_transformers, read_features
+    from fishsk.inspection import predicts_tags
     from fishsk.persistence import load_pipeline
     from fishsk.serve import Answers, make_app
 
     pipeline = load_pipeline(arguments.model)
     if arguments.min_probability and not hasattr(pipeline, "predict_proba"):
         raise ValueError("--min-probability needs a model that gives probabilities. This one gives none.")
+    if arguments.min_probability and predicts_tags(pipeline):
+        raise ValueError("--min-probability is of classes: this model predicts tags, each with a threshold.")
     if train is not None:
         train = read_features(screen, pipeline, train, skip_bad=arguments.skip_bad).paths
         screen.fact("Training", f"{len(train):,} images in {arguments.train}", n_train=len(train))

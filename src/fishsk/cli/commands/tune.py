@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ examples:
   python -m fishsk tune photos/ --backbone EfficientNetV2B0 --backbone vgg16.cifar95    two side by side
   python -m fishsk tune photos/ --storage study.db     go on another time, or in a second process
   python -m fishsk tune photos.csv --target weight     numbers: the highest R²
+  python -m fishsk tune photos.csv --target tags --scoring average_precision     the default is f1_macro
 """
 
 
@@ -29,6 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trials", type=int, default=30, help="candidates (default: %(default)s)")
     parser.add_argument(
         "--timeout", type=float, metavar="SECONDS", help="stop after so long (default: no limit)"
+    )
+    parser.add_argument(
+        "--scoring",
+        metavar="NAME",
+        help="what the best has most of, as scikit-learn names it, such as average_precision "
+        "(default: accuracy; r2 of numbers, f1_macro of tags)",
     )
     parser.add_argument("--cv", type=int, default=5, help="folds (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
@@ -58,20 +66,27 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     photos = load_photos(arguments.photos, arguments)
     load_tensorflow(screen)
 
+    from sklearn.exceptions import UndefinedMetricWarning
+    from sklearn.metrics import get_scorer
     from sklearn.model_selection import KFold
     from sklearn.pipeline import Pipeline
 
     from fishsk.cli._features import run_networks
     from fishsk.cli._figures import N_FOR_IMPORTANCES, save_study_figures
-    from fishsk.cli._networks import list_backbones, make_pipeline, show_networks
+    from fishsk.cli._networks import list_backbones, make_pipeline, of_task, show_networks
     from fishsk.persistence import save_pipeline
     from fishsk.search import OptunaSearchCV, default_search_space
 
-    score, folds = "accuracy", arguments.cv
-    if photos.task == "regression":  # plain folds follow the order of the rows, which a table is sorted by
-        score, folds = "R²", KFold(arguments.cv, shuffle=True, random_state=arguments.seed)
+    score, folds = {"regression": "r2", "tags": "f1_macro"}.get(photos.task, "accuracy"), arguments.cv
+    if (
+        photos.task != "classification"
+    ):  # plain folds follow the order of the rows, which a table is sorted by
+        folds = KFold(arguments.cv, shuffle=True, random_state=arguments.seed)
+    scoring = arguments.scoring or score
+    score = "R²" if scoring == "r2" else scoring
+    get_scorer(scoring)  # a name that is none is found before the work
     pipelines = [
-        make_pipeline(arguments, photos.paths, backbones=backbones, task=photos.task)
+        make_pipeline(arguments, photos.paths, backbones=backbones, **of_task(photos))
         for backbones in list_backbones(arguments)
     ]
     show_networks(screen, *pipelines)
@@ -87,6 +102,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         n_trials=arguments.trials,
         timeout=arguments.timeout,
         cv=folds,
+        scoring=scoring,
         n_jobs=arguments.jobs,
         storage=arguments.storage,
         study_name=Path(arguments.photos).name if arguments.storage else None,
@@ -97,7 +113,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         tried = Pipeline([("features", each), ("head", pipeline["head"])])
         photos, _ = run_networks(screen, photos, tried, skip_bad=arguments.skip_bad)
     screen.fact("Images", photos.describe(), n_images=len(photos.paths), task=photos.task, **photos.facts)
-    with screen.measured("search"):
+    with screen.measured("search"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)  # of a tag that a fold has nowhere
         search.fit(photos.paths, photos.y)
     screen.fact(
         "Best",

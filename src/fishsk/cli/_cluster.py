@@ -1,0 +1,112 @@
+"""A Dask cluster for commands: one of this machine's processes, or one that runs already."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+from joblib import cpu_count
+
+_AHEAD = 2  # chunks that each worker has before it, so that none waits
+
+# What libraries take for the number of threads of a process, whatever Dask says: TensorFlow, OpenCV, and
+# joblib, which LiteRT, onnxruntime and the readers of files follow.
+_THREADS = (
+    "LOKY_MAX_CPU_COUNT",
+    "OPENCV_FOR_THREADS_NUM",
+    "OMP_NUM_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+)
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where a command works."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes of this machine, by Dask, which share its cores (default: this process, all cores)",
+    )
+    where.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="a Dask cluster, such as tcp://10.0.0.1:8786, whose workers see the images under the same paths "
+        "(default: none)",
+    )
+
+
+def limit_threads(n_threads: int) -> dict[str, str]:
+    """Return the settings of Dask by which each worker that a cluster starts uses so many threads."""
+    return {f"distributed.nanny.pre-spawn-environ.{name}": str(n_threads) for name in _THREADS}
+
+
+@contextmanager
+def open_cluster(arguments: argparse.Namespace) -> Iterator[Any]:
+    """Yield a client of the cluster that options ask for, or None.
+
+    Raises
+    ------
+    ImportError
+        If Dask is not installed.
+    OSError
+        If there is no scheduler.
+    ValueError
+        If the number of workers is below 1.
+    """
+    if arguments.workers is None and arguments.scheduler is None:
+        yield None
+        return
+    if arguments.workers is not None and arguments.workers < 1:
+        raise ValueError(f"--workers must be at least 1. Got {arguments.workers}.")
+    if find_spec("distributed") is None:
+        raise ImportError('A cluster needs Dask. Run: python -m pip install "fishsk[dask]"')
+    import dask
+    from distributed import Client, LocalCluster
+
+    if arguments.scheduler is not None:
+        with Client(arguments.scheduler, set_as_default=False) as client:
+            yield client
+        return
+    logging.getLogger("distributed").setLevel(logging.ERROR)  # it tells of each process that ends
+    settings = limit_threads(max(1, cpu_count() // arguments.workers))
+    with (
+        dask.config.set(settings),
+        LocalCluster(n_workers=arguments.workers, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+def compute(client: Any, work: Callable[..., Any], items: Iterable[Any], *common: Any) -> Iterator[Any]:
+    """Yield what `work` makes of each item, in their order; of a cluster a few are in work at a time.
+
+    Parameters
+    ----------
+    client : distributed.Client or None
+        None works in this process.
+    work : callable
+        Takes an item, and `common`, which is sent once.
+    items : iterable
+        What differs.
+    *common : objects
+        What does not.
+    """
+    if client is None:
+        yield from (work(item, *common) for item in items)
+        return
+    shared = [client.scatter(each, broadcast=True, hash=False) for each in common]
+    n_ahead = _AHEAD * max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+    futures: deque[Any] = deque()
+    for item in items:
+        futures.append(client.submit(work, item, *shared, pure=False))
+        if len(futures) >= n_ahead:
+            yield futures.popleft().result()
+    while futures:
+        yield futures.popleft().result()

@@ -1,0 +1,170 @@
+"""A sequence of RGB images, each read, decoded and cropped when it is asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from fishsk._utils.files import expand
+from fishsk._utils.reading import find_reading
+from fishsk.features._boxes import split_box
+from fishsk.features._decoding import decode, digest_file, lay_on_white, read_bytes
+from fishsk.features._resizing import resize_image
+
+_LARGE = 2**16  # bytes; hashing fewer takes less time than handing them to a thread
+# No path holds a zero, and every image file does, but for the plainest of PPM files.
+CONTENT = re.compile(rb"\A(?:\Z|P[1-6][\t\n\r#]|[^\0]*\0)")
+
+
+class Images(Sequence):
+    """A sequence of RGB images, each uint8 or float32 in 0 to 255 of shape (height, width, 3).
+
+    Its items are checked pixels, (n_samples, height, width, 1, 3 or 4), whose `input_range` is mapped onto 0
+    to 255 where they are not uint8; or a list of paths, of boxes in such, of files' contents (bytes) and of
+    RGB arrays.
+    """
+
+    def __init__(self, items: np.ndarray | list, input_range: tuple | None = None) -> None:
+        self.items = items
+        self.input_range = input_range
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: Any) -> Any:
+        with self.hold(index) as image:
+            return image
+
+    @contextlib.contextmanager
+    def hold(self, index: int, content: bytes | None = None) -> Iterator[np.ndarray]:
+        """Yield an image, decoded from the content of its file where the caller has read that.
+
+        Until the caller is done with it, a decoded image takes its part of the budget that all readers share,
+        so that many threads need no more memory than a few.
+        """
+        with self.hold_file(index, content) as whole:
+            yield self.crop(index, whole)
+
+    @contextlib.contextmanager
+    def hold_file(self, index: int, content: bytes | None = None) -> Iterator[np.ndarray]:
+        """Yield the whole image that an image is, or is a box of; see `hold`."""
+        item = self.items[index]
+        if isinstance(item, np.ndarray):
+            yield to_rgb(item, self.input_range)
+            return
+        content = self.read(index) if content is None else content
+        if find_reading() is not None:
+            self._find_digest(index, content)
+        with decode(content, self.name(index)) as image:
+            yield image
+
+    def crop(self, index: int, whole: np.ndarray) -> np.ndarray:
+        """Return an image of what `hold_file` yields."""
+        box = split_box(self.items[index])[1]
+        return whole if box is None else box.crop(whole, self.name(index))
+
+    def name(self, index: int) -> str:
+        """Return what to call an image: its path, with its box, or its place in X."""
+        item = self.items[index]
+        return os.fspath(item) if isinstance(item, str | os.PathLike) else f"image {index}"
+
+    def file(self, index: int) -> str:
+        """Return the path of an image's file, which several boxes may have; its name if it has none."""
+        item = self.items[index]
+        return str(os.fspath(split_box(item)[0])) if is_path(item) else self.name(index)
+
+    def digest(self, index: int, content: bytes | None = None) -> bytes:
+        """Return 32 bytes that name the content of an image: its pixels, or its file's bytes and its box.
+
+        `content` is that of the file, where the caller has read it.
+        """
+        item = self.items[index]
+        if isinstance(item, np.ndarray):
+            image = to_rgb(item, self.input_range)
+            form = hashlib.sha256(f"{image.dtype.str}{image.shape}".encode())
+            form.update(np.ascontiguousarray(image).data)
+            return form.digest()
+        known = self.recall(index) if content is None else None
+        if known is not None:
+            return known
+        return self._sign(index, self._find_digest(index, self.read(index) if content is None else content))
+
+    def recall(self, index: int) -> bytes | None:
+        """Return the digest of an image whose file was read before, where somebody keeps them."""
+        item = self.items[index]
+        reading = find_reading() if is_path(item) else None
+        digest = None if reading is None else reading.digests.get(self.file(index))
+        return None if digest is None else self._sign(index, digest)
+
+    def _find_digest(self, index: int, content: bytes) -> bytes:
+        """Return the digest of a file, and keep it where somebody wants to know."""
+        reading = find_reading() if is_path(self.items[index]) else None
+        if reading is None:
+            return digest_file(content)
+        file = self.file(index)
+        if file not in reading.digests:
+            reading.digests[file] = digest_file(content)
+        return reading.digests[file]
+
+    def _sign(self, index: int, digest: bytes) -> bytes:
+        box = split_box(self.items[index])[1]
+        return digest if box is None else box.sign(digest)
+
+    def read(self, index: int) -> Any:
+        """Return the content of an image's file; None of pixels in memory."""
+        item = self.items[index]
+        if isinstance(item, np.ndarray):
+            return None
+        if isinstance(item, bytes):
+            return item
+        reading = find_reading()
+        content = None if reading is None else reading.contents.pop(self.file(index), None)
+        return read_bytes(item) if content is None else content
+
+    def load(self, indices: Sequence[int], size: tuple[int, int], resize: str = "stretch") -> np.ndarray:
+        """Return some of the images, resized: float32 of shape (len(indices), *size, 3) in 0 to 255."""
+        batch = np.empty((len(indices), *size, 3), dtype=np.float32)
+        for row, index in enumerate(indices):
+            with self.hold(index) as image:
+                batch[row] = resize_image(image, size, resize)
+        return batch
+
+    def file_size(self, index: int) -> int:
+        """Return the bytes of an image's file, 0 for pixels in memory or a file that cannot be found."""
+        item = self.items[index]
+        if isinstance(item, bytes):
+            return len(item)
+        with contextlib.suppress(OSError):  # who reads it says what is wrong with it
+            return os.path.getsize(expand(split_box(item)[0])) if is_path(item) else 0
+        return 0
+
+    @property
+    def are_large(self) -> bool:
+        """Whether there are files or large arrays among the images, which take a while to be hashed."""
+        if isinstance(self.items, np.ndarray):
+            return self.items[0].nbytes >= _LARGE
+        return any(not isinstance(item, np.ndarray) or item.nbytes >= _LARGE for item in self.items)
+
+
+def is_path(item: Any) -> bool:
+    return isinstance(item, str | os.PathLike) or (isinstance(item, bytes) and not CONTENT.match(item))
+
+
+def to_rgb(image: np.ndarray, input_range: tuple | None) -> np.ndarray:
+    """Return one checked image (height, width, 1, 3 or 4) as RGB, uint8 or float32 in 0 to 255."""
+    if image.dtype != np.uint8:
+        low, high = (0, 255) if input_range is None else input_range
+        if image.dtype == bool and input_range is not None:
+            low, high = 0, 1
+        image = image.astype(np.float32)
+        if (low, high) != (0, 255):
+            image = (image - np.float32(low)) * np.float32(255 / (high - low))
+    if image.shape[2] == 4:
+        return lay_on_white(image)
+    return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image

@@ -1,0 +1,224 @@
+"""How good predicted tags are, of which an image may have several: one record of plain arrays and scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.metrics import average_precision_score, precision_recall_curve
+from sklearn.utils import check_consistent_length
+
+from fishsk.inspection._classification import accuracy_interval
+from fishsk.inspection._feature_map import style_of_class
+from fishsk.inspection._settings import find_last, find_setting
+
+_N_DRAWS = 1000  # bootstrap resamples
+_N_NAMED = 10  # tags in a legend
+
+
+@dataclass(frozen=True)
+class TagScores:
+    """Scores of one tag.
+
+    Attributes
+    ----------
+    name : str
+        The tag.
+    n_true, n_predicted, n_right : int
+        How many images have it, how many get it, and how many do both.
+    precision, recall, f1 : float
+        Shares, 0 to 1; NaN where no image gets it, or has it.
+    precision_interval, recall_interval : (float, float)
+        Their 95 % intervals (Wilson's score interval).
+    average_precision : float
+        The mean precision over all thresholds, weighed by the recall that each gains; NaN without
+        probabilities, or where no image has the tag.
+    threshold : float
+        From which probability on an image gets it; NaN where the classifier has none.
+    """
+
+    name: str
+    n_true: int
+    n_predicted: int
+    n_right: int
+    precision: float
+    precision_interval: tuple[float, float]
+    recall: float
+    recall_interval: tuple[float, float]
+    f1: float
+    average_precision: float
+    threshold: float
+
+
+@dataclass(frozen=True)
+class TagsEvaluation:
+    """Predicted tags of images that were not trained on, and what follows from them.
+
+    Attributes
+    ----------
+    n_samples : int
+        The number of images.
+    y_true, y_pred : ndarray of shape (n_samples, n_tags)
+        True and predicted tags, 0 and 1.
+    proba : ndarray of shape (n_samples, n_tags) or None
+        The probability of each tag; None where the classifier gives none.
+    tags : list of TagScores
+        The scores of each tag.
+    accuracy : float
+        The share of images all of whose tags are right, and no other is given.
+    interval : (float, float)
+        Its 95 % interval (Wilson's score interval).
+    macro_f1, mean_average_precision : float
+        The means of the tags' F1 scores and average precisions.
+    macro_f1_interval : (float, float)
+        The 95 % interval of the first (percentiles over bootstrap resamples of the images).
+    worst : ndarray of int
+        Indices of the images with a wrong tag, the most confident mistake first.
+    """
+
+    score_name: ClassVar[str] = "All tags right"
+
+    n_samples: int
+    y_true: np.ndarray
+    y_pred: np.ndarray
+    proba: np.ndarray | None
+    tags: list[TagScores]
+    accuracy: float
+    interval: tuple[float, float]
+    macro_f1: float
+    macro_f1_interval: tuple[float, float]
+    mean_average_precision: float
+    worst: np.ndarray
+
+    @property
+    def names(self) -> list[str]:
+        """The tags."""
+        return [tag.name for tag in self.tags]
+
+    def score(self, members: np.ndarray) -> tuple[float, tuple[float, float]]:
+        """Return the share of some of the images, a mask, all of whose tags are right, and its interval."""
+        right = (self.y_true == self.y_pred).all(axis=1)[members]
+        return float(right.mean()), accuracy_interval(right)
+
+
+def predicts_tags(estimator: Any) -> bool:
+    """Return whether a fitted classifier answers several tags of each image."""
+    last = find_last(estimator)
+    return isinstance(getattr(last, "classes_", None), list) or getattr(last, "multilabel_", False)
+
+
+def is_of_tags(y: Any) -> bool:
+    """Return whether targets are a table of 0 and 1, a column for each of several tags."""
+    y = np.asarray(y)
+    return y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "buif" and bool(np.isin(y, (0, 1)).all())
+
+
+def evaluate_tags(
+    y_true: np.ndarray, y_pred: Any, proba: Any, names: list[str], thresholds: Any = None
+) -> TagsEvaluation:
+    """Compare true tags with predictions; `proba` and `thresholds` may be None."""
+    y_true, y_pred = np.asarray(y_true).astype(int), np.asarray(y_pred)
+    check_consistent_length(y_true, y_pred)
+    if y_pred.shape != y_true.shape or not is_of_tags(y_pred):
+        raise ValueError(
+            f"What the estimator predicts must be 0 or 1 for each of {y_true.shape[1]} tags. Got shape "
+            f"{y_pred.shape}."
+        )
+    y_pred = y_pred.astype(int)
+    thresholds = np.full(len(names), np.nan) if thresholds is None else thresholds
+    tags = []
+    for column, name in enumerate(names):
+        has, gets = y_true[:, column] == 1, y_pred[:, column] == 1
+        scores = np.nan if proba is None or not has.any() else average_precision_score(has, proba[:, column])
+        tags.append(
+            TagScores(
+                name=name,
+                n_true=int(has.sum()),
+                n_predicted=int(gets.sum()),
+                n_right=int((has & gets).sum()),
+                precision=float(has[gets].mean()) if gets.any() else np.nan,
+                precision_interval=accuracy_interval(has[gets]),
+                recall=float(gets[has].mean()) if has.any() else np.nan,
+                recall_interval=accuracy_interval(gets[has]),
+                f1=float(_f1(has, gets)),
+                average_precision=float(scores),
+                threshold=float(thresholds[column]),
+            )
+        )
+    wrong = y_true != y_pred
+    rows = np.flatnonzero(wrong.any(axis=1))
+    if proba is not None:
+        off = np.where(wrong, np.abs(proba - y_true), 0).max(axis=1)
+        rows = rows[np.argsort(-off[rows], kind="stable")]
+    right = ~wrong.any(axis=1)
+    known = [tag.average_precision for tag in tags if np.isfinite(tag.average_precision)]
+    return TagsEvaluation(
+        n_samples=len(y_true),
+        y_true=y_true,
+        y_pred=y_pred,
+        proba=proba,
+        tags=tags,
+        accuracy=float(right.mean()),
+        interval=accuracy_interval(right),
+        macro_f1=float(np.mean([tag.f1 for tag in tags])),
+        macro_f1_interval=_macro_f1_interval(y_true, y_pred),
+        mean_average_precision=float(np.mean(known)) if known else np.nan,
+        worst=rows,
+    )
+
+
+def predict_tag_proba(estimator: Any, X: Any) -> np.ndarray | None:
+    """Return the probability of each tag, (n_samples, n_tags), or None where there is none."""
+    if not hasattr(estimator, "predict_proba"):
+        return None
+    proba = estimator.predict_proba(X)
+    # A list of trees and neighbors holds both classes of each tag.
+    return np.column_stack([each[:, -1] for each in proba]) if isinstance(proba, list) else np.asarray(proba)
+
+
+def name_tags(estimator: Any, n_tags: int) -> list[str]:
+    """Return the names of the tags that an estimator was told, or else their numbers."""
+    names = find_setting(estimator.get_params(), "tags", None)
+    return [*map(str, range(n_tags) if names is None else names)]
+
+
+def join_tags(row: Any, names: list[str]) -> str:
+    """Return the tags of an image as tables have them, separated by semicolons."""
+    return ";".join(name for name, is_there in zip(names, row, strict=True) if is_there)
+
+
+def draw_tags(evaluation: TagsEvaluation) -> Any:
+    """Return precision against recall of each tag, at all thresholds, as a figure; dots are those chosen."""
+    import matplotlib.pyplot as plt
+
+    axes = plt.figure(figsize=(5.4, 4.8), layout="constrained").add_subplot()
+    for column, tag in enumerate(evaluation.tags):
+        color, marker = style_of_class(column)
+        if evaluation.proba is not None and tag.n_true:
+            precision, recall, _ = precision_recall_curve(
+                evaluation.y_true[:, column], evaluation.proba[:, column]
+            )
+            label = tag.name if column < _N_NAMED else None
+            axes.step(recall, precision, where="post", color=color, label=label, linewidth=1.2)
+        axes.plot(tag.recall, tag.precision, marker, color=color)
+    axes.set(xlabel="Recall", ylabel="Precision", xlim=(0, 1.03), ylim=(0, 1.03))
+    if axes.get_legend_handles_labels()[0]:
+        legend = axes.legend(fontsize="small", loc="lower left")
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+    return axes.figure
+
+
+def _f1(has: np.ndarray, gets: np.ndarray) -> np.ndarray:
+    """Return F1 scores over the first axis; 0 for a tag that is nowhere."""
+    return 2 * (has & gets).sum(axis=0) / np.maximum(has.sum(axis=0) + gets.sum(axis=0), 1)
+
+
+def _macro_f1_interval(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[float, float]:
+    """Return the 2.5 and 97.5 % percentiles over bootstrap resamples of the images, always the same ones."""
+    n_samples = len(y_true)
+    draws = np.random.default_rng(0).multinomial(n_samples, np.full(n_samples, 1 / n_samples), size=_N_DRAWS)
+    hits, sizes = draws @ (y_true & y_pred), draws @ (y_true + y_pred)
+    low, high = np.percentile((2 * hits / np.maximum(sizes, 1)).mean(axis=1), [2.5, 97.5])
+    return float(low), float(high)
