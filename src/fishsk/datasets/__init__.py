@@ -17,5 +17,6 @@ from fishsk.datasets._folder import normalize_name as normalize_name
 from fishsk.datasets._folder import warn_of_left_out as warn_of_left_out
 from fishsk.datasets._synthetic import make_fish_images
 from fishsk.datasets._table import load_image_table
+from fishsk.features import join_box
 
-__all__ = ["fetch_cifar100_fish", "load_image_folder", "load_image_table", "make_fish_images"]
+__all__ = ["fetch_cifar100_fish", "join_box", "load_image_folder", "load_image_table", "make_fish_images"]

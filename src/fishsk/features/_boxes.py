@@ -98,9 +98,13 @@ def join_box(path: str, x: float, y: float, width: float, height: float) -> str:
     ValueError
         If a number is not finite, or a side is not above 0.
 
+    See Also
+    --------
+    fishsk.datasets.load_image_table : Boxes from the columns of a table.
+
     Examples
     --------
-    >>> from fishsk.features import join_box
+    >>> from fishsk.datasets import join_box
     >>> join_box("reef.jpg", 10, 20, 300, 200)
     'reef.jpg#xywh=10,20,300,200'
     >>> join_box("reef.jpg", 0.25, 0.25, 0.5, 0.5)
