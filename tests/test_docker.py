@@ -75,7 +75,10 @@ def as_nobody(*command):
 
 def find_python():
     """Return an interpreter that somebody who is not root can use, or None."""
-    program = "import ensurepip, sys, venv; assert sys.version_info >= (3, 11); print(sys.executable)"
+    program = (  # setpriv can begin what its user cannot
+        "import ensurepip, os, sys, venv; assert os.access(sys.executable, os.X_OK); "
+        "assert sys.version_info >= (3, 11)"
+    )
     for python in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
         with contextlib.suppress(OSError):
             done = subprocess.run(
@@ -111,7 +114,7 @@ def image():
         (folder / "tmp").mkdir()
         (folder / "tmp").chmod(0o777)
         (given,) = find_all("ENV")
-        moved = given.replace("=/opt/", f"={folder}/opt/").replace("=/tmp/", f"={folder}/tmp/")
+        moved = given.replace("=/tmp/", f"={folder}/tmp/").replace("=/opt/", f"={folder}/opt/")
         moved = moved.replace("$PATH", path)
         environment = dict(each.split("=", 1) for each in shlex.split(moved))
         yield folder, environment | {"TMPDIR": str(folder / "tmp"), "HOME": "/nonexistent"}
