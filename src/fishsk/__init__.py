@@ -26,6 +26,7 @@ _MODULES = {
     "SimilarImagesDisplay": "inspection",
     "TrainingCurveDisplay": "inspection",
     "VGG16FeatureTransformer": "features",
+    "compare_images": "inspection",
     "compare_pipelines": "inspection",
     "default_search_space": "search",
     "export_keras": "persistence",
@@ -36,8 +37,10 @@ _MODULES = {
     "load_pipeline": "persistence",
     "make_fish_pipeline": "_pipeline",
     "save_pipeline": "persistence",
+    "suggest_labels": "inspection",
     "write_comparison": "report",
     "write_data_issues": "report",
+    "write_drift": "report",
     "write_model_card": "report",
     "write_report": "report",
 }

@@ -32,6 +32,9 @@ run("predict", model, image, "--output", "answers.csv")
 run("evaluate", model, folder, "--output", "figures")
 run("compare", model, model, folder)
 run("similar", image, folder, "--model", model)
+run("next", folder, "--model", model, "--train", train, "--output", "next.html")
+run("sort", folder, "--model", model, "--output", "sorted")
+look("drift", main(["drift", model, folder, "--train", train]) in (0, 3) and "done")
 look("similar without a model", main(["similar", image, folder]))
 pipeline = load_pipeline(model)
 pipeline.predict_proba([image])
@@ -45,7 +48,7 @@ print(json.dumps(heavy), file=sys.stderr)
 @pytest.fixture
 def new(tmp_path):
     """Return a folder of class folders of images that nothing has seen."""
-    for index in range(4):
+    for index in range(12):
         path = tmp_path / "new" / ("ray", "shark")[index % 2] / f"{index}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         noise = np.random.default_rng(index).integers(256, size=(40, 40, 3), dtype=np.uint8)
@@ -68,8 +71,8 @@ def test_answers_of_new_images_load_neither_tensorflow_nor_keras(model, photos, 
         check=True,
     )
     heavy = json.loads(run.stderr.splitlines()[-1])
-    names = ("predict", "evaluate", "compare", "similar", "similar without a model", "predict_proba", "serve")
-    assert heavy == {name: [0] for name in names}
+    names = ("predict", "evaluate", "compare", "similar", "next", "sort", "similar without a model")
+    assert heavy == {"drift": ["done"]} | {name: [0] for name in (*names, "predict_proba", "serve")}
 
 
 def test_help_loads_nothing_that_takes_long():

@@ -9,7 +9,14 @@ from sklearn.naive_bayes import GaussianNB
 from test_regression_page import write_numbers
 from test_report import HOSTILE, flatten, make_images, write
 
-from fishsk import compare_pipelines, find_data_issues, write_comparison, write_data_issues
+from fishsk import (
+    compare_images,
+    compare_pipelines,
+    find_data_issues,
+    write_comparison,
+    write_data_issues,
+    write_drift,
+)
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright (pip install playwright)")
 CHROMIUM = shutil.which("chromium")
@@ -218,16 +225,18 @@ def test_the_tab_key_goes_from_mistake_to_mistake_or_skips_the_map(open_page, re
 
 @pytest.fixture(scope="module")
 def other_pages(tmp_path_factory):
-    """Return a comparison and a check of images whose classes have hostile names."""
+    """Return a comparison, a check and a page of drift of images whose classes have hostile names."""
     folder = tmp_path_factory.mktemp("other")
     X, y = make_images(np.random.default_rng(0), 90)
     names = np.asarray(HOSTILE)[y]
     X[20], names[20] = X[10], HOSTILE[(y[10] + 1) % 3]
     old, new = (head.fit(flatten(X), names) for head in (DummyClassifier(), GaussianNB()))
     comparison = compare_pipelines(old, new, flatten(X), names)
+    pixels = {"image_shape": X.shape[1:], "input_range": (0, 1)}
     written = [
         write_comparison(comparison, X, folder / "comparison.html", names=HOSTILE[1:]),
         write_data_issues(find_data_issues(X, names, min_images=50), X, folder / "check.html"),
+        write_drift(compare_images(flatten(X), flatten(X), new, **pixels), X, X, folder / "drift.html"),
     ]
     return [path.as_uri() for path in written]
 
@@ -241,6 +250,14 @@ def test_other_pages_fit_the_width_and_show_names_as_text(open_page, other_pages
         assert page.locator("script, img[src=x]").count() == 0
         assert HOSTILE[1] in page.locator("#classes").inner_text()
         assert page.get_by_role("img").first.bounding_box()["width"] > 60
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_other_pages(open_page, other_pages, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
+    for uri in other_pages:
+        found = axe.Axe().run(open_page(uri, color_scheme=scheme, bypass_csp=True)).response["violations"]
+        assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,13 @@ def expand(path: str | os.PathLike) -> Path:
     return Path(path).expanduser()
 
 
-def write_atomically(path: Path, chunks: Iterable[bytes], *, durable: bool = True) -> None:
+def write_atomically(
+    path: Path, chunks: Iterable[bytes], *, durable: bool = True, overwrite: bool = True
+) -> None:
     """Write a file so that whatever happens, a power cut too, leaves all of it under its name, or nothing.
 
-    Where it need not be `durable`, a power cut may leave anything.
+    Where it need not be `durable`, a power cut may leave anything. Without `overwrite` a file that is there,
+    or appears meanwhile, stays, and FileExistsError is raised.
     """
     temporary = path.with_name(f"{path.name}.{os.urandom(4).hex()}.{_HOST}.{os.getpid()}.tmp")
     try:
@@ -34,13 +37,29 @@ def write_atomically(path: Path, chunks: Iterable[bytes], *, durable: bool = Tru
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        os.replace(temporary, path)
+        if overwrite:
+            os.replace(temporary, path)
+        else:
+            _rename_new(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def _rename_new(temporary: Path, path: Path) -> None:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a disk without hard links, such as a memory card
+        if path.exists():
+            raise FileExistsError(f"{str(path)!r} is there already.") from None
+        os.replace(temporary, path)
+        return
+    os.unlink(temporary)
 
 
 def sync_folder(folder: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from fishsk._utils.files import expand
 
+UNSURE = "unsure"  # what is written for an answer that is not probable enough
 _TASKS = ("auto", "classification", "regression", "tags")
 _BOX = ("x", "y", "width", "height")
 
@@ -375,17 +376,36 @@ def list_files(
 
 
 def find_good(
-    paths: Sequence[str], errors: Mapping[str, str], *, skip_bad: bool, rows: Any = None
+    paths: Sequence[str],
+    errors: Mapping[str, str],
+    *,
+    skip_bad: bool,
+    rows: Any = None,
+    may_be_none: bool = False,
 ) -> list[int]:
-    """Return which images can be read; raise if none can, or if all are wanted.
+    """Return which images can be read; raise if all are wanted, or if none can be and some must.
 
     `rows` are those of a table, by which the bad ones are named.
     """
     names = [""] * len(paths) if rows is None else [f"row {row}: " for row in rows]
     bad = [f"{name}{errors[path]}" for name, path in zip(names, paths, strict=True) if path in errors]
     report = "\n".join([f"{len(bad)} of {len(paths)} images cannot be read:", *bad])
-    if bad and (not skip_bad or len(bad) == len(paths)):
+    if bad and (not skip_bad or (len(bad) == len(paths) and not may_be_none)):
         raise ValueError(f"{report}\nMend or remove them, or pass --skip-bad to go on without them.")
     if bad:
         warnings.warn(f"{report}\nThey are left out.", stacklevel=3)
     return [index for index, path in enumerate(paths) if path not in errors]
+
+
+def check_probability(least: float | None, classes: Any) -> None:
+    """Check that answers can be withheld below a probability."""
+    if least is None:
+        return
+    if not 0 <= least <= 1:
+        raise ValueError(f"--min-probability must be in 0 to 1. Got {least:g}.")
+    if classes is None:
+        raise ValueError("--min-probability needs a model that gives probabilities. This one gives none.")
+    if UNSURE in map(str, classes):
+        raise ValueError(
+            f"--min-probability writes {UNSURE!r}, which is a class of this model. Rename that class."
+        )

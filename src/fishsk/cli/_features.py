@@ -7,23 +7,14 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
 from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.reading import find_reading
 from fishsk.cli._arguments import Photos, find_good
 from fishsk.cli._screen import Screen
 from fishsk.datasets import find_errors
-from fishsk.features import FrozenFeatures, find_frozen_parts
-from fishsk.inspection import run_frozen_steps, split_at_features
-
-
-def find_transformers(estimator: Any) -> list[FrozenFeatures]:
-    """Return the transformers of an estimator that take the images as they come, whatever their names are."""
-    if isinstance(estimator, Pipeline):
-        steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
-        return find_transformers(steps[0]) if steps else []
-    return list(find_frozen_parts(estimator).values())
+from fishsk.features import FrozenFeatures
+from fishsk.inspection import find_transformers, run_frozen_steps, split_at_features
 
 
 class Rows(NamedTuple):
@@ -50,17 +41,19 @@ class Rows(NamedTuple):
     values: Any
 
 
-def read_features(screen: Screen, estimator: Any, paths: list[str], *, skip_bad: bool) -> Rows:
+def read_features(
+    screen: Screen, estimator: Any, paths: list[str], *, skip_bad: bool, may_be_none: bool = False
+) -> Rows:
     """Run images through the frozen networks; each file is read once, and none is decoded that is known.
 
     Raises
     ------
     ValueError
-        If files cannot be read and `skip_bad` is False, or none can.
+        If files cannot be read and `skip_bad` is False, or none can and `may_be_none` is False.
     """
     with _shared(screen, [estimator], paths) as errors:
         features, rest, values = split_at_features(estimator, paths)
-    kept = find_good(paths, errors, skip_bad=skip_bad)
+    kept = find_good(paths, errors, skip_bad=skip_bad, may_be_none=may_be_none)
     bad = {path: errors[path] for path in paths if path in errors}
     if bad:
         features, values = features[kept], safe_indexing(values, kept)

@@ -17,8 +17,8 @@ from sklearn.pipeline import Pipeline
 from fishsk import features
 from fishsk._pipeline import make_fish_pipeline
 from fishsk._utils.files import expand
-from fishsk.cli._features import find_transformers
 from fishsk.cli._screen import Screen
+from fishsk.inspection import find_transformers
 
 _N_MEASURED = 100  # images whose sides tell those of all
 _SMALL_BYTES = 2**17  # which no file of a small image has

@@ -69,6 +69,12 @@ class Images(Sequence):
         box = split_box(self.items[index])[1]
         return whole if box is None else box.crop(whole, self.name(index))
 
+    def choose(self, indices: np.ndarray) -> Images:
+        """Return some of them; those that are no files are counted anew."""
+        items = self.items
+        chosen = items[indices] if isinstance(items, np.ndarray) else [items[index] for index in indices]
+        return Images(chosen, self.input_range)
+
     def name(self, index: int) -> str:
         """Return what to call an image: its path, with its box, or its place in X."""
         item = self.items[index]

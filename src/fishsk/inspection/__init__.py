@@ -7,12 +7,13 @@ from fishsk.inspection._classification import ClassificationEvaluation, accuracy
 from fishsk.inspection._comparison import ClassificationComparison, RegressionComparison, compare_pipelines
 from fishsk.inspection._coverage import AccuracyCoverageDisplay, Answers, answer_above, gather_coverage
 from fishsk.inspection._data_issues import DataIssue, DataIssues, find_data_issues
+from fishsk.inspection._drift import ClassShare, ImageDrift, compare_images, measure_drift
 from fishsk.inspection._duplicates import find_near_duplicates
 from fishsk.inspection._evaluation import Evaluation, check_one_target, evaluate
 from fishsk.inspection._explanation import Explainer, Explanation, explain_images
 from fishsk.inspection._explanation_display import ExplanationDisplay
 from fishsk.inspection._feature_map import FeatureMapDisplay, style_of_class
-from fishsk.inspection._features import find_features, split_at_features
+from fishsk.inspection._features import find_features, find_transformers, split_at_features
 from fishsk.inspection._frozen import run_frozen_steps
 from fishsk.inspection._gradients import find_target_scale
 from fishsk.inspection._label_issues import LabelIssues, find_label_issues, name_images, rank_label_issues
@@ -28,8 +29,16 @@ from fishsk.inspection._regression import (
     format_number,
     score_regression,
 )
-from fishsk.inspection._settings import find_fitted, find_pixels, find_setting, fitted_head, name_classes
+from fishsk.inspection._settings import (
+    check_classifier,
+    find_fitted,
+    find_pixels,
+    find_setting,
+    fitted_head,
+    name_classes,
+)
 from fishsk.inspection._similar_images import SimilarImagesDisplay
+from fishsk.inspection._suggestions import LabelSuggestions, rank_suggestions, suggest_labels
 from fishsk.inspection._tags import (
     TagsEvaluation,
     draw_tags,
@@ -46,6 +55,7 @@ __all__ = [
     "N_POINTS",
     "AccuracyCoverageDisplay",
     "Answers",
+    "ClassShare",
     "ClassificationComparison",
     "ClassificationEvaluation",
     "DataIssue",
@@ -56,7 +66,9 @@ __all__ = [
     "ExplanationDisplay",
     "FamiliarRows",
     "FeatureMapDisplay",
+    "ImageDrift",
     "LabelIssues",
+    "LabelSuggestions",
     "LearningForecastDisplay",
     "PredictionGridDisplay",
     "ProbabilityScores",
@@ -68,7 +80,9 @@ __all__ = [
     "UnfamiliarImages",
     "accuracy_interval",
     "answer_above",
+    "check_classifier",
     "check_one_target",
+    "compare_images",
     "compare_pipelines",
     "draw_prediction_errors",
     "draw_tags",
@@ -83,6 +97,7 @@ __all__ = [
     "find_pixels",
     "find_setting",
     "find_target_scale",
+    "find_transformers",
     "find_unfamiliar",
     "fitted_head",
     "format_number",
@@ -91,6 +106,7 @@ __all__ = [
     "join_tags",
     "lay_out",
     "lay_over",
+    "measure_drift",
     "measure_learning",
     "name_classes",
     "name_images",
@@ -98,9 +114,11 @@ __all__ = [
     "predict_tag_proba",
     "predicts_tags",
     "rank_label_issues",
+    "rank_suggestions",
     "run_frozen_steps",
     "score_probabilities",
     "score_regression",
     "split_at_features",
     "style_of_class",
+    "suggest_labels",
 ]

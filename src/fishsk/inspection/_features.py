@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import normalize
 
-from fishsk.features import check_images, find_frozen_parts
+from fishsk._compat.sklearn import safe_indexing
+from fishsk._utils.reading import Reading
+from fishsk.datasets import find_errors
+from fishsk.features import FrozenFeatures, Images, check_images, find_frozen_parts
 from fishsk.inspection._settings import find_fitted, find_pixels
 
 _SMALL = (32, 32)  # what stands for features where there are none
@@ -50,3 +54,70 @@ def split_at_features(
             return rows, rest, values
     images = check_images(X, **find_pixels(estimator, image_shape, input_range))
     return images.load(range(len(images)), _SMALL).reshape(len(images), -1), rest, values
+
+
+def find_transformers(estimator: Any) -> list[FrozenFeatures]:
+    """Return the transformers of an estimator that take the images as they come, whatever their names are."""
+    if isinstance(estimator, Pipeline):
+        steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
+        return find_transformers(steps[0]) if steps else []
+    return list(find_frozen_parts(estimator).values())
+
+
+class Good(NamedTuple):
+    """Images that can be read, as far as a pipeline's frozen networks have seen them.
+
+    Attributes
+    ----------
+    rows : ndarray of int
+        Their places in the data.
+    errors : dict of int to str
+        The places of the others, and why they cannot be read.
+    images : Images
+        The images.
+    features, rest, values
+        What `split_at_features` returns of them.
+    """
+
+    rows: np.ndarray
+    errors: dict[int, str]
+    images: Images
+    features: np.ndarray
+    rest: Any
+    values: Any
+
+
+def read_good(reading: Reading, estimator: Any, X: Any, **pixels: Any) -> Good:
+    """Do what `split_at_features` does, past files that cannot be read.
+
+    `reading` is open, and knows more of the files then; `pixels` are `image_shape` and `input_range`.
+
+    Raises
+    ------
+    ValueError
+        If none of the images can be read.
+    """
+    images = check_images(X, **find_pixels(estimator, pixels["image_shape"], pixels["input_range"]))
+    names = [images.name(row) for row in range(len(images))]
+    transformers = find_transformers(find_fitted(estimator))
+    if transformers:
+        with reading.share(transformers):
+            features, rest, values = split_at_features(estimator, X, **pixels)
+    else:  # whatever reads the files stops at the first that is bad
+        files = [
+            name
+            for name, item in zip(names, images.items, strict=True)
+            if isinstance(item, str | os.PathLike)
+        ]
+        reading.errors |= {
+            name: error for name, error in zip(files, find_errors(files), strict=True) if error is not None
+        }
+    errors = {row: reading.errors[name] for row, name in enumerate(names) if name in reading.errors}
+    rows = np.array([row for row in range(len(names)) if row not in errors], dtype=int)
+    if not len(rows):
+        raise ValueError(f"There must be images that can be read. Got none of {len(names)}: {errors[0]}")
+    if not transformers:
+        features, rest, values = split_at_features(estimator, safe_indexing(X, rows), **pixels)
+    elif errors:
+        features, values = features[rows], safe_indexing(values, rows)
+    return Good(rows, errors, images.choose(rows), features, rest, values)

@@ -172,7 +172,7 @@ class FamiliarRows:
 
     def compare(self, rows: np.ndarray) -> UnfamiliarImages:
         """Return how far images are from these, by their features, and which are too far."""
-        distances, indices = _find_nearest(normalize(rows), self.train, self.n_neighbors)
+        distances, indices = find_nearest(normalize(rows), self.train, self.n_neighbors)
         neighbors = self.firsts[indices]
         distance = distances.mean(axis=1)
         return UnfamiliarImages(
@@ -185,7 +185,7 @@ class FamiliarRows:
         )
 
 
-def _find_nearest(rows: np.ndarray, train: np.ndarray, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
+def find_nearest(rows: np.ndarray, train: np.ndarray, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the distances of rows to the nearest ones of training, and which these are; all have length 1.
 
     Products in float32 choose them. scikit-learn's neighbors take those of float64, in four times as long.
@@ -205,7 +205,7 @@ def _find_nearest(rows: np.ndarray, train: np.ndarray, n_neighbors: int) -> tupl
 def _find_threshold(train: np.ndarray, false_alarms: float, n_neighbors: int, n_drawn: int) -> float:
     """Return the distance that a share of the training images exceeds, each measured to the others."""
     chosen = np.random.default_rng(0).permutation(len(train))[:n_drawn]
-    distances, indices = _find_nearest(train[chosen], train, n_neighbors + 1)
+    distances, indices = find_nearest(train[chosen], train, n_neighbors + 1)
     own = indices == chosen[:, np.newaxis]
     own[~own.any(axis=1), -1] = True  # pushed out by images that are almost equal
     distance = np.sort(distances[~own].reshape(len(chosen), -1).mean(axis=1))

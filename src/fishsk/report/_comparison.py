@@ -13,7 +13,7 @@ from sklearn.utils import check_consistent_length
 from fishsk.features import check_images
 from fishsk.inspection import ClassificationComparison, RegressionComparison, format_number, name_images
 from fishsk.report._figures import encode_image
-from fishsk.report._render import format_percent, format_points, format_signed, shorten, write_page
+from fishsk.report._render import format_p, format_percent, format_points, format_signed, shorten, write_page
 
 
 def write_comparison(
@@ -141,7 +141,7 @@ def _describe_classification(
             ),
             (
                 "McNemar's test",
-                _format_p(comparison.p_value),
+                format_p(comparison.p_value),
                 f"p, exact: {comparison.n_fixed} fixed, {comparison.n_broken} broken",
             ),
         ],
@@ -181,7 +181,7 @@ def _describe_regression(comparison: RegressionComparison, name_a: str, name_b: 
             ),
             (
                 "Wilcoxon's test",
-                _format_p(comparison.p_value),
+                format_p(comparison.p_value),
                 f"p: {comparison.n_nearer} nearer, {comparison.n_farther} farther",
             ),
         ],
@@ -232,7 +232,3 @@ def _judge(better: str | None) -> str:
     if better is None:
         return "So small a difference may well be chance."
     return f"“{better}” is better, on images like these, beyond what chance explains."
-
-
-def _format_p(p_value: float) -> str:
-    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"

@@ -42,6 +42,7 @@ def render_page(template: str, /, *, package: str = "fishsk.report", **context: 
         "percent": format_percent,
         "points": format_points,
         "number": shorten,
+        "p": format_p,
         "fraction": lambda value: shorten(round(value, 3) + 0.0),
         "signed": format_signed,
     }
@@ -70,6 +71,11 @@ def escape_markdown(text: Any) -> Any:
     import markupsafe
 
     return markupsafe.Markup(re.sub(r"([\\`*_\[\]<>|&#~$!])", r"\\\1", " ".join(str(text).split())))
+
+
+def format_p(p_value: float) -> str:
+    """Return a p value, which says nothing more below a thousandth."""
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
 def format_percent(share: float) -> str:

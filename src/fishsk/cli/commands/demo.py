@@ -48,11 +48,11 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     load_tensorflow(screen)
 
     from fishsk.cli._evaluation import show_evaluation
-    from fishsk.cli._features import extract_features, find_transformers
+    from fishsk.cli._features import extract_features
     from fishsk.cli._figures import save_figures
     from fishsk.cli._fish import find_fish
     from fishsk.cli._networks import make_pipeline, show_networks
-    from fishsk.inspection import evaluate
+    from fishsk.inspection import evaluate, find_transformers
     from fishsk.persistence import save_pipeline
     from fishsk.report import write_report
 

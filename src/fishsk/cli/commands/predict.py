@@ -7,7 +7,14 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from fishsk.cli._arguments import add_columns, add_model, add_skip_bad, list_files
+from fishsk.cli._arguments import (
+    UNSURE,
+    add_columns,
+    add_model,
+    add_skip_bad,
+    check_probability,
+    list_files,
+)
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -24,7 +31,6 @@ examples:
   python -m fishsk predict weights.fishsk unknown/               a model of numbers writes numbers
   python -m fishsk predict fish.fishsk unknown/ --train photos/     also flag what is unlike all of photos/
 """
-UNSURE = "unsure"
 _FALSE_ALARMS = 0.05
 
 
@@ -100,7 +106,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     has_proba = hasattr(pipeline, "predict_proba") and not tags
     if tags and arguments.min_probability is not None:
         raise ValueError("--min-probability is of classes: this model predicts tags, each with a threshold.")
-    _check_probability(arguments.min_probability, pipeline.classes_ if has_proba else None)
+    check_probability(arguments.min_probability, pipeline.classes_ if has_proba else None)
     known = None
     if arguments.train is not None:
         files, _ = list_files([arguments.train])
@@ -158,17 +164,3 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         return
     write_or_keep(target, lambda path: write_columns(path, columns))
     screen.fact("Predictions", str(target), predictions=target)
-
-
-def _check_probability(least: float | None, classes: Any) -> None:
-    """Check that answers can be withheld below a probability."""
-    if least is None:
-        return
-    if not 0 <= least <= 1:
-        raise ValueError(f"--min-probability must be in 0 to 1. Got {least:g}.")
-    if classes is None:
-        raise ValueError("--min-probability needs a model that gives probabilities. This one gives none.")
-    if UNSURE in map(str, classes):
-        raise ValueError(
-            f"--min-probability writes {UNSURE!r}, which is a class of this model. Rename that class."
-        )

@@ -1,0 +1,144 @@
+"""``next``: which unlabeled images to label next, as a page to label them on, a table or JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fishsk._utils.files import expand
+from fishsk.cli._arguments import add_columns, list_files, load_photos
+
+if TYPE_CHECKING:
+    from fishsk.cli._screen import Screen
+
+SUMMARY = "find the unlabeled images whose labels would teach a model most, and label them"
+EXAMPLES = """\
+examples:
+  python -m fishsk next unlabeled/ --model fish.fishsk --train photos/     a page to label 50 of them on
+  python -m fishsk fit labels.csv --target label --task classification     the table that the page saves
+  python -m fishsk next unlabeled/ --train labels.csv                      and the next 50
+  python -m fishsk next unlabeled/ --n 200 --output next.csv               a table, to label elsewhere
+
+With --train, they differ from what is labeled, too, and images that are the same as a labeled one, or unlike
+all of them, are named apart. Files that cannot be read are named apart in any case.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument("images", nargs="+", help="files, or folders that are searched for images")
+    parser.add_argument(
+        "--model",
+        default="model.fishsk",
+        metavar="FILE",
+        help="a file that fit, tune or save_pipeline wrote (default: %(default)s)",
+    )
+    parser.add_argument("--n", type=int, default=50, help="how many to suggest (default: %(default)s)")
+    parser.add_argument(
+        "--train",
+        metavar="PHOTOS",
+        help="the images that are labeled: a folder of class folders, or a table (default: none)",
+    )
+    parser.add_argument(
+        "--target", metavar="COLUMN", help="the column of that table that holds the classes (default: label)"
+    )
+    add_columns(parser)
+    parser.add_argument(
+        "--output",
+        default="next.html",
+        metavar="FILE",
+        help="a page to label them on (.html), or a table (.csv, .json) (default: %(default)s)",
+    )
+    parser.set_defaults(task="classification", skip_bad=True)
+
+
+def run(arguments: argparse.Namespace, screen: Screen) -> None:
+    """Print which images to label next, and write them as a page, as CSV or as JSON."""
+    from fishsk.cli._targets import PAGES, TABLES, prepare_file, write_or_keep, write_table
+
+    if arguments.n < 1:
+        raise ValueError(f"--n must be at least 1. Got {arguments.n}.")
+    target = prepare_file(arguments.output, (*PAGES, *TABLES, ".json"))
+    paths, left_out = list_files(arguments.images)
+    train = None
+    if arguments.train is not None:
+        if expand(arguments.train).is_file() and arguments.target is None:
+            arguments.target = "label"
+        arguments.target = arguments.target and [arguments.target]  # of the tables of others, several
+        train = load_photos(arguments.train, arguments)
+
+    from fishsk._utils.files import write_atomically
+    from fishsk.cli._features import read_features
+    from fishsk.cli._screen import to_plain
+    from fishsk.features import check_images
+    from fishsk.inspection import check_classifier, rank_suggestions
+    from fishsk.persistence import load_pipeline
+    from fishsk.report import write_suggestions
+
+    pipeline = load_pipeline(arguments.model)
+    check_classifier(pipeline)
+    labeled, known = None, list[tuple[str, str]]()
+    if train is not None:
+        rows = read_features(screen, pipeline, train.paths.tolist(), skip_bad=True)
+        labeled = rows.features, check_images(rows.paths)
+        if not train.n_boxes:  # the page's table has a column for paths alone
+            labels = dict(zip(train.paths.tolist(), train.y.tolist(), strict=True))
+            known = [(path, labels[path]) for path in rows.paths]
+    new = read_features(screen, pipeline, paths, skip_bad=True)
+    with screen.stage("choose"):
+        found = rank_suggestions(
+            (new.features, check_images(new.paths)), new.rest, new.values, arguments.n, labeled=labeled
+        )
+    found.unreadable.update(dict(enumerate(new.errors.values(), start=len(new.paths))))
+    names = [*new.paths, *new.errors]
+    suggested = [
+        {
+            "path": str(Path(new.paths[row]).absolute()),
+            "label": "",
+            "guess": found.guess[row],
+            "probability": round(float(found.probability[row]), 6),
+            "score": round(float(score), 6),
+            "reason": reason,
+        }
+        for row, score, reason in zip(found.rows.tolist(), found.score, found.reason, strict=True)
+    ]
+    apart: dict[str, dict[str, str]] = {
+        kind: {names[row]: reason for row, reason in getattr(found, kind).items()}
+        for kind in ("unreadable", "duplicate", "unfamiliar")
+    }
+    screen.fact("Images", f"{len(new.paths):,}", n_images=len(new.paths), left_out=left_out)
+    screen.fact(
+        "Set apart",
+        ", ".join(f"{len(rows):,} {kind}" for kind, rows in apart.items())
+        + ("" if train is not None else " (of the last two more with --train)"),
+        apart=apart,
+    )
+    if not suggested and (not found.unfamiliar or target.suffix not in PAGES):  # which a page shows, too
+        raise ValueError(f"There must be images left to suggest. All {len(names):,} are set apart.")
+    screen.facts["suggested"] = suggested
+    if suggested:
+        screen.table(
+            [(place, row["reason"], row["path"]) for place, row in enumerate(suggested[:10], start=1)],
+            header=("rank", "reason", "image"),
+            right=[0],
+        )
+    if len(suggested) > 10:
+        screen.say(f"... and {len(suggested) - 10:,} more\n")
+
+    def write(path: Path) -> Any:
+        if target.suffix in PAGES:
+            classes = list(dict.fromkeys([*map(str, pipeline.classes_), *(label for _, label in known)]))
+            return write_suggestions(found, new.paths, path, classes=classes, labeled=known)
+        if target.suffix in TABLES:
+            return write_table(path, suggested)
+        text = json.dumps(to_plain({"suggested": suggested, "apart": apart}), indent=2)
+        return write_atomically(path, [text.encode()])
+
+    with screen.stage("write"):
+        write_or_keep(target, write)
+    if target.suffix in PAGES:
+        screen.fact("Page", f"{target} (open it in a browser)", page=target)
+    else:
+        screen.fact("Table", f"{target}", table=target)

@@ -1,0 +1,374 @@
+"""compare_images: do new images come from where the training images come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from scipy.stats import fisher_exact, rankdata
+from sklearn.base import is_classifier
+from sklearn.preprocessing import normalize
+from sklearn.utils.validation import check_is_fitted
+
+from fishsk._compat.sklearn import Interval, validate_params
+from fishsk.inspection._classification import accuracy_interval
+from fishsk.inspection._evaluation import check_one_target
+from fishsk.inspection._features import split_at_features
+from fishsk.inspection._unfamiliar import FamiliarRows
+
+_FEWEST = 10  # new images
+_N_COMPARED = 1000  # images of each side at most that the tests compare
+_RIDGE = 0.01  # the classifier's penalty, in traces of the kernel
+
+
+@dataclass(frozen=True)
+class ClassShare:
+    """How much of the images a class is, as far as the model says.
+
+    Attributes
+    ----------
+    label : object
+        The class.
+    n_train, n_new : int
+        Images that are taken for it.
+    share_train, share_new : float
+        Their shares, 0 to 1.
+    difference : float
+        `share_new` less `share_train`.
+    interval : (float, float)
+        Its 95 % interval (Newcombe's).
+    p_value : float
+        Fisher's exact test, times the number of classes (Bonferroni), at most 1.
+    """
+
+    label: Any
+    n_train: int
+    n_new: int
+    share_train: float
+    share_new: float
+    difference: float
+    interval: tuple[float, float]
+    p_value: float
+
+
+@dataclass(frozen=True, repr=False)
+class ImageDrift:
+    """What `compare_images` found.
+
+    Attributes
+    ----------
+    p_value : float
+        How probable a difference as large is, by the clearer of two tests, if the new images come from where
+        the training images come from. Small values mean drift.
+    classifier_auc, classifier_p_value : float
+        How well a classifier tells the two apart: the probability that of a new image and one of training it
+        takes the former for the new one, 0.5 if it cannot; and the p value of that alone.
+    kernel_distance, kernel_p_value : float
+        The squared maximum mean discrepancy, 0 where the two do not differ; and its p value.
+    n_train, n_new : int
+        How many images there are.
+    n_compared : (int, int)
+        How many of each the two tests compared, drawn at random.
+    n_unfamiliar : int
+        New images that are unlike all of training.
+    share_unfamiliar : float
+        Their share.
+    interval_unfamiliar : (float, float)
+        Its 95 % interval (Wilson's).
+    false_alarms : float
+        The share to expect of images like those of training.
+    classes : tuple of ClassShare
+        The classes that the model answers, those whose share moved most first; empty of a regressor.
+    moved : ndarray of int of shape (n_new,)
+        The places of the new images, those farthest from training first.
+    distance : ndarray of shape (n_new,)
+        The distance of each new image to its nearest training images, as `find_unfamiliar` measures it.
+    threshold : float
+        The distance above which an image is unlike those of training.
+    nearest : ndarray of int of shape (n_new,)
+        The training image nearest to each.
+    """
+
+    p_value: float
+    classifier_auc: float
+    classifier_p_value: float
+    kernel_distance: float
+    kernel_p_value: float
+    n_train: int
+    n_new: int
+    n_compared: tuple[int, int]
+    n_unfamiliar: int
+    share_unfamiliar: float
+    interval_unfamiliar: tuple[float, float]
+    false_alarms: float
+    classes: tuple[ClassShare, ...]
+    moved: np.ndarray
+    distance: np.ndarray
+    threshold: float
+    nearest: np.ndarray
+
+    def __repr__(self) -> str:
+        return (
+            f"ImageDrift(p_value={self.p_value:.3g}, classifier_auc={self.classifier_auc:.3f}, "
+            f"kernel_distance={self.kernel_distance:.3g}, share_unfamiliar={self.share_unfamiliar:.3f}, "
+            f"n_train={self.n_train}, n_new={self.n_new})"
+        )
+
+
+@validate_params(
+    {
+        "n_permutations": [Interval(Integral, 19, None, closed="left")],
+        "false_alarms": [Interval(Real, 0, 1, closed="neither")],
+    },
+    prefer_skip_nested_validation=True,
+)
+def compare_images(
+    X_train: Any,
+    X_new: Any,
+    pipeline: Any,
+    *,
+    n_permutations: int = 999,
+    false_alarms: float = 0.05,
+    random_state: Any = 0,
+    image_shape: tuple[int, ...] | None = None,
+    input_range: Any = "auto",
+) -> ImageDrift:
+    """Test whether new images come from where the training images come from, or have drifted.
+
+    A model is as good as its test says on images like those of the test. Another camera, season or site may
+    give others, long before anybody has labels for them. Two tests compare the features of the frozen
+    network, without labels: how well a classifier can tell new from old [1]_, and how far apart the means of
+    the two are in the space of a kernel [2]_.
+
+    Parameters
+    ----------
+    X_train : array-like or sequence
+        The images that the model was trained on, or others that are as it expects them, such as its test
+        images.
+    X_new : array-like or sequence
+        The new images, at least 10.
+    pipeline : estimator
+        A fitted classifier or regressor of images, such as `make_fish_pipeline` makes, or a search over one.
+    n_permutations : int, default=999
+        How often the images are dealt out anew; the least p value is one of this number and one.
+    false_alarms : float, default=0.05
+        As in `find_unfamiliar`.
+    random_state : int, RandomState instance or None, default=0
+        Seeds permutations, and the choice of at most 1,000 images of each side for the tests.
+    image_shape : tuple of int, default=None
+        As in `PredictionGridDisplay.from_estimator`.
+    input_range : {"auto"}, tuple of (low, high) or None, default="auto"
+        As in `PredictionGridDisplay.from_estimator`.
+
+    Returns
+    -------
+    ImageDrift
+        Its ``p_value`` is small where the images have drifted; the share that is unlike training, the classes
+        whose share moved, and the images that moved most tell how.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the pipeline is not fitted.
+    ValueError
+        If there are too few images.
+
+    See Also
+    --------
+    write_drift : The same as a page with the images.
+    find_unfamiliar : Which single images are unlike training.
+
+    Notes
+    -----
+    The classifier is kernel ridge regression, judged on each image by the fit without it, which needs no fit
+    for each; the kernel is Gaussian, as wide as the median distance. Both p values come from the same
+    permutations, and so does that of the clearer of the two, so that it is right with any number of images.
+
+    Class shares are those of the model's answers. On the images that it was trained on it is right more often
+    than on new ones, so that a class may seem to move by a point or two where it is often taken for another:
+    pass test images as `X_train` to compare like with like. Images that belong together, such as frames of a
+    video, count as if they were independent, and make p values too small.
+
+    ``benchmarks/bench_drift.py`` measures false alarms, and what is found.
+
+    References
+    ----------
+    .. [1] D. Lopez-Paz and M. Oquab, "Revisiting Classifier Two-Sample Tests", ICLR 2017,
+       https://arxiv.org/abs/1610.06545
+    .. [2] A. Gretton et al., "A Kernel Two-Sample Test", Journal of Machine Learning Research 13 (2012),
+       https://jmlr.org/papers/v13/gretton12a.html
+
+    Examples
+    --------
+    >>> from fishsk import compare_images, make_fish_pipeline
+    >>> from fishsk.datasets import make_fish_images
+    >>> X, y = make_fish_images(300, random_state=0)
+    >>> pipeline = make_fish_pipeline(weights="cifar95", random_state=0).fit(X[:200], y[:200])
+    >>> compare_images(X[:200], X[200:], pipeline).p_value > 0.05
+    True
+    >>> compare_images(X[:200], X[200:] // 2, pipeline).p_value  # a darker aquarium
+    0.001
+    """
+    check_is_fitted(pipeline)
+    pixels = {"image_shape": image_shape, "input_range": input_range}
+    train, new = (split_at_features(pipeline, X, **pixels) for X in (X_train, X_new))
+    return measure_drift(
+        train, new, n_permutations=n_permutations, false_alarms=false_alarms, random_state=random_state
+    )
+
+
+def measure_drift(
+    train: tuple[np.ndarray, Any, Any],
+    new: tuple[np.ndarray, Any, Any],
+    *,
+    n_permutations: int = 999,
+    false_alarms: float = 0.05,
+    random_state: Any = 0,
+) -> ImageDrift:
+    """Do the work of `compare_images` with features, the rest of a pipeline, and what that takes."""
+    n_train, n_new = len(train[0]), len(new[0])
+    if n_new < _FEWEST:
+        raise ValueError(f"X_new must hold at least {_FEWEST} images. Got {n_new}.")
+    found = FamiliarRows(train[0], false_alarms=false_alarms).compare(new[0])
+    rng = np.random.default_rng(random_state)
+    drawn = [normalize(rows)[rng.permutation(len(rows))[:_N_COMPARED]] for rows in (train[0], new[0])]
+    tests = run_tests(*drawn, n_permutations=n_permutations, rng=rng)
+    return ImageDrift(
+        **tests,
+        n_train=n_train,
+        n_new=n_new,
+        n_compared=(len(drawn[0]), len(drawn[1])),
+        n_unfamiliar=int(found.is_unfamiliar.sum()),
+        share_unfamiliar=float(found.is_unfamiliar.mean()),
+        interval_unfamiliar=accuracy_interval(found.is_unfamiliar),
+        false_alarms=false_alarms,
+        classes=_compare_classes(train[1], train[2], new[2]),
+        moved=np.argsort(-found.distance, kind="stable"),
+        distance=found.distance,
+        threshold=found.threshold,
+        nearest=found.nearest,
+    )
+
+
+def run_tests(
+    train: np.ndarray, new: np.ndarray, *, n_permutations: int, rng: np.random.Generator
+) -> dict[str, float]:
+    """Return both statistics, their p values, and that of the clearer one, by permutations.
+
+    Parameters
+    ----------
+    train, new : ndarray of shape (n_samples, n_features)
+        Rows of length 1.
+    n_permutations : int
+        How often the rows are dealt out anew.
+    rng : Generator
+        Deals them out.
+
+    Returns
+    -------
+    dict of str to float
+        By the names of `ImageDrift`'s attributes.
+    """
+    rows = np.concatenate([train, new])
+    squares = np.maximum(2 - 2 * (rows @ rows.T).astype(np.float64), 0)
+    kernel = np.exp(-squares / max(np.median(squares), 1e-12))
+    is_new = np.zeros((len(rows), n_permutations + 1), dtype=bool)
+    is_new[len(train) :, 0] = True
+    for column in range(1, n_permutations + 1):
+        is_new[rng.permutation(len(rows))[: len(new)], column] = True
+    statistics = np.stack([_find_auc(kernel, is_new), _find_discrepancy(kernel, is_new)])
+    # Of each test, and of each permutation, the share of all permutations that are at least as extreme.
+    p_values = rankdata(-statistics, method="max", axis=1) / (n_permutations + 1)
+    clearer = p_values.min(axis=0)
+    return {
+        "p_value": float(np.mean(clearer <= clearer[0])),
+        "classifier_auc": float(statistics[0, 0]),
+        "classifier_p_value": float(p_values[0, 0]),
+        "kernel_distance": float(statistics[1, 0]),
+        "kernel_p_value": float(p_values[1, 0]),
+    }
+
+
+def _find_auc(kernel: np.ndarray, is_new: np.ndarray) -> np.ndarray:
+    """Return, for each permutation, how well kernel ridge regression tells the sides apart, as an AUC.
+
+    What is left out of a fit, each row once, is predicted from the fit with it [1]_, by a matrix that all
+    permutations share.
+
+    References
+    ----------
+    .. [1] R. Rifkin and R. Lippert, "Notes on Regularized Least Squares", MIT-CSAIL-TR-2007-025, 2007.
+    """
+    n_new = is_new[:, 0].sum()
+    n_train = len(kernel) - n_new
+    hat = make_hat(kernel)
+    targets = is_new.astype(np.float64)
+    left_out = np.diag(hat)[:, np.newaxis]
+    predicted = (hat @ targets - left_out * targets) / np.maximum(1 - left_out, 1e-9)
+    ranks = rankdata(predicted, axis=0)
+    return ((ranks * is_new).sum(axis=0) - n_new * (n_new + 1) / 2) / (n_new * n_train)
+
+
+def make_hat(kernel: np.ndarray) -> np.ndarray:
+    """Return the matrix by which kernel ridge regression predicts, with an intercept, what it has seen."""
+    centered = kernel - kernel.mean(axis=0) - kernel.mean(axis=1)[:, np.newaxis] + kernel.mean()
+    values, vectors = np.linalg.eigh(centered)
+    values = np.maximum(values, 0)
+    shrunk = values / (values + _RIDGE * values.sum())
+    return (vectors * shrunk) @ vectors.T + 1 / len(kernel)
+
+
+def _find_discrepancy(kernel: np.ndarray, is_new: np.ndarray) -> np.ndarray:
+    """Return, for each permutation, the unbiased estimate of the squared maximum mean discrepancy."""
+    off = kernel - np.diag(np.diag(kernel))
+    targets = is_new.astype(np.float64)
+    n_new = targets[:, 0].sum()
+    n_train = len(kernel) - n_new
+    sums = off @ targets
+    among_new = (targets * sums).sum(axis=0)
+    between = sums.sum(axis=0) - among_new
+    among_train = off.sum() - among_new - 2 * between
+    return (
+        among_new / (n_new * (n_new - 1))
+        + among_train / (n_train * (n_train - 1))
+        - 2 * between / (n_new * n_train)
+    )
+
+
+def _compare_classes(rest: Any, *values: Any) -> tuple[ClassShare, ...]:
+    """Return how the share of each class that a model answers differs between two sets of images."""
+    if not is_classifier(rest):
+        return ()
+    train, new = (check_one_target(rest.predict(each), "What the model predicts") for each in values)
+    labels = np.asarray(rest.classes_).tolist()
+    found = [_compare_shares(label, train == label, new == label, len(labels)) for label in labels]
+    return tuple(sorted(found, key=lambda share: (share.p_value, -abs(share.difference))))
+
+
+def _compare_shares(label: Any, train: np.ndarray, new: np.ndarray, n_tests: int) -> ClassShare:
+    """Return the difference of two shares, with Newcombe's interval [1]_ and Fisher's test.
+
+    References
+    ----------
+    .. [1] R. G. Newcombe, "Interval estimation for the difference between independent proportions: comparison
+       of eleven methods", Statistics in Medicine 17 (1998).
+    """
+    n_train, n_new = int(train.sum()), int(new.sum())
+    (low_a, high_a), (low_b, high_b) = accuracy_interval(train), accuracy_interval(new)
+    a, b = n_train / len(train), n_new / len(new)
+    p_value = fisher_exact([[n_train, len(train) - n_train], [n_new, len(new) - n_new]]).pvalue
+    return ClassShare(
+        label=label,
+        n_train=n_train,
+        n_new=n_new,
+        share_train=a,
+        share_new=b,
+        difference=b - a,
+        interval=(
+            b - a - float(np.hypot(b - low_b, high_a - a)),
+            b - a + float(np.hypot(high_b - b, a - low_a)),
+        ),
+        p_value=min(1.0, float(p_value) * n_tests),
+    )

@@ -1,0 +1,147 @@
+"""write_drift: one HTML file that shows how new images differ from those of training."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from sklearn.utils import check_consistent_length
+
+from fishsk.features import check_images
+from fishsk.inspection import ImageDrift
+from fishsk.report._figures import encode_image
+from fishsk.report._render import format_p, format_percent, write_page
+
+
+def write_drift(
+    drift: ImageDrift,
+    X_train: Any,
+    X_new: Any,
+    path: str | os.PathLike,
+    *,
+    level: float = 0.05,
+    title: str | None = None,
+    image_shape: tuple[int, ...] | None = None,
+    input_range: Any = (0, 255),
+    max_images: int = 24,
+) -> Path:
+    """Write what `compare_images` found as one self-contained HTML file.
+
+    The page holds the tests, the share of images that are unlike training, the classes whose share moved, and
+    the images that moved most, each beside the training image nearest to it. It has no script, and loads
+    nothing.
+
+    Parameters
+    ----------
+    drift : ImageDrift
+        What `compare_images` returned.
+    X_train, X_new : array-like or sequence
+        The images that it was given.
+    path : path-like
+        The file to write. It appears whole or not at all.
+    level : float, default=0.05
+        The p value up to which the page speaks of drift.
+    title : str, default=None
+        The title of the page.
+    image_shape : tuple of int, default=None
+        (height, width) or (height, width, channels) of the images of 2-D arrays.
+    input_range : tuple of (low, high) or None, default=(0, 255)
+        What black and white are in arrays that are not uint8; None takes values as they are.
+    max_images : int, default=24
+        How many of the images that moved most the page shows at most.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        If these are not as many images as were compared.
+    OSError
+        If the file cannot be written.
+
+    See Also
+    --------
+    compare_images : The numbers.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from fishsk import compare_images, make_fish_pipeline, write_drift
+    >>> from fishsk.datasets import make_fish_images
+    >>> X, y = make_fish_images(120, random_state=0)
+    >>> pipeline = make_fish_pipeline(weights="cifar95", random_state=0).fit(X[:80], y[:80])
+    >>> drift = compare_images(X[:80], X[80:], pipeline)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = write_drift(drift, X[:80], X[80:], Path(folder) / "drift.html")
+    ...     path.read_text(encoding="utf-8")[:15]
+    '<!doctype html>'
+    """
+    for X, n_images in ((X_train, drift.n_train), (X_new, drift.n_new)):
+        check_consistent_length(X, range(n_images))
+    train, new = (check_images(X, image_shape=image_shape, input_range=input_range) for X in (X_train, X_new))
+    album: dict[str, dict[str, Any]] = {}
+
+    def show(kind: str, row: int) -> dict[str, Any]:
+        images, key = {"train": train, "new": new}[kind], f"{kind}-{row}"
+        if key not in album:
+            album[key] = encode_image(images[row])
+        return {"image": {"id": key} | album[key], "name": images.name(row)}
+
+    moved = [
+        {
+            "new": show("new", row),
+            "train": show("train", int(drift.nearest[row])),
+            "distance": f"{drift.distance[row]:.2f}",
+            "is_unfamiliar": bool(drift.distance[row] > drift.threshold),
+        }
+        for row in drift.moved[:max_images].tolist()
+    ]
+    return write_page(
+        path,
+        "drift.html",
+        title=f"Have the images drifted? {drift.n_new:,} new ones beside {drift.n_train:,} of training"
+        if title is None
+        else title,
+        sections=({"classes": "Classes"} if drift.classes else {}) | {"moved": "What moved most"},
+        lead=_judge(drift, level),
+        tiles=[
+            (
+                "Drift",
+                f"p\u00a0=\u00a0{format_p(drift.p_value)}".replace("=\u00a0<", "<\u00a0"),
+                "of the clearer test",
+            ),
+            (
+                "A classifier's AUC",
+                f"{drift.classifier_auc:.3f}",
+                f"0.5: it cannot tell them apart; p {format_p(drift.classifier_p_value)}",
+            ),
+            (
+                "Kernel test",
+                f"{drift.kernel_distance:.4f}".replace("-", "\u2212"),
+                f"squared discrepancy, 0 of none; p {format_p(drift.kernel_p_value)}",
+            ),
+            (
+                "Unlike all of training",
+                format_percent(drift.share_unfamiliar),
+                f"{drift.n_unfamiliar:,} images; {format_percent(drift.false_alarms)} would be by chance",
+            ),
+        ],
+        drift=drift,
+        moved=moved,
+        images=album,
+    )
+
+
+def _judge(drift: ImageDrift, level: float) -> str:
+    """Return in a sentence what the tests say."""
+    if drift.p_value > level:
+        return "The new images do not differ from those of training beyond what chance explains."
+    return (
+        "The new images differ from those of training beyond what chance explains. What a test said of the "
+        "model need not hold for them: look at what moved, and label some."
+    )

@@ -1,0 +1,110 @@
+"""write_suggestions: one HTML file on which a person labels the images that `suggest_labels` chose."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fishsk.features import check_images
+from fishsk.inspection import LabelSuggestions, name_images
+from fishsk.report._figures import encode_image
+from fishsk.report._render import write_page
+
+_LONGEST_SIDE = 320  # pixels: what a person labels is shown larger than what a report shows
+_KEYS = "123456789abcdefghijklmnopqrstvwxyz"  # of the classes; 0 skips, u takes back
+
+
+def write_suggestions(
+    found: LabelSuggestions,
+    X: Any,
+    path: str | os.PathLike,
+    *,
+    classes: Sequence[Any],
+    labeled: Sequence[tuple[str, str]] = (),
+    title: str | None = None,
+    max_unfamiliar: int = 24,
+) -> Path:
+    """Write a page on which a person gives labels by keys, and saves them as a table that `fit` takes.
+
+    Its one script is written into it, and no other may run; it loads nothing, and sends nothing.
+
+    Parameters
+    ----------
+    found : LabelSuggestions
+        What `rank_suggestions` returned.
+    X : sequence of path-like or array-like
+        The images that it was given.
+    path : path-like
+        The file to write. It appears whole or not at all.
+    classes : sequence
+        The classes to choose from; the page can add others.
+    labeled : sequence of (path, label), default=()
+        Images that are labeled already, which the table can hold as well.
+    title : str, default=None
+        The title of the page.
+    max_unfamiliar : int, default=24
+        How many of the images that are unlike the labeled ones can be labeled, too.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+    """
+    images = check_images(X)
+    strange = np.array(list(found.unfamiliar)[:max_unfamiliar], dtype=int)
+    words = [*found.reason, *(found.unfamiliar[row] for row in strange.tolist())]
+    rows = np.concatenate([found.rows, strange])
+    album: dict[str, dict[str, Any]] = {}
+    cards = []
+    for place, (row, name, reason) in enumerate(
+        zip(rows.tolist(), name_images(X, rows), words, strict=True), start=1
+    ):
+        album[f"image-{row}"] = encode_image(images[row], _LONGEST_SIDE)
+        cards.append(
+            {
+                "place": place,
+                "image": {"id": f"image-{row}"} | album[f"image-{row}"],
+                "path": os.path.abspath(name),
+                "name": name,
+                "reason": reason,
+                "guess": str(found.guess[row]),
+            }
+        )
+    script = resources.files("fishsk.report").joinpath("templates/next.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    n_suggested = len(found.rows)
+    return write_page(
+        path,
+        "next.html",
+        title=f"What to label next: {n_suggested} of {len(images):,} images" if title is None else title,
+        sections={"label": "Label", "suggested": "Suggested"}
+        | ({"unfamiliar": "Unlike the labeled images"} if len(strange) else {})
+        | ({"apart": "Set apart"} if found.duplicate or found.unreadable else {}),
+        images=album,
+        suggested=cards[:n_suggested],
+        strange=cards[n_suggested:],
+        n_strange=len(found.unfamiliar),
+        apart={
+            "Pictures that are there already": _name(X, found.duplicate),
+            "Files that cannot be read": [(None, reason) for reason in found.unreadable.values()],
+        },
+        keys=[(_KEYS[place : place + 1], str(label)) for place, label in enumerate(classes)],
+        labeled=json.dumps([[os.path.abspath(name), str(label)] for name, label in labeled]),
+        n_labeled=len(labeled),
+        # Labels of one page are no labels of another one.
+        token=hashlib.sha256(repr([card["path"] for card in cards]).encode()).hexdigest()[:16],
+        script=script,
+        digest=digest,
+    )
+
+
+def _name(X: Any, reasons: dict[int, str]) -> list[tuple[str, str]]:
+    return list(zip(name_images(X, np.array([*reasons], dtype=int)), reasons.values(), strict=True))
