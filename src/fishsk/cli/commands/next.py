@@ -42,7 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the images that are labeled: a folder of class folders, or a table (default: none)",
     )
     parser.add_argument(
-        "--target", metavar="COLUMN", help="the column of that table that holds the classes (default: label)"
+        "--target",
+        action="append",
+        metavar="COLUMN",
+        help="the column of that table that holds the classes (default: label)",
     )
     add_columns(parser)
     parser.add_argument(
@@ -65,8 +68,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     train = None
     if arguments.train is not None:
         if expand(arguments.train).is_file() and arguments.target is None:
-            arguments.target = "label"
-        arguments.target = arguments.target and [arguments.target]  # of the tables of others, several
+            arguments.target = ["label"]
         train = load_photos(arguments.train, arguments)
 
     from fishsk._utils.files import write_atomically
