@@ -357,6 +357,6 @@ def find_workers(process):
 
 def test_a_process_that_cannot_begin_says_why(tmp_path, capsys):
     assert main(["serve", str(tmp_path / "none.fishsk"), "--workers", "2", "--port", "0"]) == 1
-    assert re.fullmatch(r"fishsk: error: .*No such file.*none\.fishsk'\n", capsys.readouterr().err)
+    assert re.fullmatch(r"fishsk: error: .*No such file.*none\.fishsk'.*\n", capsys.readouterr().err)
     assert main(["serve", "none.fishsk", "--workers", "0"]) == 1
     assert "--workers must be at least 1. Got 0." in capsys.readouterr().err
