@@ -110,13 +110,9 @@ def write_drift(
         sections=({"classes": "Classes"} if drift.classes else {}) | {"moved": "What moved most"},
         lead=_judge(drift, level),
         tiles=[
+            ("p value of drift", format_p(drift.p_value), "of the clearer of two tests"),
             (
-                "Drift",
-                f"p\u00a0=\u00a0{format_p(drift.p_value)}".replace("=\u00a0<", "<\u00a0"),
-                "of the clearer test",
-            ),
-            (
-                "A classifier's AUC",
+                "AUC of a classifier",
                 f"{drift.classifier_auc:.3f}",
                 f"0.5: it cannot tell them apart; p {format_p(drift.classifier_p_value)}",
             ),
