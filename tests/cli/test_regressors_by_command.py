@@ -164,7 +164,7 @@ def test_numbers_are_classes_where_it_is_said(table, tmp_path, capsys):
 
 def test_what_needs_classes_says_so(table, capsys):
     assert "needs classes" in refuse(capsys, "curve", table, "--target", "length in px")
-    assert "check looks for what is wrong with classes" in refuse(capsys, "check", table)
+    assert "pass --target with the column" in refuse(capsys, "check", table)
 
 
 def test_a_source_that_does_not_suit_is_one_line(lengths, photos, table, capsys):

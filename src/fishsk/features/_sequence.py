@@ -78,7 +78,7 @@ class Images(Sequence):
     def name(self, index: int) -> str:
         """Return what to call an image: its path, with its box, or its place in X."""
         item = self.items[index]
-        return os.fspath(item) if isinstance(item, str | os.PathLike) else f"image {index}"
+        return str(os.fspath(item)) if is_path(item) else f"image {index}"
 
     def file(self, index: int) -> str:
         """Return the path of an image's file, which several boxes may have; its name if it has none."""
