@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
-from joblib import cpu_count
-
 _AHEAD = 2  # chunks that each worker has before it, so that none waits
 
 # What libraries take for the number of threads of a process, whatever Dask says: TensorFlow, OpenCV, and
@@ -69,6 +67,7 @@ def open_cluster(arguments: argparse.Namespace) -> Iterator[Any]:
         raise ImportError('A cluster needs Dask. Run: python -m pip install "fishsk[dask]"')
     import dask
     from distributed import Client, LocalCluster
+    from joblib import cpu_count
 
     if arguments.scheduler is not None:
         with Client(arguments.scheduler, set_as_default=False) as client:
