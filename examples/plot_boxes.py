@@ -3,7 +3,8 @@ Boxes in images
 ===============
 
 A camera trap sees much water and a small fish. What a detector found, x, y, width and height in a table, is
-cropped before the network looks at it. The features are then written as a Parquet file, for other programs.
+cropped before the network looks at it. The features are then written as a Parquet file, for other programs:
+``python -m pip install pandas pyarrow``.
 """
 
 # %%

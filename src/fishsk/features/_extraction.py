@@ -218,7 +218,7 @@ def _run_chunk(
         return loaded
 
     batches = _make_batches(missing, parts, contents)
-    for batch, of_readers in zip(batches, _load_ahead(batches, load, readers), strict=True):
+    for batch, of_readers in zip(batches, _load_ahead(images, batches, load, readers), strict=True):
         for part, loaded in zip(parts, zip(*of_readers, strict=True), strict=True):
             indices = [*chain.from_iterable(each.indices for each in loaded)]
             if indices:
@@ -285,6 +285,7 @@ def _make_batches(
 
 
 def _load_ahead(
+    images: Images,
     batches: list[list[int]],
     load: Callable[[list[int]], list[_Loaded]],
     readers: ThreadPoolExecutor | None,
@@ -295,8 +296,14 @@ def _load_ahead(
         return
 
     def submit(batch: list[int]) -> list[Future]:
-        step = -(-len(batch) // N_READERS)
-        return [readers.submit(load, batch[start : start + step]) for start in range(0, len(batch), step)]
+        files = [
+            [*boxes] for _, boxes in groupby(batch, images.file)
+        ]  # one thread decodes all boxes of a file
+        step = -(-len(files) // N_READERS)
+        return [
+            readers.submit(load, [*chain.from_iterable(files[start : start + step])])
+            for start in range(0, len(files), step)
+        ]
 
     ahead = deque(map(submit, batches[:_BATCHES_AHEAD]))
     for number in range(len(batches)):

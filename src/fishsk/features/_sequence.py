@@ -78,12 +78,14 @@ class Images(Sequence):
     def name(self, index: int) -> str:
         """Return what to call an image: its path, with its box, or its place in X."""
         item = self.items[index]
-        return str(os.fspath(item)) if is_path(item) else f"image {index}"
+        return str(os.fspath(item)) if isinstance(item, str | os.PathLike) else f"image {index}"
 
     def file(self, index: int) -> str:
         """Return the path of an image's file, which several boxes may have; its name if it has none."""
         item = self.items[index]
-        return str(os.fspath(split_box(item)[0])) if is_path(item) else self.name(index)
+        if not isinstance(item, str | os.PathLike):
+            return self.name(index)
+        return str(os.fspath(split_box(item)[0]))
 
     def digest(self, index: int, content: bytes | None = None) -> bytes:
         """Return 32 bytes that name the content of an image: its pixels, or its file's bytes and its box.
