@@ -163,7 +163,10 @@ def save_photographs(folder, n_samples):
 @pytest.mark.network
 @pytest.mark.timeout(1200)
 def test_the_programs_of_mlflow_log_a_model_that_answers_as_the_pipeline(tmp_path):
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(tmp_path / "extra")]
+    # An environment that uv has filled has no pip.
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "pip"], check=True)
+    python = tmp_path / "pip" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    install = [python, "-m", "pip", "install", "--quiet", "--target", tmp_path / "extra"]
     subprocess.run([*install, "mlflow-skinny"], check=True)
     paths, _ = save_photographs(tmp_path / "photos", 60)
     for name, code in find_programs("how_to/mlflow.rst").items():
