@@ -61,6 +61,7 @@ for tag in evaluation.tags:
     low, high = tag.recall_interval
     print(f"{tag.name:13} recall {tag.recall:.2f} ({low:.2f} to {high:.2f}), AP {tag.average_precision:.2f}")
 figure = draw_tags(evaluation)
+_ = figure.axes[0].set_title("Precision and recall of each tag")
 
 # %%
 # What a threshold does
