@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -360,3 +361,10 @@ def test_a_process_that_cannot_begin_says_why(tmp_path, capsys):
     assert re.fullmatch(r"fishsk: error: .*No such file.*none\.fishsk'.*\n", capsys.readouterr().err)
     assert main(["serve", "none.fishsk", "--workers", "0"]) == 1
     assert "--workers must be at least 1. Got 0." in capsys.readouterr().err
+
+
+def test_answers_do_not_wait_for_the_client_to_confirm_their_first_packet():
+    with open_port(0) as listening, socket.create_connection(listening.getsockname()):
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

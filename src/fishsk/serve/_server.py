@@ -35,11 +35,15 @@ def open_port(port: int, host: str = HOST) -> socket.socket:
         raise ValueError(f"The port must be in 0 to 65535. Got {port}.")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=1024)
+        listening = socket.create_server(address[:2], family=family, backlog=1024)
     except OSError as error:
         raise OSError(
             f"Port {port} of {host} cannot be used: {error.strerror}. Pass another, or 0 for any free one."
         ) from error
+    # Its connections inherit it. asyncio sets it only where the protocol was named when the socket was made;
+    # without it the second packet of an answer waits 40 ms for the client.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def find_address(listening: socket.socket) -> str:
