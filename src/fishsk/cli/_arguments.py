@@ -74,6 +74,17 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="a file that fit, tune or save_pipeline wrote")
 
 
+def add_unlabeled(parser: argparse.ArgumentParser) -> None:
+    """Add unlabeled images, and the model that looks at them, which may be that of the last fit."""
+    parser.add_argument("images", nargs="+", help="files, or folders that are searched for images")
+    parser.add_argument(
+        "--model",
+        default="model.fishsk",
+        metavar="FILE",
+        help="a file that fit, tune or save_pipeline wrote (default: %(default)s)",
+    )
+
+
 def add_skip_bad(parser: argparse.ArgumentParser) -> None:
     """Add the option to go on without files that cannot be read."""
     parser.add_argument("--skip-bad", action="store_true", help="leave out files that cannot be read")
@@ -391,7 +402,7 @@ def find_good(
     bad = [f"{name}{errors[path]}" for name, path in zip(names, paths, strict=True) if path in errors]
     report = "\n".join([f"{len(bad)} of {len(paths)} images cannot be read:", *bad])
     if bad and (not skip_bad or (len(bad) == len(paths) and not may_be_none)):
-        raise ValueError(f"{report}\nMend or remove them, or pass --skip-bad to go on without them.")
+        raise ValueError(f"{report}\nFix or remove them, or pass --skip-bad to go on without them.")
     if bad:
         warnings.warn(f"{report}\nThey are left out.", stacklevel=3)
     return [index for index, path in enumerate(paths) if path not in errors]

@@ -161,6 +161,6 @@ def _check_errors(errors: dict[str, str], *, skip_bad: bool) -> None:
     if errors and not skip_bad:
         listed = "\n".join(errors.values())
         raise ValueError(
-            f"{len(errors)} images cannot be read:\n{listed}\nMend or remove them, or pass --skip-bad to go "
+            f"{len(errors)} images cannot be read:\n{listed}\nFix or remove them, or pass --skip-bad to go "
             "on without them. What was done is kept: run the same command again."
         )

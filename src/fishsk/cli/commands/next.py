@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fishsk._utils.files import expand
-from fishsk.cli._arguments import add_columns, list_files, load_photos
+from fishsk.cli._arguments import add_columns, add_unlabeled, list_files, load_photos
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -28,13 +28,7 @@ all of them, are named apart. Files that cannot be read are named apart in any c
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument("images", nargs="+", help="files, or folders that are searched for images")
-    parser.add_argument(
-        "--model",
-        default="model.fishsk",
-        metavar="FILE",
-        help="a file that fit, tune or save_pipeline wrote (default: %(default)s)",
-    )
+    add_unlabeled(parser)
     parser.add_argument("--n", type=int, default=50, help="how many to suggest (default: %(default)s)")
     parser.add_argument(
         "--train",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from fishsk._utils.files import expand, sweep, write_atomically
-from fishsk.cli._arguments import UNSURE, add_skip_bad, check_probability, list_files
+from fishsk.cli._arguments import UNSURE, add_skip_bad, add_unlabeled, check_probability, list_files
 
 if TYPE_CHECKING:
     from fishsk.cli._screen import Screen
@@ -40,13 +40,7 @@ _LONGEST = 60  # letters of a folder's name, of at most 4 bytes each: systems al
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument("images", nargs="+", help="files, or folders that are searched for images")
-    parser.add_argument(
-        "--model",
-        default="model.fishsk",
-        metavar="FILE",
-        help="a file that fit, tune or save_pipeline wrote (default: %(default)s)",
-    )
+    add_unlabeled(parser)
     parser.add_argument(
         "--output", default="sorted", metavar="DIR", help="the folder to fill (default: %(default)s)"
     )
