@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 import platform
 import re
@@ -81,20 +80,6 @@ def sweep(folder: Path) -> None:
                     orphaned = match[1] == _HOST and not _is_alive(int(match[2]))
                     if orphaned or time.time() - entry.stat().st_mtime > _STALE_SECONDS:
                         os.unlink(entry)
-
-
-def adopt(path: Path) -> Path:
-    """Return where this process keeps what there is so far of a file that it makes bit by bit.
-
-    What a dead process of this machine has left there is taken over, by a rename, which only one can win.
-    """
-    own = path.with_name(f"{path.name}.{_HOST}.{os.getpid()}.part")
-    for left in path.parent.glob(f"{glob.escape(path.name)}.{_HOST}.*.part"):
-        pid = left.suffixes[-2][1:]
-        if not own.exists() and pid.isdecimal() and not _is_alive(int(pid)):
-            with contextlib.suppress(OSError):
-                os.rename(left, own)
-    return own
 
 
 def _is_alive(pid: int) -> bool:

@@ -51,10 +51,6 @@ class ProgressBar:
         """Count what has been done since the last call."""
         self._progress.advance(self._task, done)
 
-    def expect(self, total: int) -> None:
-        """Set how much there is to do."""
-        self._progress.update(self._task, total=total)
-
     def move_to(self, done: int) -> None:
         """Set how much is done in all."""
         self._progress.update(self._task, completed=done)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
 import tarfile
 import tempfile
@@ -21,7 +22,6 @@ from fishsk._utils.files import expand, write_atomically
 
 _BASE_URL = "https://www.cs.toronto.edu/~kriz/"
 _ARCHIVE = "cifar-100-binary.tar.gz"
-_ARCHIVE_BYTES = 168_513_733
 _MD5 = "03b5dce01913d631647c71ecec9e9cb8"  # the digest that the authors publish beside the archive
 
 _FOLDER = "cifar-100-binary"
@@ -126,7 +126,7 @@ def fetch_fish(
     download_if_missing: bool = True,
     timeout: float = TIMEOUT,
     retries: int = 2,
-    max_seconds: float | None = None,
+    max_seconds: float = math.inf,
 ) -> Bunch:
     """Do the work of `fetch_cifar100_fish`, with the patience of the download in the caller's hands.
 
@@ -135,11 +135,11 @@ def fetch_fish(
     subset, data_home, download_if_missing
         As in `fetch_cifar100_fish`.
     timeout : float, default=8.0
-        Seconds without a single new byte, retries and name resolution included, after which to give up.
+        Seconds without an answer, or a single new byte, after which an attempt is given up.
     retries : int, default=2
         How often to start again after an error, a cut connection or wrong bytes.
-    max_seconds : float, default=None
-        Seconds that the whole download may take. None means no limit.
+    max_seconds : float, default=inf
+        Seconds that the whole download may take.
     """
     if subset not in _PARTS:
         raise ValueError(f"subset must be one of {list(_PARTS)}. Got {subset!r}.")
@@ -317,7 +317,7 @@ def _write_cache(folder: Path, records: dict[str, np.ndarray]) -> None:
         )
 
 
-def _download(home: Path, timeout: float, max_seconds: float | None, retries: int) -> dict[str, np.ndarray]:
+def _download(home: Path, timeout: float, max_seconds: float, retries: int) -> dict[str, np.ndarray]:
     try:
         home.mkdir(parents=True, exist_ok=True)
         # A folder of its own: two processes never share an archive, and nothing is left behind.
@@ -326,7 +326,6 @@ def _download(home: Path, timeout: float, max_seconds: float | None, retries: in
                 _BASE_URL + _ARCHIVE,
                 Path(folder),
                 known_hash=f"md5:{_MD5}",
-                n_bytes=_ARCHIVE_BYTES,
                 timeout=timeout,
                 retries=retries,
                 max_seconds=max_seconds,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fishsk._utils.downloads import TIMEOUT, download
+from fishsk._utils.downloads import download
 from fishsk._utils.files import expand
 from fishsk.features._recipes import BACKBONES, VGG16_CIFAR95, VGG16_IMAGENET, VGG16_UNTRAINED
 from fishsk.features._vgg16_network import CAFFE, CONVOLUTIONS, FULL_WIDTHS, LAYERS, Preprocessing, Weights
@@ -27,8 +27,6 @@ _IMAGENET_URL = (
     "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
 )
 _IMAGENET_MD5 = "6d6bbae143d832006294945121d1f1fc"
-_IMAGENET_BYTES = 58_889_256
-_TIMEOUT = TIMEOUT
 
 _CIFAR95_FILE = Path(__file__).parent / "weights" / "cifar95.safetensors"
 _CIFAR95_SHA256 = "09fd7879a15955c90904493d1ad05ecc780c5cf3661fe279b49da364998a1d83"
@@ -228,7 +226,6 @@ def _fetch_vgg16() -> Path:
         _IMAGENET_URL,
         f"md5:{_IMAGENET_MD5}",
         network="VGG16",
-        n_bytes=_IMAGENET_BYTES,
         instead="weights='cifar95', which ships with fishsk, or ",
     )
 
@@ -239,13 +236,12 @@ def fetch_imagenet(
     known_hash: str | None,
     *,
     network: str,
-    n_bytes: int | None = None,
     instead: str = "",
 ) -> Path:
     """Return the file of ImageNet weights in Keras's own folder, downloaded where it is not there yet."""
     folder = expand(os.environ.get("KERAS_HOME") or "~/.keras") / "models"
     try:
-        return download(url, folder, name=name, known_hash=known_hash, n_bytes=n_bytes, timeout=_TIMEOUT)
+        return download(url, folder, name=name, known_hash=known_hash)
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong hash is a ValueError
         raise OSError(
             f"The ImageNet weights of {network} could not be downloaded from {url} ({error}). To work "
