@@ -9,7 +9,6 @@ from functools import partial
 from unittest import mock
 
 import numpy as np
-import tensorflow as tf
 from _common import Benchmark, choose_batch_size, compare, largest_difference, load_fish
 
 from fishsk import KerasFeatureTransformer
@@ -110,6 +109,8 @@ def measure(name, images, size, batch_sizes, repeats):
 
 def count_flop(model, height, width):
     """Return the floating point operations for one image, as TensorFlow's profiler counts them."""
+    import tensorflow as tf  # after fishsk, which switches oneDNN on
+
     image = tf.TensorSpec((1, height, width, 3), tf.float32)
     graph = tf.function(lambda x: model(x, training=False)).get_concrete_function(image).graph
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()

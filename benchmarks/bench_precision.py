@@ -10,9 +10,7 @@ import tempfile
 from functools import partial
 from unittest import mock
 
-import keras
 import numpy as np
-import tensorflow as tf
 from _common import Benchmark, compare, load_fish, per_second
 from joblib import cpu_count
 from sklearn.base import clone
@@ -114,6 +112,7 @@ def measure(sides, repeats, n_images):
 
 def run_openvino(transformer, images):
     """Return what OpenVINO does without quantization."""
+    import keras  # after fishsk, which switches oneDNN on
     import openvino
 
     settings = transformer._settings()
@@ -135,6 +134,8 @@ def run_openvino(transformer, images):
 
 def quantize_litert(transformer, images):
     """Return what LiteRT's own int8 does, which is calibrated on the images."""
+    import tensorflow as tf  # after fishsk, as above
+
     settings = transformer._settings()
     maps = settings.backbone.load_maps(settings.layers)
     variables = maps.trainable_variables, maps.non_trainable_variables

@@ -8,7 +8,6 @@ the images. No validation or test images are read.
 from functools import partial
 from tempfile import TemporaryDirectory
 
-import keras
 import numpy as np
 from _common import Benchmark, timed_cpu
 from _folds import cross_validate, describe, judge_rows, load_both
@@ -26,6 +25,7 @@ from fishsk.features import BACKBONES, SIZE_FOR_SMALL, find_frozen_parts, find_r
 LITE, CIFAR95 = BACKBONES
 SEEDS = (0, 1, 2)  # of the default pipeline; of what is compared with it, so many as --repeats says
 SIZES = (64, 96, 128, 160, 224)
+SPARSE = "sparse_categorical_crossentropy"
 TOP = {"features__efficientnetlite0__layers": ["top_relu"]}
 THREE = {"features__efficientnetlite0__layers": ["block10_expand_relu", "block13_expand_relu", "top_relu"]}
 FEATURES = {
@@ -48,6 +48,14 @@ def make_heads():
         "validation_fraction=0.05": changed(best, validation_fraction=0.05),
         "hidden_units=128": changed(best, hidden_units=128, dropout=0.5, l2=0.02),
         "hidden_units=512": changed(best, hidden_units=512, dropout=0.5, l2=0.02),
+        "hidden_units=(128, 128)": changed(best, hidden_units=(128, 128), dropout=0.5, l2=0.02),
+        'hidden_units=128, activation="gelu"': changed(
+            best, hidden_units=128, dropout=0.5, l2=0.02, activation="gelu"
+        ),
+        'hidden_units=128, activation="tanh"': changed(
+            best, hidden_units=128, dropout=0.5, l2=0.02, activation="tanh"
+        ),
+        "custom: 128 units, batch normalization": changed(best, model=build_normed, loss=SPARSE),
         "dropout=0.5": changed(best, dropout=0.5),
         "l2=0": changed(best, l2=0.0),
         "l2=0.05": changed(best, l2=0.05),
@@ -109,13 +117,33 @@ def changed(head, **params):
 
 def build_linear(meta, *, l2):
     """Return the recipe's network, to be trained with a custom loss."""
+    import keras
+
     penalty = keras.regularizers.L2(l2)
     outputs = keras.layers.Dense(meta["n_classes_"], activation="softmax", kernel_regularizer=penalty)
     return keras.Sequential([keras.Input((meta["n_features_in_"],)), outputs])
 
 
+def build_normed(meta):
+    """Return a hidden layer of 128 units with batch normalization, and the penalty of the built-in one."""
+    import keras
+
+    penalty = keras.regularizers.L2(0.02)
+    layers = [
+        keras.Input((meta["n_features_in_"],)),
+        keras.layers.Dense(128, kernel_regularizer=penalty),
+        keras.layers.BatchNormalization(),
+        keras.layers.ReLU(),
+        keras.layers.Dropout(0.5),
+        keras.layers.Dense(meta["n_classes_"], activation="softmax", kernel_regularizer=penalty),
+    ]
+    return keras.Sequential(layers)
+
+
 def smoothed_loss(y_true, y_pred):
     """Return the cross-entropy with labels a tenth of which is spread over all classes."""
+    import keras
+
     hot = keras.ops.one_hot(keras.ops.reshape(y_true, (-1,)), y_pred.shape[-1])
     return keras.losses.categorical_crossentropy(hot, y_pred, label_smoothing=0.1)
 

@@ -45,7 +45,7 @@ SEARCHES = {
     "Parquet": "how_to/features_file",
     "phone": "how_to/export",
     "proxy": "how_to/offline",
-    "regression": "how_to/numbers",
+    "regression": "how_to/regression",
     "ResNet": "user_guide/features",
     "skorch": "coming_from",
     "threshold": "how_to/thresholds",

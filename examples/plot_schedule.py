@@ -9,7 +9,7 @@ take its place, and its arguments are parameters that ``OptunaSearchCV`` can cho
 # %%
 # A schedule as a parameter
 # -------------------------
-# What is spelt ``optimizer__...`` is an argument of the optimizer, and what is spelt
+# A parameter ``optimizer__...`` is an argument of the optimizer, and one spelled
 # ``optimizer__learning_rate__...`` an argument of its schedule. A schedule steers alone: all rows may train.
 
 import keras

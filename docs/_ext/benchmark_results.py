@@ -23,7 +23,6 @@ HEADINGS = {
     "bench_forecast": "More images, predicted",
     "bench_head": "Training a head",
     "bench_labels": "Wrong labels found",
-    "bench_networks": "Forms of the head's network",
     "bench_next": "What to label next",
     "bench_one_image": "One image at a time",
     "bench_own": "A custom network",

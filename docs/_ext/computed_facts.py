@@ -8,8 +8,9 @@ from pathlib import Path
 
 from sphinx.util.docutils import SphinxDirective
 
-from fishsk import VGG16FeatureTransformer, features, make_fish_pipeline
+from fishsk import features, make_fish_pipeline
 from fishsk.cli import build_parser
+from fishsk.features import BACKBONES
 from fishsk.features._vgg16_network import CONVOLUTIONS, LAYERS
 from fishsk.features._weights import resolve_weights
 
@@ -40,7 +41,7 @@ class WeightsFacts(SphinxDirective):
             "Channels of the five blocks": lambda w: ", ".join(map(str, w.widths)),
             "Parameters of the 13 convolutions": lambda w: f"{count_parameters(w) / 1e6:.2f} million",
             "Work for an image at that size": lambda w: f"{2 * count_multiplications(w) / 1e9:.3g} GFLOP",
-            "Features, default recipe": lambda w: f"{count_features(names[w]):,}",
+            "Features, default recipe": lambda w: f"{count_features(weights=names[w]):,}",
         }
         names = {resolve_weights(name): name for name in ("cifar95", "imagenet")}
         lines = [".. list-table::", "   :header-rows: 1", "   :stub-columns: 1", ""]
@@ -92,26 +93,29 @@ class ScalingArithmetic(SphinxDirective):
     """Seconds, bytes and dollars for large numbers of images, from rates that the options state."""
 
     option_spec = {
-        "cifar95-rate": float,  # images a second on one core
-        "imagenet-rate": float,
+        "recipe-rate": float,  # images a second on one core
+        "vgg16-rate": float,
         "dollars": float,  # for an hour of one core
     }
 
     def run(self):
         """Return a table."""
         lines = [".. list-table::", "   :header-rows: 1", ""]
-        titles = ["Images", "Weights", "Core-hours", "Dollars", "256 cores take", "Bytes of features"]
+        titles = ["Images", "Features", "Core-hours", "Dollars", "256 cores take", "Bytes of features"]
         lines += [("   * - " if title == titles[0] else "     - ") + title for title in titles]
         for n_images, words in ((1e6, "10\\ :sup:`6`"), (1e9, "10\\ :sup:`9`")):
-            for weights in ("cifar95", "imagenet"):
-                core_hours = n_images / self.options[f"{weights}-rate"] / 3600
+            for name, title, params in (
+                ("recipe", "the recipe", {"backbone": BACKBONES}),
+                ("vgg16", "VGG16, ``imagenet``", {"weights": "imagenet"}),
+            ):
+                core_hours = n_images / self.options[f"{name}-rate"] / 3600
                 cells = [
                     words,
-                    f"``{weights}``",
+                    title,
                     f"{core_hours:,.0f}" if core_hours >= 10 else f"{core_hours:.1f}",
                     f"{_round(core_hours * self.options['dollars'])}",
                     _time(core_hours * 3600 / 256),
-                    _bytes(n_images * 4 * count_features(weights)),
+                    _bytes(n_images * 4 * count_features(**params)),
                 ]
                 lines += [("   * - " if i == 0 else "     - ") + cell for i, cell in enumerate(cells)]
         return self.parse_text_to_nodes("\n".join(lines))
@@ -131,10 +135,9 @@ def count_multiplications(weights) -> int:
     )
 
 
-def count_features(weights: str) -> int:
-    """Return the columns that the default recipe makes."""
-    features: VGG16FeatureTransformer = make_fish_pipeline(weights=weights)["features"]
-    return len(features.get_feature_names_out())
+def count_features(**params) -> int:
+    """Return the columns that a pipeline makes by default."""
+    return len(make_fish_pipeline(**params)["features"].get_feature_names_out())
 
 
 def _convolutions(weights):
