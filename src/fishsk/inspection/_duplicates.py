@@ -54,7 +54,7 @@ class NearDuplicates:
 
 
 def find_near_duplicates(
-    test: tuple[np.ndarray, Images, np.ndarray],
+    test: tuple[np.ndarray, Images, np.ndarray | None],
     train: tuple[np.ndarray, Images, np.ndarray | None],
     *,
     threshold: float = SAME,
@@ -70,7 +70,7 @@ def find_near_duplicates(
     change what is compared; other things of the same shape differ in it. `benchmarks/bench_duplicates.py`
     measures how many copies a threshold finds, and how much else.
 
-    `test` and `train` hold features, `check_images` of the images, and labels; those of `train` may be None.
+    `test` and `train` hold features, `check_images` of the images, and labels or None.
 
     References
     ----------
@@ -86,8 +86,9 @@ def find_near_duplicates(
     candidates = np.hstack([by_features, by_look])
     similarity = _compare(copies, train_copies, _pair(candidates), threshold).reshape(candidates.shape)
     highest = float("nan")
-    if train_labels is not None and (other := labels[:, np.newaxis] != train_labels[candidates]).any():
-        highest = float(similarity[other].max())
+    if labels is not None and train_labels is not None:
+        others = labels[:, np.newaxis] != train_labels[candidates]
+        highest = float(similarity[others].max()) if others.any() else highest
     rows = np.arange(len(candidates))
     best = similarity.argmax(axis=1)
     nearest, similarity = candidates[rows, best], similarity[rows, best]

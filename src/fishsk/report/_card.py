@@ -28,55 +28,20 @@ def write_card(
     license: str | None = None,
     intended_use: str | None = None,
 ) -> Path:
-    """Write the model card of what `gather_report` found, and return its path.
-
-    Parameters
-    ----------
-    path : path-like
-        The file to write.
-    estimator : estimator
-        What the report is about.
-    report : dict
-        What `gather_report` found, and its `title`.
-    license, intended_use : str, default=None
-        As in `write_model_card`.
-    """
-    of_classes = "classes" in report
-    summary, calibration = report["summary"], report.get("calibration")
+    """Write the model card of what `gather_report` found, and return its path; see `write_model_card`."""
+    of_classes, summary = "classes" in report, report["summary"]
     missed = [row for row in report["classes"] if row["n_test"] and row["recall"] < 1] if of_classes else []
+    fitted = find_fitted(estimator)
+    steps = [step for _, step in getattr(fitted, "steps", [("", fitted)])]
     return write_page(
         path,
         "card.md",
-        title=report["title"],
+        **report,
         license=license,
         intended_use=intended_use,
         of_classes=of_classes,
-        summary=summary,
         index=[(kind, name, summary[name]) for name, kind in _INDEX.items() if name in summary],
-        scores=report.get("scores"),
-        target=report.get("target"),
-        classes=report.get("classes"),
         hardest=min(missed, key=lambda row: row["recall"], default=None),
-        confusion=report.get("confusion"),
-        calibration=calibration,
-        coverage=report.get("coverage"),
-        n_train=report["n_train"],
-        unfamiliar=report["unfamiliar"],
-        duplicates=report["duplicates"],
-        digests=report["digests"],
-        versions=report["versions"],
-        networks=_describe_networks(find_fitted(estimator)),
-        head=_find_head(find_fitted(estimator)),
+        networks=list(describe_parts(steps[0]).values()),
+        head=steps[-1].__repr__(N_CHAR_MAX=2000).replace("```", "'''"),  # which would end the block
     )
-
-
-def _describe_networks(estimator: Any) -> list[dict[str, Any]]:
-    """Return the frozen networks of a fitted estimator: what each is, where it is from, on what terms."""
-    steps = [step for _, step in getattr(estimator, "steps", [])]
-    return [part for step in steps[:1] for part in describe_parts(step).values()]
-
-
-def _find_head(estimator: Any) -> str:
-    """Return what learned, as it was told to."""
-    learner = getattr(estimator, "steps", [(None, estimator)])[-1][1]
-    return learner.__repr__(N_CHAR_MAX=2000).replace("```", "'''")  # which would end the block

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,9 +17,10 @@ from fishsk.inspection import (
     score_probabilities,
     style_of_class,
 )
-from fishsk.report._album import Album
-from fishsk.report._facts import Timings
 from fishsk.report._figures import draw_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SECTIONS = {
     "scores": "Scores",
@@ -54,37 +56,32 @@ _SHAPES = {  # by matplotlib's names of markers, around (0, 0)
 }
 
 
-def describe_labels(
-    evaluation: ClassificationEvaluation, names: dict[Any, str]
-) -> Callable[[int, str], dict[str, Any]]:
-    """Return the function from an image's position and name to its classes, for people to read."""
-
-    def describe(index: int, name: str) -> dict[str, Any]:
-        true, predicted = (
-            names[labels[[index]].tolist()[0]] for labels in (evaluation.y_true, evaluation.y_pred)
-        )
-        right = bool(evaluation.y_true[index] == evaluation.y_pred[index])
-        confidence = None if evaluation.proba is None else f"{evaluation.confidence[index]:.2f}"
-        answer = "recognized" if right else f"taken for {predicted}"
-        sure = "" if confidence is None else f", probability {confidence}"
-        return {
-            "true": true,
-            "predicted": predicted,
-            "right": right,
-            "confidence": confidence,
-            "words": f"{name}: {true} {answer}{sure}",
-            "map_words": f"Heat map of {name}: what spoke for {predicted} and for {true}",
-        }
-
-    return describe
+def describe(
+    evaluation: ClassificationEvaluation, names: dict[Any, str], index: int, name: str
+) -> dict[str, Any]:
+    """Return the classes of an image for people to read."""
+    true, predicted = (
+        names[labels[[index]].tolist()[0]] for labels in (evaluation.y_true, evaluation.y_pred)
+    )
+    right = bool(evaluation.y_true[index] == evaluation.y_pred[index])
+    confidence = None if evaluation.proba is None else f"{evaluation.confidence[index]:.2f}"
+    answer = "recognized" if right else f"taken for {predicted}"
+    sure = "" if confidence is None else f", probability {confidence}"
+    return {
+        "true": true,
+        "predicted": predicted,
+        "right": right,
+        "confidence": confidence,
+        "words": f"{name}: {true} {answer}{sure}",
+        "map_words": f"Heat map of {name}: what spoke for {predicted} and for {true}",
+    }
 
 
-def gather_classification(
+def gather(
     evaluation: ClassificationEvaluation,
     rows: np.ndarray,
-    album: Album,
-    timings: Timings,
-    *,
+    show: Callable[[int], dict[str, Any]],
+    timings: Callable[[str], AbstractContextManager[None]],
     names: dict[Any, str],
     y_train: np.ndarray | None,
     max_images: int,
@@ -96,42 +93,44 @@ def gather_classification(
     with timings("Gather scores and images"):
         found: dict[str, Any] = {
             "summary": _summarize(evaluation, names),
-            "classes": _gather_classes(evaluation, album, names, y_train),
-            "confusion": _gather_confusion(evaluation, album, names, max_images),
+            "classes": _gather_classes(evaluation, show, names, y_train),
+            "confusion": _gather_confusion(evaluation, show, names, max_images),
         }
     with timings("Lay images out"):
-        found["map"] = _gather_map(evaluation, rows, album, names)
+        found["map"] = _gather_map(evaluation, rows, show, names)
     with timings("Draw scores"):
-        found["coverage"] = _gather_coverage(evaluation)
-        found["calibration"] = _draw_calibration(evaluation)
+        found["coverage"] = found["calibration"] = None
+        if evaluation.proba is not None:
+            coverage = gather_coverage(evaluation)
+            figures = draw_figure(lambda: AccuracyCoverageDisplay(**coverage).plot().figure_)
+            found["coverage"] = figures | {"marks": coverage["marks"]}
+            found["calibration"] = _draw_calibration(evaluation)
     return found
 
 
 def _summarize(evaluation: ClassificationEvaluation, names: dict[Any, str]) -> dict[str, Any]:
     """Return the numbers of the first screen."""
-    n_samples = evaluation.n_samples
     wrong = evaluation.confusion * (1 - np.eye(len(evaluation.classes), dtype=int))
     true, predicted = np.unravel_index(wrong.argmax(), wrong.shape)
     supports = evaluation.confusion.sum(axis=1)
-    labels = [names[label] for label in evaluation.classes.tolist()]
-    return {
-        "n_samples": n_samples,
-        "n_right": n_samples - len(evaluation.worst),
+    labels = evaluation.classes.tolist()
+    known = evaluation.known_classes.tolist()
+    return vars(evaluation) | {
+        "n_right": evaluation.n_samples - len(evaluation.worst),
         "n_mistakes": len(evaluation.worst),
-        "n_classes": len(evaluation.classes),
-        "accuracy": evaluation.accuracy,
-        "interval": evaluation.interval,
-        "macro_f1": evaluation.macro_f1,
-        "macro_f1_interval": evaluation.macro_f1_interval,
+        "n_classes": len(labels),
         "unknown": [
-            {"name": name, "count": int(support)}
-            for name, label, support in zip(labels, evaluation.classes.tolist(), supports, strict=True)
-            if label not in evaluation.known_classes.tolist()
+            {"name": names[label], "count": int(support)}
+            for label, support in zip(labels, supports, strict=True)
+            if label not in known
         ],
-        "majority": {"name": labels[supports.argmax()], "share": float(supports.max() / n_samples)},
+        "majority": {
+            "name": names[labels[supports.argmax()]],
+            "share": float(supports.max() / evaluation.n_samples),
+        },
         "confused": {
-            "true": labels[true],
-            "predicted": labels[predicted],
+            "true": names[labels[true]],
+            "predicted": names[labels[predicted]],
             "count": int(wrong.max()),
             "of": int(supports[true]),
         },
@@ -139,7 +138,10 @@ def _summarize(evaluation: ClassificationEvaluation, names: dict[Any, str]) -> d
 
 
 def _gather_classes(
-    evaluation: ClassificationEvaluation, album: Album, names: dict[Any, str], y_train: np.ndarray | None
+    evaluation: ClassificationEvaluation,
+    show: Callable[[int], dict[str, Any]],
+    names: dict[Any, str],
+    y_train: np.ndarray | None,
 ) -> list[dict[str, Any]]:
     """Return a row of the classification table, and a sample of images, for each class."""
     counts = evaluation.confusion
@@ -159,14 +161,17 @@ def _gather_classes(
                 "low": low,
                 "high": high,
                 "f1": float(2 * hits[at] / max(1, n_true[at] + n_predicted[at])),
-                "samples": [album.show(index) for index in chosen],
+                "samples": [show(index) for index in chosen],
             }
         )
     return rows
 
 
 def _gather_confusion(
-    evaluation: ClassificationEvaluation, album: Album, names: dict[Any, str], max_images: int
+    evaluation: ClassificationEvaluation,
+    show: Callable[[int], dict[str, Any]],
+    names: dict[Any, str],
+    max_images: int,
 ) -> list[dict[str, Any]]:
     """Return the rows of the confusion matrix; each cell has its count, its share of the row and images.
 
@@ -191,24 +196,18 @@ def _gather_confusion(
                     "right": row == column,
                     "count": int(counts[row, column]),
                     "share": float(share),
-                    "images": [album.show(index) for index in members[order[:most]]],
+                    "images": [show(index) for index in members[order[:most]]],
                 }
             )
         rows.append({"name": labels[row], "count": int(counts[row].sum()), "cells": cells})
     return rows
 
 
-def _gather_coverage(evaluation: ClassificationEvaluation) -> dict[str, Any] | None:
-    """Return how accurate answers above a probability are, or None without probabilities."""
-    if evaluation.proba is None:
-        return None
-    gathered = gather_coverage(evaluation)
-    figures = draw_figure(lambda: AccuracyCoverageDisplay(**gathered).plot().figure_)
-    return figures | {"marks": gathered["marks"]}
-
-
 def _gather_map(
-    evaluation: ClassificationEvaluation, rows: np.ndarray, album: Album, names: dict[Any, str]
+    evaluation: ClassificationEvaluation,
+    rows: np.ndarray,
+    show: Callable[[int], dict[str, Any]],
+    names: dict[Any, str],
 ) -> dict[str, Any]:
     """Return test images as points, where those of like features, `rows`, are neighbors."""
     chosen = np.sort(np.random.default_rng(0).permutation(evaluation.n_samples)[:_N_PLACES])
@@ -216,7 +215,7 @@ def _gather_map(
     places = _MARGIN + places * (np.array(_MAP) - 2 * _MARGIN)
     points = []
     for index, (x, y) in zip(chosen, places.tolist(), strict=True):
-        shown = album.show(index)
+        shown = show(index)
         width, height = shown["image"]["width"], shown["image"]["height"]
         scale = _PEEK / max(width, height)
         left, top = (
@@ -240,18 +239,16 @@ def _gather_map(
     }
 
 
-def _draw_calibration(evaluation: ClassificationEvaluation) -> dict[str, Any] | None:
-    """Return scikit-learn's calibration display of the predicted classes, or None without probabilities."""
+def _draw_calibration(evaluation: ClassificationEvaluation) -> dict[str, Any]:
+    """Return scikit-learn's calibration display of the predicted classes, with its numbers."""
     from sklearn.calibration import CalibrationDisplay, calibration_curve
 
     confidence = evaluation.confidence
-    if evaluation.proba is None:
-        return None
     right = evaluation.y_true == evaluation.y_pred
     n_bins = max(1, min(_N_BINS, len(right) // _PER_BIN))
     shares, means = calibration_curve(right, confidence, pos_label=True, n_bins=n_bins, strategy="quantile")
 
-    def draw() -> Any:
+    def draw() -> Figure:
         import matplotlib.pyplot as plt
 
         axes = plt.figure(figsize=(5.4, 4.8), layout="constrained").add_subplot()
@@ -262,15 +259,11 @@ def _draw_calibration(evaluation: ClassificationEvaluation) -> dict[str, Any] | 
         axes.set(xlabel="Probability of the predicted class", ylabel="Share that is right")
         return axes.figure
 
-    bins = [{"mean": float(mean), "share": float(share)} for mean, share in zip(means, shares, strict=True)]
-    facts = {"bins": bins, "mean": float(confidence.mean()), "verdict": _judge(evaluation)}
-    return draw_figure(draw) | facts | {"scores": score_probabilities(evaluation)}
-
-
-def _judge(evaluation: ClassificationEvaluation) -> str:
-    """Return in words how the mean probability stands to the interval of the accuracy."""
-    mean = evaluation.confidence.mean()
-    low, high = evaluation.interval
-    if low <= mean <= high:
-        return "well calibrated on average"
-    return "overconfident" if mean > high else "underconfident"
+    mean, (low, high) = float(confidence.mean()), evaluation.interval
+    verdict = "overconfident" if mean > high else "underconfident"
+    return draw_figure(draw) | {
+        "bins": [{"mean": mean, "share": share} for mean, share in zip(means, shares, strict=True)],
+        "mean": mean,
+        "verdict": "well calibrated on average" if low <= mean <= high else verdict,
+        "scores": score_probabilities(evaluation),
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,11 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 
 from fishsk.features import check_images
-from fishsk.inspection import ClassificationComparison, RegressionComparison, format_number, name_images
-from fishsk.report._figures import encode_image
+from fishsk.inspection import ClassificationComparison, RegressionComparison, format_number
+from fishsk.report._figures import Album
 from fishsk.report._render import format_p, format_percent, format_points, format_signed, shorten, write_page
+
+_EVEN = "They differ in the same number of images each way, or in none."
 
 
 def write_comparison(
@@ -92,53 +94,54 @@ def write_comparison(
     check_consistent_length(X, comparison.y_true, image_names)
     images = check_images(X, image_shape=image_shape, input_range=input_range)
     name_a, name_b = map(str, names)
-    all_names = name_images(X, np.arange(len(images))) if image_names is None else image_names
-    album: dict[str, dict[str, Any]] = {}
+    album = Album()
     if isinstance(comparison, RegressionComparison):
-        kind = _describe_regression(comparison, name_a, name_b)
+        page, answers = _describe_regression(comparison, name_a, name_b)
     else:
-        kind = _describe_classification(comparison, name_a, name_b)
-    for group in kind["groups"]:
-        rows = group["rows"]
-        group |= {"count": len(rows), "shown": []}
-        for row in rows[:max_images].tolist():
-            key = f"image-{row}"
-            album[key] = encode_image(images[row])
-            shown = {"image": {"id": key} | album[key], "name": str(all_names[row])}
-            group["shown"].append(shown | _describe_answers(comparison, row))
+        page, answers = _describe_classification(comparison, name_a, name_b)
+    for group in page["groups"]:
+        group["count"] = len(group["rows"])
+        group["shown"] = [
+            {
+                "image": album.add("image", images, row),
+                "name": images.name(row) if image_names is None else str(image_names[row]),
+                **{name: each[row] for name, each in answers.items()},
+            }
+            for row in group["rows"][:max_images].tolist()
+        ]
     return write_page(
         path,
         "comparison.html",
         title=f"{name_a} and {name_b} on {comparison.n_samples:,} images" if title is None else title,
-        sections=({"classes": "By class"} if kind["classes"] else {})
-        | {group["id"]: group["title"] for group in kind["groups"]},
+        sections=({"classes": "By class"} if page["classes"] else {})
+        | {group["id"]: group["title"] for group in page["groups"]},
         name_a=name_a,
         name_b=name_b,
         whole=comparison,
-        images=album,
-        **kind,
+        images=album.images,
+        **page,
     )
 
 
 def _describe_classification(
     comparison: ClassificationComparison, name_a: str, name_b: str
-) -> dict[str, Any]:
-    """Return what the page of two classifiers says."""
-    n_right_a, n_right_b = (
-        round(accuracy * comparison.n_samples) for accuracy in (comparison.accuracy_a, comparison.accuracy_b)
+) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Return what the page of two classifiers says, and the truth and both answers of each image."""
+    n_a, n_b = (
+        round(share * comparison.n_samples) for share in (comparison.accuracy_a, comparison.accuracy_b)
     )
+    better = None
+    if comparison.p_value < 0.05:
+        better = name_b if comparison.difference > 0 else name_a
+    verdict = _judge(better) if comparison.difference else _EVEN
     order = "" if np.isnan(comparison.confidence_b).any() else f"; those of which “{name_b}” is surest first"
-    return {
-        "lead": f"“{name_b}” recognizes {n_right_b:,} of {comparison.n_samples:,} images, “{name_a}” "
-        f"{n_right_a:,}. {_judge_classifiers(comparison, name_a, name_b)}",
+    page = {
+        "lead": f"“{name_b}” recognizes {n_b:,} of {comparison.n_samples:,} images, “{name_a}” {n_a:,}. "
+        + verdict,
         "tiles": [
             (name_b, format_percent(comparison.accuracy_b), "accuracy"),
             (name_a, format_percent(comparison.accuracy_a), "accuracy"),
-            (
-                "Difference in points",
-                format_points(comparison.difference),
-                "95 % interval " + "\u00a0to\u00a0".join(map(format_points, comparison.interval)),
-            ),
+            _show_difference("Difference in points", comparison, format_points),
             (
                 "McNemar's test",
                 format_p(comparison.p_value),
@@ -149,36 +152,42 @@ def _describe_classification(
         "classes": [{"name": str(label)} | vars(found) for label, found in comparison.per_class.items()],
         "groups": [
             {
-                "id": kind,
-                "title": kind.capitalize(),
+                "id": id,
+                "title": title,
                 "rows": rows,
                 "which": f"that only “{name}” recognized",
                 "order": order,
             }
-            for kind, rows, name in (
-                ("fixed", comparison.fixed, name_b),
-                ("broken", comparison.broken, name_a),
+            for id, title, rows, name in (
+                ("fixed", "Fixed", comparison.fixed, name_b),
+                ("broken", "Broken", comparison.broken, name_a),
             )
         ],
     }
+    answers = {"true": [*map(str, comparison.y_true)]}
+    for side in "ab":
+        predicted, confidence = (getattr(comparison, f"{name}_{side}") for name in ("y_pred", "confidence"))
+        answers[f"answer_{side}"] = [
+            f"{label}" if np.isnan(sure) else f"{label} {sure:.2f}"
+            for label, sure in zip(predicted, confidence, strict=True)
+        ]
+    return page, answers
 
 
-def _describe_regression(comparison: RegressionComparison, name_a: str, name_b: str) -> dict[str, Any]:
-    """Return what the page of two regressors says."""
+def _describe_regression(
+    comparison: RegressionComparison, name_a: str, name_b: str
+) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Return what the page of two regressors says, and the truth and both answers of each image."""
     mae_a, mae_b = (shorten(error) for error in (comparison.mae_a, comparison.mae_b))
     low, high = comparison.interval
     better = None if low <= 0 <= high else name_b if high < 0 else name_a
-    return {
+    page = {
         "lead": f"“{name_b}” is {mae_b} off on average over {comparison.n_samples:,} images, “{name_a}” "
         f"{mae_a}. {_judge(better)}",
         "tiles": [
             (name_b, mae_b, "mean absolute error"),
             (name_a, mae_a, "mean absolute error"),
-            (
-                "Difference",
-                format_signed(comparison.difference),
-                "95 % interval " + "\u00a0to\u00a0".join(map(format_signed, comparison.interval)),
-            ),
+            _show_difference("Difference", comparison, format_signed),
             (
                 "Wilcoxon's test",
                 format_p(comparison.p_value),
@@ -190,45 +199,33 @@ def _describe_regression(comparison: RegressionComparison, name_a: str, name_b: 
         "classes": [],
         "groups": [
             {
-                "id": kind,
+                "id": id,
                 "title": title,
                 "rows": rows,
-                "which": f"on which “{name_b}” is {kind} {preposition} the true number",
+                "which": f"on which “{name_b}” is {id} {preposition} the true number",
                 "order": ", the largest difference first",
             }
-            for kind, preposition, title, rows in (
+            for id, preposition, title, rows in (
                 ("nearer", "to", "Nearer to the truth", comparison.nearer),
                 ("farther", "from", "Farther from it", comparison.farther),
             )
         ],
     }
+    names = {"true": "y_true", "answer_a": "y_pred_a", "answer_b": "y_pred_b"}
+    return page, {key: [*map(format_number, getattr(comparison, name))] for key, name in names.items()}
 
 
-def _describe_answers(
-    comparison: ClassificationComparison | RegressionComparison, row: int
-) -> dict[str, str]:
-    """Return the truth about an image, and both answers, with their probabilities where there are any."""
-    if isinstance(comparison, RegressionComparison):
-        values = (comparison.y_true, comparison.y_pred_a, comparison.y_pred_b)
-        return dict(
-            zip(("true", "answer_a", "answer_b"), (format_number(each[row]) for each in values), strict=True)
-        )
-    shown = {"true": str(comparison.y_true[row])}
-    for side in "ab":
-        confidence = getattr(comparison, f"confidence_{side}")[row]
-        sure = "" if np.isnan(confidence) else f" {confidence:.2f}"
-        shown[f"answer_{side}"] = f"{getattr(comparison, f'y_pred_{side}')[row]}{sure}"
-    return shown
-
-
-def _judge_classifiers(comparison: ClassificationComparison, name_a: str, name_b: str) -> str:
-    """Return in a sentence what the test says at 5 %."""
-    if comparison.difference == 0:
-        return "They differ in the same number of images each way, or in none."
-    return _judge(None if comparison.p_value >= 0.05 else name_b if comparison.difference > 0 else name_a)
+def _show_difference(
+    title: str,
+    comparison: ClassificationComparison | RegressionComparison,
+    write: Callable[[float], str],
+) -> tuple[str, str, str]:
+    interval = "\u00a0to\u00a0".join(map(write, comparison.interval))
+    return title, write(comparison.difference), f"95 % interval {interval}"
 
 
 def _judge(better: str | None) -> str:
+    """Return in a sentence what the test says at 5 %."""
     if better is None:
         return "So small a difference may well be chance."
     return f"“{better}” is better, on images like these, beyond what chance explains."

@@ -11,7 +11,7 @@ from sklearn.utils import check_consistent_length
 
 from fishsk.features import check_images
 from fishsk.inspection import DataIssue, DataIssues
-from fishsk.report._figures import encode_image
+from fishsk.report._figures import Album
 from fishsk.report._render import write_page
 
 _N_TOGETHER = 4  # pictures of one group
@@ -81,31 +81,26 @@ def write_data_issues(
     ...     path.read_text(encoding="utf-8")[:15]
     '<!doctype html>'
     """
-    n_train = int(np.sum(~issues.is_test))
-    sets = [X] if X_test is None else [X, X_test]
-    check_consistent_length(X, issues.y[~issues.is_test])
+    is_train = ~issues.is_test
+    n_train = int(np.sum(is_train))
+    check_consistent_length(X, issues.y[is_train])
+    train = test = check_images(X, image_shape=image_shape, input_range=input_range)
     if X_test is not None:
         check_consistent_length(X_test, issues.y[issues.is_test])
-    images = [check_images(each, image_shape=image_shape, input_range=input_range) for each in sets]
-    album: dict[str, dict[str, Any]] = {}
+        test = check_images(X_test, image_shape=image_shape, input_range=input_range)
+    album = Album()
 
     def show(row: int, has_picture: bool) -> dict[str, Any]:
-        shown = {"name": issues.names[row], "label": str(issues.y[row]), "is_test": bool(issues.is_test[row])}
-        if not has_picture:
-            return shown | {"image": None}
-        key = f"image-{row}"
-        if key not in album:
-            album[key] = encode_image(images[0][row] if row < n_train else images[1][row - n_train])
-        return shown | {"image": {"id": key} | album[key]}
+        image = None
+        if has_picture:
+            kind, images, index = ("train", train, row) if row < n_train else ("test", test, row - n_train)
+            image = album.add(kind, images, index)
+        is_test = bool(issues.is_test[row])
+        return {"name": issues.names[row], "label": str(issues.y[row]), "is_test": is_test, "image": image}
 
     def describe(issue: DataIssue) -> dict[str, Any]:
         has_pictures = issue.kind not in _WITHOUT_PICTURES and any(found.rows for found in issue.found)
-        return {
-            "kind": issue.kind,
-            "level": issue.level,
-            "title": issue.title,
-            "advice": issue.advice,
-            "count": len(issue.found),
+        return vars(issue) | {
             "has_pictures": has_pictures,
             "are_groups": any(len(found.rows) > 1 for found in issue.found),
             "shown": [
@@ -118,43 +113,28 @@ def write_data_issues(
             ],
         }
 
-    described = [describe(issue) for issue in issues.issues]
     levels = [issue.level for issue in issues.issues]
+    readable = issues.facts.error == ""
+    sizes = "of no"
+    if readable.any():
+        sides = (side[readable] for side in (issues.facts.width, issues.facts.height))
+        ends = [(side.min(), side.max()) for side in sides]
+        sizes = " x ".join(f"{low}" if low == high else f"{low} to {high}" for low, high in ends)
     return write_page(
         path,
         "data_issues.html",
         title=f"Is it sound? A check of {len(issues.y):,} images" if title is None else title,
         sections={},
-        issues=described,
+        issues=[describe(issue) for issue in issues.issues],
         n_train=n_train,
         n_test=len(issues.y) - n_train,
         n_errors=levels.count("error"),
         n_warnings=levels.count("warning"),
         n_notes=levels.count("note"),
-        classes=_count_classes(issues),
-        sizes=_describe_sizes(issues),
-        images=album,
+        classes=[
+            (str(label), *(int(np.sum((issues.y == label) & each)) for each in (is_train, issues.is_test)))
+            for label in np.unique(issues.y).tolist()
+        ],
+        sizes=sizes,
+        images=album.images,
     )
-
-
-def _count_classes(issues: DataIssues) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": str(label),
-            "n_train": int(np.sum((issues.y == label) & ~issues.is_test)),
-            "n_test": int(np.sum((issues.y == label) & issues.is_test)),
-        }
-        for label in np.unique(issues.y).tolist()
-    ]
-
-
-def _describe_sizes(issues: DataIssues) -> str:
-    """Return the sizes of the images in words."""
-    readable = issues.facts.error == ""
-    if not readable.any():
-        return "of no"
-    ranges = [
-        (int(side[readable].min()), int(side[readable].max()))
-        for side in (issues.facts.width, issues.facts.height)
-    ]
-    return " x ".join(str(low) if low == high else f"{low} to {high}" for low, high in ranges)

@@ -10,8 +10,14 @@ from sklearn.utils import check_consistent_length
 
 from fishsk.features import check_images
 from fishsk.inspection import ImageDrift
-from fishsk.report._figures import encode_image
+from fishsk.report._figures import Album
 from fishsk.report._render import format_p, format_percent, write_page
+
+_SAME = "The new images do not differ from those of training beyond what chance explains."
+_DIFFERENT = (
+    "The new images differ from those of training beyond what chance explains. What a test said of the model "
+    "need not hold for them: look at what moved, and label some."
+)
 
 
 def write_drift(
@@ -84,22 +90,15 @@ def write_drift(
     for X, n_images in ((X_train, drift.n_train), (X_new, drift.n_new)):
         check_consistent_length(X, range(n_images))
     train, new = (check_images(X, image_shape=image_shape, input_range=input_range) for X in (X_train, X_new))
-    album: dict[str, dict[str, Any]] = {}
-
-    def show(kind: str, row: int) -> dict[str, Any]:
-        images, key = {"train": train, "new": new}[kind], f"{kind}-{row}"
-        if key not in album:
-            album[key] = encode_image(images[row])
-        return {"image": {"id": key} | album[key], "name": images.name(row)}
-
+    album = Album()
     moved = [
         {
-            "new": show("new", row),
-            "train": show("train", int(drift.nearest[row])),
+            "new": {"image": album.add("new", new, row), "name": new.name(row)},
+            "train": {"image": album.add("train", train, near), "name": train.name(near)},
             "distance": f"{drift.distance[row]:.2f}",
             "is_unfamiliar": bool(drift.distance[row] > drift.threshold),
         }
-        for row in drift.moved[:max_images].tolist()
+        for row, near in ((row, int(drift.nearest[row])) for row in drift.moved[:max_images].tolist())
     ]
     return write_page(
         path,
@@ -108,7 +107,7 @@ def write_drift(
         if title is None
         else title,
         sections=({"classes": "Classes"} if drift.classes else {}) | {"moved": "What moved most"},
-        lead=_judge(drift, level),
+        lead=_SAME if drift.p_value > level else _DIFFERENT,
         tiles=[
             ("p value of drift", format_p(drift.p_value), "of the clearer of two tests"),
             (
@@ -129,15 +128,5 @@ def write_drift(
         ],
         drift=drift,
         moved=moved,
-        images=album,
-    )
-
-
-def _judge(drift: ImageDrift, level: float) -> str:
-    """Return in a sentence what the tests say."""
-    if drift.p_value > level:
-        return "The new images do not differ from those of training beyond what chance explains."
-    return (
-        "The new images differ from those of training beyond what chance explains. What a test said of the "
-        "model need not hold for them: look at what moved, and label some."
+        images=album.images,
     )

@@ -1,11 +1,11 @@
-"""Pictures of the report: images and figures as data URIs, the pipeline's diagram as HTML."""
+"""Pictures of a page: images and figures as data URIs, the pipeline's diagram as HTML."""
 
 from __future__ import annotations
 
 import base64
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.utils import estimator_html_repr
 
 from fishsk._utils.axes import PALETTE_ON_DARK, PALETTE_ON_LIGHT
-from fishsk.features import resize_image
+from fishsk.features import Images, resize_image
 from fishsk.inspection import TrainingCurveDisplay, fitted_head
 
 _LONGEST_SIDE = 128  # pixels of an image in the file
@@ -44,6 +44,27 @@ def encode_image(image: np.ndarray, longest_side: int = _LONGEST_SIDE) -> dict[s
     }
 
 
+class Album:
+    """Images of a page, each kept once however often it is shown.
+
+    Attributes
+    ----------
+    images : dict of str to dict
+        Each image's data URI, width and height, by its id in the page.
+    """
+
+    def __init__(self, longest_side: int = _LONGEST_SIDE) -> None:
+        self.images: dict[str, dict[str, Any]] = {}
+        self._longest_side = longest_side
+
+    def add(self, kind: str, images: Images | Mapping[int, np.ndarray], index: int) -> dict[str, Any]:
+        """Return the id of an image in the page, with its data URI, width and height."""
+        key = f"{kind}-{index}"
+        if key not in self.images:
+            self.images[key] = encode_image(images[index], self._longest_side)
+        return {"id": key} | self.images[key]
+
+
 def draw_training(estimator: Any) -> dict[str, Any] | None:
     """Return the training curves as SVG, or None if the estimator keeps no history."""
     try:
@@ -53,10 +74,13 @@ def draw_training(estimator: Any) -> dict[str, Any] | None:
     if not isinstance(head.history_, dict) or "loss" not in head.history_:  # that of another library
         return None
     figures = draw_figure(lambda: TrainingCurveDisplay.from_estimator(head).figure_)
-    epochs = {"best": getattr(head, "best_epoch_", None), "overfit": getattr(head, "overfit_epoch_", None)}
-    counted = {name: None if epoch is None else epoch + 1 for name, epoch in epochs.items()}
-    facts = {"n_epochs": len(head.history_["loss"]), "is_validated": "val_loss" in head.history_}
-    return figures | counted | facts
+    best, overfit = (getattr(head, name, None) for name in ("best_epoch_", "overfit_epoch_"))
+    return figures | {
+        "best": None if best is None else best + 1,
+        "overfit": None if overfit is None else overfit + 1,
+        "n_epochs": len(head.history_["loss"]),
+        "is_validated": "val_loss" in head.history_,
+    }
 
 
 def draw_diagram(estimator: Any) -> str:
@@ -88,8 +112,7 @@ def draw_figure(make_figure: Callable[[], Any]) -> dict[str, Any]:
         plt.close(figure)
     dark = file.getvalue()
     light = re.sub(r"#[0-9a-f]{6}\b", lambda found: _ON_LIGHT.get(found[0], found[0]), dark)
-    return {ground: _encode_svg(svg) for ground, svg in (("light", light), ("dark", dark))}
-
-
-def _encode_svg(svg: str) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+    return {
+        ground: f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+        for ground, svg in (("light", light), ("dark", dark))
+    }

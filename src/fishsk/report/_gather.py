@@ -2,123 +2,252 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import hashlib
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
+import numpy as np
 from sklearn import config_context, get_config
+from sklearn.base import is_classifier, is_regressor
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import check_is_fitted
 
+from fishsk._compat.sklearn import safe_indexing
+from fishsk._utils.versions import find_version
+from fishsk.features import Images, check_images
 from fishsk.inspection import (
     ClassificationEvaluation,
+    Evaluation,
+    Explainer,
+    Explanation,
     TagsEvaluation,
+    check_one_target,
     evaluate,
     find_features,
     find_fitted,
+    find_pixels,
+    find_setting,
     format_number,
+    is_of_tags,
+    lay_over,
+    name_classes,
+    predicts_tags,
     split_at_features,
 )
-from fishsk.report._album import Album, ImageSet
-from fishsk.report._beside import gather_duplicates, gather_unfamiliar
-from fishsk.report._classification import describe_labels, gather_classification
-from fishsk.report._explanations import add_explanations, explain_worst
-from fishsk.report._facts import Timings, describe_run, find_digests
-from fishsk.report._figures import draw_diagram, draw_training
-from fishsk.report._refits import gather_forecast, gather_labels
-from fishsk.report._regression import describe_numbers, gather_regression
-from fishsk.report._tags import describe_tags, gather_tags, write_tags
+from fishsk.report import _classification, _regression, _tags
+from fishsk.report._figures import Album, draw_diagram, draw_training
+from fishsk.report._training import (
+    ImageSet,
+    gather_duplicates,
+    gather_forecast,
+    gather_labels,
+    gather_unfamiliar,
+)
 
+TARGET = "number"
 _N_WORST = 10
+# Of integrated gradients, a quarter as many as otherwise: the colors are relative to a map's strongest place,
+# and the maps find the fish about as well (benchmarks/bench_explanations.py).
+_N_STEPS = 4
+_OPTIONAL = ("training", "forecast", "labels")  # others are there, and say so, if there is nothing to tell
+_PACKAGES = ("fishsk", "scikit-learn", "numpy", "tensorflow", "keras", "scikeras", "opencv-python-headless")
 
 
 def gather_report(
     estimator: Any,
-    test: ImageSet,
-    train: ImageSet | None,
+    X: Any,
+    y: Any,
     *,
-    names: dict[Any, str] | None,
-    target_name: str,
+    X_train: Any = None,
+    y_train: Any = None,
     y_pred: Any = None,
     y_proba: Any = None,
+    title: str | None = None,
+    display_labels: Any = None,
+    target_name: str | None = None,
     image_names: Sequence[str] | None = None,
+    image_shape: tuple[int, ...] | None = None,
+    input_range: Any = "auto",
     max_images: int = 24,
     explain: bool = True,
-    pixels: dict[str, Any],
     cv: Any = None,
+    has_card: bool = False,
 ) -> dict[str, Any]:
-    """Return everything that the page shows, as plain numbers, text, lists and dicts.
+    """Check what `write_report` was given, and return what its page shows, by the names in the templates.
 
-    `names` maps labels to what is written for them, and is None of tags and of a regressor, whose target is
-    `target_name`; `pixels` holds `image_shape` and `input_range`. `write_report` describes the other
-    parameters.
+    `has_card` tells that a model card is written of it, too.
     """
     import markupsafe
 
+    check_is_fitted(estimator)
+    if not (is_regressor(estimator) or is_classifier(estimator)):
+        raise ValueError(f"estimator must be a classifier or a regressor. Got {estimator!r}.")
+    of_regression = is_regressor(estimator)
+    given, other = ("regressor", "classifier") if of_regression else ("classifier", "regressor")
+    for_classes = {"display_labels": display_labels, "cv": cv, "y_proba": y_proba}
+    for name, value in (for_classes if of_regression else {"target_name": target_name}).items():
+        if value is not None:
+            raise ValueError(f"{name} is for a {other}. Got {value!r} and a {given}: pass None.")
+    if cv is not None and y_train is None:
+        raise ValueError(
+            "cv trains on training images: pass X_train and y_train with it. Got cv without y_train."
+        )
+    pixels = {"image_shape": image_shape, "input_range": input_range}
+    form = find_pixels(estimator, **pixels)
+    of_tags = predicts_tags(estimator) and is_of_tags(y)
+    check_targets = (lambda y, name: np.asarray(y)) if of_tags else check_one_target
+    if of_tags and (cv is not None or display_labels is not None):
+        raise ValueError("cv and display_labels are for classes: this model predicts tags. Pass None.")
+    if of_tags and has_card:
+        raise ValueError("A model card is of classes or numbers: this model predicts tags. Pass card=None.")
+    y = check_targets(y, "y")
+    check_consistent_length(X, y, y_proba, y_pred, image_names)
+    if X_train is not None:
+        y_train = None if y_train is None else check_targets(y_train, "y_train")
+        check_consistent_length(X_train, y_train)
+    images = check_images(X, **form)
+    train_images = None if X_train is None else check_images(X_train, **form)
+    known = {} if of_regression or of_tags else name_classes(estimator.classes_, display_labels)
+
     timings = Timings()
-    y_train = None if train is None else train.y
     with timings("Read features"):
-        rows, rest, values = split_at_features(estimator, test.X, **pixels)
+        rows, rest, values = split_at_features(estimator, X, **pixels)
+    test = ImageSet(X, images, y, rows)
     with timings("Predict the test images"):
-        evaluation = evaluate(rest, values, test.y, y_pred=y_pred, y_proba=y_proba, y_train=y_train)
+        evaluation = evaluate(rest, values, y, y_pred=y_pred, y_proba=y_proba, y_train=y_train)
     worst = evaluation.worst[:_N_WORST]
 
-    def explain_meanwhile(config: dict[str, Any]) -> Any:
+    def explain_meanwhile(config: dict[str, Any]) -> Explanation | None:
         with config_context(**config), timings("Explain the worst predictions, meanwhile"):
-            return explain_worst(estimator, test.X, worst, evaluation, pixels)
+            return _explain_worst(estimator, X, worst, evaluation, pixels)
 
     # Most of it is to trace one graph on one core, while what follows keeps the others busy.
     pool = ThreadPoolExecutor(1)
-    of_tags = isinstance(evaluation, TagsEvaluation)
     explained = pool.submit(explain_meanwhile, get_config()) if explain and not of_tags else None
     pool.shutdown(wait=False)
+    album = Album()
+    write_label: Callable[[Any], str]
+
+    def show(index: int) -> dict[str, Any]:
+        name = images.name(index) if image_names is None else str(image_names[index])
+        return {"image": album.add("test", images, index), "name": name} | describe(index, name)
+
     if isinstance(evaluation, ClassificationEvaluation):
-        known = names or {}
         names = {label: known.get(label, str(label)) for label in evaluation.classes.tolist()}
-        album = Album(test.images, image_names, describe_labels(evaluation, names))
-        kind = gather_classification(
-            evaluation, rows, album, timings, names=names, y_train=y_train, max_images=max_images
-        )
+        describe = partial(_classification.describe, evaluation, names)
+        kind, sections = "classification", _classification.SECTIONS
+        found = _classification.gather(evaluation, rows, show, timings, names, y_train, max_images)
+        write_label = lambda label: names.get(label, str(label))  # noqa: E731
     elif isinstance(evaluation, TagsEvaluation):
-        album = Album(test.images, image_names, describe_tags(evaluation))
-        kind = gather_tags(evaluation, album, timings, y_train=y_train)
+        describe, kind, sections = partial(_tags.describe, evaluation), "tags", _tags.SECTIONS
+        found = _tags.gather(evaluation, show, timings, y_train)
+        write_label = partial(_tags.write_tags, names=evaluation.names)
     else:
-        album = Album(test.images, image_names, describe_numbers(evaluation))
-        kind = gather_regression(evaluation, album, timings, target_name=target_name)
-
-    def write_label(y: Any) -> str:
-        if isinstance(evaluation, TagsEvaluation):
-            return write_tags(y, evaluation.names)
-        return format_number(y, digits=3) if names is None else names.get(y, str(y))
-
-    report: dict[str, Any] = kind | {
-        "worst": [album.show(index) for index in worst],
-        "n_train": None if train is None else len(train.images),
+        describe, kind, sections = (
+            partial(_regression.describe, evaluation),
+            "regression",
+            _regression.SECTIONS,
+        )
+        found = _regression.gather(evaluation, show, timings, target_name or TARGET)
+        write_label = partial(format_number, digits=3)
+    report: dict[str, Any] = found | {
+        "kind": kind,
+        "worst": [show(index) for index in worst],
+        "n_train": None if train_images is None else len(train_images),
         **dict.fromkeys(("explained", "unfamiliar", "duplicates", "forecast", "labels")),
     }
-    if train is not None:
+    train = None
+    if train_images is not None:
         with timings("Read features of the training images"):
-            train_rows = find_features(estimator, train.X, **pixels)
+            train = ImageSet(X_train, train_images, y_train, find_features(estimator, X_train, **pixels))
         with timings("Look for unfamiliar images"):
-            report["unfamiliar"] = gather_unfamiliar(rows, (train_rows, train.images), album, evaluation)
+            report["unfamiliar"] = gather_unfamiliar(test, train, album, show, evaluation)
         with timings("Look for near-duplicates"):
-            report["duplicates"] = gather_duplicates(
-                (rows, test.images, test.y),
-                (train_rows, train.images, train.y),
-                album,
-                evaluation,
-                write_label,
-            )
-    if cv is not None and train is not None and names is not None:
+            report["duplicates"] = gather_duplicates(test, train, album, show, evaluation, write_label)
+    if cv is not None and train is not None:
         with timings("Train on growing parts"):
-            report["forecast"] = gather_forecast(estimator, train.X, train.y, cv)
+            report["forecast"] = gather_forecast(estimator, train, cv)
         with timings("Look for wrong labels"):
-            report["labels"] = gather_labels(estimator, train, cv, album.add, names)
+            report["labels"] = gather_labels(estimator, train, cv, album, write_label)
     with timings("Draw the training"):
         report["training"] = draw_training(estimator)
     with timings("Describe the pipeline and the data"):
         # scikit-learn has escaped what users put into its diagram.
         report["diagram"] = markupsafe.Markup(draw_diagram(find_fitted(estimator)))
-        report["digests"] = find_digests(estimator, test, train)
-    if explained is not None:
-        report["explained"] = add_explanations(report["worst"], worst, explained.result(), album)
-    report["images"] = album.images
-    return report | describe_run(timings)
+        report["digests"] = _find_digests(estimator, test, train)
+    if explained is not None and (maps := explained.result()) is not None:
+        report["explained"] = maps.method
+        for shown, index, image, heat in zip(report["worst"], worst, maps.images, maps.maps, strict=True):
+            shown["heat"] = album.add("heat", {index: lay_over(image, heat)}, index)
+    default = {"regression": f"Predicted {target_name or TARGET} of", "tags": "Tags of"}
+    versions = {package: find_version(package) for package in _PACKAGES}
+    return report | {
+        "title": f"{default.get(kind, 'Classification of')} {len(y):,} test images"
+        if title is None
+        else title,
+        "sections": {id: name for id, name in sections.items() if id not in _OPTIONAL or report[id]},
+        "images": album.images,
+        "versions": {"Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}"}
+        | {package: version for package, version in versions.items() if version is not None},
+        "timings": timings.seconds,
+    }
+
+
+class Timings:
+    """The seconds of named stages."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start
+
+
+def _explain_worst(
+    estimator: Any, X: Any, indices: np.ndarray, evaluation: Evaluation, pixels: dict[str, Any]
+) -> Explanation | None:
+    """Return what spoke for the worst predictions, or None where there are no maps.
+
+    Covered images must be in a form that the estimator takes: `X` holds pixels, or the estimator's own
+    transformer reads images in any form.
+    """
+    values = np.asarray(X) if hasattr(X, "__array__") else np.empty(0)
+    takes_images = find_setting(estimator.get_params(), "input_range", "none") != "none"
+    if not len(indices) or not (takes_images or (values.dtype.kind in "buif" and values.ndim > 1)):
+        return None
+    asked: dict[str, Any] = {}
+    if isinstance(evaluation, ClassificationEvaluation):
+        known = evaluation.known_classes.tolist()
+        true = [label if label in known else None for label in evaluation.y_true[indices].tolist()]
+        asked = {"target": evaluation.y_pred[indices], "against": np.array(true, dtype=object)}
+    explainer = Explainer(estimator, **pixels, n_steps=_N_STEPS)
+    return explainer.explain(safe_indexing(X, indices), **asked)
+
+
+def _find_digests(estimator: Any, test: ImageSet, train: ImageSet | None) -> dict[str, str]:
+    """Return the SHA-256 of the images with their labels or numbers, and of the frozen weights."""
+    digests = {"Test images and labels": _digest(test.images, test.y)}
+    if train is not None:
+        digests["Training images and labels"] = _digest(train.images, train.y)
+    for step in find_fitted(estimator).get_params().values():
+        if hasattr(step, "weights_digest") and step.weights_digest not in digests.values():
+            n_weights = sum(name.startswith("Frozen weights") for name in digests)
+            digests[f"Frozen weights{f' {n_weights + 1}' if n_weights else ''}"] = step.weights_digest
+    return digests
+
+
+def _digest(images: Images, y: np.ndarray | None) -> str:
+    """Return the SHA-256 of the images' contents and their labels, in their order."""
+    content = hashlib.sha256()
+    for index in range(len(images)):
+        content.update(images.digest(index))
+    content.update(repr(None if y is None else y.tolist()).encode())
+    return content.hexdigest()

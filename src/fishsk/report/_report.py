@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from sklearn.base import BaseEstimator, is_classifier, is_regressor
-from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import BaseEstimator
 
-from fishsk.features import check_images
-from fishsk.inspection import (
-    check_one_target,
-    find_fitted,
-    find_pixels,
-    is_of_tags,
-    name_classes,
-    predicts_tags,
-)
-from fishsk.report import _classification, _regression, _tags
-from fishsk.report._album import ImageSet
+from fishsk.inspection import find_fitted
 from fishsk.report._card import write_card
 from fishsk.report._gather import gather_report
 from fishsk.report._render import write_page
-
-_TARGET = "number"
-_OPTIONAL = ("training", "forecast", "labels")  # others are there, and say so, if there is nothing to tell
 
 
 def write_report(
@@ -166,7 +149,7 @@ def write_report(
     ...     path.read_text(encoding="utf-8")[:15]
     '<!doctype html>'
     """
-    report = _gather(
+    report = gather_report(
         estimator,
         X,
         y,
@@ -183,23 +166,14 @@ def write_report(
         max_images=max_images,
         explain=explain,
         cv=cv,
+        has_card=card is not None,
     )
-    of_regression = is_regressor(estimator)
     if reproduce is None:
-        told = {"cv": cv, "target_name": (target_name or _TARGET) if of_regression else None}
+        told = {"cv": cv, "target_name": report.get("target")}
         reproduce = _compose_lines(find_fitted(estimator), Path(path).name, X_train is not None, told)
-    report["lines"] = reproduce
-    kind, module = ("regression", _regression) if of_regression else ("classification", _classification)
-    if "tags" in report:
-        kind, module = "tags", _tags
-    report["sections"] = {
-        id: title for id, title in module.SECTIONS.items() if id not in _OPTIONAL or report[id]
-    }
-    if card is not None and kind == "tags":
-        raise ValueError("A model card is of classes or numbers: this model predicts tags. Pass card=None.")
     if card is not None:
         write_card(card, estimator, report)
-    return write_page(path, f"{kind}.html", **report)
+    return write_page(path, f"{report['kind']}.html", lines=reproduce, **report)
 
 
 def write_model_card(
@@ -294,7 +268,7 @@ def write_model_card(
     >>> path.read_text(encoding="utf-8").splitlines()[:3]
     ['---', 'library_name: fishsk', 'license: "mit"']
     """
-    report = _gather(
+    report = gather_report(
         estimator,
         X,
         y,
@@ -307,94 +281,27 @@ def write_model_card(
         input_range=input_range,
         max_images=1,
         explain=False,
+        has_card=True,
     )
     return write_card(path, estimator, report, license=license, intended_use=intended_use)
 
 
-def _gather(
-    estimator: Any,
-    X: Any,
-    y: Any,
-    *,
-    X_train: Any,
-    y_train: Any,
-    title: str | None,
-    display_labels: Any,
-    target_name: str | None,
-    image_shape: tuple[int, ...] | None,
-    input_range: Any,
-    y_proba: Any = None,
-    cv: Any = None,
-    **options: Any,
-) -> dict[str, Any]:
-    """Check what `write_report` was given, and return what it shows, with its title."""
-    check_is_fitted(estimator)
-    of_regression = is_regressor(estimator)
-    if not (of_regression or is_classifier(estimator)):
-        raise ValueError(f"estimator must be a classifier or a regressor. Got {estimator!r}.")
-    _check_options(
-        of_regression, display_labels=display_labels, cv=cv, y_proba=y_proba, target_name=target_name
-    )
-    if cv is not None and y_train is None:
-        raise ValueError(
-            "cv trains on training images: pass X_train and y_train with it. Got cv without y_train."
-        )
-    pixels = find_pixels(estimator, image_shape, input_range)
-    of_tags = predicts_tags(estimator) and is_of_tags(y)
-    check_targets = (lambda y, name: np.asarray(y)) if of_tags else check_one_target
-    if of_tags and (cv is not None or display_labels is not None):
-        raise ValueError("cv and display_labels are for classes: this model predicts tags. Pass None.")
-    y = check_targets(y, "y")
-    check_consistent_length(X, y, y_proba, options.get("y_pred"), options.get("image_names"))
-    train = None
-    if X_train is not None:
-        y_train = None if y_train is None else check_targets(y_train, "y_train")
-        check_consistent_length(X_train, y_train)
-        train = ImageSet(X_train, check_images(X_train, **pixels), y_train)
-    target = target_name or _TARGET
-    report = gather_report(
-        estimator,
-        ImageSet(X, check_images(X, **pixels), y),
-        train,
-        names=None if of_regression or of_tags else name_classes(estimator.classes_, display_labels),
-        target_name=target,
-        y_proba=y_proba,
-        pixels={"image_shape": image_shape, "input_range": input_range},
-        cv=cv,
-        **options,
-    )
-    default = f"Predicted {target} of" if of_regression else "Tags of" if of_tags else "Classification of"
-    return report | {"title": f"{default} {len(y):,} test images" if title is None else title}
-
-
-def _check_options(of_regression: bool, **given: Any) -> None:
-    """Check that what is for classifiers goes with one, and what is for regressors with one."""
-    kind = "regressor" if of_regression else "classifier"
-    for name, value in given.items():
-        wanted = "regressor" if name == "target_name" else "classifier"
-        if value is not None and wanted != kind:
-            raise ValueError(f"{name} is for a {wanted}. Got {value!r} and a {kind}: pass None.")
-
-
 def _compose_lines(estimator: Any, file_name: str, has_train: bool, told: dict[str, Any]) -> str:
     """Return the lines of Python that make an estimator and its report, told what is not None."""
-    estimators = [
-        each for each in (estimator, *estimator.get_params().values()) if isinstance(each, BaseEstimator)
-    ]
-    # A public class of a private module is imported from the package above it.
     names = {"fishsk": {"write_report"}}
-    for each in estimators:
-        module = re.split(r"\._", type(each).__module__)[0]
-        names.setdefault(module, set()).add(type(each).__name__)
+    for each in (estimator, *estimator.get_params().values()):
+        if isinstance(each, BaseEstimator):
+            # A public class of a private module is imported from the package above it.
+            module = type(each).__module__.partition("._")[0]
+            names.setdefault(module, set()).add(type(each).__name__)
     imports = [f"from {module} import {', '.join(sorted(names[module]))}" for module in sorted(names)]
     train = ", X_train=X_train, y_train=y_train" if has_train else ""
     train += "".join(f", {name}={value!r}" for name, value in told.items() if value is not None)
-    return "\n".join(
-        [
-            *imports,
-            "",
-            f"estimator = {estimator.__repr__(N_CHAR_MAX=10**6)}",
-            "estimator.fit(X_train, y_train)",
-            f"write_report(estimator, X, y, {file_name!r}{train})",
-        ]
-    )
+    lines = [
+        *imports,
+        "",
+        f"estimator = {estimator.__repr__(N_CHAR_MAX=10**6)}",
+        "estimator.fit(X_train, y_train)",
+        f"write_report(estimator, X, y, {file_name!r}{train})",
+    ]
+    return "\n".join(lines)

@@ -11,11 +11,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fishsk.features import check_images
-from fishsk.inspection import LabelSuggestions, name_images
-from fishsk.report._figures import encode_image
+from fishsk.inspection import LabelSuggestions
+from fishsk.report._figures import Album
 from fishsk.report._render import write_page
 
 _LONGEST_SIDE = 320  # pixels: what a person labels is shown larger than what a report shows
@@ -59,25 +57,22 @@ def write_suggestions(
         The file.
     """
     images = check_images(X)
-    strange = np.array(list(found.unfamiliar)[:max_unfamiliar], dtype=int)
-    words = [*found.reason, *(found.unfamiliar[row] for row in strange.tolist())]
-    rows = np.concatenate([found.rows, strange])
-    album: dict[str, dict[str, Any]] = {}
-    cards = []
-    for place, (row, name, reason) in enumerate(
-        zip(rows.tolist(), name_images(X, rows), words, strict=True), start=1
-    ):
-        album[f"image-{row}"] = encode_image(images[row], _LONGEST_SIDE)
-        cards.append(
-            {
-                "place": place,
-                "image": {"id": f"image-{row}"} | album[f"image-{row}"],
-                "path": os.path.abspath(name),
-                "name": name,
-                "reason": reason,
-                "guess": str(found.guess[row]),
-            }
+    strange = list(found.unfamiliar)[:max_unfamiliar]
+    words = [*found.reason, *(found.unfamiliar[row] for row in strange)]
+    album = Album(_LONGEST_SIDE)
+    cards = [
+        {
+            "place": place,
+            "image": album.add("image", images, row),
+            "path": os.path.abspath(images.name(row)),
+            "name": images.name(row),
+            "reason": reason,
+            "guess": str(found.guess[row]),
+        }
+        for place, (row, reason) in enumerate(
+            zip([*found.rows.tolist(), *strange], words, strict=True), start=1
         )
+    ]
     script = resources.files("fishsk.report").joinpath("templates/next.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     n_suggested = len(found.rows)
@@ -86,14 +81,16 @@ def write_suggestions(
         "next.html",
         title=f"What to label next: {n_suggested} of {len(images):,} images" if title is None else title,
         sections={"label": "Label", "suggested": "Suggested"}
-        | ({"unfamiliar": "Unlike the labeled images"} if len(strange) else {})
+        | ({"unfamiliar": "Unlike the labeled images"} if strange else {})
         | ({"apart": "Set apart"} if found.duplicate or found.unreadable else {}),
-        images=album,
+        images=album.images,
         suggested=cards[:n_suggested],
         strange=cards[n_suggested:],
         n_strange=len(found.unfamiliar),
         apart={
-            "Pictures that are there already": _name(X, found.duplicate),
+            "Pictures that are there already": [
+                (images.name(row), reason) for row, reason in found.duplicate.items()
+            ],
             "Files that cannot be read": [(None, reason) for reason in found.unreadable.values()],
         },
         keys=[(_KEYS[place : place + 1], str(label)) for place, label in enumerate(classes)],
@@ -104,7 +101,3 @@ def write_suggestions(
         script=script,
         digest=digest,
     )
-
-
-def _name(X: Any, reasons: dict[int, str]) -> list[tuple[str, str]]:
-    return list(zip(name_images(X, np.array([*reasons], dtype=int)), reasons.values(), strict=True))
