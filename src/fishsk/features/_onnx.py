@@ -40,17 +40,17 @@ class OnnxFeatureTransformer(FrozenFeatures):
         length or of one image, in float32 or float16, with the channels first or last: the 3, which must be
         fixed in the file, tells where.
     layers : str, list of str or None, default=None
-        Names of values that the network computes, as `list_layers` gives them. What is behind the last of
-        them is never computed. None is the network's first output: of a classifier these are the scores of
-        its classes, and features are to be had before them.
+        Names of values that the network computes, as `list_layers` gives them. Operations behind the last of
+        them are never computed. None is the network's first output; a classifier's first output are the
+        scores of its classes, so name a layer before them.
     image_size : int, (height, width) or None, default=None
-        What images are resized to. None is the size that the file names, or 224 where it names none. Only
-        there another one can be had.
+        Size to which images are resized. None is the size that the file names, or 224 if it names none; only
+        then may the size be another one.
     preprocessing : {"imagenet", "clip", "unit", "tf"}, (mean, std) or None, default="imagenet"
-        What the network was trained to see. ``"imagenet"``: mean (0.485, 0.456, 0.406) and standard deviation
-        (0.229, 0.224, 0.225) of RGB in 0 to 1, as most networks of timm and DINOv2 [2]_. ``"clip"``: those of
-        CLIP [3]_. ``"unit"``: 0 to 1. ``"tf"``: -1 to 1. Or a pair of three numbers each, in the same unit.
-        None: RGB in 0 to 255, of which the network makes what it wants itself.
+        Preprocessing that the network was trained with. ``"imagenet"``: mean (0.485, 0.456, 0.406) and
+        standard deviation (0.229, 0.224, 0.225) of RGB in 0 to 1, as most networks of timm and DINOv2 [2]_.
+        ``"clip"``: those of CLIP [3]_. ``"unit"``: 0 to 1. ``"tf"``: -1 to 1. Or a pair of three numbers
+        each, in the same unit. None: RGB in 0 to 255; the network preprocesses it itself.
     pooling : {"avg", "max", "first"} or None, default="avg"
         How the places of a map, or the tokens of a sequence, become one. ``"first"`` takes the first token,
         the class token of ViT, DINOv2 and CLIP. None flattens, with the channels last. An output that is a
@@ -76,11 +76,11 @@ class OnnxFeatureTransformer(FrozenFeatures):
     every batch, in every order and for any number of threads. Other versions of onnxruntime and other
     processors may change last bits.
 
-    A file is data: no operators beside onnxruntime's are known, and one that names other files is refused.
-    But its operators may compute for long and fill memory: take it from somebody whom you trust that far.
+    A file is data: only onnxruntime's own operators run, and a file that names other files is refused. But
+    its operators may compute for long and fill memory: use files from people you trust.
 
-    Which axis of a map holds the channels, the operators before it tell. There are no gradients: heat maps
-    come from occlusion, and :func:`~fishsk.export_model` refuses.
+    The operators before a map tell which of its axes holds the channels. There are no gradients: heat maps
+    come from occlusion, and :func:`~fishsk.export_model` refuses such a pipeline.
 
     References
     ----------
@@ -165,7 +165,7 @@ class OnnxFeatureTransformer(FrozenFeatures):
         return as_onnx_file(self.path).digest
 
     def list_layers(self) -> dict[str, tuple[int, ...]]:
-        """Return what `layers` can name, and the shapes of these outputs for an image.
+        """Return the values that `layers` can name, and their shapes for one image.
 
         Returns
         -------

@@ -22,8 +22,8 @@ class VGG16FeatureTransformer(KerasFeatureTransformer):
         seed, the same in every process. A path: an ``.h5`` file in Keras's layout or a ``.safetensors`` file
         of ``tools/pretrain``.
     image_size : int, (height, width) or None, default=None
-        What images are resized to, at least 32 pixels; None is the size the weights were trained at, 224 for
-        ImageNet and 32 for cifar95.
+        Size to which images are resized, at least 32 pixels; None is the size at which the weights were
+        trained, 224 for ImageNet and 32 for cifar95.
     resize : {"stretch", "crop", "pad"}, default="stretch"
         As in `KerasFeatureTransformer`.
     layers : str, list of str or None, default=None

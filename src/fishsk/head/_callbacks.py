@@ -23,7 +23,7 @@ _PREDICT_HOOKS = ("on_predict_begin", "on_predict_end", "on_predict_batch_begin"
 def make_callbacks(head: KerasHead, destination: str, extra: Any) -> list[keras.callbacks.Callback]:
     """Return a head's callbacks for all, those for "fit" or "predict", and `extra` ones of a call.
 
-    Names (of `keras.callbacks`) and classes are instantiated, with parameters spelt as in scikeras:
+    Names (of `keras.callbacks`) and classes are instantiated, with parameters spelled as in scikeras:
     ``callbacks__patience``, ``callbacks__0__patience`` or ``callbacks__key__patience``. With
     ``callbacks=None`` they are not used.
     """

@@ -40,7 +40,7 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         Units of the hidden layer, or of each of several. 0 leaves it out, which makes the network a
         multinomial logistic regression.
     activation : {"relu", "gelu", "silu", "tanh"}, default="relu"
-        Of the hidden layers.
+        Activation of the hidden layers.
     dropout : float in [0, 1), default=0.5
         Share of each layer's hidden units (of the features, if there are none) that each training step leaves
         out.
@@ -74,17 +74,17 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         tags, whose losses are averaged, it is divided by their number.
     calibration : {"temperature"} or None, default="temperature"
         ``"temperature"`` divides the logits by the number that gives the validation part, which has not
-        trained, its lowest log loss [3]_: probabilities then mean what they say, and what is predicted stays
-        as it is. Without such a part nothing is calibrated.
+        trained, its lowest log loss [3]_: a probability of 0.8 is then right about 8 times in 10, and the
+        predicted class stays the same. Without a validation part nothing is calibrated.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's rows, as in scikit-learn.
     tags : sequence of str or None, default=None
-        Names of the columns of `y`, where that is a table of 0 and 1, for whoever shows predictions. With
-        them rows are read as tags also where each has exactly one.
+        Names of the columns of `y`, where `y` is a table of 0 and 1. With them rows count as tags even if
+        each has exactly one.
     threshold : float in (0, 1) or "f1", default=0.5
-        From which probability on `predict` gives a tag. "f1" chooses for each tag the threshold of its
+        Smallest probability at which `predict` gives a tag. "f1" chooses for each tag the threshold of its
         highest F1 score: on the validation part, or in three folds, which takes three more fits, where all
-        rows train. A tag of few rows gets a threshold of much chance.
+        rows train. For a tag on few rows the threshold is mostly chance.
     callbacks : keras.callbacks.Callback, its class or name, list, tuple, dict of them, or None, default=None
         Keras callbacks. Names and classes are instantiated by each fit; their parameters are routed, as in
         scikeras, by ``callbacks__patience=2`` for all, or ``callbacks__0__patience=2`` or
@@ -116,10 +116,10 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         A Keras model with the fitted weights, built when it is first asked for. It is this estimator's own:
         no later fit changes it, and training it further does not change the estimator.
     temperature_ : float
-        What the logits are divided by; above 1, the network was too sure of itself. 1 without calibration.
-        `model_` is the network as it trained, `to_keras` divides its logits, too.
+        Divisor of the logits; above 1, the network was overconfident. 1 without calibration. `model_` is the
+        network as it trained, `to_keras` divides its logits, too.
     thresholds_ : ndarray of shape (n_tags,)
-        From which probability on each tag is given; only where `y` holds tags.
+        Smallest probability at which each tag is given; only where `y` holds tags.
     history_ : dict of list of float
         ``"loss"``, ``"accuracy"``, ``"val_loss"``, ``"val_accuracy"`` and ``"learning_rate"`` of each
         epoch. The losses are cross-entropies, without `l2`. The two of validation are

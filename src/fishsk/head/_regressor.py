@@ -21,23 +21,23 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
     learning rate is lowered on plateaus of the validation loss; the validation part is split off the training
     data.
 
-    Targets should be of the size of 1, such as `sklearn.preprocessing.StandardScaler` makes them: wrap the
-    regressor in `sklearn.compose.TransformedTargetRegressor`, which scales them and predicts in their unit.
+    Targets should be standardized. Wrap the regressor in `sklearn.compose.TransformedTargetRegressor` with a
+    `sklearn.preprocessing.StandardScaler`, which scales them and predicts in their unit.
 
     Parameters
     ----------
     model, hidden_units, activation, dropout, learning_rate, epochs, batch_size, optimizer : optional
-        As of `KerasHeadClassifier`, which tells of each.
+        As in `KerasHeadClassifier`.
     loss : str, type, callable, keras.losses.Loss, list, dict or None, default=None
-        What is minimized: None is the mean squared error, "mae" the absolute one. ``"huber"`` is the squared
-        error for errors up to 1, and grows in proportion above, so that single wrong targets weigh less [1]_.
-        Any other loss of Keras, or one's own, serves too.
+        Loss that training minimizes: None is the mean squared error, "mae" the mean absolute error.
+        ``"huber"`` is the squared error for errors up to 1, and grows in proportion above, so that single
+        wrong targets weigh less [1]_. Any other loss of Keras, or a function, may be given, too.
     validation_fraction, lr_factor, early_stopping, early_stopping_patience : optional
-        As of `KerasHeadClassifier`; the rows that validate are drawn without regard to their targets.
+        As in `KerasHeadClassifier`; the validation rows are drawn at random.
     l2 : float or "scale", default=0.0
         Strength of the penalty on the squared kernels; "scale" is 2,500 / n_rows, for thousands of columns.
     callbacks, warm_start, random_state, verbose : optional
-        As of `KerasHeadClassifier`.
+        As in `KerasHeadClassifier`.
     **keywords : dict
         Parameters of `model`, routed parameters, and keywords of Keras.
 
@@ -48,7 +48,7 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if `X` had string names in `fit`.
     n_outputs_ : int
-        Number of numbers that are predicted of a row.
+        Number of targets.
     model_ : keras.Model
         A Keras model with the fitted weights, of this estimator alone.
     history_ : dict of list of float
@@ -64,7 +64,7 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
 
     See Also
     --------
-    KerasHeadClassifier : The same for classes; it tells more of each attribute, and of weights.
+    KerasHeadClassifier : The same for classes, with more on attributes and weights.
     sklearn.neural_network.MLPRegressor : The network of scikit-learn itself.
     sklearn.compose.TransformedTargetRegressor : Scale the targets too.
 

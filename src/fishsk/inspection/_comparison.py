@@ -137,8 +137,8 @@ class RegressionComparison:
 def compare_pipelines(a: Any, b: Any, X: Any, y: Any) -> ClassificationComparison | RegressionComparison:
     """Compare two fitted classifiers or regressors on the same images, which neither was trained on.
 
-    Two accuracies whose intervals overlap may still differ for sure: both classifiers met the same images,
-    and those that both got right, or both wrong, say nothing. The images on which they differ do.
+    Two accuracies may differ significantly even if their intervals overlap: both classifiers met the same
+    images, and only the images on which they disagree tell them apart.
 
     Parameters
     ----------

@@ -100,7 +100,7 @@ class AccuracyCoverageDisplay:
     Parameters
     ----------
     probability : ndarray of shape (n_points,)
-        The least probability of an answer, the highest first.
+        The smallest probability of an answer, the highest first.
     coverage, accuracy : ndarray of shape (n_points,)
         The share of images that get an answer, and the share of these that is right.
     interval : ndarray of shape (n_points, 2)
@@ -121,8 +121,8 @@ class AccuracyCoverageDisplay:
 
     See Also
     --------
-    find_unfamiliar : Images that no probability warns of.
-    sklearn.calibration.CalibrationDisplay : Whether probabilities are what they say.
+    find_unfamiliar : Images unlike those of training, which probabilities do not reveal.
+    sklearn.calibration.CalibrationDisplay : Whether predicted probabilities match observed frequencies.
 
     References
     ----------
@@ -169,7 +169,7 @@ class AccuracyCoverageDisplay:
         probabilities : sequence of float, default=(0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
             Which points of the curve to mark.
         ax, line_kw, fill_between_kw : optional
-            As for `plot`.
+            As in `plot`.
 
         Returns
         -------
@@ -212,7 +212,7 @@ class AccuracyCoverageDisplay:
         probabilities : sequence of float, default=(0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
             Which points of the curve to mark.
         ax, line_kw, fill_between_kw : optional
-            As for `plot`.
+            As in `plot`.
 
         Returns
         -------

@@ -111,7 +111,7 @@ def find_data_issues(
     left_out: Mapping[str, str] | None = None,
     verbose: int = 0,
 ) -> DataIssues:
-    """Look for what spoils training and its test: broken files, duplicates, wrong labels, odd images.
+    """Find problems of a data set: broken files, duplicates, wrong labels, odd images.
 
     Parameters
     ----------
@@ -128,13 +128,13 @@ def find_data_issues(
         A classifier of images, fitted or not, such as `make_fish_pipeline` makes. Its features propose
         near-duplicates, and clones trained in folds tell likely wrong labels. None leaves both out.
     cv : int, cross-validation generator, iterable or None, default=5
-        The folds, as for `find_label_issues`; None does not look for wrong labels.
+        The folds, as in `find_label_issues`; None does not look for wrong labels.
     classes : sequence, default=None
         All labels there should be, so that those without images are found.
     min_images : int, default=20
         Classes with fewer training images are found.
     left_out : dict of str to str, default=None
-        Files that are none of the images, and why, as `~fishsk.datasets.load_image_folder` tells them.
+        Files that were left out, and why, as `~fishsk.datasets.load_image_folder` returns them.
     verbose : int, default=0
         1 shows a progress bar while images are read.
 

@@ -137,22 +137,21 @@ def compare_images(
 ) -> ImageDrift:
     """Test whether new images come from where the training images come from, or have drifted.
 
-    A model is as good as its test says on images like those of the test. Another camera, season or site may
-    give others, long before anybody has labels for them. Two tests compare the features of the frozen
-    network, without labels: how well a classifier can tell new from old [1]_, and how far apart the means of
-    the two are in the space of a kernel [2]_.
+    The score of a test holds for images like those of the test. Another camera, season or site gives others,
+    before anybody has labeled them. Two tests compare the features of the frozen network, without labels: how
+    well a classifier can tell new from old [1]_, and how far apart the means of the two are in the space of a
+    kernel [2]_.
 
     Parameters
     ----------
     X_train : array-like or sequence
-        The images that the model was trained on, or others that are as it expects them, such as its test
-        images.
+        The images that the model was trained on, or others like them, such as its test images.
     X_new : array-like or sequence
         The new images, at least 10.
     pipeline : estimator
         A fitted classifier or regressor of images, such as `make_fish_pipeline` makes, or a search over one.
     n_permutations : int, default=999
-        How often the images are dealt out anew; the least p value is one of this number and one.
+        Number of permutations; the smallest p value is 1 / (`n_permutations` + 1).
     false_alarms : float, default=0.05
         As in `find_unfamiliar`.
     random_state : int, RandomState instance or None, default=0
@@ -191,7 +190,7 @@ def compare_images(
     pass test images as `X_train` to compare like with like. Images that belong together, such as frames of a
     video, count as if they were independent, and make p values too small.
 
-    ``benchmarks/bench_drift.py`` measures false alarms, and what is found.
+    ``benchmarks/bench_drift.py`` measures false alarms and power.
 
     References
     ----------

@@ -22,11 +22,12 @@ _METHODS = {"integrated_gradients": "integrated gradients", "occlusion": "occlus
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ExplanationDisplay:
-    """Images beside heat maps of what in them carried their class, or their number.
+    """Images beside heat maps of the parts that spoke for their class, or raised their number.
 
-    Use `from_estimator` to create one. In a map, the image is gray, what speaks for the class is orange, and
-    what speaks against it, or for the class that it is compared with, is blue. Of a regressor, orange raises
-    the number and blue lowers it. The colors of each map are relative to its own strongest place.
+    Use `from_estimator` to create one. In a map, the image is gray; parts that speak for the class are
+    orange, and parts that speak against it, or for the class that it is compared with, are blue. For a
+    regressor, orange raises the number and blue lowers it. The colors of each map are relative to its own
+    strongest place.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ class ExplanationDisplay:
     method : {"integrated_gradients", "occlusion"}, default="integrated_gradients"
         How the maps were made.
     names : dict of label to str, default=None
-        What to write for a label; by default the label itself.
+        Names to show for the labels; by default the labels themselves.
     n_cols : int, default=4
         Number of images in a row, each with its map.
     of_regression : bool, default=False
@@ -60,7 +61,7 @@ class ExplanationDisplay:
     See Also
     --------
     PredictionGridDisplay : Images with their true and predicted labels.
-    sklearn.inspection.PartialDependenceDisplay : What single features do to a prediction.
+    sklearn.inspection.PartialDependenceDisplay : How single features change a prediction.
 
     Notes
     -----
@@ -146,11 +147,11 @@ class ExplanationDisplay:
         n_cols : int, default=4
             Number of images in a row, each with its map.
         display_labels : array-like of shape (n_classes,), default=None
-            What to write for each of ``estimator.classes_``; by default the label itself.
+            Names to show for ``estimator.classes_``; by default the labels themselves.
         image_shape, input_range : optional
             As in `PredictionGridDisplay.from_estimator`.
         ax, im_kw, text_kw : optional
-            As for `plot`.
+            As in `plot`.
 
         Returns
         -------

@@ -43,7 +43,7 @@ class FeatureMapDisplay:
     images : list of ndarray of shape (height, width, 3), uint8, default=None
         The images that `plot` may show at their points.
     names : dict of label to str, default=None
-        What to write for a label; by default the label itself.
+        Names to show for the labels; by default the labels themselves.
     method : {"tsne", "umap"}, default="tsne"
         How the places were found.
 
@@ -61,7 +61,7 @@ class FeatureMapDisplay:
     See Also
     --------
     PredictionGridDisplay : The mistakes as images.
-    sklearn.manifold.TSNE : What lays them out.
+    sklearn.manifold.TSNE : The layout.
 
     Notes
     -----
@@ -126,17 +126,17 @@ class FeatureMapDisplay:
         method : {"tsne", "umap"}, default="tsne"
             t-SNE of scikit-learn; or UMAP, where ``umap-learn`` is installed.
         n_images : int, default=1000
-            The most points; of more images, as many are drawn at random.
+            Largest number of points; of more images, as many are drawn at random.
         n_thumbnails : int, default=0
             At how many points, of those that are far from each other, the image itself is shown.
         display_labels : array-like of shape (n_classes,), default=None
-            What to write for each of ``estimator.classes_``; by default the label itself.
+            Names to show for ``estimator.classes_``; by default the labels themselves.
         image_shape, input_range : optional
             As in `PredictionGridDisplay.from_estimator`.
         random_state : int, RandomState instance or None, default=None
             Seeds what is drawn, and the layout.
         ax, scatter_kw : optional
-            As for `plot`.
+            As in `plot`.
 
         Returns
         -------

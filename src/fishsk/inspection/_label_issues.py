@@ -94,8 +94,8 @@ def find_label_issues(pipeline: Any, X: Any, y: Any, *, cv: Any = 5, n_jobs: int
 
     Notes
     -----
-    It ranks what to look at, and decides nothing: a classifier's own mistakes are in the list too. How many
-    of them is measured in the user guide.
+    The list ranks images to look at, and decides nothing: it also holds mistakes of the classifier. The user
+    guide measures how many.
 
     References
     ----------

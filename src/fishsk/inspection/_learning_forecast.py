@@ -26,12 +26,12 @@ _REACH = 4  # times the images that there are, up to which the figure goes
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class LearningForecastDisplay:
-    """Accuracy against the number of training images, with a power law that says what more would bring.
+    """Accuracy against the number of training images, and a power law that forecasts more.
 
     Use `from_estimator` to create one. The curve is measured in cross-validation, on features that are
     computed once: `sklearn.model_selection.LearningCurveDisplay` draws such a curve too, and ends where the
-    images end. Here ``error = floor + scale * n ** -exponent`` [1]_ is fitted to it, and its 95 % interval
-    goes with it.
+    images end. Here the power law ``error = floor + scale * n ** -exponent`` [1]_ is fitted to it, with a
+    95 % interval.
 
     Parameters
     ----------
@@ -42,9 +42,9 @@ class LearningForecastDisplay:
     law : ndarray of shape (3,)
         Floor, scale and exponent of the power law that fits the mean accuracies.
     drawn_laws : ndarray of shape (n_draws, 3)
-        Those of a bootstrap.
+        The same of each bootstrap resample.
     n_samples : int
-        The number of images that there are; in cross-validation a part of them trains.
+        Number of images; in cross-validation a part of them trains.
 
     Attributes
     ----------
@@ -62,9 +62,8 @@ class LearningForecastDisplay:
     -----
     The interval comes from bootstrap resamples of the test images, each with its answers at all sizes. The
     training parts of folds overlap, and are all of the same images: the spread is therefore widened by the
-    factor of Nadeau and Bengio [2]_, 1.5 for five folds. Whether the interval holds what it says is measured
-    in the user guide. It holds for more images *of the same kind*, and says nothing of other cameras or
-    places.
+    factor of Nadeau and Bengio [2]_, 1.5 for five folds. The user guide measures how often the interval
+    covers the truth. It holds for more images *of the same kind*, not for other cameras or places.
 
     References
     ----------
@@ -123,7 +122,7 @@ class LearningForecastDisplay:
         random_state : int, RandomState instance or None, default=None
             Seeds the order in which images of each class join the training parts.
         ax : matplotlib Axes, default=None
-            As for `plot`.
+            As in `plot`.
 
         Returns
         -------
@@ -149,7 +148,7 @@ class LearningForecastDisplay:
         Returns
         -------
         accuracy, low, high : float or ndarray
-            The power law's, and its 95 % interval.
+            Forecast of the power law, and its 95 % interval.
         """
         sizes = np.atleast_1d(n_samples)
         drawn = 1 - predict_errors(self.drawn_laws, sizes)
@@ -166,7 +165,7 @@ class LearningForecastDisplay:
         Returns
         -------
         gain, low, high : float or ndarray
-            The power law's, and its 95 % interval; 0.01 is a point.
+            Forecast of the power law, and its 95 % interval; 0.01 is one point.
         """
         sizes = self.n_samples + np.append(0, np.atleast_1d(n_more))
         law, drawn = (-predict_errors(laws, sizes) for laws in (self.law[np.newaxis], self.drawn_laws))

@@ -42,7 +42,7 @@ class PredictionGridDisplay:
     indices : ndarray of shape (n_images,), default=None
         Where the images stand in the data they were chosen from.
     names : dict of label to str, default=None
-        What to write for a label; by default the label itself.
+        Names to show for the labels; by default the labels themselves.
     n_cols : int, default=6
         Number of images in a row.
     title : str, default=None
@@ -62,7 +62,7 @@ class PredictionGridDisplay:
     See Also
     --------
     TrainingCurveDisplay : Training curves of a head.
-    sklearn.metrics.ConfusionMatrixDisplay : How often which class was taken for which.
+    sklearn.metrics.ConfusionMatrixDisplay : Confusions between classes.
     sklearn.metrics.PredictionErrorDisplay : Predicted numbers against true ones.
 
     Examples
@@ -117,7 +117,7 @@ class PredictionGridDisplay:
         im_kw: dict[str, Any] | None = None,
         text_kw: dict[str, Any] | None = None,
     ) -> Self:
-        """Let a fitted classifier or regressor predict, and draw some of the images.
+        """Predict with a fitted classifier or regressor, and draw some of the images.
 
         Parameters
         ----------
@@ -138,17 +138,17 @@ class PredictionGridDisplay:
         n_rows, n_cols : int, default=6
             The size of the grid; fewer images make fewer rows.
         display_labels : array-like of shape (n_classes,), default=None
-            What to write for each of ``estimator.classes_``; by default the label itself.
+            Names to show for ``estimator.classes_``; by default the labels themselves.
         image_shape : tuple of int, default=None
             (height, width) or (height, width, channels) of the images of a 2-D `X`; by default what the
             estimator's transformer was given.
         input_range : {"auto"}, tuple of (low, high) or None, default="auto"
-            What black and white are in `X` that is not uint8; None takes values as they are. "auto" is what
-            the estimator's transformer was given, or else (0, 255).
+            Values of black and white in `X` where it is not uint8; None takes values as they are. "auto" is
+            what the estimator's transformer was given, or else (0, 255).
         random_state : int, RandomState instance or None, default=None
             Seeds ``select="random"``.
         ax, im_kw, text_kw : optional
-            As for `plot`.
+            As in `plot`.
 
         Returns
         -------
@@ -224,11 +224,11 @@ class PredictionGridDisplay:
         select, label, n_rows, n_cols : optional
             As in `from_estimator`; "least_certain" needs `y_proba`.
         display_labels : array-like of shape (n_classes,), default=None
-            What to write for each of `classes`; by default the label itself.
+            Names to show for `classes`; by default the labels themselves.
         image_shape : tuple of int, default=None
             (height, width) or (height, width, channels) of the images of a 2-D `X`.
         input_range : tuple of (low, high) or None, default=(0, 255)
-            What black and white are in `X` that is not uint8; None takes values as they are.
+            Values of black and white in `X` where it is not uint8; None takes values as they are.
         random_state, ax, im_kw, text_kw : optional
             As in `from_estimator`.
 

@@ -38,7 +38,7 @@ class SimilarImagesDisplay:
     distances : ndarray of shape (n_images,)
         One less the cosine: 0 is the same direction, 1 a right angle.
     labels : list of str or None, default=None
-        What to write above each.
+        Text above each image.
     n_cols : int, default=5
         The number of images in a row.
 
@@ -91,16 +91,15 @@ class SimilarImagesDisplay:
         Parameters
         ----------
         estimator : estimator
-            What makes features of images: a transformer such as `VGG16FeatureTransformer`, or a pipeline
-            whose last step is a classifier, of which the steps before it are used. A pipeline that scales
-            must be fitted.
+            A transformer such as `VGG16FeatureTransformer`, or a pipeline, of which the steps before the
+            classifier are used. A pipeline that scales must be fitted.
         query : array-like or path
             One image, in any form that one image of `X` may have.
         X : array-like or sequence
             The collection, as `KerasFeatureTransformer` describes it. If the query's own file is in it, it is
             left out.
         labels : array-like of shape (n_samples,), default=None
-            What to write above each image of `X`.
+            Text above each image of `X`.
         n_images : int, default=12
             How many images to find; fewer if `X` holds fewer.
         n_cols : int, default=5
@@ -108,7 +107,7 @@ class SimilarImagesDisplay:
         image_shape, input_range : optional
             As in `PredictionGridDisplay.from_estimator`.
         ax : matplotlib Axes or array-like of Axes, default=None
-            As for `plot`.
+            As in `plot`.
 
         Returns
         -------

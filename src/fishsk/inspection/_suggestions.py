@@ -94,14 +94,15 @@ def suggest_labels(
     ----------
     pipeline : estimator
         A fitted classifier of images, such as `make_fish_pipeline` makes, or a search over one. Its
-        probabilities should be honest; one without any, such as `SVC`, needs ``decision_function``.
+        probabilities should be calibrated; a classifier without any, such as `SVC`, needs
+        ``decision_function``.
     X_unlabeled : array-like or sequence
         Images, as `KerasFeatureTransformer` describes them. Files that cannot be read are named, not raised.
     n : int, default=50
         How many to suggest; fewer where there are no more.
     X_train : array-like or sequence, default=None
-        The images that are labeled already. With them, suggestions differ from what is labeled, and images
-        that are the same as a labeled one, or unlike all of them, are set apart.
+        The images that are labeled already. With them, suggestions differ from labeled images, and images
+        that equal a labeled one, or are unlike all of them, are set apart.
     false_alarms : float, default=0.05
         The share of images like those of `X_train` that may be set apart as unlike them.
     image_shape : tuple of int, default=None
@@ -134,7 +135,7 @@ def suggest_labels(
 
     See Also
     --------
-    find_unfamiliar : What is unlike the training images.
+    find_unfamiliar : Images unlike those of training.
     find_label_issues : Labels that are likely wrong.
 
     Notes

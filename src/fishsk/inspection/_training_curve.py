@@ -32,7 +32,7 @@ class TrainingCurveDisplay:
     Parameters
     ----------
     curves : dict of str to ndarray of shape (n_runs, n_epochs)
-        What was recorded after each epoch: "loss", and any of "accuracy", "mean_absolute_error", these with
+        Values recorded after each epoch: "loss", and any of "accuracy", "mean_absolute_error", these with
         ``"val_"`` before them, and "learning_rate". NaN after the end of a run that was shorter than others.
     means, stds : dict of str to ndarray of shape (n_epochs,)
         Mean and standard deviation of `curves` over the runs; NaN from where the first run ended.
@@ -40,7 +40,7 @@ class TrainingCurveDisplay:
         For each run, counted from 0, the epoch of its lowest validation loss and the one in which it began
         to overfit; None where there is none, or where there was no validation.
     run_name : str, default="run"
-        What one of several runs is called, such as "fold".
+        Name of one of several runs, such as "fold".
 
     Attributes
     ----------
@@ -101,9 +101,9 @@ class TrainingCurveDisplay:
             fitted pipeline that ends in one, a fitted search over either (its best estimator is drawn), a
             list of any of these, or what ``cross_validate(..., return_estimator=True)`` returned.
         run_name : str, default=None
-            What one of several is called; by default "fold" for the dict of `cross_validate`, else "run".
+            Name of one of several runs; by default "fold" for the dict of `cross_validate`, else "run".
         ax, line_kw, fill_between_kw : optional
-            As for `plot`.
+            As in `plot`.
 
         Returns
         -------
@@ -146,20 +146,20 @@ class TrainingCurveDisplay:
         line_kw: dict[str, Any] | None = None,
         fill_between_kw: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw the training that one or several histories tell of.
+        """Draw the curves of one or several training histories.
 
         Parameters
         ----------
         history : dict of str to list of float, or list of such dicts
-            What was recorded after each epoch, as in ``KerasHeadClassifier.history_`` and in Keras's
+            Values recorded after each epoch, as in ``KerasHeadClassifier.history_`` and in Keras's
             ``History.history``: "loss", and any of "accuracy", "mean_absolute_error", these with ``"val_"``
             before them, and "learning_rate".
         overfit_epoch : int or None, or list of these, default=None
             The epoch, counted from 0, in which overfitting began; for several histories a list.
         run_name : str, default="run"
-            What one of several histories is called, such as "fold" or "candidate".
+            Name of one of several histories, such as "fold" or "candidate".
         ax, line_kw, fill_between_kw : optional
-            As for `plot`.
+            As in `plot`.
 
         Returns
         -------

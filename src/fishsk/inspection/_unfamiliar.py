@@ -66,9 +66,9 @@ def find_unfamiliar(
 ) -> UnfamiliarImages:
     """Return which images are unlike anything that a classifier was trained on.
 
-    A classifier must answer one of its classes, whatever it is shown, and its probability does not tell what
-    is no fish at all. The distance to the nearest training images does, in the features of the frozen
-    network [1]_.
+    A classifier answers one of its classes for any image, often with a high probability, even if the image
+    shows none of them. The distance to the nearest training images, in the features of the frozen network
+    [1]_, tells such images apart.
 
     Parameters
     ----------
@@ -78,12 +78,12 @@ def find_unfamiliar(
     X : array-like or sequence
         Images, as `KerasFeatureTransformer` describes them.
     X_train : array-like or sequence
-        The images that it was trained on, or others that are familiar. Those of the two that were seen before
-        are not run through the network again.
+        The images that it was trained on, or others like them. Images whose features are known are not run
+        through the network again.
     false_alarms : float, default=0.05
         The share of familiar images that may be taken for unfamiliar.
     n_neighbors : int, default=5
-        Over how many training images the distance is averaged.
+        Number of nearest training images over which the distance is averaged.
     image_shape, input_range : optional
         As in `PredictionGridDisplay.from_estimator`.
 
@@ -102,7 +102,7 @@ def find_unfamiliar(
 
     See Also
     --------
-    AccuracyCoverageDisplay : What it gains to answer only above a probability.
+    AccuracyCoverageDisplay : Accuracy of answers above a probability.
 
     Notes
     -----

@@ -44,7 +44,7 @@ def export_model(pipeline: Any, path: str | os.PathLike) -> float:
         also inside of a `TransformedTargetRegressor`. ONNX holds what skl2onnx converts, too: `SVC`, forests,
         `HistGradientBoostingClassifier` and others, but no Keras head behind other steps than these.
     path : path-like
-        Where to write; its suffix is the format: ``.tflite`` for LiteRT (TensorFlow Lite) on phones and
+        The file to write; its suffix is the format: ``.tflite`` for LiteRT (TensorFlow Lite) on phones and
         boards, ``.onnx`` for ONNX Runtime, ``.xml`` for OpenVINO, with the weights in a ``.bin`` file beside
         it, ``.keras`` for Keras.
 
@@ -58,8 +58,8 @@ def export_model(pipeline: Any, path: str | os.PathLike) -> float:
     sklearn.exceptions.NotFittedError
         If the pipeline is not fitted.
     ValueError
-        If `path` has another suffix, the pipeline steps that the format cannot hold, or the model answers
-        otherwise than the pipeline: then nothing is written.
+        If `path` has another suffix, the pipeline steps that the format cannot hold, or the model's answers
+        differ from the pipeline's: then nothing is written.
     ImportError
         If a package that writes or runs the format is not installed.
     OSError
@@ -82,11 +82,11 @@ def export_model(pipeline: Any, path: str | os.PathLike) -> float:
     range. A Keras model takes both. It answers with ``probabilities``, ``numbers`` of a regressor, or
     ``scores`` of a classifier that has `decision_function` alone; of several outputs these are numbered.
 
-    What the file says of itself is JSON: `classes` in the order of the columns, `input`, `outputs`, `task`,
-    the version of `fishsk`, and the `networks` with their image sizes, resize modes and preprocessing. It is
-    the member ``fishsk.json`` of a ``.keras`` file, a zip archive; to a ``.tflite`` file such an archive is
-    appended, as TensorFlow Lite's own metadata are. ONNX has it among its metadata, and OpenVINO in the
-    model's runtime information, under ``fishsk``.
+    Metadata are JSON: `classes` in the order of the columns, `input`, `outputs`, `task`, the version of
+    `fishsk`, and the `networks` with their image sizes, resize modes and preprocessing. It is the member
+    ``fishsk.json`` of a ``.keras`` file, a zip archive; to a ``.tflite`` file such an archive is appended, as
+    TensorFlow Lite's own metadata are. ONNX has it among its metadata, and OpenVINO in the model's runtime
+    information, under ``fishsk``.
 
     Examples
     --------
@@ -166,7 +166,7 @@ def export_keras(pipeline: Any, path: str | os.PathLike) -> None:
     pipeline : sklearn.pipeline.Pipeline
         Fitted, as of `export_model`.
     path : path-like
-        Where to write; its suffix must be ``.keras``.
+        The file to write; its suffix must be ``.keras``.
 
     See Also
     --------

@@ -25,7 +25,7 @@ def save_pipeline(pipeline: Any, path: str | os.PathLike, *, trusted: Sequence[s
     Parameters
     ----------
     pipeline : sklearn.pipeline.Pipeline
-        Fitted, of fishsk's transformers and heads and any estimators of scikit-learn, also such that hold
+        Fitted, of fishsk's transformers and heads and any estimators of scikit-learn, also those that hold
         others: FeatureUnion, ColumnTransformer, StackingClassifier, TransformedTargetRegressor.
     path : path-like
         Where to write.
@@ -109,8 +109,8 @@ def load_pipeline(path: str | os.PathLike, *, trusted: Sequence[str | type] = ()
     path : path-like
         The file.
     trusted : sequence of type or str, default=()
-        Further types that the file may hold, as of `save_pipeline`. They are built with what the file says,
-        so name only types for which anything is safe.
+        Further types that the file may hold, as of `save_pipeline`. Name only types that are safe to build
+        from any file.
 
     Returns
     -------

@@ -30,7 +30,7 @@ def write_comparison(
     input_range: Any = (0, 255),
     max_images: int = 60,
 ) -> Path:
-    """Write what `compare_pipelines` found as one self-contained HTML file.
+    """Write the result of `compare_pipelines` as one self-contained HTML file.
 
     The page holds the two accuracies, their difference with its interval and test, a table by class, and the
     images that only one of the two recognized; of regressors, mean absolute errors, and the images on which
@@ -39,23 +39,23 @@ def write_comparison(
     Parameters
     ----------
     comparison : ClassificationComparison or RegressionComparison
-        What `compare_pipelines` returned.
+        The result of `compare_pipelines`.
     X : array-like or sequence
         The images that it was given.
     path : path-like
         The file to write. It appears whole or not at all.
     names : (str, str), default=("Old", "New")
-        What to call the two.
+        Names of the two.
     title : str, default=None
         The title of the page.
     image_names : sequence of str, default=None
-        What to call each image; by default its path, or its number in `X`.
+        Name of each image; by default its path, or its number in `X`.
     image_shape : tuple of int, default=None
         (height, width) or (height, width, channels) of the images of a 2-D `X`.
     input_range : tuple of (low, high) or None, default=(0, 255)
-        What black and white are in `X` that is not uint8; None takes values as they are.
+        Values of black and white in `X` where it is not uint8; None takes values as they are.
     max_images : int, default=60
-        How many of the images that were fixed, and that were broken, the page shows at most.
+        Largest number of images that the page shows of those fixed, and of those broken.
 
     Returns
     -------

@@ -29,7 +29,7 @@ def write_data_issues(
     input_range: Any = (0, 255),
     max_images: int = 24,
 ) -> Path:
-    """Write what `find_data_issues` found as one self-contained HTML file.
+    """Write the result of `find_data_issues` as one self-contained HTML file.
 
     The page holds a table of what was found, and of each kind the images, the worst first. It has no script,
     and loads nothing.
@@ -37,7 +37,7 @@ def write_data_issues(
     Parameters
     ----------
     issues : DataIssues
-        What `find_data_issues` returned.
+        The result of `find_data_issues`.
     X : array-like or sequence
         The images that it was given.
     path : path-like
@@ -49,9 +49,9 @@ def write_data_issues(
     image_shape : tuple of int, default=None
         (height, width) or (height, width, channels) of the images of a 2-D `X`.
     input_range : tuple of (low, high) or None, default=(0, 255)
-        What black and white are in `X` that is not uint8; None takes values as they are.
+        Values of black and white in `X` where it is not uint8; None takes values as they are.
     max_images : int, default=24
-        How many images, or groups of images, of each kind the page shows at most.
+        Largest number of images, or groups of images, that the page shows of each kind.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def write_data_issues(
     Raises
     ------
     ValueError
-        If these are not as many images as were looked at.
+        If the number of images is not that of `issues`.
     OSError
         If the file cannot be written.
 

@@ -32,7 +32,7 @@ def write_drift(
     input_range: Any = (0, 255),
     max_images: int = 24,
 ) -> Path:
-    """Write what `compare_images` found as one self-contained HTML file.
+    """Write the result of `compare_images` as one self-contained HTML file.
 
     The page holds the tests, the share of images that are unlike training, the classes whose share moved, and
     the images that moved most, each beside the training image nearest to it. It has no script, and loads
@@ -41,7 +41,7 @@ def write_drift(
     Parameters
     ----------
     drift : ImageDrift
-        What `compare_images` returned.
+        The result of `compare_images`.
     X_train, X_new : array-like or sequence
         The images that it was given.
     path : path-like
@@ -53,9 +53,9 @@ def write_drift(
     image_shape : tuple of int, default=None
         (height, width) or (height, width, channels) of the images of 2-D arrays.
     input_range : tuple of (low, high) or None, default=(0, 255)
-        What black and white are in arrays that are not uint8; None takes values as they are.
+        Values of black and white in arrays that are not uint8; None takes values as they are.
     max_images : int, default=24
-        How many of the images that moved most the page shows at most.
+        Largest number of images that the page shows.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def write_drift(
     Raises
     ------
     ValueError
-        If these are not as many images as were compared.
+        If the number of images is not that of `drift`.
     OSError
         If the file cannot be written.
 

@@ -37,7 +37,7 @@ def write_report(
     reproduce: str | None = None,
     card: str | os.PathLike | None = None,
 ) -> Path:
-    """Write how well a fitted classifier or regressor of images does as one self-contained HTML file.
+    """Write a report on a fitted classifier or regressor of images, one self-contained HTML file.
 
     The page holds scores with 95 % intervals, a classification table, the confusion matrix, whose cells open
     the images that fell into them, the most confident mistakes with heat maps of what misled the classifier,
@@ -59,8 +59,8 @@ def write_report(
     ----------
     estimator : estimator
         A fitted classifier or regressor of images, such as `make_fish_pipeline` makes, or a fitted search
-        over one. What it lacks is left out: probabilities (no calibration), or the history of a Keras head
-        (no training curves).
+        over one. Sections that need probabilities (calibration) or the history of a Keras head (training
+        curves) are left out where there is none.
     X : array-like or sequence
         Test images, as `KerasFeatureTransformer` describes them.
     y : array-like of shape (n_samples,) or (n_samples, n_tags)
@@ -74,17 +74,17 @@ def write_report(
         Their labels, to be counted and compared with those of near-duplicates; or their numbers, whose mean
         is what a regressor has to beat.
     y_pred : array-like of shape (n_samples,), default=None
-        What the estimator predicts for `X`, where that is known; by default it is asked.
+        Predictions for `X`, where they are known; by default the estimator predicts.
     y_proba : array-like of shape (n_samples, n_classes), default=None
-        The probabilities that a classifier gives, where they are known; by default it is asked.
+        Predicted probabilities for `X`, where they are known; by default the classifier predicts them.
     title : str, default=None
         The title of the page.
     display_labels : array-like of shape (n_classes,), default=None
-        What to write for each of ``estimator.classes_``; by default the label itself.
+        Names to show for ``estimator.classes_``; by default the labels themselves.
     target_name : str, default=None
-        What the numbers of a regressor are, such as "weight in kg"; by default "number".
+        Name of a regressor's target, such as "weight in kg"; by default "number".
     image_names : sequence of str, default=None
-        What to call each test image; by default its path, or its position in `X`.
+        Name of each test image; by default its path, or its position in `X`.
     image_shape : tuple of int, default=None
         As in `PredictionGridDisplay.from_estimator`.
     input_range : {"auto"}, tuple of (low, high) or None, default="auto"
@@ -132,7 +132,7 @@ def write_report(
     bootstrap resamples of the test images. Near-duplicates are found by the estimator's features and
     confirmed by a comparison of the aligned pixels.
 
-    Whatever the data say (labels, paths, titles) is text in the page and never markup.
+    Labels, paths and titles are text in the page, never markup.
 
     Examples
     --------
@@ -194,9 +194,9 @@ def write_model_card(
 ) -> Path:
     """Write the model card of a fitted classifier or regressor of images, a Markdown file.
 
-    It holds what a stranger has to know before using the model: intended use, data, scores with 95 %
-    intervals, confusion, calibration, limits, and where the frozen networks are from, on what terms. Its
-    front matter is YAML that Hugging Face reads. The figures are those of `write_report`.
+    It says what a stranger needs to know before using the model: intended use, data, scores with 95 %
+    intervals, confusion, calibration, limits, and origin and license of the frozen networks. Its front matter
+    is YAML that Hugging Face reads. The figures are those of `write_report`.
 
     Parameters
     ----------
@@ -216,9 +216,9 @@ def write_model_card(
     title : str, default=None
         The title of the card.
     display_labels : array-like of shape (n_classes,), default=None
-        What to write for each of ``estimator.classes_``; by default the label itself.
+        Names to show for ``estimator.classes_``; by default the labels themselves.
     target_name : str, default=None
-        What the numbers of a regressor are, such as "weight in kg"; by default "number".
+        Name of a regressor's target, such as "weight in kg"; by default "number".
     image_shape : tuple of int, default=None
         As in `PredictionGridDisplay.from_estimator`.
     input_range : {"auto"}, tuple of (low, high) or None, default="auto"
@@ -226,7 +226,7 @@ def write_model_card(
     license : str, default=None
         The license of the model, as Hugging Face names it, such as "apache-2.0". None says nothing.
     intended_use : str, default=None
-        What the model is for; by default its classes, or its target and their range.
+        Intended use of the model; by default its classes, or its target and the range.
 
     Returns
     -------

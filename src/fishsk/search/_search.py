@@ -53,15 +53,15 @@ from fishsk.search._workers import count_workers, lost_storage_is_an_os_error, r
 class OptunaSearchCV(BaseSearchCV):
     """Hyperparameter search with cross-validation, guided, pruned and kept by Optuna [1]_.
 
-    It is used as scikit-learn's `RandomizedSearchCV` is: `fit` tries `n_trials` candidates by
-    cross-validation and refits the best, to which `predict`, `score` and the like are handed on. The
-    differences: candidates are drawn where earlier ones were good, a hopeless one stops after a fold or two,
-    and a search that is kept in a database can be broken off, resumed, and shared by processes and hosts.
+    It works like scikit-learn's `RandomizedSearchCV`: `fit` tries `n_trials` candidates by cross-validation
+    and refits the best, which then predicts and scores. Three things differ: candidates are drawn where
+    earlier ones were good, a hopeless one stops after a fold or two, and a search that is kept in a database
+    can be interrupted, resumed, and shared by processes and hosts.
 
     Parameters
     ----------
     estimator : estimator object
-        What is searched; clones of it are fitted.
+        The estimator to search; clones of it are fitted.
     param_distributions : dict, list of dicts, or callable
         For each parameter a distribution of `optuna.distributions`, one of `scipy.stats`, a range, or a list
         of choices. Optuna sees scipy's uniform, loguniform and randint as they are, and the quantiles of
@@ -71,9 +71,9 @@ class OptunaSearchCV(BaseSearchCV):
     n_trials : int or None, default=10
         How many candidates the study holds in the end: a resumed search runs those that are left. Candidates
         that are pruned or that fail count. None is tried twice; a space of fewer candidates ends the search.
-        Of several processes each but one may add one more. None means until `timeout`.
+        With several processes, each but one may add one more. None means until `timeout`.
     timeout : float or None, default=None
-        Seconds of work after which no new candidate is begun; one is finished however short they are.
+        Seconds after which no new candidate is started; at least one is finished.
     cv : int, cross-validation generator or iterable, default=None
         The splits, as in `RandomizedSearchCV`; all candidates are tried on the same ones. To resume a search
         whose splits are shuffled, give the splitter an integer `random_state`.
@@ -90,8 +90,8 @@ class OptunaSearchCV(BaseSearchCV):
         used as it is on a new study, and gets fresh entropy where the study already holds trials or where
         several processes use it.
     pruner : optuna.pruners.BasePruner or None, default=None
-        What judges a candidate after each fold, whose score is reported under the fold's index. None is a
-        `MedianPruner`; `optuna.pruners.NopPruner()` prunes nothing.
+        Decides after each fold whether a candidate goes on; the fold's score is reported under its index.
+        None is a `MedianPruner`; `optuna.pruners.NopPruner()` prunes nothing.
     study_name : str or None, default=None
         Name of the study in `storage`. None derives it from a digest of the estimator, the distributions, the
         scoring, the splits and the data. If the study of that name holds another search, such as that of
@@ -245,7 +245,7 @@ class OptunaSearchCV(BaseSearchCV):
         Parameters
         ----------
         X : indexable of length n_samples
-            What the estimator takes.
+            Data, as the estimator takes them.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Target, for estimators that take one.
         **params : dict

@@ -273,7 +273,7 @@ def _describe(given: Any) -> Any:
 
 
 def default_search_space(pipeline: Any) -> dict[str, Any]:
-    """Return distributions of what is worth searching in a pipeline with a Keras head.
+    """Return the parameters worth searching in a pipeline with a Keras head, and their distributions.
 
     Only the head is searched, since its candidates share one pass of the features; the example shows how to
     search settings of the features too.
@@ -296,7 +296,7 @@ def default_search_space(pipeline: Any) -> dict[str, Any]:
 
     See Also
     --------
-    OptunaSearchCV : What takes it as `param_distributions`.
+    OptunaSearchCV : Takes it as `param_distributions`.
 
     Examples
     --------
