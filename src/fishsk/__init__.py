@@ -29,7 +29,6 @@ _MODULES = {
     "compare_images": "inspection",
     "compare_pipelines": "inspection",
     "default_search_space": "search",
-    "export_keras": "persistence",
     "export_model": "persistence",
     "find_unfamiliar": "inspection",
     "find_data_issues": "inspection",

@@ -28,7 +28,6 @@ import fishsk
 from fishsk import (
     KerasHeadClassifier,
     VGG16FeatureTransformer,
-    export_keras,
     export_model,
     make_fish_pipeline,
 )
@@ -247,9 +246,3 @@ def test_a_package_that_is_missing_is_named_with_what_installs_it(fitted, tmp_pa
     monkeypatch.setattr(_export, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match="pip install ai-edge-litert"):
         export_model(fitted, tmp_path / "model.tflite")
-
-
-def test_export_keras_is_the_old_name(fitted, tmp_path):
-    with pytest.warns(FutureWarning, match="export_keras is now export_model"):
-        export_keras(fitted, tmp_path / "model.keras")
-    assert keras.saving.load_model(tmp_path / "model.keras").output_shape == (None, 5)

@@ -155,41 +155,6 @@ def export_model(pipeline: Any, path: str | os.PathLike) -> float:
     return difference
 
 
-def export_keras(pipeline: Any, path: str | os.PathLike) -> None:
-    """Write a fitted pipeline as one Keras model: `export_model`, under the name that it had.
-
-    .. deprecated:: 0.1
-        Call `export_model`.
-
-    Parameters
-    ----------
-    pipeline : sklearn.pipeline.Pipeline
-        Fitted, as of `export_model`.
-    path : path-like
-        The file to write; its suffix must be ``.keras``.
-
-    See Also
-    --------
-    export_model : What to call.
-
-    Examples
-    --------
-    >>> from fishsk import export_model, make_fish_pipeline
-    >>> from fishsk.datasets import make_fish_images
-    >>> pipeline = make_fish_pipeline(weights="cifar95", head__epochs=2, random_state=0)
-    >>> export_model(pipeline.fit(*make_fish_images(60, random_state=0)), "fish.keras") < 1e-4
-    True
-    """
-    warnings.warn(
-        "export_keras is now export_model, and will be removed in the next version. Call export_model.",
-        FutureWarning,
-        stacklevel=2,
-    )
-    if expand(path).suffix != ".keras":
-        raise ValueError(f"path must end in '.keras', by which Keras knows the format. Got {str(path)!r}.")
-    export_model(pipeline, path)
-
-
 def _make_batches(networks: dict[str, dict[str, Any]]) -> list[np.ndarray]:
     """Return batches of images, of several sizes, as a pipeline with these networks takes them."""
     size = next(iter(networks.values()))["image_size"]
