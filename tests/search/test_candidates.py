@@ -192,7 +192,8 @@ def test_fault_59_a_storage_that_goes_away_is_one_error_and_the_same_search_goes
         patch.setattr(optuna.storages.RDBStorage, "set_trial_state_values", lost)
         with pytest.raises(OSError, match=r"The storage of the search was lost(.|\n)*Run the same search"):
             search(GRID, storage=storage).fit(X, y)
-    monkeypatch.setattr("fishsk.search._trials.SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr("fishsk.search._study.SILENCE_SECONDS", 1)
+    monkeypatch.setattr("fishsk.search._study.HEARTBEAT_SECONDS", 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         again = search(GRID, storage=storage).fit(X, y)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from fishsk._compat.optuna import suggest
+
 _MAX_LISTED = 10_000  # candidates of a finite space
+_CHOICE = "space"  # which of several dicts a candidate belongs to
 
 
 class Dimension(NamedTuple):
@@ -22,142 +25,73 @@ class Dimension(NamedTuple):
 
 
 class Space:
-    """Parameters that are drawn independently of each other.
+    """A dict of distributions, or several, as a function of Optuna's trial that returns parameters."""
 
-    Parameters
-    ----------
-    param_distributions : mapping of str to distribution
-        As in `OptunaSearchCV`.
-    prefix : str, default=""
-        What stands before the names of the parameters in the study.
-    """
+    def __init__(self, param_distributions: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+        parts = param_distributions
+        parts = [parts] if isinstance(parts, Mapping) else parts
+        self.parts = [{name: _as_dimension(name, given) for name, given in part.items()} for part in parts]
 
-    def __init__(self, param_distributions: Mapping[str, Any], prefix: str = "") -> None:
-        self.prefix = prefix
-        self.dimensions = {name: _as_dimension(name, given) for name, given in param_distributions.items()}
-
-    @property
-    def distributions(self) -> dict[str, Any]:
-        """Optuna's distribution of each parameter."""
-        return {name: dimension.distribution for name, dimension in self.dimensions.items()}
-
-    def suggest(self, trial: Any) -> dict[str, Any]:
-        """Return the parameters that a running trial is to try."""
-        from optuna.distributions import FloatDistribution, IntDistribution
-
-        values = {}
-        for name, d in self.distributions.items():
-            key = self.prefix + name
-            if isinstance(d, FloatDistribution):
-                values[key] = trial.suggest_float(key, d.low, d.high, step=d.step, log=d.log)
-            elif isinstance(d, IntDistribution):
-                values[key] = trial.suggest_int(key, d.low, d.high, step=d.step, log=d.log)
-            else:
-                values[key] = trial.suggest_categorical(key, d.choices)
-        return self.decode(values)
-
-    def decode(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the estimator's parameters for the values that a trial holds."""
+    def __call__(self, trial: Any) -> dict[str, Any]:
+        """Return the estimator's parameters for a trial that runs, or for the values that one holds."""
+        n_parts = len(self.parts)
+        index = trial.suggest_categorical(_CHOICE, range(n_parts)) if n_parts > 1 else 0
         return {
-            name: dimension.decode(values[self.prefix + name])
-            for name, dimension in self.dimensions.items()
-            if self.prefix + name in values
+            name: dimension.decode(suggest(trial, self._key(index, name), dimension.distribution))
+            for name, dimension in self.parts[index].items()
         }
+
+    def _key(self, index: int, name: str) -> str:
+        # One name has one distribution in a study, so that each of several parts has names of its own.
+        return f"{index}:{name}" if len(self.parts) > 1 else name
 
     def encode(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values of a trial for some of the estimator's parameters; ValueError for others."""
-        values = {}
-        for name, value in params.items():
+        index = next((i for i, part in enumerate(self.parts) if params.keys() <= part.keys()), 0)
+        values = {_CHOICE: index} if len(self.parts) > 1 else {}
+        for name, param in params.items():
             try:
-                values[self.prefix + name] = _check_value(self.dimensions[name], value)
+                distribution, _, encode = self.parts[index][name]
+                value, listed = encode(param), _list_values(distribution)
+                valid = distribution.low <= value <= distribution.high if listed is None else value in listed
             except (KeyError, TypeError, ValueError):
+                valid = False
+            if not valid:
+                known = {name: each.distribution for name, each in self.parts[index].items()}
                 raise ValueError(
-                    f"initial_params must lie in param_distributions, {self.distributions}. "
-                    f"Got {name}={value!r}."
-                ) from None
+                    f"initial_params must lie in param_distributions, {known}. Got {name}={param!r}."
+                )
+            values[self._key(index, name)] = value
         return values
 
-    def candidates(self) -> Iterator[dict[str, Any]] | None:
+    def candidates(self) -> list[dict[str, Any]] | None:
         """Return the values of all candidates, or None where they are too many to be listed."""
-        choices: dict[str, Sequence[Any]] = {}
-        for name, distribution in self.distributions.items():
-            values = _list_values(distribution)
-            if values is None:
+        listed: list[dict[str, Any]] = []
+        for index, part in enumerate(self.parts):
+            choices: dict[str, Sequence[Any]] = {_CHOICE: [index]} if len(self.parts) > 1 else {}
+            for name, dimension in part.items():
+                values = _list_values(dimension.distribution)
+                if values is None:
+                    return None
+                choices[self._key(index, name)] = values
+            if math.prod(map(len, choices.values())) > _MAX_LISTED:
                 return None
-            choices[self.prefix + name] = values
-        if math.prod(map(len, choices.values())) > _MAX_LISTED:
-            return None
-        return (dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values()))
+            listed += [dict(zip(choices, row, strict=True)) for row in itertools.product(*choices.values())]
+        return listed
 
 
-class UnionSpace:
-    """Several spaces, of which each candidate belongs to one, as in scikit-learn's list of dicts."""
-
-    _CHOICE = "space"
-
-    def __init__(self, spaces: Sequence[Mapping[str, Any]]) -> None:
-        # One name has one distribution in a study, so that each space has names of its own.
-        self.spaces = [Space(space, prefix=f"{index}:") for index, space in enumerate(spaces)]
-
-    def suggest(self, trial: Any) -> dict[str, Any]:
-        """Return the parameters that a running trial is to try."""
-        return self.spaces[trial.suggest_categorical(self._CHOICE, range(len(self.spaces)))].suggest(trial)
-
-    def decode(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the estimator's parameters for the values that a trial holds."""
-        return self.spaces[values[self._CHOICE]].decode(values)
-
-    def encode(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values of a trial for parameters of one of the spaces."""
-        for index, space in enumerate(self.spaces):
-            if params.keys() <= space.dimensions.keys():
-                return {self._CHOICE: index} | space.encode(params)
-        raise ValueError(f"initial_params must be parameters of one of the spaces. Got {sorted(params)}.")
-
-    def candidates(self) -> Iterator[dict[str, Any]] | None:
-        """Return the values of all candidates, or None where they are too many to be listed."""
-        listed = [space.candidates() for space in self.spaces]
-        if None in listed:
-            return None
-        return ({self._CHOICE: i} | values for i, part in enumerate(listed) for values in part or ())
-
-
-class CallableSpace:
-    """A function of the trial that returns the estimator's parameters, in Optuna's define-by-run way."""
-
-    def __init__(self, function: Callable[[Any], Mapping[str, Any]]) -> None:
-        self.function = function
-
-    def suggest(self, trial: Any) -> dict[str, Any]:
-        """Return the parameters that a running trial is to try."""
-        return dict(self.function(trial))
-
-    def decode(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the estimator's parameters for the values that a trial holds."""
-        from optuna.trial import FixedTrial
-
-        return dict(self.function(FixedTrial(dict(values))))
-
-    def encode(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values of a trial, which are those that the function asks the trial for."""
-        return dict(params)
-
-    def candidates(self) -> None:
-        """Return None: what a function may ask for is not known."""
-
-
-def make_space(param_distributions: Any) -> Space | UnionSpace | CallableSpace:
-    """Return the space that a dict, a list of dicts, or a function of the trial describes."""
-    if isinstance(param_distributions, Mapping):
-        return Space(param_distributions)
+def make_space(param_distributions: Any) -> Space | Callable[[Any], Mapping[str, Any]]:
+    """Return the function of the trial that a dict or a list of dicts describes, or that was given."""
     if callable(param_distributions):
-        return CallableSpace(param_distributions)
-    if not param_distributions or not all(isinstance(part, Mapping) for part in param_distributions):
+        return param_distributions
+    if not isinstance(param_distributions, Mapping) and not (
+        param_distributions and all(isinstance(part, Mapping) for part in param_distributions)
+    ):
         raise TypeError(
             "param_distributions must be a dict, a list of dicts, or a function of the trial. "
             f"Got {param_distributions!r}."
         )
-    return UnionSpace(param_distributions)
+    return Space(param_distributions)
 
 
 def _as_dimension(name: str, given: Any) -> Dimension:
@@ -177,7 +111,7 @@ def _as_dimension(name: str, given: Any) -> Dimension:
         return Dimension(IntDistribution(low, high, step=abs(given.step)))
     if isinstance(given, (list, tuple, range, np.ndarray)):
         return _categorical(name, list(given))
-    if not _is_law(given):
+    if not hasattr(given, "ppf") or not (hasattr(given, "dist") or hasattr(given, "xk")):
         raise TypeError(
             f"param_distributions[{name!r}] must be a distribution of optuna.distributions, one of "
             f"scipy.stats with its parameters, a range, or a list of choices. Got {given!r}."
@@ -204,23 +138,6 @@ def _as_dimension(name: str, given: Any) -> Dimension:
     )
 
 
-def _check_value(dimension: Dimension, param: Any) -> Any:
-    """Return the value of a trial for a parameter; ValueError if it is not in the distribution."""
-    distribution, value = dimension.distribution, dimension.encode(param)
-    if hasattr(distribution, "choices"):
-        valid = value in distribution.choices
-    else:
-        valid = distribution.low <= value <= distribution.high
-    if not valid:
-        raise ValueError(f"{param!r} is not in {distribution}")
-    return value
-
-
-def _is_law(given: Any) -> bool:
-    """Return whether something is a frozen distribution of scipy.stats, or an `rv_discrete` of values."""
-    return hasattr(given, "ppf") and (hasattr(given, "dist") or hasattr(given, "xk"))
-
-
 def _categorical(name: str, choices: list[Any]) -> Dimension:
     from optuna.distributions import CategoricalDistribution
 
@@ -232,18 +149,16 @@ def _categorical(name: str, choices: list[Any]) -> Dimension:
         return Dimension(CategoricalDistribution(choices))
     # A study keeps only plain values, and takes 1, 1.0 and True for one: other choices go by a name that is
     # the same in every process.
-    labels = [f"{i}: {_label(choice)}" for i, choice in enumerate(choices)]
+    names = [
+        getattr(choice, "__qualname__", None) or re.sub(r" at 0x\w+", "", repr(choice)) for choice in choices
+    ]
+    labels = [f"{i}: {' '.join(name.split())[:80]}" for i, name in enumerate(names)]
 
     def encode(choice: Any) -> str:
         same = [i for i, each in enumerate(choices) if type(each) is type(choice) and each == choice]
         return labels[same[0] if same else choices.index(choice)]
 
     return Dimension(CategoricalDistribution(labels), lambda label: choices[labels.index(label)], encode)
-
-
-def _label(choice: Any) -> str:
-    text = getattr(choice, "__qualname__", None) or re.sub(r" at 0x[0-9a-fA-F]+", "", repr(choice))
-    return " ".join(text.split())[:80]
 
 
 def _list_values(distribution: Any) -> Sequence[Any] | None:
@@ -255,21 +170,6 @@ def _list_values(distribution: Any) -> Sequence[Any] | None:
     if isinstance(distribution, IntDistribution):
         return range(distribution.low, distribution.high + 1, distribution.step)
     return [distribution.low] if distribution.single() else None
-
-
-def describe_space(param_distributions: Any) -> Any:
-    """Return what tells one space from another; laws of scipy hold a random state that does not."""
-    if isinstance(param_distributions, Mapping):
-        return {name: _describe(given) for name, given in param_distributions.items()}
-    if callable(param_distributions):
-        return param_distributions
-    return [describe_space(part) for part in param_distributions]
-
-
-def _describe(given: Any) -> Any:
-    if not _is_law(given):
-        return given
-    return (given.dist.name, given.args, given.kwds) if hasattr(given, "dist") else (given.xk, given.pk)
 
 
 def default_search_space(pipeline: Any) -> dict[str, Any]:
@@ -317,15 +217,14 @@ def default_search_space(pipeline: Any) -> dict[str, Any]:
 
     kinds = (KerasHeadClassifier, KerasHeadRegressor)
     parts = pipeline.get_params() if hasattr(pipeline, "get_params") else {}
-    heads = {f"{name}__": part for name, part in parts.items() if isinstance(part, kinds)}
+    prefixes = [f"{name}__" for name, part in parts.items() if isinstance(part, kinds)]
     if isinstance(pipeline, kinds):
-        heads = {"": pipeline}
-    if not heads:
+        prefixes.append("")
+    if not prefixes:
         raise ValueError(
             f"pipeline must be a Keras head or hold one. Got {pipeline!r}. "
             "Write param_distributions for it yourself."
         )
-    prefix = min(heads, key=len)
     space = {
         "hidden_units": CategoricalDistribution([0, 64, 128, 256, 512, 1024]),
         "dropout": FloatDistribution(0.0, 0.7),
@@ -334,4 +233,4 @@ def default_search_space(pipeline: Any) -> dict[str, Any]:
         "batch_size": CategoricalDistribution([16, 32, 64, 128]),
         "epochs": IntDistribution(5, 50),
     }
-    return {prefix + name: distribution for name, distribution in space.items()}
+    return {min(prefixes, key=len) + name: distribution for name, distribution in space.items()}

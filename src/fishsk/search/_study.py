@@ -7,21 +7,35 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pickle import PicklingError
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
 
-from fishsk._compat.optuna import list_all_trials
+from fishsk._compat.optuna import heartbeat_is_no_experiment, list_all_trials
 from fishsk._utils.files import expand
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+    from optuna.storages import BaseStorage, RDBStorage
+    from optuna.trial import FrozenTrial
 
 logger = logging.getLogger(__name__)
 
 _SEARCH = "fishsk:search"  # user attribute of a study: the digest of the search that it holds
-RETRY_OF = (
-    "fishsk:retry_of"  # user attribute of a trial: the number of the one whose parameters it tries again
-)
+# System attributes that Optuna gives to a trial that tries another's parameters again: the number of the
+# first one that had them, and those of all.
+_FIRST, HISTORY = "failed_trial", "retry_history"
+
+# A process that runs a trial says so every few seconds; others hold a trial whose process was silent for five
+# times as long for dead. To be wrong costs a trial done twice, not a wrong result.
+HEARTBEAT_SECONDS = 3
+SILENCE_SECONDS = 15
+MAX_RETRIES = 2  # a candidate that killed its process more often is left alone
 
 
 @contextmanager
@@ -39,7 +53,7 @@ def quiet_optuna(verbose: int = 0) -> Iterator[None]:
 
 
 @contextmanager
-def open_storage(storage: Any) -> Iterator[Any]:
+def open_storage(storage: str | os.PathLike | BaseStorage | None) -> Iterator[BaseStorage]:
     """Open the path of an SQLite file or a database's URL, hand on Optuna's storages; None is in memory."""
     if storage is None:
         from optuna.storages import InMemoryStorage
@@ -61,7 +75,15 @@ def open_storage(storage: Any) -> Iterator[Any]:
         opened.engine.dispose()
 
 
-def _connect(url: str) -> Any:
+def try_again(study: Study, trial: FrozenTrial, max_retry: int | None = None) -> None:
+    """Queue the parameters of a trial whose process was interrupted, or has died, again."""
+    from optuna.storages import RetryHeartbeatStaleTrialCallback
+
+    with heartbeat_is_no_experiment():
+        RetryHeartbeatStaleTrialCallback(max_retry)(study, trial)
+
+
+def _connect(url: str) -> RDBStorage:
     from optuna.exceptions import StorageInternalError
     from optuna.storages import RDBStorage
     from sqlalchemy.engine import make_url
@@ -71,8 +93,14 @@ def _connect(url: str) -> Any:
     pauses = [0.1, 0.2, 0.4, 0.8]
     while True:
         try:
-            # Optuna would fill in what stands in braces.
-            return RDBStorage(url.replace("{", "{{").replace("}", "}}"), engine_kwargs=options)
+            with heartbeat_is_no_experiment():
+                return RDBStorage(
+                    url.replace("{", "{{").replace("}", "}}"),  # Optuna would fill in what stands in braces
+                    engine_kwargs=options,
+                    heartbeat_interval=HEARTBEAT_SECONDS,
+                    grace_period=SILENCE_SECONDS,
+                    heartbeat_stale_trial_callback=partial(try_again, max_retry=MAX_RETRIES),
+                )
         except (SQLAlchemyError, StorageInternalError, RuntimeError) as error:
             # Of two processes that create the tables of a new database at once, one fails, and tries again.
             if not pauses:
@@ -92,14 +120,9 @@ def _lock_before_reading(engine: Any) -> None:
     """
     from sqlalchemy import event
 
-    @event.listens_for(engine, "connect")
-    def _leave_transactions_to_sqlalchemy(connection: Any, record: Any) -> None:
-        connection.isolation_level = None
-
-    @event.listens_for(engine, "begin")
-    def _begin_immediate(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
+    # SQLAlchemy begins transactions then, not Python's sqlite3.
+    event.listen(engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None))
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     engine.dispose()  # connections that were made before do not know of this
 
 
@@ -115,7 +138,12 @@ def digest_search(estimator: Any, *parts: Any) -> str:
 
 
 def _describe(value: Any) -> Any:
-    """Return what an estimator's results depend on: its class and parameters, not versions or resources."""
+    """Return what an estimator's results depend on: its class and parameters, not versions or resources.
+
+    Of a distribution of scipy.stats its law and parameters, without a random state.
+    """
+    if hasattr(value, "ppf"):
+        return (value.dist.name, value.args, value.kwds) if hasattr(value, "dist") else (value.xk, value.pk)
     if isinstance(value, list | tuple):
         return [_describe(item) for item in value]
     if isinstance(value, dict):
@@ -123,17 +151,15 @@ def _describe(value: Any) -> Any:
     if isinstance(value, type) or not hasattr(value, "get_params"):
         return value
     params = value.get_params(deep=False)
-    for name, routed in value.get_params(deep=True).items():  # to what is no estimator, such as callbacks
-        owner = params.get(name.partition("__")[0])
-        if name not in params and owner is not None and not hasattr(owner, "get_params"):
-            params[name] = routed
     silent = {"memory", "n_jobs", "verbose", *getattr(value, "params_without_effect", ())}
     described = {name: _describe(param) for name, param in params.items() if name not in silent}
     module = type(value).__module__.partition("._")[0]  # private modules may move
     return f"{module}.{type(value).__qualname__}", described
 
 
-def open_study(storage: Any, name: str | None, digest: str, *, sampler: Any, pruner: Any) -> Any:
+def open_study(
+    storage: BaseStorage, name: str | None, digest: str, *, sampler: BaseSampler, pruner: BasePruner
+) -> Study:
     """Return the study of the search that `digest` stands for, new or resumed.
 
     A study holds the trials of one search. Where the study that the user named holds another search's, such
@@ -156,7 +182,11 @@ def open_study(storage: Any, name: str | None, digest: str, *, sampler: Any, pru
                 f"the better the higher they are. Got {[d.name.lower() for d in study.directions]}. Name "
                 "another study with study_name, or delete this one."
             )
-        owner = _owner(study)
+        for _ in range(20):  # its maker may be just about to write whose it is
+            owner = study.user_attrs.get(_SEARCH)
+            if owner is not None or study.get_trials(deepcopy=False):
+                break
+            time.sleep(0.05)
         if owner is None and not study.get_trials(deepcopy=False):
             study.set_user_attr(_SEARCH, digest)  # made by hand, or by a process that died at once
             owner = digest
@@ -166,17 +196,7 @@ def open_study(storage: Any, name: str | None, digest: str, *, sampler: Any, pru
     raise ValueError(f"Study {own_name!r} must hold this search. Got another's trials. Change study_name.")
 
 
-def _owner(study: Any) -> str | None:
-    """Return the digest of the search that a study holds; its maker may be just about to write it."""
-    for _ in range(20):
-        owner = study.user_attrs.get(_SEARCH)
-        if owner is not None or study.get_trials(deepcopy=False):
-            return owner
-        time.sleep(0.05)
-    return None
-
-
-def copy_to_memory(study: Any, storage: Any) -> Any:
+def copy_to_memory(study: Study, storage: BaseStorage) -> Study:
     """Return a copy of a study that needs no database, and so can be pickled and read anywhere."""
     import optuna
 
@@ -194,30 +214,24 @@ class SeededSampler:
     candidates. Trials that only try another one again are not counted: the next candidate stays the same.
     """
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int) -> None:
         self.seed = seed
-        self._seed_sampler(0)
 
-    def _seed_sampler(self, index: int) -> None:
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Seed the sampler; the trials with lower numbers are all known, whoever runs them."""
         from optuna.samplers import TPESampler
 
+        trials = list_all_trials(study)
+        first = trials[trial.number].system_attrs.get(_FIRST, trial.number)
+        index = sum(_FIRST not in earlier.system_attrs for earlier in trials[:first])
         seed = np.random.SeedSequence([self.seed, index]).generate_state(1)[0]
         self._sampler = TPESampler(seed=int(seed))
-
-    def before_trial(self, study: Any, trial: Any) -> None:
-        """Seed the sampler; the trials with lower numbers are all known, whoever runs them."""
-        trials = list_all_trials(study)
-        retries = {other.number: other.user_attrs.get(RETRY_OF) for other in trials}
-        number = trial.number
-        while retries[number] is not None:
-            number = retries[number]
-        self._seed_sampler(sum(retries[earlier] is None for earlier in range(number)))
         self._sampler.before_trial(study, trial)
 
     def reseed_rng(self) -> None:
         """Leave the seed alone: no two trials share one."""
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_sampler":  # not yet there while an instance is unpickled
+        if name == "_sampler":  # not yet there before the first trial
             raise AttributeError(name)
         return getattr(self._sampler, name)

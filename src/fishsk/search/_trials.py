@@ -1,35 +1,26 @@
-"""Trials of OptunaSearchCV: the folds of a candidate, the loop over candidates, and processes that die."""
+"""The trials of OptunaSearchCV: a candidate on the folds, the loop over candidates, processes that die."""
 
 from __future__ import annotations
 
 import itertools
-import logging
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
 
-from fishsk._compat.sklearn import fit_and_score
-from fishsk.search._space import make_space
-from fishsk.search._study import RETRY_OF
+from fishsk._compat.optuna import fail_dead_trials, has_heartbeat
+from fishsk._compat.sklearn import fit_and_score, insert_error_scores
+from fishsk.search._space import Space
+from fishsk.search._study import HISTORY, try_again
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+    from optuna.trial import FrozenTrial
 
-# A process that runs a trial of a shared study says so every few seconds; others hold a trial whose process
-# was silent for five times as long for dead. To be wrong costs a trial done twice, not a wrong result.
-HEARTBEAT_SECONDS = 3.0
-SILENCE_SECONDS = 15.0
-MAX_ATTEMPTS = 3  # a candidate that killed its process this often is left alone
-
-# User attributes of trials.
-_FOLDS = "fishsk:folds"
-_BEAT = "fishsk:heartbeat"
-_ATTEMPT = "fishsk:attempt"
+_FOLDS = "fishsk:folds"  # user attribute of a trial
 
 
 @dataclass
@@ -40,33 +31,18 @@ class CrossValidation:
     X: Any
     y: Any
     splits: list[tuple[Any, Any]]
-    param_distributions: Any
-    scorer: Any
+    space: Space | Callable[[Any], Any]
     metric: str | None  # guides the study; None is the first or only one
-    fit_params: dict[str, Any]
-    score_params: dict[str, Any]
-    error_score: Any
-    return_train_score: bool
-    caller: Any
     callback_ctx: Any
-    heartbeat: bool
+    options: dict[str, Any]  # further arguments of scikit-learn's `_fit_and_score`
 
-    def __call__(self, trial: Any) -> float:
+    def __call__(self, trial: Trial) -> float:
         """Run the folds of a trial, and return the mean score."""
-        try:
-            with _heartbeat(trial) if self.heartbeat else nullcontext():
-                return self._run_folds(trial)
-        except KeyboardInterrupt:
-            _try_again(trial.study, trial, trial.user_attrs.get(_ATTEMPT, 1))
-            raise
-
-    def _run_folds(self, trial: Any) -> float:
         import optuna
 
-        space = make_space(self.param_distributions)
-        params = space.suggest(trial)
+        params = dict(self.space(trial))
         twin = _find_twin(trial)
-        if twin is not None and (candidates := space.candidates()) is not None:
+        if twin is not None and isinstance(self.space, Space) and (candidates := self.space.candidates()):
             _ask_for_another(trial, candidates)
             raise optuna.TrialPruned  # without folds, so that it is no candidate of the search
         if twin is not None and twin.state.is_finished():
@@ -88,49 +64,42 @@ class CrossValidation:
         trial.set_user_attr(_FOLDS, folds)
         return float(np.mean(scores))
 
-    def _run_fold(self, trial: Any, params: dict[str, Any], split: int) -> dict[str, Any]:
+    def _run_fold(self, trial: Trial, params: dict[str, Any], split: int) -> dict[str, Any]:
         train, test = self.splits[split]
         out = fit_and_score(
             clone(self.estimator),
             self.X,
             self.y,
-            scorer=self.scorer,
             train=train,
             test=test,
             verbose=0,
             parameters=params,
-            fit_params=self.fit_params,
-            score_params=self.score_params,
             return_times=True,
-            return_train_score=self.return_train_score,
-            error_score=self.error_score,
-            caller=self.caller,
             callback_ctx=self.callback_ctx.subcontext(
                 task_name="candidate-split-evaluation", task_id=trial.number * len(self.splits) + split
             ),
+            **self.options,
         )
-        return out | {name: _as_floats(out[name]) for name in ("test_scores", "train_scores") if name in out}
+        for name in {"test_scores", "train_scores"} & out.keys():
+            scores = out[name]
+            is_dict = isinstance(scores, dict)
+            out[name] = {k: float(v) for k, v in scores.items()} if is_dict else float(scores)
+        return out
 
 
-def _as_floats(scores: Any) -> Any:
-    return {k: float(v) for k, v in scores.items()} if isinstance(scores, dict) else float(scores)
-
-
-def _find_twin(trial: Any) -> Any:
+def _find_twin(trial: Trial) -> FrozenTrial | None:
     """Return another trial of the same candidate, whose folds were run or are being run, or None.
 
     Of two processes that draw the same candidate at the same time, at least one sees the other. If both do,
     both leave it, and the second of them queues it again.
     """
-    from optuna.trial import TrialState
-
-    running = trial.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    beside = (other for other in running if other.number != trial.number)
-    others = itertools.chain(finished_trials(trial.study), beside)
-    return next((other for other in others if other.params == trial.params), None)
+    others = itertools.chain(finished_trials(trial.study), _running_trials(trial.study))
+    return next(
+        (other for other in others if other.number != trial.number and other.params == trial.params), None
+    )
 
 
-def _repeat(trial: Any, twin: Any) -> float:
+def _repeat(trial: Trial, twin: FrozenTrial) -> float:
     """Let a trial end as its twin did, without a fit."""
     import optuna
 
@@ -142,21 +111,14 @@ def _repeat(trial: Any, twin: Any) -> float:
     return float("nan") if twin.value is None else twin.value
 
 
-def _was_left(trial: Any) -> bool:
-    """Return whether a trial ended without folds, since another had its candidate."""
-    from optuna.trial import TrialState
-
-    return trial.state is TrialState.PRUNED and _FOLDS not in trial.user_attrs
-
-
-def _ask_for_another(trial: Any, candidates: Iterator[dict[str, Any]]) -> None:
+def _ask_for_another(trial: Trial, candidates: list[dict[str, Any]]) -> None:
     """Queue a candidate that was not tried yet, or stop the study where there is none."""
-    trials = [
-        other
+    tried = [
+        other.params or other.system_attrs.get("fixed_params")  # or queued
         for other in trial.study.get_trials(deepcopy=False)
-        if other.number != trial.number and not _was_left(other)
+        # One that was pruned without folds has left its candidate to another, too.
+        if other.number != trial.number and (other.state.name != "PRUNED" or _FOLDS in other.user_attrs)
     ]
-    tried = [other.params or other.system_attrs.get("fixed_params") for other in trials]  # or queued
     untried = [values for values in candidates if values not in tried]
     if untried:
         trial.study.enqueue_trial(untried[np.random.default_rng(trial.number).integers(len(untried))])
@@ -164,103 +126,58 @@ def _ask_for_another(trial: Any, candidates: Iterator[dict[str, Any]]) -> None:
         trial.study.stop()
 
 
-@contextmanager
-def _heartbeat(trial: Any) -> Iterator[None]:
-    """Count in the storage, so that other processes see that this trial's process lives."""
+def _running_trials(study: Study) -> list[FrozenTrial]:
+    from optuna.trial import TrialState
 
-    def beat(stop: threading.Event) -> None:
-        count = 0
-        while not stop.wait(HEARTBEAT_SECONDS):
-            count += 1
-            try:
-                trial.set_user_attr(_BEAT, count)
-            except Exception as error:  # the trial itself goes on, and meets what is wrong when it reports
-                logger.debug("No heartbeat for trial %d: %s", trial.number, error)
-        trial.storage.remove_session()
-
-    with in_background(beat):
-        yield
+    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
 
-@contextmanager
-def in_background(work: Callable[[threading.Event], None]) -> Iterator[None]:
-    """Run `work` in a thread beside the block, whose end sets the event that `work` is given."""
-    stop = threading.Event()
-    thread = threading.Thread(target=work, args=(stop,), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-class Watch:
-    """Find trials whose processes died, by observing for a while that their heartbeats stand still."""
-
-    def __init__(self) -> None:
-        self._seen: dict[int, tuple[Any, float]] = {}
-
-    def fail_dead_trials(self, study: Any) -> None:
-        """Mark dead trials failed, and have their parameters tried again."""
-        from optuna.trial import TrialState
-
-        now = time.monotonic()
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            beat = trial.user_attrs.get(_BEAT)
-            last_beat, since = self._seen.setdefault(trial.number, (beat, now))
-            if beat != last_beat:
-                self._seen[trial.number] = (beat, now)
-            elif now - since > SILENCE_SECONDS and _fail(study, trial):
-                logger.warning(
-                    "The process that ran trial %d is gone; the trial is tried again.", trial.number
-                )
-                _try_again(study, trial, trial.user_attrs.get(_ATTEMPT, 1) + 1)
-
-
-def _fail(study: Any, trial: Any) -> bool:
-    """Mark a running trial failed; only one process succeeds in this."""
-    import optuna
-
-    try:
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-    except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
-        return False
-    return True
-
-
-def _try_again(study: Any, trial: Any, attempt: int) -> None:
-    import optuna
-
-    if attempt > MAX_ATTEMPTS:
-        logger.warning(
-            "Trial %d died in every one of %d attempts, and is given up.", trial.number, MAX_ATTEMPTS
-        )
-        return
-    study.add_trial(
-        optuna.create_trial(
-            state=optuna.trial.TrialState.WAITING,
-            params=trial.params,
-            distributions=trial.distributions,
-            user_attrs={RETRY_OF: trial.number, _ATTEMPT: attempt},
-        )
-    )
-
-
-def finished_trials(study: Any) -> list[Any]:
-    """Return the trials whose folds were run, pruned and failed candidates among them."""
+def _list_retried(study: Study) -> set[int]:
+    """Return the numbers of the trials that others try again."""
     trials = study.get_trials(deepcopy=False)
-    again = {trial.user_attrs.get(RETRY_OF) for trial in trials}
-    return [t for t in trials if t.state.is_finished() and _FOLDS in t.user_attrs and t.number not in again]
+    return set(itertools.chain.from_iterable(trial.system_attrs.get(HISTORY, ()) for trial in trials))
 
 
-def folds_of(trial: Any) -> list[dict[str, Any]]:
+def finished_trials(study: Study) -> list[FrozenTrial]:
+    """Return the trials whose folds were run, pruned and failed candidates among them."""
+    retried = _list_retried(study)
+    return [
+        trial
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state.is_finished() and _FOLDS in trial.user_attrs and trial.number not in retried
+    ]
+
+
+def folds_of(trial: FrozenTrial) -> list[dict[str, Any]]:
     """Return what `_fit_and_score` said of each fold that a finished trial ran."""
     return trial.user_attrs[_FOLDS]
 
 
+def fill_folds(
+    trials: list[FrozenTrial], n_splits: int, error_score: Any, is_callable: bool
+) -> list[dict[str, Any]]:
+    """Return the folds of all trials, `n_splits` of each; those that were not run hold NaN."""
+    folds = [[dict(fold) for fold in folds_of(trial)] for trial in trials]
+    ran = list(itertools.chain.from_iterable(folds))
+    if is_callable:
+        insert_error_scores(ran, error_score)
+    skipped = ran[0] | {"fit_time": np.nan, "score_time": np.nan}
+    for name in ("test_scores", "train_scores"):
+        if name in skipped:
+            scores = skipped[name]
+            skipped[name] = dict.fromkeys(scores, np.nan) if isinstance(scores, dict) else np.nan
+    return [fold for part in folds for fold in part + [skipped] * (n_splits - len(part))]
+
+
+def scores_are_missing(trials: list[FrozenTrial]) -> bool:
+    """Return whether a fold that was run, and whose fit has not failed, has a score that is no number."""
+    folds = [fold for trial in trials for fold in folds_of(trial) if fold["fit_error"] is None]
+    scores = [fold[name] for fold in folds for name in ("test_scores", "train_scores") if name in fold]
+    return not all(np.isfinite(list(s.values()) if isinstance(s, dict) else s).all() for s in scores)
+
+
 def run_trials(
-    study: Any,
+    study: Study,
     objective: CrossValidation,
     *,
     n_trials: int | None,
@@ -273,35 +190,35 @@ def run_trials(
 
     While other processes run the last trials, this one waits for them, ready to try again what one left.
     """
-    from optuna.trial import TrialState
-
     deadline = None if timeout is None else time.time() + timeout
-    watch = Watch() if objective.heartbeat else None
+    seen: set[int] = set()
     full = False
     number = -1
 
-    def run(trial: Any) -> float:
+    def run(trial: Trial) -> float:
         nonlocal number
         number = trial.number
-        return objective(trial)
+        try:
+            return objective(trial)
+        except KeyboardInterrupt:
+            try_again(study, study.trials[number])
+            raise
 
     def is_full() -> bool:
-        if watch is not None:
-            watch.fail_dead_trials(study)
-        n_running = len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
-        return n_trials is not None and len(finished_trials(study)) + n_running >= n_trials
+        if has_heartbeat(study):
+            fail_dead_trials(study, seen)
+        n_begun = len(finished_trials(study)) + len(_running_trials(study))
+        return n_trials is not None and n_begun >= n_trials
 
-    def stop_when_full(study: Any, trial: Any) -> None:
+    def stop_when_full(study: Study, trial: FrozenTrial) -> None:
         nonlocal full
         full = is_full()
         if full:
             study.stop()
 
     while deadline is None or time.time() < deadline or not finished_trials(study):
-        if n_trials is not None and len(finished_trials(study)) >= n_trials:
-            return
         full = is_full()
-        if full and not objective.heartbeat:
+        if full and (len(finished_trials(study)) >= (n_trials or 0) or not has_heartbeat(study)):
             return
         if full:
             time.sleep(0.2)
@@ -310,8 +227,7 @@ def run_trials(
             left = None if deadline is None else max(0.1, deadline - time.time())
             study.optimize(run, timeout=left, callbacks=[*callbacks, stop_when_full])
         except Exception:
-            trials = study.get_trials(deepcopy=False)
-            if not any(trial.user_attrs.get(RETRY_OF) == number for trial in trials):
+            if number not in _list_retried(study):
                 raise
             full = True  # this process was held for dead, and its trial given to another: go on with the next
         if not full:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +13,7 @@ from joblib.parallel import get_active_backend
 
 from fishsk._utils.progress import ProgressBar
 from fishsk.search._study import open_storage, quiet_optuna
-from fishsk.search._trials import finished_trials, in_background
+from fishsk.search._trials import finished_trials
 
 
 def run_worker(
@@ -29,26 +30,21 @@ def run_worker(
 @contextmanager
 def lost_storage_is_an_os_error() -> Iterator[None]:
     """Say in one error that a database server went away, or a disk is full, in the middle of a search."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
         yield
     except Exception as error:
-        cause = _find_storage_error(error)
+        cause: BaseException | None = error  # which Optuna may have met while it handled another error
+        while cause is not None and not isinstance(cause, SQLAlchemyError | StorageInternalError):
+            cause = cause.__cause__ or cause.__context__
         if cause is None:
             raise
         raise OSError(
             f"The storage of the search was lost: {cause}. The trials that had finished are kept in it. Run "
             "the same search again to go on."
         ) from error
-
-
-def _find_storage_error(error: BaseException | None) -> BaseException | None:
-    """Return what a storage raised, which Optuna may have met while it handled another error."""
-    from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import SQLAlchemyError
-
-    while error is not None and not isinstance(error, SQLAlchemyError | StorageInternalError):
-        error = error.__cause__ or error.__context__
-    return error
 
 
 def count_workers(n_jobs: int | None, n_trials: int | None, storage: Any) -> int:
@@ -74,13 +70,18 @@ def show_progress(study: Any, storage: Any, n_trials: int | None, verbose: int) 
         yield
         return
 
-    def show(stop: threading.Event) -> None:
-        while True:
+    stop = threading.Event()
+
+    def show() -> None:
+        last = False
+        while not last:
             last = stop.wait(0.5)
             bar.move_to(len(finished_trials(study)))
-            if last:
-                storage.remove_session()
-                return
+        storage.remove_session()
 
-    with ProgressBar("Trials", n_trials, unit="trials") as bar, in_background(show):
-        yield
+    with ProgressBar("Trials", n_trials, unit="trials") as bar, ThreadPoolExecutor(1) as pool:
+        pool.submit(show)
+        try:
+            yield
+        finally:
+            stop.set()
