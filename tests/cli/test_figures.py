@@ -49,13 +49,19 @@ def test_importances_need_ten_trials(tmp_path, n_finished, importances):
             assert picture.width > 400
 
 
-def test_the_history_counts_whole_trials_and_names_accuracy():
-    trials = make_study(1, 1).trials
-    figure = _figures._draw_history(trials, trials[:1], "accuracy")
-    (ax,) = figure.axes
-    assert "Accuracy" in ax.get_ylabel()
-    assert [tick for tick in ax.get_xticks() if 0.5 <= tick <= 2.5] == [1, 2]
-    assert len(figure.legends) == 1  # outside the axes, where it hides no trial
+def test_long_choices_are_named_by_their_numbers_and_trials_are_whole(tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(
+        _figures, "_save", lambda folder, figures: drawn.update(figures) or [*map(folder.joinpath, figures)]
+    )
+    space = {"features": optuna.distributions.CategoricalDistribution(["0: the first network", "1: another"])}
+    study = optuna.create_study(direction="maximize")
+    for value, choice in ((0.5, "1: another"), (0.6, "0: the first network")):
+        study.add_trial(create_trial(params={"features": choice}, distributions=space, value=value))
+    _figures.save_study_figures(tmp_path, study)
+    assert "accuracy" in drawn["history.png"].axes[0].get_ylabel()
+    assert [tick for tick in drawn["history.png"].axes[0].get_xticks() if 0 <= tick <= 1] == [0, 1]
+    assert sorted(tick.get_text() for tick in drawn["parameters.png"].axes[0].get_xticklabels()) == ["0", "1"]
 
 
 def test_the_confusion_matrix_is_titled_and_its_names_end_at_their_ticks():

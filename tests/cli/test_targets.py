@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from fishsk.cli import main
+from fishsk.cli._screen import Screen
 from fishsk.cli._targets import MODELS, prepare_file, write_or_keep
 
 
@@ -32,7 +33,9 @@ def test_predict_and_report_refuse_a_target_first(tmp_path, capsys):
 
 def test_fault_60_a_result_outlives_its_folder(tmp_path):
     with pytest.raises(OSError, match="can no longer be written") as raised:
-        write_or_keep(tmp_path / "gone" / "a.csv", lambda path: path.write_text("all of it"))
+        write_or_keep(
+            Screen(), "Table", tmp_path / "gone" / "a.csv", lambda path: path.write_text("all of it")
+        )
     kept = Path(str(raised.value).split("kept in '")[1].split("'")[0])
     assert kept.read_text() == "all of it"
 

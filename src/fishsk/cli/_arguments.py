@@ -6,11 +6,15 @@ import argparse
 import difflib
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from fishsk._utils.files import expand
+
+if TYPE_CHECKING:
+    import numpy as np
+    from sklearn.utils import Bunch
 
 UNSURE = "unsure"  # what is written for an answer that is not probable enough
 _TASKS = ("auto", "classification", "regression", "tags")
@@ -43,14 +47,14 @@ def add_network(parser: argparse.ArgumentParser, *, several: bool = False) -> No
         "--resize",
         choices=["stretch", "crop", "pad"],
         default="stretch",
-        help="how an image becomes a square: stretched, its middle, or with a border (default: %(default)s)",
+        help="how an image becomes a square: stretched, its middle, or with a border",
     )
     parser.add_argument(
         "--precision",
         choices=["float32", "int8"],
         default="float32",
         help="what the network computes in; int8 is several times as fast on a processor, and needs "
-        'pip install "fishsk[int8]" (default: %(default)s)',
+        'pip install "fishsk[int8]"',
     )
 
 
@@ -62,11 +66,9 @@ def add_training(parser: argparse.ArgumentParser, *, several: bool = False) -> N
         choices=["default", "report"],
         default="default",
         help="default is what cross-validation chose for the weights, report the network of the technical "
-        "report that fishsk came from (default: %(default)s)",
+        "report that fishsk came from",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="the same seed gives the same bits (default: %(default)s)"
-    )
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same bits")
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -78,10 +80,7 @@ def add_unlabeled(parser: argparse.ArgumentParser) -> None:
     """Add unlabeled images, and the model that looks at them, which may be that of the last fit."""
     parser.add_argument("images", nargs="+", help="files, or folders that are searched for images")
     parser.add_argument(
-        "--model",
-        default="model.fishsk",
-        metavar="FILE",
-        help="a file that fit, tune or save_pipeline wrote (default: %(default)s)",
+        "--model", default="model.fishsk", metavar="FILE", help="a file that fit, tune or save_pipeline wrote"
     )
 
 
@@ -93,31 +92,28 @@ def add_skip_bad(parser: argparse.ArgumentParser) -> None:
 def add_photos(parser: argparse.ArgumentParser, *, what: str = "images", with_task: bool = False) -> None:
     """Add where labeled images are: a folder of class folders, or a table and its columns."""
     parser.add_argument("photos", help=f"{what}: one folder per class, or a table (CSV) with --target")
-    parser.add_argument(
-        "--target",
-        action="append",
-        metavar="COLUMN",
-        help="the column of a table to learn: numbers, names of classes, or tags separated by semicolons; "
+    add_columns(
+        parser,
+        target="the column of a table to learn: numbers, names of classes, or tags separated by semicolons; "
         "given several times, columns of 0 and 1, a tag each (default: a folder needs none)",
     )
-    add_columns(parser)
+    add_skip_bad(parser)
     if with_task:
         parser.add_argument(
             "--task",
             choices=_TASKS,
             default="auto",
             help="what the column is for; auto is tags where it is named tags, or where there are several, "
-            "and regression where it holds numbers alone (default: %(default)s)",
+            "and regression where it holds numbers alone",
         )
 
 
-def add_columns(parser: argparse.ArgumentParser) -> None:
-    """Add the names of the columns of a table that say where images are."""
+def add_columns(parser: argparse.ArgumentParser, *, target: str | None = None) -> None:
+    """Add the names of a table's columns; with its help text, `target` is the one of what images are."""
+    if target is not None:
+        parser.add_argument("--target", action="append", metavar="COLUMN", help=target)
     parser.add_argument(
-        "--paths",
-        metavar="COLUMN",
-        default="path",
-        help="the column of a table that holds the images' paths (default: %(default)s)",
+        "--paths", metavar="COLUMN", default="path", help="the column of a table that holds the images' paths"
     )
     parser.add_argument(
         "--boxes",
@@ -131,42 +127,18 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class Photos:
-    """Images with their labels, numbers or tags, and what these are.
+    """Images with their labels, numbers or tags, and what these are."""
 
-    Attributes
-    ----------
-    paths : ndarray of str
-        The images.
-    y : ndarray
-        Their labels or numbers, or a table of 0 and 1, a column for each tag.
-    task : {"classification", "regression", "tags"}
-        Which of them.
-    source : str
-        The folder or table.
-    target : str or None
-        The columns of the table.
-    rows : ndarray of int or None
-        The row of each image in the table.
-    left_out : dict of str to str
-        Each file of a folder, or row of a table, that is none of the images, and why.
-    strangers : dict of str to int
-        Classes or tags that the model does not know, and how many images each has.
-    tags : list of str
-        The names of the tags.
-    n_boxes : int
-        How many of the images are boxes.
-    """
-
-    paths: Any
-    y: Any
-    task: str
-    source: str
-    target: str | None
-    rows: Any
-    left_out: dict[str, str]
-    strangers: dict[str, int]
-    tags: list[str] = field(default_factory=list)
-    n_boxes: int = 0
+    paths: np.ndarray
+    y: np.ndarray  # labels, numbers, or a table of 0 and 1 with a column for each tag
+    task: str  # classification, regression or tags
+    source: str  # a folder or a table
+    target: str | None  # the columns of a table
+    rows: np.ndarray | None  # of each image in a table
+    left_out: dict[str, str]  # each file of a folder, or row of a table, that is none of the images, and why
+    strangers: dict[str, int]  # how many images of each class or tag that the model does not know
+    tags: list[str]
+    n_boxes: int
 
     @property
     def n_classes(self) -> int:
@@ -201,124 +173,96 @@ class Photos:
 
     def choose(self, chosen: Sequence[int], errors: Mapping[str, str]) -> Photos:
         """Return some of them; `errors` says what is wrong with the files of the others."""
-        names = self.paths if self.rows is None else [f"row {row}" for row in self.rows]
-        left_out = {
-            str(name): errors[path]
+        rows = self.rows
+        names = self.paths.tolist() if rows is None else [f"row {row}" for row in rows]
+        bad = {
+            name: errors[path]
             for name, path in zip(names, self.paths.tolist(), strict=True)
             if path in errors
         }
-        return replace(
-            self,
-            paths=self.paths[chosen],
-            y=self.y[chosen],
-            rows=None if self.rows is None else self.rows[chosen],
-            left_out=self.left_out | left_out,
-        )
+        chosen_rows = None if rows is None else rows[chosen]
+        left_out = self.left_out | bad
+        return replace(self, paths=self.paths[chosen], y=self.y[chosen], rows=chosen_rows, left_out=left_out)
 
 
 def load_photos(source: str, arguments: argparse.Namespace, *, model: Any = None) -> Photos:
     """Return the images of a folder or a table, with the labels or numbers that a model learns or knows.
 
-    No file is opened: whoever reads them says which are bad.
-
-    Parameters
-    ----------
-    source : str
-        A folder of one folder per class, or a table.
-    arguments : argparse.Namespace
-        Holds what `add_photos` and `add_skip_bad` added.
-    model : estimator, default=None
-        A fitted model; its task and its classes are those of the images.
-
-    Raises
-    ------
-    OSError
-        If there is no such folder or table.
-    ValueError
-        If the source does not suit the model, or holds rows that cannot be used.
+    No file is opened: whoever reads them says which are bad. `arguments` hold what `add_photos` and
+    `add_skip_bad` added; the task and the classes of a fitted `model` are those of the images.
     """
     from sklearn.base import is_regressor
 
     from fishsk.datasets import load_image_folder
     from fishsk.inspection import name_tags, predicts_tags
 
-    of_regression = model is not None and is_regressor(model)
-    of_tags = model is not None and predicts_tags(model)
-    classes = None if model is None or of_regression else model.classes_
-    if of_tags:
-        classes = name_tags(model, len(model.classes_))
-    if arguments.target is None or expand(source).is_dir():
-        if arguments.target is not None:
-            raise ValueError(f"--target is a column of a table. Got the folder {source!r}: pass a CSV file.")
-        if expand(source).is_file():
-            raise ValueError(f"{source!r} is a file: pass --target with the column of this table to learn.")
-        if of_regression or of_tags:
-            kind = "tags" if of_tags else "numbers"
-            raise ValueError(
-                f"This model predicts {kind}: pass a table (CSV) and --target COLUMN. Got {source!r}."
-            )
-        data = load_image_folder(source, check_files=False)
-        y, strangers = _as_labels(data, classes, f"The folders in {source!r}")
-        return Photos(data.images, y, "classification", source, None, None, data.left_out, strangers)
-    task = vars(arguments).get("task", "auto")
+    task, known = vars(arguments).get("task", "auto"), None
     if model is not None:
-        task = "tags" if of_tags else "regression" if of_regression else "classification"
-    return _load_table(source, arguments, task, classes)
+        task = "tags" if predicts_tags(model) else "regression" if is_regressor(model) else "classification"
+        if task != "regression":
+            known = name_tags(model, len(model.classes_)) if task == "tags" else model.classes_
+    if arguments.target is not None and not expand(source).is_dir():
+        data = _load_table(source, arguments, arguments.target, task)
+        target, what = ", ".join(arguments.target), f"{source!r}, column {', '.join(arguments.target)!r},"
+    elif arguments.target is not None:
+        raise ValueError(f"--target is a column of a table. Got the folder {source!r}: pass a CSV file.")
+    elif expand(source).is_file():
+        raise ValueError(f"{source!r} is a file: pass --target with the column of this table to learn.")
+    elif model is not None and task != "classification":
+        kind = "tags" if task == "tags" else "numbers"
+        raise ValueError(
+            f"This model predicts {kind}: pass a table (CSV) and --target COLUMN. Got {source!r}."
+        )
+    else:
+        data = load_image_folder(source, check_files=False)
+        data.update(task="classification", rows=None, n_boxes=0)
+        target, what = None, f"The folders in {source!r}"
+    y, strangers, tags = data.target, dict[str, int](), list[str]()
+    if data.task == "classification":
+        y, strangers = _as_labels(data, known, what)
+    elif data.task == "tags":
+        tags = data.target_names if known is None else known
+        y, strangers = _as_tags(data, tags, what)
+    return Photos(
+        data.images, y, data.task, source, target, data.rows, data.left_out, strangers, tags, data.n_boxes
+    )
 
 
-def _load_table(source: str, arguments: argparse.Namespace, task: str, classes: Any) -> Photos:
+def _load_table(source: str, arguments: argparse.Namespace, target: list[str] | None, task: str) -> Bunch:
     from fishsk.datasets import load_image_table
 
-    data = load_image_table(
+    return load_image_table(
         source,
-        target=arguments.target if len(arguments.target) > 1 else arguments.target[0],
+        target=target[0] if target and len(target) == 1 else target,
         path_column=arguments.paths,
         box_columns=arguments.boxes,
         task=task,
         on_error="skip" if arguments.skip_bad else "raise",
         check_files=False,
     )
-    y, strangers, tags = data.target, dict[str, int](), list[str]()
-    target = ", ".join(arguments.target)
-    if data.task == "classification":
-        y, strangers = _as_labels(data, classes, f"{source!r}, column {target!r},")
-    elif data.task == "tags":
-        tags = data.target_names if classes is None else classes
-        y, strangers = _as_tags(data, tags, f"{source!r}, column {target!r},")
-    return Photos(
-        data.images, y, data.task, source, target, data.rows, data.left_out, strangers, tags, data.n_boxes
-    )
 
 
-def _as_tags(data: Any, tags: list[str], what: str) -> tuple[Any, dict[str, int]]:
+def _as_tags(data: Bunch, tags: list[str], what: str) -> tuple[np.ndarray, dict[str, int]]:
     """Return a column for each of the tags, and how many images each of the others has, which are none."""
     import numpy as np
 
     columns = dict(zip(data.target_names, data.target.T, strict=True))
-    unknown = {name: int(column.sum()) for name, column in columns.items() if name not in tags}
-    if unknown := {name: count for name, count in unknown.items() if count}:
+    unknown = {
+        name: int(column.sum()) for name, column in columns.items() if name not in tags and any(column)
+    }
+    if unknown:
+        listed = "; ".join(f"{name!r}, {count:,} images" for name, count in unknown.items())
         warnings.warn(
-            f"{what} hold tags that the model does not know "
-            f"({'; '.join(f'{name!r}, {count:,} images' for name, count in unknown.items())}). It knows "
-            f"{tags}. They have no part in its scores.",
+            f"{what} hold tags that the model does not know ({listed}). It knows {tags}. They have no part "
+            "in its scores.",
             stacklevel=3,
         )
     absent = np.zeros(len(data.target), dtype=np.int64)
     return np.column_stack([columns.get(name, absent) for name in tags]), unknown
 
 
-def _as_labels(data: Any, classes: Any, what: str) -> tuple[Any, dict[str, int]]:
-    """Return the label of each image, and the classes that a model does not know.
-
-    Parameters
-    ----------
-    data : Bunch
-        What `load_image_folder` or `load_image_table` returned.
-    classes : array-like
-        The labels of a model; None takes the names of the classes as labels.
-    what : str
-        What has these names, for errors.
-    """
+def _as_labels(data: Bunch, classes: Any, what: str) -> tuple[np.ndarray, dict[str, int]]:
+    """Return the label of each image, and how many has each class that is none of a model's `classes`."""
     import numpy as np
 
     from fishsk.datasets import normalize_name
@@ -329,26 +273,20 @@ def _as_labels(data: Any, classes: Any, what: str) -> tuple[Any, dict[str, int]]
     labels = {normalize_name(str(label)): label for label in classes}
     unknown = dict(Counter(name for name in found if name not in labels))
     if unknown and not all(isinstance(label, str) for label in classes):
-        raise ValueError(
-            f"{what} must be named after the model's classes, {list(labels)}. Got {list(unknown)}."
-        )
+        raise ValueError(f"{what} must be named after the model's classes, {[*labels]}. Got {[*unknown]}.")
     if unknown:
-        listed = "; ".join(
-            f"{name!r}, {count:,} images{_ask(name, labels)}" for name, count in unknown.items()
-        )
+        folded, listed = {label.casefold(): label for label in labels}, []
+        for name, count in unknown.items():
+            near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.8)
+            listed.append(
+                f"{name!r}, {count:,} images" + "".join(f": is it {folded[each]!r}?" for each in near)
+            )
         warnings.warn(
-            f"{what} hold classes that the model does not know ({listed}). It knows {list(labels)}. Their "
-            "images count as wrong, and have no part in scores of probabilities.",
+            f"{what} hold classes that the model does not know ({'; '.join(listed)}). It knows {[*labels]}. "
+            "Their images count as wrong, and have no part in scores of probabilities.",
             stacklevel=3,
         )
     return np.asarray([labels.get(name, name) for name in found]), unknown
-
-
-def _ask(name: str, labels: Iterable[str]) -> str:
-    """Return a question after a class of almost the same name."""
-    folded = {label.casefold(): label for label in labels}
-    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.8)
-    return f": is it {folded[near[0]]!r}?" if near else ""
 
 
 def list_files(
@@ -358,21 +296,14 @@ def list_files(
 
     With `arguments`, which hold what `add_columns` added, a name that ends in ``.csv`` is a table of images.
     """
-    from fishsk.datasets import find_images, load_image_table, warn_of_left_out
+    from fishsk.datasets import find_images, warn_of_left_out
     from fishsk.features import IMAGE_SUFFIXES
 
     found: list[str] = []
     left_out: dict[str, str] = {}
     for name in names:
         if arguments is not None and name.lower().endswith(".csv"):
-            data = load_image_table(
-                name,
-                target=None,
-                path_column=arguments.paths,
-                box_columns=arguments.boxes,
-                on_error="skip" if arguments.skip_bad else "raise",
-                check_files=False,
-            )
+            data = _load_table(name, arguments, None, "auto")
             found += data.images.tolist()
             left_out |= data.left_out
         elif not expand(name).is_dir():
@@ -386,37 +317,22 @@ def list_files(
     return found, left_out
 
 
-def find_good(
-    paths: Sequence[str],
-    errors: Mapping[str, str],
-    *,
-    skip_bad: bool,
-    rows: Any = None,
-    may_be_none: bool = False,
-) -> list[int]:
-    """Return which images can be read; raise if all are wanted, or if none can be and some must.
-
-    `rows` are those of a table, by which the bad ones are named.
-    """
-    names = [""] * len(paths) if rows is None else [f"row {row}: " for row in rows]
-    bad = [f"{name}{errors[path]}" for name, path in zip(names, paths, strict=True) if path in errors]
-    report = "\n".join([f"{len(bad)} of {len(paths)} images cannot be read:", *bad])
-    if bad and (not skip_bad or (len(bad) == len(paths) and not may_be_none)):
-        raise ValueError(f"{report}\nFix or remove them, or pass --skip-bad to go on without them.")
-    if bad:
-        warnings.warn(f"{report}\nThey are left out.", stacklevel=3)
-    return [index for index, path in enumerate(paths) if path not in errors]
-
-
-def check_probability(least: float | None, classes: Any) -> None:
-    """Check that answers can be withheld below a probability."""
+def check_probability(least: float | None, model: Any = None) -> None:
+    """Check that answers can be withheld below a probability, of a model if it is there."""
     if least is None:
         return
     if not 0 <= least <= 1:
         raise ValueError(f"--min-probability must be in 0 to 1. Got {least:g}.")
-    if classes is None:
+    if model is None:
+        return
+
+    from fishsk.inspection import predicts_tags
+
+    if predicts_tags(model):
+        raise ValueError("--min-probability is of classes: this model predicts tags, each with a threshold.")
+    if not hasattr(model, "predict_proba"):
         raise ValueError("--min-probability needs a model that gives probabilities. This one gives none.")
-    if UNSURE in map(str, classes):
+    if UNSURE in map(str, model.classes_):
         raise ValueError(
             f"--min-probability writes {UNSURE!r}, which is a class of this model. Rename that class."
         )

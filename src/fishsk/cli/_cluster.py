@@ -8,7 +8,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
 
 _AHEAD = 2  # chunks that each worker has before it, so that none waits
 
@@ -46,18 +49,8 @@ def limit_threads(n_threads: int) -> dict[str, str]:
 
 
 @contextmanager
-def open_cluster(arguments: argparse.Namespace) -> Iterator[Any]:
-    """Yield a client of the cluster that options ask for, or None.
-
-    Raises
-    ------
-    ImportError
-        If Dask is not installed.
-    OSError
-        If there is no scheduler.
-    ValueError
-        If the number of workers is below 1.
-    """
+def open_cluster(arguments: argparse.Namespace) -> Iterator[Client | None]:
+    """Yield a client of the cluster that options ask for, or None."""
     if arguments.workers is None and arguments.scheduler is None:
         yield None
         return
@@ -83,26 +76,17 @@ def open_cluster(arguments: argparse.Namespace) -> Iterator[Any]:
         yield client
 
 
-def compute(client: Any, work: Callable[..., Any], items: Iterable[Any], *common: Any) -> Iterator[Any]:
-    """Yield what `work` makes of each item, in their order; of a cluster a few are in work at a time.
+def compute(client: Client | None, work: Callable, items: Iterable, *common: Any) -> Iterator[Any]:
+    """Yield what `work` makes of each item, in their order; on a cluster a few are in work at a time.
 
-    Parameters
-    ----------
-    client : distributed.Client or None
-        None works in this process.
-    work : callable
-        Takes an item, and `common`, which is sent once.
-    items : iterable
-        What differs.
-    *common : objects
-        What does not.
+    It takes an item, and `common`, which is sent once. Without a client it works in this process.
     """
     if client is None:
         yield from (work(item, *common) for item in items)
         return
     shared = [client.scatter(each, broadcast=True, hash=False) for each in common]
     n_ahead = _AHEAD * max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
-    futures: deque[Any] = deque()
+    futures: deque[Future] = deque()
     for item in items:
         futures.append(client.submit(work, item, *shared, pure=False))
         if len(futures) >= n_ahead:

@@ -1,7 +1,6 @@
 """Images run through the frozen networks before the work that commands differ in."""
 
-from __future__ import annotations
-
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -10,7 +9,7 @@ import numpy as np
 
 from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.reading import find_reading
-from fishsk.cli._arguments import Photos, find_good
+from fishsk.cli._arguments import Photos
 from fishsk.cli._screen import Screen
 from fishsk.datasets import find_errors
 from fishsk.features import FrozenFeatures
@@ -18,45 +17,25 @@ from fishsk.inspection import find_transformers, run_frozen_steps, split_at_feat
 
 
 class Rows(NamedTuple):
-    """Images that can be read, as far as a pipeline's frozen networks have seen them.
-
-    Attributes
-    ----------
-    paths : list of str
-        Their files.
-    errors : dict of str to str
-        Why others cannot be read.
-    features : ndarray of shape (n_images, n_features)
-        By which images are compared.
-    rest : estimator
-        The steps that come after the features.
-    values : array-like
-        What `rest` takes.
-    """
+    """Images that can be read, as far as a pipeline's frozen networks have seen them."""
 
     paths: list[str]
-    errors: dict[str, str]
-    features: np.ndarray
-    rest: Any
-    values: Any
+    errors: dict[str, str]  # why others cannot be read
+    features: np.ndarray  # by which images are compared
+    rest: Any  # the steps that come after the features
+    values: Any  # what these take
 
 
 def read_features(
     screen: Screen, estimator: Any, paths: list[str], *, skip_bad: bool, may_be_none: bool = False
 ) -> Rows:
-    """Run images through the frozen networks; each file is read once, and none is decoded that is known.
-
-    Raises
-    ------
-    ValueError
-        If files cannot be read and `skip_bad` is False, or none can and `may_be_none` is False.
-    """
+    """Run images through the frozen networks; each file is read once, and none is decoded that is known."""
     with _shared(screen, [estimator], paths) as errors:
         features, rest, values = split_at_features(estimator, paths)
-    kept = find_good(paths, errors, skip_bad=skip_bad, may_be_none=may_be_none)
-    bad = {path: errors[path] for path in paths if path in errors}
-    if bad:
+    kept = _find_good(paths, errors, skip_bad=skip_bad, may_be_none=may_be_none)
+    if len(kept) < len(paths):
         features, values = features[kept], safe_indexing(values, kept)
+    bad = {path: errors[path] for path in paths if path in errors}
     return Rows([paths[index] for index in kept], bad, features, rest, values)
 
 
@@ -65,21 +44,12 @@ def run_networks(
 ) -> tuple[Photos, list[tuple[Any, Any]]]:
     """Run labeled images through the frozen networks of estimators, in one pass over the files.
 
-    Returns
-    -------
-    photos : Photos
-        Those that can be read.
-    learners : list of (estimator, array-like)
-        Of each estimator what learns, and what that takes: see `run_frozen_steps`.
-
-    Raises
-    ------
-    ValueError
-        If files cannot be read and `skip_bad` is False, or none can.
+    Return those that can be read, and of each estimator what learns, and what that takes: see
+    `run_frozen_steps`.
     """
-    with _shared(screen, estimators, photos.paths) as errors:
+    with _shared(screen, estimators, photos.paths.tolist()) as errors:
         found = [run_frozen_steps(each, photos.paths) for each in estimators]
-    kept = find_good(photos.paths.tolist(), errors, skip_bad=skip_bad, rows=photos.rows)
+    kept = _find_good(photos.paths.tolist(), errors, skip_bad=skip_bad, rows=photos.rows)
     if len(kept) < len(photos.paths):
         found = [(learner, safe_indexing(rows, kept)) for learner, rows in found]
     return photos.choose(kept, errors), found
@@ -92,7 +62,7 @@ def _shared(screen: Screen, estimators: Sequence[Any], paths: Sequence[str]) -> 
     reading = find_reading()
     assert reading is not None  # `main` opened it
     if not transformers:  # whatever reads the files stops at the first that is bad
-        errors = zip(paths, find_errors(list(paths)), strict=True)
+        errors = zip(paths, find_errors([*paths]), strict=True)
         reading.errors |= {path: error for path, error in errors if error is not None}
     with screen.measured("features"), shown_progress(transformers), reading.share(transformers):
         yield reading.errors
@@ -111,30 +81,23 @@ def shown_progress(transformers: Sequence[FrozenFeatures]) -> Iterator[None]:
             transformer.set_params(verbose=verbose)
 
 
-def extract_features(screen: Screen, estimator: Any, *images: Any) -> int:
-    """Run images through the frozen network under a progress bar; what follows finds them in the cache.
+def _find_good(
+    paths: Sequence[str],
+    errors: Mapping[str, str],
+    *,
+    skip_bad: bool,
+    rows: np.ndarray | None = None,
+    may_be_none: bool = False,
+) -> list[int]:
+    """Return which images can be read; raise if all are wanted, or if none can be and some must.
 
-    Parameters
-    ----------
-    screen : Screen
-        Measures the stage.
-    estimator : estimator
-        It may hold any number of transformers; those that keep no cache are left for what follows.
-    *images : array-like of images
-        One or more sets of images.
-
-    Returns
-    -------
-    int
-        How many images ran through the network; the others were known.
+    `rows` are those of a table, by which the bad ones are named.
     """
-    transformers = [each for each in find_transformers(estimator) if each.cache is not None]
-    with (
-        screen.measured("features"),
-        shown_progress(transformers),
-        FrozenFeatures.count_images() as count,
-    ):
-        for transformer in transformers:
-            for X in images:
-                transformer.transform(X)
-    return count.n_extracted
+    names = [""] * len(paths) if rows is None else [f"row {row}: " for row in rows]
+    bad = [f"{name}{errors[path]}" for name, path in zip(names, paths, strict=True) if path in errors]
+    report = "\n".join([f"{len(bad)} of {len(paths)} images cannot be read:", *bad])
+    if bad and (not skip_bad or (len(bad) == len(paths) and not may_be_none)):
+        raise ValueError(f"{report}\nFix or remove them, or pass --skip-bad to go on without them.")
+    if bad:
+        warnings.warn(f"{report}\nThey are left out.", stacklevel=3)
+    return [index for index, path in enumerate(paths) if path not in errors]

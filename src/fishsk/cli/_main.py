@@ -1,7 +1,5 @@
 """The table of the commands, the parser they share, and what the command line says of errors."""
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import logging
@@ -9,30 +7,15 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from fishsk._utils.reading import read_once
 from fishsk._utils.versions import find_url
+from fishsk.cli._screen import Screen
 
 # In the order of the help; each is a module of `commands`.
 COMMANDS = (
-    "demo",
-    "fit",
-    "evaluate",
-    "predict",
-    "tune",
-    "report",
-    "compare",
-    "curve",
-    "check",
-    "similar",
-    "next",
-    "sort",
-    "drift",
-    "features",
-    "serve",
-    "export",
-    "cache",
+    *("demo", "fit", "evaluate", "predict", "tune", "report", "compare", "curve", "check"),
+    *("similar", "next", "sort", "drift", "features", "serve", "export", "cache"),
 )
 
 _START = """\
@@ -75,7 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.command_line = shlex.join(["python", "-m", "fishsk", *argv])
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
-        return _run(arguments)
+        screen = Screen(as_json=arguments.json)
+        with read_once():
+            code = arguments.run(arguments, screen) or 0
+        screen.show_facts()
+        return code
     except KeyboardInterrupt:
         print("fishsk: interrupted", file=sys.stderr)
         return 130
@@ -103,18 +90,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
-        prog="python -m fishsk",
-        description=_START,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="python -m fishsk", description=_START, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(metavar="command", required=True)
     for name in COMMANDS:
         module = importlib.import_module(f"fishsk.cli.commands.{name}")
+        summary = (module.__doc__ or name).partition("\n")[0]  # python -OO leaves the name
         command = commands.add_parser(
             name,
-            help=module.SUMMARY,
-            description=f"{module.SUMMARY[0].upper()}{module.SUMMARY[1:]}.\n\n{module.EXAMPLES}",
-            formatter_class=_ExamplesFirst,
+            help=f"{summary[0].lower()}{summary[1:-1]}",
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
         command.add_argument(
@@ -122,26 +108,11 @@ def build_parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
         command.set_defaults(run=module.run)
+        words = ["%(prog)s [options]"]
+        for action in command._actions:
+            if not action.option_strings:
+                words.append(f"{action.metavar or action.dest}{' ...' if action.nargs == '+' else ''}")
+            elif action.nargs != 0 and action.default is not None and "(default: " not in str(action.help):
+                action.help = f"{action.help} (default: %(default)s)"
+        command.usage = " ".join(words)  # the options are listed once, below the examples
     return parser
-
-
-class _ExamplesFirst(argparse.RawDescriptionHelpFormatter):
-    """Help that lists the options once, below the examples."""
-
-    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
-        """Write the command and its arguments."""
-        places = [action for action in actions if not action.option_strings]
-        words = [
-            f"{each.metavar or each.dest}{' ...' if each.nargs in ('+', '*') else ''}" for each in places
-        ]
-        super().add_usage(" ".join(["%(prog)s [options]", *words]), actions, groups, prefix)
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    from fishsk.cli._screen import Screen
-
-    screen = Screen(as_json=arguments.json)
-    with read_once():
-        code = arguments.run(arguments, screen) or 0
-    screen.show_facts()
-    return code

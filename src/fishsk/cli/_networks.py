@@ -1,7 +1,5 @@
 """The frozen networks that the options of a command ask for, or else the recipe's: made, and named."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import itertools
@@ -17,6 +15,7 @@ from sklearn.pipeline import Pipeline
 from fishsk import features
 from fishsk._pipeline import make_fish_pipeline
 from fishsk._utils.files import expand
+from fishsk.cli._arguments import Photos
 from fishsk.cli._screen import Screen
 from fishsk.inspection import find_transformers
 
@@ -29,20 +28,27 @@ def make_pipeline(
 ) -> Pipeline:
     """Return the pipeline that options ask for, with the recipe's networks where they name none.
 
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        Holds what `add_network` or `add_training` added.
-    images : sequence of path-like, or of ndarray
-        What it will see. Small ones are enlarged for the recipe's networks to the size that pays best.
-    backbones : sequence of str, default=None
-        Networks instead of those of the options.
-    **params : dict
-        Further parameters of `make_fish_pipeline`; they win.
+    `arguments` hold what `add_network` or `add_training` added; `backbones` are networks in the place of
+    theirs, and other parameters win over them. Small `images` are enlarged for the recipe's networks to the
+    size that pays best.
     """
     options = vars(arguments)
-    given = {"recipe": options.get("recipe", "default"), "random_state": options.get("seed")}
-    pipeline = make_fish_pipeline(**given | _parse_network(arguments, backbones) | params)
+    recipe, weights = options.get("recipe", "default"), arguments.weights
+    is_old = weights is not None or recipe == "report"
+    names = list(backbones or arguments.backbone or (["vgg16"] if is_old else features.BACKBONES))
+    if weights is None:
+        names = ["vgg16.cifar95" if name.lower() == "vgg16" else name for name in names]
+        weights = "imagenet"
+    given = {
+        "recipe": recipe,
+        "random_state": options.get("seed"),
+        "backbone": names if len(names) > 1 else names[0],
+        "weights": None if weights.lower() == "none" else weights,
+        "features__resize": arguments.resize,
+    }
+    if arguments.precision != "float32":
+        given["features__precision"] = arguments.precision
+    pipeline = make_fish_pipeline(**given | params)
     unsized = [
         each
         for each in find_transformers(pipeline)
@@ -54,7 +60,7 @@ def make_pipeline(
     return pipeline
 
 
-def of_task(photos: Any) -> dict[str, Any]:
+def of_task(photos: Photos) -> dict[str, Any]:
     """Return the parameters of `make_fish_pipeline` that what is to be learned asks for."""
     if photos.task == "tags":
         return {"head__tags": [*photos.tags], "head__threshold": "f1"}
@@ -63,30 +69,13 @@ def of_task(photos: Any) -> dict[str, Any]:
 
 def list_backbones(arguments: argparse.Namespace) -> list[Sequence[str] | None]:
     """Return the sets of networks to try: of each option one name, in all combinations, none twice."""
-    if arguments.backbone is None:
-        return [None]
-    return list(dict.fromkeys(itertools.product(*arguments.backbone)))
+    return [None] if arguments.backbone is None else [*dict.fromkeys(itertools.product(*arguments.backbone))]
 
 
 def show_networks(screen: Screen, *estimators: Any) -> None:
     """Print which frozen networks estimators hold, the size of their images, and whence their weights."""
     lines = dict.fromkeys(each.describe_network() for part in estimators for each in find_transformers(part))
     screen.fact("Network", f"\n{'':13}".join(lines), networks=[*lines])
-
-
-def _parse_network(arguments: argparse.Namespace, backbones: Sequence[str] | None) -> dict[str, Any]:
-    """Return what `add_network` added as `make_fish_pipeline` takes it."""
-    weights = arguments.weights
-    is_old = weights is not None or vars(arguments).get("recipe") == "report"
-    names = list(backbones or arguments.backbone or (["vgg16"] if is_old else features.BACKBONES))
-    if weights is None:
-        names = ["vgg16.cifar95" if name.lower() == "vgg16" else name for name in names]
-        weights = "imagenet"
-    return {
-        "backbone": names if len(names) > 1 else names[0],
-        "weights": None if weights.lower() == "none" else weights,
-        "features__resize": arguments.resize,
-    } | ({} if arguments.precision == "float32" else {"features__precision": arguments.precision})
 
 
 def _are_small(images: Any) -> bool:

@@ -4,40 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from fishsk._utils.versions import check_tensorflow
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
 
 
 class Screen:
-    """What a command says to people, and what it says to machines.
-
-    Parameters
-    ----------
-    as_json : bool, default=False
-        Whether standard output is for one JSON object, so that words go to standard error.
-
-    Attributes
-    ----------
-    facts : dict
-        What ``--json`` prints.
-    seconds : dict of str to float
-        How long each stage took.
-    """
+    """What a command says to people, and with `as_json` to machines; then words go to standard error."""
 
     def __init__(self, *, as_json: bool = False):
+        from rich.console import Console
+
         self.as_json = as_json
         self.console = Console(stderr=as_json, highlight=False, markup=False, emoji=False, soft_wrap=True)
-        self.facts: dict[str, Any] = {}
-        self.seconds: dict[str, float] = {}
+        self.facts: dict[str, Any] = {}  # what machines are told
+        self.seconds: dict[str, float] = {}  # how long each stage took
         self._has_shown = False
 
     def say(self, text: str = "") -> None:
@@ -52,16 +42,9 @@ class Screen:
     def table(
         self, rows: Sequence[Sequence[Any]], *, header: Sequence[str] = (), right: Sequence[int] = ()
     ) -> None:
-        """Print a table; what is wider than the terminal becomes one block of lines a row, and is never cut.
+        """Print a table of `str` or rich's Text; `right` are the columns that are aligned to the right.
 
-        Parameters
-        ----------
-        rows : sequence of sequences
-            The cells: anything that `str` takes, or rich's Text.
-        header : sequence of str, default=()
-            The titles of the columns.
-        right : sequence of int, default=()
-            The columns that are aligned to the right, such as numbers.
+        What is wider than the terminal becomes one block of lines a row, and is never cut.
         """
         table = make_table(rows, header=header, right=right)
         if not header or self.fits(table):
@@ -110,10 +93,32 @@ class Screen:
         self.facts["seconds"] = self.seconds
 
 
+def load_tensorflow(screen: Screen) -> None:
+    """Import TensorFlow, without what its C++ writes to standard error whatever the log level is.
+
+    Commands that train call it before they import whatever imports TensorFlow. Those that only answer do not:
+    most models answer without it.
+    """
+    check_tensorflow()
+    with screen.stage("load TensorFlow"), open(os.devnull, "wb") as nowhere:
+        sys.stderr.flush()
+        kept = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            import tensorflow  # noqa: F401
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 def make_table(
     rows: Sequence[Sequence[Any]], *, header: Sequence[str] = (), right: Sequence[int] = ()
 ) -> Table:
     """Return a table of text, as `Screen.table` prints it."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=box.SIMPLE_HEAD, show_header=bool(header))
     for column in range(len(header or rows[0])):
         title = to_text(header[column] if header else "")
@@ -123,13 +128,22 @@ def make_table(
     return table
 
 
+def pick(found: object, *names: str) -> dict[str, Any]:
+    """Return some attributes by their names, as facts."""
+    return {name: getattr(found, name) for name in names}
+
+
 def to_text(value: Any) -> Text:
     """Return what a user named as rich's text: no markup, no emoji codes, no terminal's control codes."""
+    from rich.text import Text
+
     return Text("".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(value)))
 
 
 def to_plain(value: Any) -> Any:
     """Return a fact as JSON can hold it; what is no number is null."""
+    import numpy as np
+
     if isinstance(value, dict):
         return {str(name): to_plain(item) for name, item in value.items()}
     if isinstance(value, np.ndarray | list | tuple):

@@ -1,75 +1,48 @@
 """Files and folders that a command will write: checked before the work, and never lost after it."""
 
-from __future__ import annotations
-
+import contextlib
 import csv
 import io
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from fishsk._utils.files import expand, write_atomically
+from fishsk.cli._screen import Screen
 
 # What the ending of a file to write can say that it is.
 CARDS = (".md",)
 EXPORTS = (".tflite", ".onnx", ".xml", ".keras")
+FRAMES = (".parquet",)
 MODELS = (".fishsk",)
 PAGES = (".html", ".htm")
 PICTURES = (".png", ".jpg", ".pdf", ".svg")
 TABLES = (".csv",)
-FRAMES = (".parquet",)
-_FILES = (
-    *CARDS,
-    *EXPORTS,
-    *FRAMES,
-    *MODELS,
-    *PAGES,
-    *PICTURES,
-    *TABLES,
-    ".jpeg",
-    ".json",
-)  # which no folder is named after
+# What no folder is named after.
+_FILES = (*CARDS, *EXPORTS, *FRAMES, *MODELS, *PAGES, *PICTURES, *TABLES, ".jpeg", ".json")
 
 
 def prepare_file(path: str | Path, endings: Sequence[str]) -> Path:
-    """Return `path` if a file can be written there, after making its folder.
+    """Return `path` if a file can be written there, after making its folder, or raise what to pass instead.
 
-    Parameters
-    ----------
-    path : path-like
-        The file to write.
-    endings : sequence of str
-        Those that say what the command can write, the usual one first.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written, with what to pass instead.
-    ValueError
-        If it ends otherwise.
+    `endings` say what the command can write, the usual one first.
     """
     path = expand(path)
     if path.is_dir():
         raise IsADirectoryError(f"The file to write must not be a folder. Got {str(path)!r}. Add a name.")
     if path.suffix.lower() not in endings:
-        known = endings[0] if len(endings) == 1 else f"{', '.join(endings[:-1])} or {endings[-1]}"
+        known = " or ".join(filter(None, (", ".join(endings[:-1]), endings[-1])))
         raise ValueError(f"The file to write must end in {known}. Got {str(path)!r}.")
     _make_folder(path.parent)
+    if path.suffix.lower() in FRAMES and find_spec("pyarrow") is None:
+        raise ImportError('Parquet files need pyarrow. Run: python -m pip install "fishsk[parquet]"')
     return path
 
 
 def prepare_folder(folder: str | Path) -> Path:
-    """Return `folder` if files can be written in it, after making it.
-
-    Raises
-    ------
-    OSError
-        If they cannot, with what to pass instead.
-    ValueError
-        If it is named like a file.
-    """
+    """Return `folder` if files can be written in it, after making it, or raise what to pass instead."""
     folder = expand(folder)
     if folder.suffix.lower() in _FILES and not folder.is_dir():
         raise ValueError(
@@ -91,70 +64,49 @@ def _make_folder(folder: Path) -> Path:
     return folder
 
 
-def write_or_keep(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file; if that fails after all, keep it elsewhere, and say where.
-
-    Parameters
-    ----------
-    path : Path
-        Where to write.
-    write : callable
-        Takes a path, and writes there.
-
-    Raises
-    ------
-    OSError
-        If the file was not written to `path`; the message says where it is.
-    """
-    try:
-        write(path)
-    except OSError as error:
-        kept = Path(tempfile.mkdtemp(prefix="fishsk-")) / path.name
-        write(kept)
-        raise OSError(
-            f"{str(path)!r} can no longer be written ({error.strerror or error}). "
-            f"The result is kept in {str(kept)!r}: move it where you want it."
-        ) from error
+def write_or_keep(screen: Screen, title: str, path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` write a file, and print where; if that fails after all, keep it elsewhere and say where."""
+    is_page = path.suffix.lower() in PAGES
+    with screen.stage(title.lower()) if is_page else contextlib.nullcontext():
+        try:
+            write(path)
+        except OSError as error:
+            kept = Path(tempfile.mkdtemp(prefix="fishsk-")) / path.name
+            write(kept)
+            raise OSError(
+                f"{str(path)!r} can no longer be written ({error.strerror or error}). "
+                f"The result is kept in {str(kept)!r}: move it where you want it."
+            ) from error
+    screen.fact(title, f"{path}{' (open it in a browser)' if is_page else ''}", **{title.lower(): path})
 
 
-def check_parquet(path: Path | None) -> None:
-    """Raise an ImportError if a file is to be Parquet, and nothing can write it."""
-    if path is not None and path.suffix.lower() in FRAMES and find_spec("pyarrow") is None:
-        raise ImportError('Parquet files need pyarrow. Run: python -m pip install "fishsk[parquet]"')
-
-
-def to_csv(columns: Mapping[str, Sequence[Any]]) -> str:
-    """Return columns of the same length as CSV, with six digits of each float."""
+def to_csv(rows: Iterable[Iterable[Any]]) -> str:
+    """Return rows as CSV, with six digits of each float."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(columns)
-    for row in zip(*columns.values(), strict=True):
-        writer.writerow([f"{value:.6f}" if isinstance(value, float) else value for value in row])
+    csv.writer(text).writerows(
+        [f"{cell:.6f}" if isinstance(cell, float) else cell for cell in row] for row in rows
+    )
     return text.getvalue()
 
 
-def write_columns(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
-    """Write columns of the same length as Parquet or as CSV; names that are no text keep their bytes."""
-    if path.suffix.lower() not in FRAMES:
-        write_atomically(path, [to_csv(columns).encode("utf-8", "surrogateescape")])
-        return
-    import pyarrow as pa
-    from pyarrow import parquet
+def write_table(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Write rows as Parquet or as CSV, in which names that are no text keep their bytes."""
+    if path.suffix.lower() in FRAMES:
+        import pyarrow as pa
+        from pyarrow import parquet
 
-    sink = pa.BufferOutputStream()
-    parquet.write_table(pa.table({name: [*map(to_text, values)] for name, values in columns.items()}), sink)
-    write_atomically(path, [sink.getvalue()])
+        sink = pa.BufferOutputStream()
+        columns = {
+            name: [*map(to_utf8, values)]
+            for name, values in zip(header, zip(*rows, strict=True), strict=True)
+        }
+        parquet.write_table(pa.table(columns), sink)
+        content = sink.getvalue()
+    else:
+        content = to_csv([header, *rows]).encode("utf-8", "surrogateescape")
+    write_atomically(path, [content])
 
 
-def to_text(value: Any) -> Any:
+def to_utf8(value: Any) -> Any:
     """Return text as UTF-8 can hold it, with a question mark for a byte of a name that is none."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-
-
-def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows of the same columns as CSV; names that are no text keep their bytes."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path, [text.getvalue().encode("utf-8", "surrogateescape")])

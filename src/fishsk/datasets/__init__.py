@@ -7,11 +7,9 @@ Nothing here knows estimators or networks.
 from fishsk.datasets._cifar100 import FISH_NAMES as FISH_NAMES
 from fishsk.datasets._cifar100 import fetch_cifar100_fish
 from fishsk.datasets._cifar100 import fetch_fish as fetch_fish
-from fishsk.datasets._folder import FolderListing as FolderListing
 from fishsk.datasets._folder import describe_left_out as describe_left_out
 from fishsk.datasets._folder import find_errors as find_errors
 from fishsk.datasets._folder import find_images as find_images
-from fishsk.datasets._folder import list_image_folder as list_image_folder
 from fishsk.datasets._folder import load_image_folder
 from fishsk.datasets._folder import normalize_name as normalize_name
 from fishsk.datasets._folder import warn_of_left_out as warn_of_left_out

@@ -1,9 +1,6 @@
 """The five fish classes of CIFAR-100: from an unpacked folder, a checked cache, or the official archive."""
 
-from __future__ import annotations
-
 import hashlib
-import io
 import math
 import os
 import tarfile
@@ -12,7 +9,7 @@ import warnings
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -114,9 +111,7 @@ def fetch_cifar100_fish(
     ['aquarium_fish', 'flatfish', 'ray', 'shark', 'trout']
     """
     fish = fetch_fish(subset=subset, data_home=data_home, download_if_missing=download_if_missing)
-    if return_X_y:
-        return fish.images, fish.target
-    return fish
+    return (fish.images, fish.target) if return_X_y else fish
 
 
 def fetch_fish(
@@ -130,45 +125,38 @@ def fetch_fish(
 ) -> Bunch:
     """Do the work of `fetch_cifar100_fish`, with the patience of the download in the caller's hands.
 
-    Parameters
-    ----------
-    subset, data_home, download_if_missing
-        As in `fetch_cifar100_fish`.
-    timeout : float, default=8.0
-        Seconds without an answer, or a single new byte, after which an attempt is given up.
-    retries : int, default=2
-        How often to start again after an error, a cut connection or wrong bytes.
-    max_seconds : float, default=inf
-        Seconds that the whole download may take.
+    An attempt is given up after `timeout` seconds without an answer or a new byte, the whole after
+    `max_seconds`; it is started again `retries` times after an error, a cut connection or wrong bytes.
     """
     if subset not in _PARTS:
         raise ValueError(f"subset must be one of {list(_PARTS)}. Got {subset!r}.")
     home = _find_data_home(data_home)
     parts = _PARTS[subset]
-    folder, archive = home / _FOLDER, home / _ARCHIVE
+    folder, archive, cache = home / _FOLDER, home / _ARCHIVE, home / _CACHE
     if folder.is_dir():
-        source = str(folder)
-        records = _read_folder(folder, parts)
-    elif cached := _read_cache(home / _CACHE, parts):
-        source = str(home / _CACHE)
-        records = cached
+        source, records = str(folder), _read_folder(folder, parts)
+    elif cached := _read_cache(cache, parts):
+        source, records = str(cache), cached
     elif _is_official(archive):
-        source = str(archive)
-        records = _read_archive(archive)
-        _write_cache(home / _CACHE, records)
+        source, records = str(archive), _read_archive(archive)
+        _write_cache(cache, records)
     elif download_if_missing:
-        source = _BASE_URL + _ARCHIVE
-        records = _download(home, timeout, max_seconds, retries)
-        _write_cache(home / _CACHE, records)
+        source, records = _BASE_URL + _ARCHIVE, _download(home, timeout, max_seconds, retries)
+        _write_cache(cache, records)
     else:
         raise OSError(f"Data not found and `download_if_missing` is False. {_offline_advice(home)}")
-    return _to_bunch(np.concatenate([records[part] for part in parts]), source)
+    rows = np.concatenate([records[part] for part in parts])
+    return Bunch(
+        images=np.ascontiguousarray(rows[:, 2:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)),
+        target=np.searchsorted(list(_FISH_FINE), rows[:, 1]),
+        target_names=list(FISH_NAMES),
+        source=source,
+        DESCR=files(__package__).joinpath("descr", "cifar100_fish.rst").read_text(encoding="utf-8"),
+    )
 
 
 def _find_data_home(data_home: str | os.PathLike | None) -> Path:
-    if data_home is None:
-        data_home = os.environ.get("FISHSK_DATA") or None
-    if data_home is not None:
+    if data_home := data_home or os.environ.get("FISHSK_DATA"):
         return expand(data_home)
     import platformdirs
 
@@ -183,71 +171,41 @@ def _offline_advice(home: Path) -> str:
     )
 
 
-def _to_bunch(records: np.ndarray, source: str) -> Bunch:
-    label_of = np.full(256, -1, dtype=np.int64)
-    label_of[list(_FISH_FINE)] = range(len(_FISH_FINE))
-    return Bunch(
-        images=np.ascontiguousarray(records[:, 2:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)),
-        target=label_of[records[:, 1]],
-        target_names=list(FISH_NAMES),
-        source=source,
-        DESCR=files(__package__).joinpath("descr", "cifar100_fish.rst").read_text(encoding="utf-8"),
-    )
-
-
 def _read_fish(stream: IO[bytes], origin: str | os.PathLike) -> np.ndarray:
     """Return the fish among the records of a stream, (n, 3074) uint8, after checking all of them."""
-    fish = []
-    coarse_of = np.full(100, -1)  # of each fine label
-    while block := stream.read(_RECORD * 4096):
-        if len(block) % _RECORD:
-            raise ValueError(
-                f"{str(origin)!r} must hold whole records of {_RECORD} bytes. Got {len(block) % _RECORD} "
-                f"bytes more: it is cut, or no CIFAR-100 file. {_UNPACK_AGAIN}"
-            )
-        records = np.frombuffer(block, dtype=np.uint8).reshape(-1, _RECORD)
-        coarse, fine = records[:, 0].astype(int), records[:, 1].astype(int)
-        if coarse.max() >= 20 or fine.max() >= 100:
-            raise ValueError(
-                f"{str(origin)!r} must hold coarse labels of 0 to 19 and fine labels of 0 to 99. "
-                f"Got {coarse.max()} and {fine.max()}. {_UNPACK_AGAIN}"
-            )
-        unseen = coarse_of[fine] < 0
-        coarse_of[fine[unseen]] = coarse[unseen]
-        if np.any(coarse_of[fine] != coarse):
-            mixed = np.unique(fine[coarse_of[fine] != coarse]).tolist()
-            raise ValueError(
-                f"{str(origin)!r} must give each fine label one coarse label. Got several for {mixed}. "
-                f"{_UNPACK_AGAIN}"
-            )
-        fish.append(records[coarse == _FISH_COARSE])
-    if np.flatnonzero(coarse_of == _FISH_COARSE).tolist() != list(_FISH_FINE):
+    content = stream.read()
+
+    def refuse(words: str) -> NoReturn:
         raise ValueError(
-            f"{str(origin)!r} must hold images of the fine labels {list(_FISH_FINE)} under the coarse label "
-            f"{_FISH_COARSE}. Got {np.flatnonzero(coarse_of == _FISH_COARSE).tolist()}. {_UNPACK_AGAIN}"
+            f"{str(origin)!r} must hold {words}. Unpack {_ARCHIVE} again, or remove the folder to have it "
+            "downloaded."
         )
-    return np.concatenate(fish)
 
-
-_UNPACK_AGAIN = f"Unpack {_ARCHIVE} again, or remove the folder to have it downloaded."
+    if n_more := len(content) % _RECORD:
+        refuse(f"whole records of {_RECORD} bytes. Got {n_more} bytes more: it is cut, or no CIFAR-100 file")
+    records = np.frombuffer(content, dtype=np.uint8).reshape(-1, _RECORD)
+    pairs = np.unique(records[:, :2], axis=0)
+    fine, counts = np.unique(pairs[:, 1], return_counts=True)
+    fish = pairs[pairs[:, 0] == _FISH_COARSE, 1].tolist()
+    if (pairs >= (20, 100)).any():
+        highest = pairs.max(axis=0).tolist()
+        refuse("coarse labels of 0 to 19 and fine labels of 0 to 99. Got {} and {}".format(*highest))
+    if (counts > 1).any():
+        refuse(f"for each fine label one coarse label. Got several for {fine[counts > 1].tolist()}")
+    if fish != list(_FISH_FINE):
+        refuse(f"images of the fine labels {list(_FISH_FINE)} under coarse label {_FISH_COARSE}. Got {fish}")
+    return records[records[:, 0] == _FISH_COARSE]
 
 
 def _read_folder(folder: Path, parts: Sequence[str]) -> dict[str, np.ndarray]:
-    expected = {
-        "coarse_label_names.txt": (20, {_FISH_COARSE: "fish"}),
-        "fine_label_names.txt": (100, _FISH_FINE),
-    }
-    for filename, (n_names, known) in expected.items():
-        path = folder / filename
-        if not path.is_file():
-            continue
+    path, records = folder / "fine_label_names.txt", {}
+    if path.is_file():
         names = path.read_text(encoding="utf-8", errors="replace").split()
-        if len(names) != n_names or any(names[label] != name for label, name in known.items()):
+        if len(names) != 100 or any(names[label] != name for label, name in _FISH_FINE.items()):
             raise ValueError(
-                f"{str(path)!r} must hold {n_names} names, among them {known} by line number from 0. "
-                f"Got {len(names)} names. {_UNPACK_AGAIN}"
+                f"{str(path)!r} must hold 100 names, among them {_FISH_FINE} by line number from 0. "
+                f"Got {len(names)} names. Unpack {_ARCHIVE} again."
             )
-    records = {}
     for part in parts:
         with open(folder / f"{part}.bin", "rb") as stream:
             records[part] = _read_fish(stream, folder / f"{part}.bin")
@@ -293,7 +251,7 @@ def _read_cache(folder: Path, parts: Sequence[str]) -> dict[str, np.ndarray] | N
             rows, digest = content[:-32], content[-32:]
             if hashlib.sha256(rows).digest() != digest:
                 raise ValueError(f"{str(path)!r} does not have the checksum that it was written with.")
-            records[part] = _read_fish(io.BytesIO(rows), path)
+            records[part] = np.frombuffer(rows, dtype=np.uint8).reshape(-1, _RECORD)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:

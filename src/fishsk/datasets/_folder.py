@@ -1,7 +1,5 @@
 """Images in folders, one folder per class."""
 
-from __future__ import annotations
-
 import os
 import unicodedata
 import warnings
@@ -9,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -143,41 +141,55 @@ def load_image_folder(
     if on_error not in ("raise", "skip"):
         raise ValueError(f'on_error must be "raise" or "skip". Got {on_error!r}.')
     root = expand(path)
-    paths, labels, folders, left_out = list_image_folder(path)
+    if not root.is_dir():
+        raise NotADirectoryError(
+            f"path must be an existing folder with one sub-folder per class. Got {str(path)!r}."
+        )
+    left_out: dict[str, str] = {}
+    classes: dict[str, list[str]] = {}  # the folders of each: a Mac and a PC write one name in two forms
+    for entry in _list_entries(root, left_out):
+        if entry.is_dir():
+            classes.setdefault(normalize_name(entry.name), []).append(entry.path)
+        else:
+            left_out[entry.path] = f"{_name_ending(entry)} beside the class folders"
+    if not classes:
+        raise ValueError(
+            f"{str(root)!r} must hold one sub-folder per class, with the images of the class in it, such as "
+            f"{str(root / 'ray' / '1.jpg')!r} and {str(root / 'shark' / '2.jpg')!r}. It holds no sub-folder."
+        )
+    found = [
+        (image, name)
+        for name in sorted(classes)
+        for folder in classes[name]
+        for image in find_images(folder, left_out)
+    ]
     warn_of_left_out(left_out, stacklevel=3)
-
-    target_names = folders if target_names is None else [normalize_name(name) for name in target_names]
-    if unknown := [name for name in folders if name not in target_names]:
+    target_names = sorted(classes) if target_names is None else [*map(normalize_name, target_names)]
+    if unknown := sorted(classes.keys() - set(target_names)):
         raise ValueError(
             f"The class folders of {str(root)!r} must be among target_names, {target_names}. "
             f"Got also {unknown}."
         )
-    labels = [target_names.index(folders[label]) for label in labels]
-    warn_of_spellings(folders, f"Folder {str(root)!r}")
-    if len(folders) > 1 and {name.casefold() for name in folders} <= _PARTS:
+    warn_of_spellings(classes, f"Folder {str(root)!r}")
+    if len(classes) > 1 and {name.casefold() for name in classes} <= _PARTS:
         warnings.warn(
-            f"The folders in {str(root)!r} are named {folders}, and taken for classes. Pass one of them "
-            "if these are parts of a data set.",
+            f"The folders in {str(root)!r} are named {sorted(classes)}, and taken for classes. Pass one of "
+            "them if these are parts of a data set.",
             stacklevel=2,
         )
-    errors = find_errors(paths) if check_files else [None] * len(paths)
-    bad = [error for error in errors if error is not None]
-    report = "\n".join([f"{len(bad)} of {len(paths)} images cannot be read:", *bad])
-    if bad and (on_error == "raise" or len(bad) == len(paths)):
-        raise ValueError(f'{report}\nFix or remove them, or pass on_error="skip" to go on without them.')
-    if bad:
-        warnings.warn(f"{report}\nThey are left out. Fix or remove them to silence this.", stacklevel=2)
-    kept = [error is None for error in errors]
-    left_out |= {path: error for path, error in zip(paths, errors, strict=True) if error is not None}
-    images, target = np.array(paths, dtype=str)[kept], np.array(labels, dtype=np.int64)[kept]
-
-    counts = dict(zip(target_names, np.bincount(target, minlength=len(target_names)).tolist(), strict=True))
+    errors = find_errors([image for image, _ in found]) if check_files else [None] * len(found)
+    tell_faults(errors, "images cannot be read", on_error)
+    left_out |= {image: error for (image, _), error in zip(found, errors, strict=True) if error is not None}
+    good = [each for each, error in zip(found, errors, strict=True) if error is None]
+    images = np.array([image for image, _ in good], dtype=str)
+    target = np.array([target_names.index(name) for _, name in good], dtype=np.int64)
     if not len(images):
         raise ValueError(
             f"The class folders of {str(root)!r} must hold images ({', '.join(IMAGE_SUFFIXES)}). "
-            f"Got none in {folders}."
+            f"Got none in {sorted(classes)}."
         )
-    if empty := [name for name in folders if not counts[name]]:
+    counts = dict(zip(target_names, np.bincount(target, minlength=len(target_names)).tolist(), strict=True))
+    if empty := [name for name in sorted(classes) if not counts[name]]:
         warnings.warn(f"The class folders {empty} hold no images. Remove them to silence this.", stacklevel=2)
     if return_X_y:
         return images, target
@@ -192,60 +204,20 @@ def load_image_folder(
     )
 
 
-class FolderListing(NamedTuple):
-    """What there is in a folder of class folders.
-
-    Attributes
-    ----------
-    paths : list of str
-        The images.
-    labels : list of int
-        The place of each one's class in `target_names`.
-    target_names : list of str
-        The classes, sorted.
-    left_out : dict of str to str
-        What is no image, and why.
-    """
-
-    paths: list[str]
-    labels: list[int]
-    target_names: list[str]
-    left_out: dict[str, str]
-
-
-def list_image_folder(path: str | os.PathLike) -> FolderListing:
-    """Return the paths of images in class folders, their labels, and what else is there; open none.
-
-    Raises
-    ------
-    OSError
-        If there is no such folder, or one in it cannot be listed.
-    ValueError
-        If it has no class folders.
-    """
-    root = expand(path)
-    if not root.is_dir():
-        raise NotADirectoryError(
-            f"path must be an existing folder with one sub-folder per class. Got {str(path)!r}."
-        )
-    listing = FolderListing([], [], [], {})
-    folders: dict[str, list[str]] = {}
-    for entry in _list_entries(root, listing.left_out):
-        if entry.is_dir():
-            folders.setdefault(normalize_name(entry.name), []).append(entry.path)
-        else:
-            listing.left_out[entry.path] = f"{_name_ending(entry)} beside the class folders"
-    if not folders:
-        raise ValueError(
-            f"{str(root)!r} must hold one sub-folder per class, with the images of the class in it, such as "
-            f"{str(root / 'ray' / '1.jpg')!r} and {str(root / 'shark' / '2.jpg')!r}. It holds no sub-folder."
-        )
-    for label, name in enumerate(sorted(folders)):
-        found = [image for folder in folders[name] for image in find_images(folder, listing.left_out)]
-        listing.paths.extend(found)
-        listing.labels.extend([label] * len(found))
-        listing.target_names.append(name)
-    return listing
+def tell_faults(
+    faults: Sequence[str | None], what: str, on_error: str, *, n_listed: int | None = None
+) -> None:
+    """Raise an error or warn of images or rows that have faults, if any has; what remains must be some."""
+    found = [fault for fault in faults if fault is not None]
+    if not found:
+        return
+    listed = found[:n_listed]
+    if len(listed) < len(found):
+        listed.append(f"... and {len(found) - len(listed):,} more")
+    report = "\n".join([f"{len(found):,} of {len(faults):,} {what}:", *listed])
+    if on_error == "raise" or len(found) == len(faults):
+        raise ValueError(f'{report}\nFix or remove them, or pass on_error="skip" to go on without them.')
+    warnings.warn(f"{report}\nThey are left out. Fix or remove them to silence this.", stacklevel=3)
 
 
 def find_images(folder: Path | str, left_out: dict[str, str]) -> Iterator[str]:
@@ -261,15 +233,13 @@ def find_images(folder: Path | str, left_out: dict[str, str]) -> Iterator[str]:
 
 def warn_of_left_out(left_out: dict[str, str], *, stacklevel: int = 2) -> None:
     """Warn once of all the links that `find_images` left out, and once of all files, counted by why."""
-    links = [path for path, reason in left_out.items() if reason == _LINK]
-    if links:
+    if links := [path for path, reason in left_out.items() if reason == _LINK]:
         warnings.warn(
             f"{len(links)} symbolic links are not followed, the first is {links[0]!r}. "
             "Put copies in their place, or remove them.",
             stacklevel=stacklevel,
         )
-    others = {path: reason for path, reason in left_out.items() if reason != _LINK}
-    if others:
+    if others := {path: reason for path, reason in left_out.items() if reason != _LINK}:
         warnings.warn(
             f"{describe_left_out(others)} Rename those that are images, or save them in another format; "
             "remove the others to silence this.",

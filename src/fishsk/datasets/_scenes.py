@@ -1,7 +1,5 @@
 """What surrounds a drawn fish: water, ground, plants, bubbles and light; and how outlines are filled."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import cv2
@@ -21,8 +19,7 @@ def fixed_point(points: np.ndarray) -> np.ndarray:
 
 def fill(canvas: np.ndarray, points: np.ndarray, color: Any) -> None:
     """Fill an outline of pixel coordinates; OpenCV clips the color."""
-    color = color.tolist() if isinstance(color, np.ndarray) else color
-    cv2.fillPoly(canvas, [fixed_point(points)], color, cv2.LINE_AA, 4)
+    cv2.fillPoly(canvas, [fixed_point(points)], np.asarray(color).tolist(), cv2.LINE_AA, 4)
 
 
 def _blend(height: int, width: int, colors: Any, rng: RandomState, spread: float) -> np.ndarray:

@@ -24,8 +24,6 @@ from fishsk.datasets._scenes import (
     strip,
 )
 
-_Colour = tuple[int, int, int]
-
 _MIN_SIDE = 16  # pixels; below it the kinds look alike
 _CANVAS_SIDE = 96  # pixels; smaller images are drawn about this large, then averaged down
 
@@ -175,7 +173,7 @@ class _Pose:
 
 
 def _add_fish(canvas: np.ndarray, kind: _Kind, pose: _Pose, rng: RandomState) -> None:
-    back, belly = np.array(kind.colors[rng.randint(len(kind.colors))]) * rng.uniform(0.85, 1.15, (2, 1))
+    back, belly = kind.colors[rng.randint(len(kind.colors))] * rng.uniform(0.85, 1.15, (2, 1))
     contrast = (back + belly).mean() / 2 - canvas.mean()
     if abs(contrast) < 25:  # a fish must be seen on a background of its own brightness
         back, belly = np.clip([back, belly], 0, 190) * (1.3 if contrast > 0 else 0.7)
@@ -188,7 +186,7 @@ def _add_fish(canvas: np.ndarray, kind: _Kind, pose: _Pose, rng: RandomState) ->
         fill(canvas, pose(outline), fin * 0.85)
     thickness = max(1, round(0.02 * pose.unit))
     for line in kind.lines:
-        points = fixed_point(pose(np.array(line)))
+        points = fixed_point(pose(line))
         cv2.polylines(canvas, [points], False, (back * 0.5).tolist(), thickness, cv2.LINE_AA, 4)
     _add_dots(canvas, pose, kind.eyes, [kind.eye_size], (225, 215, 170))
     _add_dots(canvas, pose, kind.eyes, [kind.eye_size * 0.65], (12, 12, 16))
@@ -196,9 +194,8 @@ def _add_fish(canvas: np.ndarray, kind: _Kind, pose: _Pose, rng: RandomState) ->
 
 def _add_body(canvas: np.ndarray, kind: _Kind, pose: _Pose, back: Any, belly: Any, rng: RandomState) -> None:
     """Paint the skin on a canvas of its own, and lay it onto the other where the body is."""
-    outline = pose(kind.body)
     mask = np.zeros(canvas.shape[:2], dtype=np.uint8)
-    fill(mask, outline, 255)
+    fill(mask, pose(kind.body), 255)
     skin = np.empty_like(canvas)
     left, top, width, height = cv2.boundingRect(mask)
     box = np.s_[top : top + height, left : left + width]
@@ -217,9 +214,16 @@ def _add_body(canvas: np.ndarray, kind: _Kind, pose: _Pose, back: Any, belly: An
 def _add_dots(canvas: np.ndarray, pose: _Pose, places: Any, radii: Any, color: Any) -> None:
     """Fill circles whose places and radii are in body coordinates."""
     outlines = np.array(places)[:, np.newaxis] + np.array(radii)[:, np.newaxis, np.newaxis] * CIRCLE
-    color = color.tolist() if isinstance(color, np.ndarray) else color
+    color = np.asarray(color).tolist()
     for outline in fixed_point(pose(outlines.reshape(-1, 2))).reshape(outlines.shape):
         cv2.fillConvexPoly(canvas, outline, color, cv2.LINE_AA, 4)
+
+
+def _scatter(
+    canvas: np.ndarray, pose: _Pose, rng: RandomState, n: int, low: Any, high: Any, radii: Any, color: Any
+) -> None:
+    """Fill circles at random places of the body between two corners."""
+    _add_dots(canvas, pose, rng.uniform(low, high, (n, 2)), rng.uniform(radii[0], radii[1], n), color)
 
 
 def _paint_aquarium_fish(skin: np.ndarray, pose: _Pose, back: np.ndarray, rng: RandomState) -> None:
@@ -237,17 +241,13 @@ def _paint_aquarium_fish(skin: np.ndarray, pose: _Pose, back: np.ndarray, rng: R
             band = [(1, height), (-1, height / 2 + 0.05), (-1, height / 2 - 0.05), (1, height - 0.1)]
             fill(skin, pose(np.array(band)), color)
     elif style == "patches":
-        n_patches = rng.randint(2, 5)
-        places = rng.uniform((-0.6, -0.3), (0.6, 0.5), (n_patches, 2))
-        _add_dots(skin, pose, places, rng.uniform(0.12, 0.28, n_patches), color)
+        _scatter(skin, pose, rng, rng.randint(2, 5), (-0.6, -0.3), (0.6, 0.5), (0.12, 0.28), color)
 
 
 def _paint_flatfish(skin: np.ndarray, pose: _Pose, back: np.ndarray, rng: RandomState) -> None:
     """Paint dark and light speckles, as sand has them."""
     for factor in (0.55, 1.4):
-        n_speckles = rng.randint(7, 14)
-        places = rng.uniform((-0.75, -0.5), (0.75, 0.5), (n_speckles, 2))
-        _add_dots(skin, pose, places, rng.uniform(0.03, 0.1, n_speckles), back * factor)
+        _scatter(skin, pose, rng, rng.randint(7, 14), (-0.75, -0.5), (0.75, 0.5), (0.03, 0.1), back * factor)
 
 
 def _paint_ray(skin: np.ndarray, pose: _Pose, back: np.ndarray, rng: RandomState) -> None:
@@ -255,9 +255,7 @@ def _paint_ray(skin: np.ndarray, pose: _Pose, back: np.ndarray, rng: RandomState
     fill(skin, pose(CIRCLE * (0.55, 0.16)), back * rng.uniform(0.75, 1.3))
     if rng.uniform() < 0.35:
         color = ((225, 215, 185), (90, 150, 215))[rng.randint(2)]
-        n_spots = rng.randint(10, 24)
-        places = rng.uniform((-0.45, -0.8), (0.5, 0.8), (n_spots, 2))
-        _add_dots(skin, pose, places, rng.uniform(0.025, 0.06, n_spots), color)
+        _scatter(skin, pose, rng, rng.randint(10, 24), (-0.45, -0.8), (0.5, 0.8), (0.025, 0.06), color)
 
 
 def _paint_shark(skin: np.ndarray, pose: _Pose, back: np.ndarray, rng: RandomState) -> None:
@@ -273,8 +271,7 @@ def _paint_trout(skin: np.ndarray, pose: _Pose, back: np.ndarray, rng: RandomSta
         band = np.array([(0.7, 0.06), (-0.8, 0.05), (-0.8, -0.03), (0.7, -0.07)])
         fill(skin, pose(band), (206, 128, 118))
     for color, n_spots in (((38, 34, 28), rng.randint(15, 30)), ((170, 60, 40), rng.randint(1, 8))):
-        places = rng.uniform((-0.8, -0.08), (0.6, 0.24), (n_spots, 2))
-        _add_dots(skin, pose, places, rng.uniform(0.018, 0.04, n_spots), color)
+        _scatter(skin, pose, rng, n_spots, (-0.8, -0.08), (0.6, 0.24), (0.018, 0.04), color)
 
 
 @dataclass(frozen=True)
@@ -291,18 +288,28 @@ class _Kind:
     near_fins: tuple[np.ndarray, ...]
     eyes: tuple[tuple[float, float], ...]
     eye_size: float
-    lines: tuple[tuple[tuple[float, float], ...], ...]
-    colors: tuple[tuple[_Colour, _Colour], ...]
+    lines: tuple[np.ndarray, ...]
+    colors: np.ndarray
     scenes: tuple[float, ...]  # how probable each of SCENES is
     from_above: bool = False
 
 
+def _colors(pairs: str) -> np.ndarray:
+    """Return pairs of colors, (n, 2, 3), written as hexadecimal RGB."""
+    return np.frombuffer(bytes.fromhex(pairs), dtype=np.uint8).reshape(-1, 2, 3)
+
+
+def _lines(*lines: str) -> tuple[np.ndarray, ...]:
+    """Return the points of lines that are written "x,y x,y ..."."""
+    return tuple(np.array([point.split(",") for point in line.split()], dtype=float) for line in lines)
+
+
 def _outline(corners: str, symmetric: bool = False) -> np.ndarray:
-    """Return the closed outline with these corners, "x,y x,y ...", rounded by Chaikin's corner cutting.
+    """Return the closed outline with these corners, rounded by Chaikin's corner cutting.
 
     A symmetric one is given by its upper half, from nose to tail.
     """
-    points = np.array([corner.split(",") for corner in corners.split()], dtype=float)
+    (points,) = _lines(corners)
     if symmetric:
         points = np.concatenate([points, points[::-1] * (1, -1)])
     for _ in range(3):
@@ -325,15 +332,10 @@ _KINDS = (
         near_fins=(_outline(".25,-.02 -.12,.05 -.15,-.28 .2,-.2"),),
         eyes=((0.58, 0.12),),
         eye_size=0.1,
-        lines=(((0.42, 0.3), (0.33, 0.1), (0.34, -0.1), (0.42, -0.3)),),
-        colors=(
-            ((235, 110, 25), (255, 190, 90)),
-            ((245, 160, 30), (255, 215, 120)),
-            ((205, 50, 40), (235, 130, 100)),
-            ((235, 205, 50), (250, 235, 150)),
-            ((45, 90, 190), (110, 160, 220)),
-            ((175, 180, 190), (230, 230, 225)),
-            ((110, 70, 150), (190, 130, 180)),
+        lines=_lines(".42,.3 .33,.1 .34,-.1 .42,-.3"),
+        colors=_colors(
+            "eb6e19 ffbe5a f5a01e ffd778 cd3228 eb8264 ebcd32 faeb96 "
+            "2d5abe 6ea0dc afb4be e6e6e1 6e4696 be82b4"
         ),
         scenes=(0.2, 0.2, 0.05, 0.4, 0.15),
     ),
@@ -347,16 +349,8 @@ _KINDS = (
         near_fins=(_outline(".42,.1 .12,.26 .14,.06"),),
         eyes=((0.76, 0.14), (0.66, -0.1)),
         eye_size=0.075,
-        lines=(
-            ((0.52, 0.02), (0.4, 0.1), (0.2, 0), (-0.75, 0)),
-            ((0.5, 0.34), (0.44, 0.1), (0.46, -0.1), (0.52, -0.32)),
-        ),
-        colors=(
-            ((125, 98, 62), (150, 122, 80)),
-            ((104, 98, 66), (130, 124, 90)),
-            ((176, 150, 110), (196, 172, 132)),
-            ((80, 66, 50), (104, 88, 66)),
-        ),
+        lines=_lines(".52,.02 .4,.1 .2,0 -.75,0", ".5,.34 .44,.1 .46,-.1 .52,-.32"),
+        colors=_colors("7d623e 967a50 686242 827c5a b0966e c4ac84 504232 685842"),
         scenes=(0.1, 0.15, 0.5, 0.05, 0.2),
         from_above=True,
     ),
@@ -371,13 +365,8 @@ _KINDS = (
         near_fins=(),
         eyes=((0.48, 0.15), (0.48, -0.15)),
         eye_size=0.055,
-        lines=(((0.3, 0.12), (-0.5, 0.05)), ((0.3, -0.12), (-0.5, -0.05))),
-        colors=(
-            ((122, 96, 68), (140, 112, 80)),
-            ((96, 100, 110), (116, 120, 128)),
-            ((52, 56, 70), (72, 78, 92)),
-            ((172, 146, 110), (190, 166, 130)),
-        ),
+        lines=_lines(".3,.12 -.5,.05", ".3,-.12 -.5,-.05"),
+        colors=_colors("7a6044 8c7050 60646e 747880 343846 484e5c ac926e bea682"),
         scenes=(0.3, 0.2, 0.35, 0.05, 0.1),
         from_above=True,
     ),
@@ -395,18 +384,8 @@ _KINDS = (
         near_fins=(_outline(".44,-.06 .02,-.56 -.08,-.54 .16,-.1"),),
         eyes=((0.8, 0.05),),
         eye_size=0.04,
-        lines=(
-            ((0.9, -0.04), (0.8, -0.05), (0.72, -0.09)),
-            ((0.5, 0.08), (0.48, -0.06)),
-            ((0.45, 0.08), (0.43, -0.06)),
-            ((0.4, 0.08), (0.38, -0.06)),
-        ),
-        colors=(
-            ((104, 114, 124), (205, 210, 210)),
-            ((78, 98, 124), (196, 206, 214)),
-            ((122, 112, 96), (208, 204, 190)),
-            ((70, 76, 82), (176, 180, 180)),
-        ),
+        lines=_lines(".9,-.04 .8,-.05 .72,-.09", ".5,.08 .48,-.06", ".45,.08 .43,-.06", ".4,.08 .38,-.06"),
+        colors=_colors("68727c cdd2d2 4e627c c4ced6 7a7060 d0ccbe 464c52 b0b4b4"),
         scenes=(0.5, 0.25, 0.1, 0.05, 0.1),
     ),
     _Kind(
@@ -424,13 +403,8 @@ _KINDS = (
         near_fins=(_outline(".54,-.1 .26,-.3 .24,-.22 .42,-.08"),),
         eyes=((0.8, 0.06),),
         eye_size=0.06,
-        lines=(((0.56, 0.2), (0.5, 0.02), (0.56, -0.16)), ((0.98, -0.04), (0.8, -0.07))),
-        colors=(
-            ((110, 108, 60), (214, 200, 150)),
-            ((132, 100, 60), (222, 190, 130)),
-            ((112, 128, 118), (210, 212, 204)),
-            ((84, 90, 70), (190, 186, 160)),
-        ),
+        lines=_lines(".56,.2 .5,.02 .56,-.16", ".98,-.04 .8,-.07"),
+        colors=_colors("6e6c3c d6c896 84643c debe82 708076 d2d4cc 545a46 bebaa0"),
         scenes=(0.3, 0.2, 0.15, 0.2, 0.15),
     ),
 )

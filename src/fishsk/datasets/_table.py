@@ -1,7 +1,5 @@
 """A table of images: paths, boxes in them, and numbers, classes or tags."""
 
-from __future__ import annotations
-
 import csv
 import errno
 import io
@@ -18,7 +16,7 @@ from sklearn.utils import Bunch
 
 from fishsk._utils.files import expand
 from fishsk.datasets._cells import CODE, are_spelled, as_number, find_tags, place_box, split_tags
-from fishsk.datasets._folder import find_errors, normalize_name, warn_of_spellings
+from fishsk.datasets._folder import find_errors, normalize_name, tell_faults, warn_of_spellings
 
 _DELIMITERS = (",", ";", "\t")
 _TASKS = ("auto", "classification", "regression", "tags")
@@ -167,8 +165,7 @@ def load_image_table(
     kind, values, wrong = _read_targets(rows, task, path, columns)
     files = [_find_file(path.parent, row.path) if row.path else "" for row in rows]
     placed = [place_box(file, box_columns or _BOX, row.box) for file, row in zip(files, rows, strict=True)]
-    images = [image for image, _ in placed]
-    sought = [image if check_files else file for image, file in zip(images, files, strict=True)]
+    sought = [image for image, _ in placed] if check_files else files
     errors = iter((find_errors if check_files else _find_missing)([name for name in sought if name]))
     faults = []
     for row, name, (_, of_box), of_target in zip(rows, sought, placed, wrong, strict=True):
@@ -178,45 +175,37 @@ def load_image_table(
             words = "the row has more cells than there are names of columns; quote what holds a separator"
             found = path_column, words
         faults.append(None if found is None else f"row {row.number}, column {found[0]!r}: {found[1]}")
-    good = np.array([fault is None for fault in faults])
-    _tell(faults, path, on_error)
-    X = np.array(images, dtype=str)[good]
-    kept = [row for row, is_good in zip(rows, good, strict=True) if is_good]
+    tell_faults(faults, f"rows of {str(path)!r} cannot be used", on_error, n_listed=_N_LISTED)
+    good = [at for at, fault in enumerate(faults) if fault is None]
+    kept = [rows[at] for at in good]
+    X = np.array([placed[at][0] for at in good], dtype=str)
     _warn_of_contradictions(kept, X, path)
-    values = [value for value, is_good in zip(values, good, strict=True) if is_good]
-    y, names, described = _encode(kind, values, columns, path)
+    y, names, described = _encode(kind, [values[at] for at in good], columns, path)
     if return_X_y:
         return X, y
     n_boxes = sum(any(row.box) for row in kept)
-    title = (
-        f"{len(X):,} images{f', {n_boxes:,} of them boxes,' if n_boxes else ''} from the table {str(path)!r}"
-    )
-    title += f", column {', '.join(map(repr, columns))}" if columns else ""
+    boxes = f", {n_boxes:,} of them boxes," if n_boxes else ""
+    learned = f", column {', '.join(map(repr, columns))}" if columns else ""
     return Bunch(
         images=X,
         target=y,
         target_names=names,
         task=kind,
-        left_out={
-            f"row {row.number}": fault for row, fault in zip(rows, faults, strict=True) if fault is not None
-        },
+        left_out={f"row {row.number}": fault for row, fault in zip(rows, faults, strict=True) if fault},
         rows=np.array([row.number for row in kept], dtype=np.int64),
         n_boxes=n_boxes,
-        DESCR=f"{title}.\n\n{described}\n",
+        DESCR=f"{len(X):,} images{boxes} from the table {str(path)!r}{learned}.\n\n{described}\n",
     )
 
 
 class _Row(NamedTuple):
-    """A row as it is written, less spaces: its number as a spreadsheet counts, the path, targets and a box.
+    """A row as it is written, less spaces around its cells."""
 
-    `is_too_long` tells a row that has more cells than there are names, such as one with a comma in a name.
-    """
-
-    number: int
+    number: int  # as a spreadsheet counts
     path: str
     values: tuple[str, ...]
     box: tuple[str, ...] = ()
-    is_too_long: bool = False
+    is_too_long: bool = False  # it has more cells than there are names, such as one with a comma in a name
 
 
 def _read_rows(path: Path, path_column: str, targets: Sequence[str], boxes: Sequence[str]) -> list[_Row]:
@@ -298,80 +287,84 @@ def _warn_of_contradictions(rows: Sequence[_Row], images: np.ndarray, path: Path
 
 def _read_targets(
     rows: Sequence[_Row], task: str, path: Path, columns: Sequence[str]
-) -> tuple[str | None, list[Any], list[tuple[str, str] | None]]:
+) -> tuple[str | None, list, list[tuple[str, str] | None]]:
     """Return what columns are for, the target of each row, and which column of it is wrong, and why."""
     if not columns:
         return None, [None] * len(rows), [None] * len(rows)
-    if task == "auto":
-        task = "tags" if len(columns) > 1 or columns[0].casefold() == "tags" else "auto"
-    if task == "tags":
+    if task == "tags" or (task == "auto" and (len(columns) > 1 or columns[0].casefold() == "tags")):
         found = [find_tags(columns, row.values) for row in rows]
-        return task, [tags for tags, _ in found], [fault for _, fault in found]
+        return "tags", [tags for tags, _ in found], [fault for _, fault in found]
     if len(columns) > 1:
         raise ValueError(f"Several columns are tags, of 0 and 1. Got {columns} and task={task!r}.")
-    task, numbers = _find_task(rows, task, path, columns[0])
-    wrong: list[tuple[str, str] | None] = []
-    for row, number in zip(rows, numbers, strict=True):
-        value, fault = row.values[0], None
-        if not value:
-            fault = "must not be empty"
-        elif number is None:
-            fault = f"must be a finite number, such as 12.5. Got {value!r}"
-            if as_number(value.replace(",", ".")) is not None:
-                fault += "; write a point for the decimal comma"
-            elif are_spelled([value]):
-                fault += "; write digits and a point alone"
-        wrong.append(None if fault is None else (columns[0], fault))
-    return task, numbers if task == "regression" else [normalize_name(row.values[0]) for row in rows], wrong
-
-
-def _find_task(rows: Sequence[_Row], task: str, path: Path, target: str) -> tuple[str, list[float | None]]:
-    """Return what a column is for, and of a regression its values, None where one is no number."""
-    numbers = [as_number(row.values[0]) for row in rows]
+    cells = [row.values[0] for row in rows]
+    numbers = [as_number(cell) for cell in cells]
     if task == "auto":
-        others = [row for row, number in zip(rows, numbers, strict=True) if row.values[0] and number is None]
-        n_numbers = len(rows) - numbers.count(None)
-        column = f"Column {target!r} of {str(path)!r}"
-        if others and are_spelled([row.values[0] for row in others]):
-            raise ValueError(
-                f"{column} looks like numbers in another spelling, such as {others[0].values[0]!r} in row "
-                f"{others[0].number}. Write numbers as 1234.5, with a point for decimals, nothing between "
-                'thousands and no unit; or pass task="classification" if these are names of classes.'
-            )
-        if others and n_numbers:
-            raise ValueError(
-                f"{column} must hold numbers, or names of classes. Got both: {n_numbers:,} rows have "
-                f"numbers, row {others[0].number} has {others[0].values[0]!r}. Pass "
-                'task="regression" to find the rows that are no numbers, or task="classification".'
-            )
-        if n_numbers and (codes := [row for row in rows if CODE.match(row.values[0])]):
-            raise ValueError(
-                f"{column} looks like codes, such as {codes[0].values[0]!r} in row {codes[0].number}, which "
-                'lose digits as numbers. Pass task="classification" if these are names of classes, or '
-                'task="regression" if they are numbers.'
-            )
-        if listed := [row for row in others if len(split_tags(row.values[0])) > 1]:
-            raise ValueError(
-                f"{column} looks like tags, such as {listed[0].values[0]!r} in row {listed[0].number}. Pass "
-                'task="tags" if an image may have several, or task="classification" if these are names.'
-            )
-        task = "regression" if n_numbers else "classification"
-        if n_numbers >= _MANY and len(set(numbers)) == 2:
-            warnings.warn(
-                f"{column} holds two different numbers, and is learned as numbers. Pass "
-                'task="classification" if these are classes, or task="regression" to silence this.',
-                stacklevel=4,
-            )
-    return task, numbers if task == "regression" else [0.0] * len(rows)
+        task = _guess_task(rows, numbers, f"Column {columns[0]!r} of {str(path)!r}")
+    is_wrong = [
+        not cell or (task == "regression" and n is None) for cell, n in zip(cells, numbers, strict=True)
+    ]
+    wrong = [(columns[0], _explain(cell)) if bad else None for cell, bad in zip(cells, is_wrong, strict=True)]
+    return task, numbers if task == "regression" else [*map(normalize_name, cells)], wrong
+
+
+def _explain(cell: str) -> str:
+    """Return why a cell is no target."""
+    if not cell:
+        return "must not be empty"
+    hint = ""
+    if as_number(cell.replace(",", ".")) is not None:
+        hint = "; write a point for the decimal comma"
+    elif are_spelled([cell]):
+        hint = "; write digits and a point alone"
+    return f"must be a finite number, such as 12.5. Got {cell!r}{hint}"
+
+
+def _guess_task(rows: Sequence[_Row], numbers: Sequence[float | None], column: str) -> str:
+    """Return whether a column holds numbers or names of classes; raise an error where it may be either."""
+    others = [row for row, number in zip(rows, numbers, strict=True) if row.values[0] and number is None]
+    n_numbers = len(rows) - numbers.count(None)
+
+    def name(row: _Row) -> str:
+        return f"{row.values[0]!r} in row {row.number}"
+
+    if others and are_spelled([row.values[0] for row in others]):
+        raise ValueError(
+            f"{column} looks like numbers in another spelling, such as {name(others[0])}. Write numbers as "
+            "1234.5, with a point for decimals, nothing between thousands and no unit; or pass "
+            'task="classification" if these are names of classes.'
+        )
+    if others and n_numbers:
+        raise ValueError(
+            f"{column} must hold numbers, or names of classes. Got both: {n_numbers:,} rows have numbers, "
+            f'row {others[0].number} has {others[0].values[0]!r}. Pass task="regression" to find the rows '
+            'that are no numbers, or task="classification".'
+        )
+    if n_numbers and (codes := [row for row in rows if CODE.match(row.values[0])]):
+        raise ValueError(
+            f"{column} looks like codes, such as {name(codes[0])}, which lose digits as numbers. Pass "
+            'task="classification" if these are names of classes, or task="regression" if they are numbers.'
+        )
+    if listed := [row for row in others if len(split_tags(row.values[0])) > 1]:
+        raise ValueError(
+            f'{column} looks like tags, such as {name(listed[0])}. Pass task="tags" if an image may have '
+            'several, or task="classification" if these are names.'
+        )
+    if n_numbers >= _MANY and len(set(numbers)) == 2:
+        warnings.warn(
+            f"{column} holds two different numbers, and is learned as numbers. Pass "
+            'task="classification" if these are classes, or task="regression" to silence this.',
+            stacklevel=4,
+        )
+    return "regression" if n_numbers else "classification"
 
 
 def _encode(
-    task: str | None, values: list[Any], columns: Sequence[str], path: Path
-) -> tuple[Any, list[str], str]:
+    task: str | None, values: list, columns: Sequence[str], path: Path
+) -> tuple[np.ndarray | None, list[str], str]:
     """Return targets as numbers, the names of what they mean, and how many there are in words."""
+    y: np.ndarray
     if task is None:
         return None, [], ""
-    y: Any
     if task == "regression":
         y = np.array(values, dtype=np.float64)
         return y, [*columns], f"{columns[0]}: {y.min():g} to {y.max():g}, {y.mean():g} on average"
@@ -384,36 +377,16 @@ def _encode(
                 'For one tag alone write two classes, such as "yes" and "no", and pass task="classification".'
             )
         y = np.array([[name in tags for name in names] for tags in named], dtype=np.int64)
-        counts: Any = y.sum(axis=0)
+        counts = y.sum(axis=0)
     else:
-        found, y = np.unique(np.array(values, dtype=str), return_inverse=True)
+        found, y, counts = np.unique(np.array(values, dtype=str), return_inverse=True, return_counts=True)
         y, names = y.astype(np.int64), found.tolist()
-        counts = np.bincount(y)
     warn_of_spellings(names, f"Column {', '.join(map(repr, columns))} of {str(path)!r}", stacklevel=4)
-    return (
-        y,
-        names,
-        "\n".join(f"- {name}: {n} images" for name, n in zip(names, counts.tolist(), strict=True)),
-    )
+    described = [f"- {name}: {n} images" for name, n in zip(names, counts.tolist(), strict=True)]
+    return y, names, "\n".join(described)
 
 
 def _find_missing(paths: list[str]) -> list[str | None]:
     """Return what opening each of the files would say if it is not there, or None where it is."""
     words = os.strerror(errno.ENOENT)
     return [None if os.path.exists(path) else f"[Errno {errno.ENOENT}] {words}: {path!r}" for path in paths]
-
-
-def _tell(faults: Sequence[str | None], path: Path, on_error: str) -> None:
-    """Raise an error or warn of rows that cannot be used."""
-    found = [fault for fault in faults if fault is not None]
-    if not found:
-        return
-    listed = found[:_N_LISTED]
-    if len(found) > _N_LISTED:
-        listed.append(f"... and {len(found) - _N_LISTED:,} more")
-    report = "\n".join([f"{len(found):,} of {len(faults):,} rows of {str(path)!r} cannot be used:", *listed])
-    if on_error == "raise" or len(found) == len(faults):
-        raise ValueError(
-            f'{report}\nFix or remove these rows, or pass on_error="skip" to go on without them.'
-        )
-    warnings.warn(f"{report}\nThey are left out. Fix them to silence this.", stacklevel=3)

@@ -1,24 +1,17 @@
-"""``cache``: look after the features kept on disk."""
+"""Look after the features kept on disk.
 
-from __future__ import annotations
-
-import argparse
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from fishsk.cli._screen import Screen
-
-SUMMARY = "look after the features kept on disk"
-EXAMPLES = """\
 examples:
   python -m fishsk cache info
   python -m fishsk cache verify        read every row and check its sum; exits with 1 if one is wrong
   python -m fishsk cache clear
 """
 
+import argparse
+
+from fishsk.cli._screen import Screen
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     parser.add_argument(
         "action",
         choices=["info", "verify", "clear"],
@@ -27,69 +20,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
-    """Count, verify or remove the features kept on disk."""
-    from fishsk.store import default_folder
+    from fishsk.store import cache_info, clear_cache, default_folder, verify_cache
 
     folder = default_folder()
     screen.fact("Folder", str(folder), folder=folder)
-    return {"info": _show_info, "verify": _verify, "clear": _clear}[arguments.action](screen, folder)
-
-
-def _show_info(screen: Screen, folder: Any) -> int:
-    from fishsk.store import cache_info
-
-    info = cache_info(folder)
-    screen.facts |= info
-    limit = info["max_bytes"]
-    rows = f"{info['n_rows']:,} rows of features, one for each view of an image"
-    screen.fact("Kept", f"{rows}, in {info['n_shards']:,} files")
-    if info["n_networks"]:
-        screen.fact("Networks", f"{info['n_networks']:,} in int8")
-    screen.fact("Size", f"{_mebibytes(info['n_bytes'])} of {_mebibytes(limit)}")
-    if info["stores"]:
-        screen.table(
-            [_describe_store(store) for store in info["stores"]],
-            header=("rows", "features", "size", "files", "image size", "network", "weights", "layers"),
-            right=[0, 1, 2, 3, 4],
-        )
-    return 0
-
-
-def _verify(screen: Screen, folder: Any) -> int:
-    from fishsk.store import verify_cache
-
-    found = verify_cache(folder)
+    if arguments.action == "clear":
+        freed = clear_cache(folder)
+        screen.fact("Freed", _mebibytes(freed), n_bytes_freed=freed)
+        return 0
+    found = (cache_info if arguments.action == "info" else verify_cache)(folder)
     screen.facts |= found
-    screen.fact("Valid", f"{found['n_rows']:,} rows")
-    screen.fact("Corrupt", f"{found['n_corrupt']:,} rows")
-    screen.fact("Unreadable", f"{found['n_unreadable']:,} files")
-    for path in found["files"]:
-        screen.say(f"  {path}")
-    if found["files"]:
-        screen.say("What was corrupt is removed, and computed again when it is next needed.")
-    return 1 if found["n_corrupt"] or found["n_unreadable"] else 0
-
-
-def _clear(screen: Screen, folder: Any) -> int:
-    from fishsk.store import clear_cache
-
-    freed = clear_cache(folder)
-    screen.fact("Freed", _mebibytes(freed), n_bytes_freed=freed)
+    if arguments.action == "verify":
+        screen.fact("Valid", f"{found['n_rows']:,} rows")
+        screen.fact("Corrupt", f"{found['n_corrupt']:,} rows")
+        screen.fact("Unreadable", f"{found['n_unreadable']:,} files")
+        for path in found["files"]:
+            screen.say(f"  {path}")
+        if found["files"]:
+            screen.say("What was corrupt is removed, and computed again when it is next needed.")
+        return 1 if found["n_corrupt"] or found["n_unreadable"] else 0
+    rows = f"{found['n_rows']:,} rows of features, one for each view of an image"
+    screen.fact("Kept", f"{rows}, in {found['n_shards']:,} files")
+    if found["n_networks"]:
+        screen.fact("Networks", f"{found['n_networks']:,} in int8")
+    screen.fact("Size", f"{_mebibytes(found['n_bytes'])} of {_mebibytes(found['max_bytes'])}")
+    table = []
+    for store in found["stores"]:
+        settings = store["settings"] or {}
+        table.append(
+            (
+                f"{store['n_rows']:,}",
+                "unknown" if store["n_features"] is None else f"{store['n_features']:,}",
+                _mebibytes(store["n_bytes"]),
+                f"{store['n_shards']:,}",
+                " x ".join(map(str, settings.get("image_size", []))),
+                settings.get("backbone", "VGG16"),
+                str(settings.get("weights", "unknown"))[:12],
+                ", ".join(settings.get("layers", [])),
+            )
+        )
+    if table:
+        header = ("rows", "features", "size", "files", "image size", "network", "weights", "layers")
+        screen.table(table, header=header, right=range(5))
     return 0
-
-
-def _describe_store(store: dict[str, Any]) -> list[str]:
-    settings = store["settings"] or {}
-    return [
-        f"{store['n_rows']:,}",
-        "unknown" if store["n_features"] is None else f"{store['n_features']:,}",
-        _mebibytes(store["n_bytes"]),
-        f"{store['n_shards']:,}",
-        " x ".join(map(str, settings.get("image_size", []))),
-        str(settings.get("backbone", "VGG16")),
-        str(settings.get("weights", "unknown"))[:12],
-        ", ".join(settings.get("layers", [])),
-    ]
 
 
 def _mebibytes(n_bytes: int) -> str:

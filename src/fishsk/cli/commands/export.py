@@ -1,17 +1,5 @@
-"""``export``: write a saved model as one file for another runtime."""
+"""Write a saved model as one file for a phone or another runtime.
 
-from __future__ import annotations
-
-import argparse
-from typing import TYPE_CHECKING
-
-from fishsk.cli._arguments import add_model
-
-if TYPE_CHECKING:
-    from fishsk.cli._screen import Screen
-
-SUMMARY = "write a saved model as one file for a phone or another runtime"
-EXAMPLES = """\
 examples:
   python -m fishsk export fish.fishsk --output fish.tflite    for LiteRT (TensorFlow Lite): phones, boards
   python -m fishsk export fish.fishsk --output fish.onnx      for ONNX Runtime, with any head
@@ -21,23 +9,21 @@ examples:
 It is written only if it gives the model's answers on 32 images.
 """
 
+import argparse
+
+from fishsk.cli._arguments import add_model
+from fishsk.cli._screen import Screen, load_tensorflow
+from fishsk.cli._targets import EXPORTS, prepare_file
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     add_model(parser)
     parser.add_argument(
-        "--output",
-        default="model.tflite",
-        metavar="FILE",
-        help="the file to write; its ending is the format (default: %(default)s)",
+        "--output", default="model.tflite", metavar="FILE", help="the file to write; its ending is the format"
     )
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
-    """Write a saved model as one file for another runtime."""
-    from fishsk.cli._targets import EXPORTS, prepare_file
-    from fishsk.cli._tensorflow import load_tensorflow
-
     target = prepare_file(arguments.output, EXPORTS)
     load_tensorflow(screen)
 

@@ -1,24 +1,5 @@
-"""``features``: write what frozen networks see in images as a Parquet file."""
+"""Write what frozen networks see in images as a Parquet file.
 
-from __future__ import annotations
-
-import argparse
-import hashlib
-import os
-from typing import TYPE_CHECKING, Any
-
-from fishsk._utils.files import expand
-from fishsk.cli._arguments import add_columns, add_network, add_skip_bad, list_files, load_photos
-from fishsk.cli._cluster import add_cluster, compute, open_cluster
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from fishsk.cli._screen import Screen
-
-_N_PART = 512  # images of a part: seconds of work, 22 MB of the recipe's features
-SUMMARY = "write what frozen networks see in images as a Parquet file"
-EXAMPLES = """\
 examples:
   python -m fishsk features photos/ --output features.parquet
   python -m fishsk features photos/ --labels                     the folders are classes: a column label
@@ -30,16 +11,29 @@ The columns are path, label (where there is one) and features, a list of the sam
 that was cut goes on where it stopped; until it is done, its parts lie in features.parquet.parts.
 """
 
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+from typing import TYPE_CHECKING, Any
+
+from fishsk._utils.files import expand
+from fishsk.cli._arguments import add_columns, add_network, add_skip_bad, list_files, load_photos
+from fishsk.cli._cluster import add_cluster, compute, open_cluster
+from fishsk.cli._screen import Screen
+from fishsk.cli._targets import FRAMES, prepare_file
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+_N_PART = 512  # images of a part: seconds of work, 22 MB of the recipe's features
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     parser.add_argument("photos", help="a folder that is searched for images, or a table of them (.csv)")
-    parser.add_argument(
-        "--output",
-        default="features.parquet",
-        metavar="FILE",
-        help="the file to write (default: %(default)s)",
-    )
+    parser.add_argument("--output", default="features.parquet", metavar="FILE", help="the file to write")
     labels = parser.add_mutually_exclusive_group()
     labels.add_argument("--labels", action="store_true", help="the folders are classes, one each")
     labels.add_argument(
@@ -55,35 +49,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
-    """Write the features of images part by part."""
-    from fishsk.cli._targets import FRAMES, check_parquet, prepare_file
-
     target = prepare_file(arguments.output, FRAMES)
-    check_parquet(target)
-    labels, left_out = None, {}
+    labels: list[Any] | None = None
     if arguments.labels or arguments.target:
         photos = load_photos(arguments.photos, arguments)
-        paths, left_out = photos.paths.tolist(), photos.left_out
-        labels = _list_labels(photos)
+        paths, left_out, labels = photos.paths.tolist(), photos.left_out, photos.y.tolist()
+        if photos.task == "tags":
+            labels = [[tag for tag, has in zip(photos.tags, row, strict=True) if has] for row in photos.y]
     else:
         paths, left_out = list_files([arguments.photos], arguments)
 
     from sklearn.dummy import DummyClassifier
+    from sklearn.utils import gen_batches
 
     from fishsk._utils.progress import ProgressBar
     from fishsk.cli._networks import make_pipeline, show_networks
-    from fishsk.cli._parquet import Parts, cut
-    from fishsk.features import describe_parts
+    from fishsk.cli._parquet import Parts
+    from fishsk.features import describe_parts, find_frozen_parts
 
     step = make_pipeline(arguments, paths, head=DummyClassifier())["features"]
     show_networks(screen, step)
     described = {name: dict(part) for name, part in describe_parts(step).items()}
-    parts, chunks = Parts(target), [*cut(len(paths), _N_PART)]
+    parts, chunks = Parts(target), [*gen_batches(len(paths), _N_PART)]
     keys = [_find_key(described, paths[chunk], labels and labels[chunk]) for chunk in chunks]
     known = [parts.read(number, key) for number, key in enumerate(keys)]
     missing = [number for number, each in enumerate(known) if each is None]
     n_known = len(paths) - sum(len(paths[chunks[number]]) for number in missing)
-    where = "" if not n_known else f", {n_known:,} of a run before"
+    where = f", {n_known:,} of a run before" if n_known else ""
     screen.fact(
         "Images", f"{len(paths):,} in {arguments.photos}{where}", n_images=len(paths), n_known=n_known
     )
@@ -96,19 +88,20 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         found = compute(client, extract, (paths[chunks[number]] for number in missing), step)
         for number, (features, errors) in zip(missing, found, strict=True):
             _check_errors(errors, skip_bad=arguments.skip_bad)
-            chosen = [at for at, path in enumerate(paths[chunks[number]]) if path not in errors]
-            columns = {"path": [paths[chunks[number]][at] for at in chosen]}
+            chunk = paths[chunks[number]]
+            good = [at for at, path in enumerate(chunk) if path not in errors]
+            columns = {"path": [chunk[at] for at in good]}
             if labels is not None:
-                columns["label"] = [labels[chunks[number]][at] for at in chosen]
-            known[number] = done = {"key": keys[number], "errors": errors}
-            parts.write(number, columns, features[chosen], done)
-            bar.advance(len(paths[chunks[number]]))
-    for each in known:
-        _check_errors(each["errors"] if each else {}, skip_bad=arguments.skip_bad)
-        left_out |= each["errors"] if each else {}
+                columns["label"] = [labels[chunks[number]][at] for at in good]
+            known[number] = part = {"key": keys[number], "errors": errors}
+            parts.write(number, columns, features[good], part)
+            bar.advance(len(chunk))
+    for part in filter(None, known):
+        _check_errors(part["errors"], skip_bad=arguments.skip_bad)
+        left_out |= part["errors"]
     with screen.stage("join"):
         n_rows = parts.join(len(chunks), {"networks": described})
-    n_features = sum(part.n_features_out for part in _list_parts(step))
+    n_features = sum(part.n_features_out for part in find_frozen_parts(step).values())
     screen.fact(
         "Features",
         f"{target}: {n_rows:,} rows of {n_features:,}",
@@ -125,26 +118,13 @@ def extract(paths: list[str], step: Any) -> tuple[np.ndarray, dict[str, str]]:
     import numpy as np
 
     from fishsk._utils.reading import read_once
+    from fishsk.features import find_frozen_parts
 
-    transformers = _list_parts(step)
-    with read_once() as reading, reading.share(transformers):
+    with read_once() as reading, reading.share([*find_frozen_parts(step).values()]):
         return np.asarray(step.transform(paths)), dict(reading.errors)
 
 
-def _list_parts(step: Any) -> list[Any]:
-    from fishsk.features import find_frozen_parts
-
-    return [*find_frozen_parts(step).values()]
-
-
-def _list_labels(photos: Any) -> list[Any]:
-    """Return what the column label holds of each image: a class, a number or a list of tags."""
-    if photos.task != "tags":
-        return photos.y.tolist()
-    return [[tag for tag, has in zip(photos.tags, row, strict=True) if has] for row in photos.y]
-
-
-def _find_key(described: Any, paths: list[str], labels: Any) -> str:
+def _find_key(described: dict[str, Any], paths: list[str], labels: list[Any] | None) -> str:
     """Return what tells a part of the same networks, files and labels from others."""
     from fishsk.features import split_box
 

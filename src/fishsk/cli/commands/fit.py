@@ -1,23 +1,5 @@
-"""``fit``: train on a folder or a table of images and save the model."""
+"""Train on a folder or a table of images and save the model.
 
-from __future__ import annotations
-
-import argparse
-import json
-import warnings
-from collections import Counter
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
-from fishsk.cli._arguments import add_photos, add_skip_bad, add_training, load_photos
-
-if TYPE_CHECKING:
-    from fishsk.cli._arguments import Photos
-    from fishsk.cli._screen import Screen
-
-_N_FOLDS = 5  # where no images are kept for validation
-SUMMARY = "train on a folder or a table of images and save the model"
-EXAMPLES = """\
 examples:
   python -m fishsk fit photos/ --model fish.fishsk
   python -m fishsk fit photos/ --backbone EfficientNetV2B0
@@ -34,13 +16,22 @@ names its columns, one of them path; paths start at the folder of the table. Whe
 width and height, each row is a box in an image, and the rest of the image is left out.
 """
 
+import argparse
+import json
+import warnings
+from collections import Counter
+from typing import Any
+
+from fishsk.cli._arguments import add_photos, add_training, load_photos
+from fishsk.cli._screen import Screen, load_tensorflow
+from fishsk.cli._targets import MODELS, prepare_file, write_or_keep
+
+_N_FOLDS = 5  # where no images are kept for validation
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     add_photos(parser, with_task=True)
-    parser.add_argument(
-        "--model", default="model.fishsk", metavar="FILE", help="the file to write (default: %(default)s)"
-    )
+    parser.add_argument("--model", default="model.fishsk", metavar="FILE", help="the file to write")
     parser.add_argument(
         "--set",
         action="append",
@@ -48,22 +39,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="STEP__NAME=VALUE",
         help="a parameter of a step; may be given many times (default: the recipe's)",
     )
-    add_skip_bad(parser)
     add_training(parser)
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
-    """Train on a folder or a table of images, and save the model."""
-    from fishsk.cli._targets import MODELS, prepare_file, write_or_keep
-    from fishsk.cli._tensorflow import load_tensorflow
-
     params = dict(_parse_setting(setting) for setting in arguments.set)
     model = prepare_file(arguments.model, MODELS)
     photos = load_photos(arguments.photos, arguments)
     load_tensorflow(screen)
 
+    from sklearn.exceptions import UndefinedMetricWarning
+    from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
+
     from fishsk.cli._features import run_networks
     from fishsk.cli._networks import make_pipeline, of_task, show_networks
+    from fishsk.inspection import find_target_scale, fitted_head, format_number
     from fishsk.persistence import save_pipeline
 
     pipeline = make_pipeline(arguments, photos.paths, **of_task(photos) | params)
@@ -72,64 +62,39 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     screen.fact("Images", photos.describe(), n_images=len(photos.paths), task=photos.task, **photos.facts)
     with screen.stage("train"):
         learner.fit(rows, photos.y)  # these are the pipeline's own steps
-    _show_training(screen, pipeline, photos.task, lambda: _cross_validate(screen, learner, rows, photos))
-    write_or_keep(model, lambda path: save_pipeline(pipeline, path))
-    screen.fact("Model", str(model), model=model)
-    screen.show_seconds()
-
-
-def _show_training(
-    screen: Screen, pipeline: Any, task: str, cross_validate: Callable[[], tuple[float, int] | None]
-) -> None:
-    """Print a score on images that did not train: of the epoch that was kept, or else of folds."""
-    from fishsk.inspection import find_target_scale, fitted_head, format_number
-
+    # A score on images that did not train: of the epoch that was kept, or else of folds.
     head = fitted_head(pipeline)
-    name, title, scale = "accuracy", "accuracy", 1.0
-    if task == "regression":
-        name, title = "mean_absolute_error", "mean absolute error"
+    name, title, scoring, scale = "accuracy", "accuracy", "accuracy", 1.0
+    if photos.task == "regression":
+        name, title, scoring = "mean_absolute_error", "mean absolute error", "neg_mean_absolute_error"
         scale = find_target_scale(pipeline["head"]) or 1.0
-    scores = {
-        key: scale * head.history_[key][head.best_epoch_]
-        for key in (name, f"val_{name}")
-        if key in head.history_
-    }
-    facts = {f"training_{name}": scores[name], f"validation_{name}": scores.get(f"val_{name}")}
-    if f"val_{name}" in scores:
-        value, where = scores[f"val_{name}"], "on images kept for validation"
-    elif (crossed := cross_validate()) is not None:
-        if task == "tags":
-            name, title = "f1_macro", "mean F1"
-        value, where = crossed[0], f"in {crossed[1]}-fold cross-validation"
-        facts[f"cross_validation_{name}"] = value
-    else:
-        value, where = scores[name], "on the images trained on (too few to keep some for validation)"
-    words = format_number(value, digits=3) if task == "regression" else f"{value:.3f}"
-    screen.fact("Training", f"{head.n_iter_} epochs, {title} {words} {where}", n_epochs=head.n_iter_, **facts)
-    if task == "tags":
-        thresholds = dict(
-            zip(head.tags or range(len(head.thresholds_)), head.thresholds_.tolist(), strict=True)
-        )
-        told = ", ".join(f"{tag} {threshold:.2f}" for tag, threshold in thresholds.items())
-        screen.fact("Thresholds", told, thresholds=thresholds)
-
-
-def _cross_validate(screen: Screen, learner: Any, rows: Any, photos: Photos) -> tuple[float, int] | None:
-    """Return the mean score of folds and how many there were; None where a class has a single image."""
-    from sklearn.exceptions import UndefinedMetricWarning
-    from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
-
+    best = {key: scale * values[head.best_epoch_] for key, values in head.history_.items() if name in key}
+    value, validation = best[name], best.get(f"val_{name}")
+    facts = {f"training_{name}": value, f"validation_{name}": validation}
     is_of_classes = photos.task == "classification"
     n_folds = min(_N_FOLDS, min(Counter(photos.y).values()) if is_of_classes else len(photos.y))
-    if n_folds < 2:
-        return None
-    folds = (StratifiedKFold if is_of_classes else KFold)(n_folds, shuffle=True, random_state=0)
-    scorings = {"regression": "neg_mean_absolute_error", "tags": "f1_macro"}
-    scoring = scorings.get(photos.task, "accuracy")
-    with screen.stage("cross-validate"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UndefinedMetricWarning)  # of a tag that a fold has nowhere
-        scores = cross_val_score(learner, rows, photos.y, cv=folds, scoring=scoring)
-    return float(abs(scores.mean())), n_folds
+    if validation is not None:
+        value, where = validation, "on images kept for validation"
+    elif n_folds > 1:
+        if photos.task == "tags":
+            name, title, scoring = "f1_macro", "mean F1", "f1_macro"
+        folds = (StratifiedKFold if is_of_classes else KFold)(n_folds, shuffle=True, random_state=0)
+        with screen.stage("cross-validate"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UndefinedMetricWarning)  # of a tag that a fold has nowhere
+            scores = cross_val_score(learner, rows, photos.y, cv=folds, scoring=scoring)
+        value, where = float(abs(scores.mean())), f"in {n_folds}-fold cross-validation"
+        facts[f"cross_validation_{name}"] = value
+    else:
+        where = "on the images trained on (too few to keep some for validation)"
+    words = format_number(value, digits=3) if photos.task == "regression" else f"{value:.3f}"
+    screen.fact("Training", f"{head.n_iter_} epochs, {title} {words} {where}", n_epochs=head.n_iter_, **facts)
+    if photos.task == "tags":
+        tags = head.tags or range(len(head.thresholds_))
+        thresholds = dict(zip(tags, head.thresholds_.tolist(), strict=True))
+        told = ", ".join(f"{tag} {threshold:.2f}" for tag, threshold in thresholds.items())
+        screen.fact("Thresholds", told, thresholds=thresholds)
+    write_or_keep(screen, "Model", model, lambda path: save_pipeline(pipeline, path))
+    screen.show_seconds()
 
 
 def _parse_setting(setting: str) -> tuple[str, Any]:

@@ -1,20 +1,5 @@
-"""``next``: which unlabeled images to label next, as a page to label them on, a table or JSON."""
+"""Find the unlabeled images whose labels would teach a model most, and label them.
 
-from __future__ import annotations
-
-import argparse
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from fishsk._utils.files import expand
-from fishsk.cli._arguments import add_columns, add_unlabeled, list_files, load_photos
-
-if TYPE_CHECKING:
-    from fishsk.cli._screen import Screen
-
-SUMMARY = "find the unlabeled images whose labels would teach a model most, and label them"
-EXAMPLES = """\
 examples:
   python -m fishsk next unlabeled/ --model fish.fishsk --train photos/     a page to label 50 of them on
   python -m fishsk fit labels.csv --target label --task classification     the table that the page saves
@@ -25,36 +10,35 @@ With --train, they differ from what is labeled, too, and images that are the sam
 all of them, are named apart. Files that cannot be read are named apart in any case.
 """
 
+import argparse
+import json
+from pathlib import Path
+
+from fishsk._utils.files import expand, write_atomically
+from fishsk.cli._arguments import add_columns, add_unlabeled, list_files, load_photos
+from fishsk.cli._screen import Screen, pick, to_plain
+from fishsk.cli._targets import PAGES, TABLES, prepare_file, write_or_keep, write_table
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     add_unlabeled(parser)
-    parser.add_argument("--n", type=int, default=50, help="how many to suggest (default: %(default)s)")
+    parser.add_argument("--n", type=int, default=50, help="how many to suggest")
     parser.add_argument(
         "--train",
         metavar="PHOTOS",
         help="the images that are labeled: a folder of class folders, or a table (default: none)",
     )
-    parser.add_argument(
-        "--target",
-        action="append",
-        metavar="COLUMN",
-        help="the column of that table that holds the classes (default: label)",
-    )
-    add_columns(parser)
+    add_columns(parser, target="the column of that table that holds the classes (default: label)")
     parser.add_argument(
         "--output",
         default="next.html",
         metavar="FILE",
-        help="a page to label them on (.html), or a table (.csv, .json) (default: %(default)s)",
+        help="a page to label them on (.html), or a table (.csv, .json)",
     )
     parser.set_defaults(task="classification", skip_bad=True)
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
-    """Print which images to label next, and write them as a page, as CSV or as JSON."""
-    from fishsk.cli._targets import PAGES, TABLES, prepare_file, write_or_keep, write_table
-
     if arguments.n < 1:
         raise ValueError(f"--n must be at least 1. Got {arguments.n}.")
     target = prepare_file(arguments.output, (*PAGES, *TABLES, ".json"))
@@ -65,9 +49,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
             arguments.target = ["label"]
         train = load_photos(arguments.train, arguments)
 
-    from fishsk._utils.files import write_atomically
     from fishsk.cli._features import read_features
-    from fishsk.cli._screen import to_plain
     from fishsk.features import check_images
     from fishsk.inspection import check_classifier, rank_suggestions
     from fishsk.persistence import load_pipeline
@@ -100,18 +82,16 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         }
         for row, score, reason in zip(found.rows.tolist(), found.score, found.reason, strict=True)
     ]
-    apart: dict[str, dict[str, str]] = {
-        kind: {names[row]: reason for row, reason in getattr(found, kind).items()}
-        for kind in ("unreadable", "duplicate", "unfamiliar")
+    apart = {
+        kind: {names[row]: reason for row, reason in rows.items()}
+        for kind, rows in pick(found, "unreadable", "duplicate", "unfamiliar").items()
     }
     screen.fact("Images", f"{len(new.paths):,}", n_images=len(new.paths), left_out=left_out)
-    screen.fact(
-        "Set apart",
-        ", ".join(f"{len(rows):,} {kind}" for kind, rows in apart.items())
-        + ("" if train is not None else " (of the last two more with --train)"),
-        apart=apart,
-    )
-    if not suggested and (not found.unfamiliar or target.suffix not in PAGES):  # which a page shows, too
+    counts = ", ".join(f"{len(rows):,} {kind}" for kind, rows in apart.items())
+    hint = " (of the last two more with --train)" if train is None else ""
+    screen.fact("Set apart", f"{counts}{hint}", apart=apart)
+    is_page = target.suffix.lower() in PAGES
+    if not suggested and not (is_page and found.unfamiliar):  # which a page shows, too
         raise ValueError(f"There must be images left to suggest. All {len(names):,} are set apart.")
     screen.facts["suggested"] = suggested
     if suggested:
@@ -123,18 +103,14 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     if len(suggested) > 10:
         screen.say(f"... and {len(suggested) - 10:,} more\n")
 
-    def write(path: Path) -> Any:
-        if target.suffix in PAGES:
+    def write(path: Path) -> None:
+        if is_page:
             classes = list(dict.fromkeys([*map(str, pipeline.classes_), *(label for _, label in known)]))
-            return write_suggestions(found, new.paths, path, classes=classes, labeled=known)
-        if target.suffix in TABLES:
-            return write_table(path, suggested)
-        text = json.dumps(to_plain({"suggested": suggested, "apart": apart}), indent=2)
-        return write_atomically(path, [text.encode()])
+            write_suggestions(found, new.paths, path, classes=classes, labeled=known)
+        elif target.suffix.lower() in TABLES:
+            write_table(path, suggested[0], [row.values() for row in suggested])
+        else:
+            text = json.dumps(to_plain({"suggested": suggested, "apart": apart}), indent=2)
+            write_atomically(path, [text.encode()])
 
-    with screen.stage("write"):
-        write_or_keep(target, write)
-    if target.suffix in PAGES:
-        screen.fact("Page", f"{target} (open it in a browser)", page=target)
-    else:
-        screen.fact("Table", f"{target}", table=target)
+    write_or_keep(screen, "Page" if is_page else "Table", target, write)

@@ -1,26 +1,5 @@
-"""``predict``: write the classes, numbers or tags of images as CSV or Parquet."""
+"""Write the classes, numbers or tags of images as CSV or Parquet.
 
-from __future__ import annotations
-
-import argparse
-import sys
-from collections import Counter
-from typing import TYPE_CHECKING, Any
-
-from fishsk.cli._arguments import (
-    UNSURE,
-    add_columns,
-    add_model,
-    add_skip_bad,
-    check_probability,
-    list_files,
-)
-
-if TYPE_CHECKING:
-    from fishsk.cli._screen import Screen
-
-SUMMARY = "write the classes, numbers or tags of images as CSV or Parquet"
-EXAMPLES = """\
 examples:
   python -m fishsk predict fish.fishsk unknown/ --output answers.csv
   python -m fishsk predict fish.fishsk boxes.csv                    a table of paths, and of boxes in them
@@ -31,11 +10,20 @@ examples:
   python -m fishsk predict weights.fishsk unknown/               a model of numbers writes numbers
   python -m fishsk predict fish.fishsk unknown/ --train photos/     also flag what is unlike all of photos/
 """
+
+import argparse
+import sys
+from collections import Counter
+from typing import Any
+
+from fishsk.cli._arguments import UNSURE, add_columns, add_model, add_skip_bad, check_probability, list_files
+from fishsk.cli._screen import Screen, pick
+from fishsk.cli._targets import FRAMES, TABLES, prepare_file, to_csv, write_or_keep, write_table
+
 _FALSE_ALARMS = 0.05
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     add_model(parser)
     parser.add_argument(
         "images", nargs="+", help="files, folders that are searched for images, or tables of images (.csv)"
@@ -45,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         default="predictions.csv",
         metavar="FILE",
-        help="a CSV file, or a Parquet file (.parquet); - is CSV on standard output (default: %(default)s)",
+        help="a CSV file, or a Parquet file (.parquet); - is CSV on standard output",
     )
     parser.add_argument(
         "--min-probability",
@@ -69,21 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
-    """Write the classes, numbers or tags of images as a table, or as JSON on standard output."""
-    from fishsk.cli._targets import (
-        FRAMES,
-        TABLES,
-        check_parquet,
-        prepare_file,
-        to_csv,
-        write_columns,
-        write_or_keep,
-    )
-
     if arguments.false_alarms is not None and arguments.train is None:
         raise ValueError("--false-alarms compares with training images: pass --train FOLDER with it.")
     target = None if arguments.output == "-" else prepare_file(arguments.output, (*TABLES, *FRAMES))
-    check_parquet(target)
     paths, left_out = list_files(arguments.images, arguments)
 
     import numpy as np
@@ -102,65 +78,62 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     from fishsk.persistence import load_pipeline
 
     pipeline = load_pipeline(arguments.model)
-    tags = name_tags(pipeline, len(pipeline.classes_)) if predicts_tags(pipeline) else []
-    has_proba = hasattr(pipeline, "predict_proba") and not tags
-    if tags and arguments.min_probability is not None:
-        raise ValueError("--min-probability is of classes: this model predicts tags, each with a threshold.")
-    check_probability(arguments.min_probability, pipeline.classes_ if has_proba else None)
+    check_probability(arguments.min_probability, pipeline)
     known = None
     if arguments.train is not None:
         files, _ = list_files([arguments.train])
         known = read_features(screen, pipeline, files, skip_bad=arguments.skip_bad)
     new = read_features(screen, pipeline, paths, skip_bad=arguments.skip_bad)
-    paths, left_out = new.paths, left_out | new.errors
     predicted = new.rest.predict(new.values)
-    columns: dict[str, Any] = {"path": paths, "predicted": predicted.tolist()}
-    if tags:
+    columns: dict[str, Any] = {"path": new.paths, "predicted": predicted.tolist()}
+    numbers: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    if is_regressor(pipeline):
+        numbers = {"lowest": predicted.min(), "highest": predicted.max(), "mean": predicted.mean()}
+    elif predicts_tags(pipeline):
+        tags = name_tags(pipeline, len(pipeline.classes_))
         columns["predicted"] = [join_tags(row, tags) for row in predicted]
         if (proba := predict_tag_proba(new.rest, new.values)) is not None:
             columns |= {f"p_{tag}": proba[:, at].tolist() for at, tag in enumerate(tags)}
-    if has_proba:
-        proba = new.rest.predict_proba(new.values)
-        probability = find_confidence(predicted, proba, pipeline.classes_)
-        if arguments.min_probability is not None:
-            unsure = probability < arguments.min_probability
-            columns["predicted"] = np.where(unsure, UNSURE, predicted.astype(object)).tolist()
-        columns["probability"] = probability.tolist()
-        columns |= {f"p_{label}": proba[:, at].tolist() for at, label in enumerate(pipeline.classes_)}
+        counts = dict(zip(tags, predicted.sum(axis=0).tolist(), strict=True))
+    else:
+        names = [*map(str, pipeline.classes_)]
+        if hasattr(pipeline, "predict_proba"):
+            proba = new.rest.predict_proba(new.values)
+            probability = find_confidence(predicted, proba, pipeline.classes_)
+            if arguments.min_probability is not None:
+                names.append(UNSURE)
+                unsure = probability < arguments.min_probability
+                columns["predicted"] = np.where(unsure, UNSURE, predicted.astype(object)).tolist()
+            columns["probability"] = probability.tolist()
+            columns |= {f"p_{label}": proba[:, at].tolist() for at, label in enumerate(pipeline.classes_)}
+        counted = Counter(map(str, columns["predicted"]))
+        counts = {name: counted[name] for name in names}
     if known is not None:
         false_alarms = _FALSE_ALARMS if arguments.false_alarms is None else arguments.false_alarms
         found = FamiliarRows(known.features, false_alarms=false_alarms).compare(new.features)
         columns |= {"distance": found.distance.tolist(), "unfamiliar": found.is_unfamiliar.tolist()}
+    rows = [*zip(*columns.values(), strict=True)]
     if target is None and not screen.as_json:
-        sys.stdout.write(to_csv(columns))
+        sys.stdout.write(to_csv([columns, *rows]))
         return
-    screen.fact("Images", f"{len(paths)}", n_images=len(paths), left_out=left_out)
-    if is_regressor(pipeline):
-        found_numbers = {"lowest": predicted.min(), "highest": predicted.max(), "mean": predicted.mean()}
-        words = "{} to {}, {} on average".format(*map(format_number, found_numbers.values()))
-        screen.fact("Numbers", words, **found_numbers)
-    elif tags:
-        screen.facts["counts"] = dict(zip(tags, predicted.sum(axis=0).tolist(), strict=True))
-        screen.fact("Tags", ", ".join(f"{tag} {count}" for tag, count in screen.facts["counts"].items()))
+    screen.fact("Images", f"{len(rows)}", n_images=len(rows), left_out=left_out | new.errors)
+    if numbers:
+        words = "{} to {}, {} on average".format(*map(format_number, numbers.values()))
+        screen.fact("Numbers", words, **numbers)
     else:
-        names = [*map(str, pipeline.classes_), *([] if arguments.min_probability is None else [UNSURE])]
-        counts = Counter(map(str, columns["predicted"]))
-        screen.facts["counts"] = {name: counts[name] for name in names}
-        screen.fact("Classes", ", ".join(f"{name} {counts[name]}" for name in names))
+        words = ", ".join(f"{name} {count}" for name, count in counts.items())
+        screen.fact("Tags" if predicts_tags(pipeline) else "Classes", words, counts=counts)
     if known is not None:
         n_unfamiliar = sum(columns["unfamiliar"])
         screen.fact(
             "Unfamiliar",
-            f"{n_unfamiliar} of {len(paths)} images are unlike all of {arguments.train} "
+            f"{n_unfamiliar} of {len(rows)} images are unlike all of {arguments.train} "
             f"(of images like these, {false_alarms:.1%} would be)",
             n_unfamiliar=n_unfamiliar,
-            threshold=found.threshold,
-            false_alarms=found.false_alarms,
+            **pick(found, "threshold", "false_alarms"),
         )
     if target is None:
-        screen.facts["predictions"] = [
-            dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
-        ]
-        return
-    write_or_keep(target, lambda path: write_columns(path, columns))
-    screen.fact("Predictions", str(target), predictions=target)
+        screen.facts["predictions"] = [dict(zip(columns, row, strict=True)) for row in rows]
+    else:
+        write_or_keep(screen, "Predictions", target, lambda path: write_table(path, columns, rows))

@@ -1,20 +1,5 @@
-"""``report``: write one HTML file on how a saved model does."""
+"""Write one HTML file on how a saved model does.
 
-from __future__ import annotations
-
-import argparse
-from typing import TYPE_CHECKING
-
-from fishsk.cli._arguments import add_model, add_photos, add_skip_bad, load_photos
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from fishsk.cli._arguments import Photos
-    from fishsk.cli._screen import Screen
-
-SUMMARY = "write one HTML file on how a saved model does"
-EXAMPLES = """\
 examples:
   python -m fishsk report fish.fishsk new_photos/ --output report.html
   python -m fishsk report fish.fishsk new_photos/ --train photos/      also look for near-duplicates, and
@@ -27,9 +12,14 @@ examples:
 It exits with 1 if there are test images of classes that the model does not know: they count as wrong.
 """
 
+import argparse
+
+from fishsk.cli._arguments import Photos, add_model, add_photos, load_photos
+from fishsk.cli._screen import Screen, load_tensorflow
+from fishsk.cli._targets import CARDS, PAGES, prepare_file, write_or_keep
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     add_model(parser)
     add_photos(parser, what="test images")
     parser.add_argument(
@@ -38,9 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="training images, a folder or a table like the first, to look for near-duplicates in, and for "
         "what is unlike all of them (default: do not look)",
     )
-    parser.add_argument(
-        "--output", default="report.html", metavar="FILE", help="the file to write (default: %(default)s)"
-    )
+    parser.add_argument("--output", default="report.html", metavar="FILE", help="the file to write")
     parser.add_argument(
         "--no-maps",
         action="store_true",
@@ -59,14 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a Markdown file (.md) for the model card, too, as Hugging Face reads it (default: none)",
     )
     parser.add_argument("--title", help="what stands above it (default: the report's own)")
-    add_skip_bad(parser)
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
-    """Write one HTML file on how a saved model does on a folder or a table of images."""
-    from fishsk.cli._targets import CARDS, PAGES, prepare_file, write_or_keep
-    from fishsk.cli._tensorflow import load_tensorflow
-
     if arguments.cv is not None and arguments.train is None:
         raise ValueError("--cv trains on training images: pass --train PHOTOS with it.")
     target = prepare_file(arguments.output, PAGES)
@@ -91,33 +74,28 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
         return run_networks(screen, photos, pipeline, skip_bad=arguments.skip_bad)[0]
 
     photos = load(arguments.photos)
-    paths, y = photos.paths, photos.y
-    screen.facts |= photos.facts
-    X_train = y_train = None
-    if arguments.train is not None:
-        train = load(arguments.train)
-        X_train, y_train = train.paths, train.y
-
-    def write(path: Path) -> None:
-        write_report(
+    train = None if arguments.train is None else load(arguments.train)
+    n_test = len(photos.paths)
+    screen.fact("Images", f"{n_test} test images in {arguments.photos}", n_test=n_test, **photos.facts)
+    write_or_keep(
+        screen,
+        "Report",
+        target,
+        lambda path: write_report(
             pipeline,
-            paths,
-            y,
+            photos.paths,
+            photos.y,
             path,
-            X_train=X_train,
-            y_train=y_train,
+            X_train=train and train.paths,
+            y_train=train and train.y,
             cv=arguments.cv,
             title=arguments.title,
             target_name=photos.target if is_regressor(pipeline) else None,
             explain=not arguments.no_maps,
             reproduce=arguments.command_line,
             card=card,
-        )
-
-    with screen.stage("report"):
-        write_or_keep(target, write)
-    screen.fact("Images", f"{len(paths)} test images in {arguments.photos}", n_test=len(paths))
-    screen.fact("Report", f"{target} (open it in a browser)", report=target)
+        ),
+    )
     if card is not None:
         screen.fact("Model card", str(card), card=card)
     return int(bool(photos.unknown))

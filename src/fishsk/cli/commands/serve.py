@@ -1,21 +1,5 @@
-"""``serve``: a service for programs, and a page, that say what is seen in images."""
+"""A service that says what it sees in images: a page for people, JSON for programs.
 
-from __future__ import annotations
-
-import argparse
-import functools
-import os
-from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from fishsk.cli._arguments import add_model, add_skip_bad, list_files
-
-if TYPE_CHECKING:
-    from fishsk.cli._screen import Screen
-
-SUMMARY = "a service that says what it sees in images: a page for people, JSON for programs"
-EXAMPLES = """\
 examples:
   python -m fishsk serve fish.fishsk                     then open http://127.0.0.1:8000/
   python -m fishsk serve fish.fishsk --train photos/     also show what is most like the image in photos/
@@ -24,9 +8,18 @@ examples:
   FISHSK_TOKEN=... python -m fishsk serve fish.fishsk --host 0.0.0.0 --workers 4    for other machines
 """
 
+import argparse
+import functools
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from fishsk.cli._arguments import add_model, add_skip_bad, check_probability, list_files
+from fishsk.cli._screen import Screen
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     add_model(parser)
     parser.add_argument(
         "--train",
@@ -45,28 +38,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--host",
         default="127.0.0.1",
         help="address to listen on; others than this machine's own need a token, in the environment variable "
-        "FISHSK_TOKEN (default: %(default)s)",
+        "FISHSK_TOKEN",
     )
-    parser.add_argument("--port", type=int, default=8000, help="0 is any free one (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="0 is any free one")
     parser.add_argument(
         "--workers",
         type=int,
         default=1,
         metavar="N",
-        help="processes that answer, each with a model and its share of the cores (default: %(default)s)",
+        help="processes that answer, each with a model and its share of the cores",
     )
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     add_skip_bad(parser)
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
-    """Serve until the process is interrupted."""
     if missing := [name for name in ("starlette", "uvicorn") if find_spec(name) is None]:
         raise ImportError(
             f"serve needs {' and '.join(missing)}. Run: python -m pip install {' '.join(missing)}"
         )
-    if not 0 <= arguments.min_probability <= 1:
-        raise ValueError(f"--min-probability must be in 0 to 1. Got {arguments.min_probability:g}.")
+    check_probability(arguments.min_probability)
     if arguments.workers < 1:
         raise ValueError(f"--workers must be at least 1. Got {arguments.workers}.")
 
@@ -99,15 +90,11 @@ def _make_app(arguments: argparse.Namespace, screen: Screen) -> Any:
     train = None if arguments.train is None else list_files([arguments.train])[0]
 
     from fishsk.cli._features import find_transformers, read_features
-    from fishsk.inspection import predicts_tags
     from fishsk.persistence import load_pipeline
     from fishsk.serve import Answers, make_app
 
     pipeline = load_pipeline(arguments.model)
-    if arguments.min_probability and not hasattr(pipeline, "predict_proba"):
-        raise ValueError("--min-probability needs a model that gives probabilities. This one gives none.")
-    if arguments.min_probability and predicts_tags(pipeline):
-        raise ValueError("--min-probability is of classes: this model predicts tags, each with a threshold.")
+    check_probability(arguments.min_probability or None, pipeline)
     if train is not None:
         train = read_features(screen, pipeline, train, skip_bad=arguments.skip_bad).paths
         screen.fact("Training", f"{len(train):,} images in {arguments.train}", n_train=len(train))

@@ -1,27 +1,5 @@
-"""``sort``: copy or link images into a folder for each class."""
+"""Copy or link images into a folder for each class.
 
-from __future__ import annotations
-
-import argparse
-import csv
-import filecmp
-import io
-import os
-import re
-import shutil
-from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
-
-from fishsk._utils.files import expand, sweep, write_atomically
-from fishsk.cli._arguments import UNSURE, add_skip_bad, add_unlabeled, check_probability, list_files
-
-if TYPE_CHECKING:
-    from fishsk.cli._screen import Screen
-
-SUMMARY = "copy or link images into a folder for each class"
-EXAMPLES = """\
 examples:
   python -m fishsk sort unlabeled/ --model fish.fishsk --output sorted/
   python -m fishsk sort unlabeled/ --output sorted/ --min-probability 0.95     more of them in sorted/unsure
@@ -31,6 +9,23 @@ sorted.csv, beside the folder, tells of each image where it went, its class and 
 themselves are left alone, and nothing is overwritten: of two with one name, the second gets a number. Run
 again, it goes on where it was stopped: what stands in the table is done, also where you moved the copy.
 """
+
+import argparse
+import csv
+import filecmp
+import itertools
+import os
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fishsk._utils.files import expand, sweep, write_atomically
+from fishsk.cli._arguments import UNSURE, add_skip_bad, add_unlabeled, check_probability, list_files
+from fishsk.cli._screen import Screen
+from fishsk.cli._targets import prepare_folder, to_csv, write_table
+
 _COLUMNS = ("path", "file", "predicted", "probability")
 # What Windows allows in no name, and its names of devices, with any ending.
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
@@ -39,17 +34,14 @@ _LONGEST = 60  # letters of a folder's name, of at most 4 bytes each: systems al
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     add_unlabeled(parser)
-    parser.add_argument(
-        "--output", default="sorted", metavar="DIR", help="the folder to fill (default: %(default)s)"
-    )
+    parser.add_argument("--output", default="sorted", metavar="DIR", help="the folder to fill")
     parser.add_argument(
         "--min-probability",
         type=float,
         default=0.8,
         metavar="P",
-        help='images of a less probable class go to the folder "unsure" (default: %(default)s)',
+        help='images of a less probable class go to the folder "unsure"',
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
@@ -64,9 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
-    """Copy or link images into class folders, and write where each went."""
-    from fishsk.cli._targets import prepare_folder
-
     output = prepare_folder(arguments.output)
     table = output.with_name(f"{output.name}.csv")
     for name in arguments.images:
@@ -85,9 +74,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
 
     pipeline = load_pipeline(arguments.model)
     check_classifier(pipeline)
-    check_probability(
-        arguments.min_probability, pipeline.classes_ if hasattr(pipeline, "predict_proba") else None
-    )
+    check_probability(arguments.min_probability, pipeline)
     folders = _name_folders([*map(str, pipeline.classes_)])
     counts: Counter[str] = Counter()
     if todo:
@@ -101,15 +88,16 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         for folder in output.iterdir():
             sweep(folder)
         # A row that was cut when the last run was stopped goes; each new one is written after its file.
-        write_atomically(table, [_to_csv([_COLUMNS, *(row.values() for row in done.values())])])
+        write_table(table, _COLUMNS, [row.values() for row in done.values()])
         with (
             open(table, "a", encoding="utf-8", errors="surrogateescape", newline="") as file,
             ProgressBar("Sort", len(new.paths), unit="images") as bar,
         ):
-            for path, label, share in zip(new.paths, map(str, predicted), probability, strict=True):
+            for path, label, share in zip(new.paths, map(str, predicted), probability.tolist(), strict=True):
                 name = UNSURE if share < arguments.min_probability else folders[label]
                 placed = _place(expand(path), output / name, output.parent, taken, link=arguments.link)
-                _append(file, (os.path.abspath(expand(path)), placed, label, f"{share:.6f}"))
+                file.write(to_csv([(os.path.abspath(expand(path)), placed, label, share)]))
+                file.flush()
                 counts[name] += 1
                 bar.advance(1)
     screen.fact(
@@ -132,19 +120,16 @@ def _name_folders(labels: Sequence[str]) -> dict[str, str]:
         name = _FORBIDDEN.sub("_", label).strip().rstrip(".")[:_LONGEST].rstrip(". ")
         if not name or name.startswith(".") or _DEVICES.fullmatch(name):
             name = f"_{name}"
-        folders[label] = _number(name, lambda each: each.casefold() in taken)
+        folders[label] = next(each for each in _number(name) if each.casefold() not in taken)
         taken.add(folders[label].casefold())
     return folders
 
 
-def _number(name: str, is_taken: Any) -> str:
-    """Return a file's name, with a number before its ending where it is taken."""
+def _number(name: str) -> Iterator[str]:
+    """Yield a file's name, and then the same with numbers before its ending."""
     stem, ending = os.path.splitext(name)
-    found, count = name, 1
-    while is_taken(found):
-        count += 1
-        found = f"{stem}_{count}{ending}"
-    return found
+    yield name
+    yield from (f"{stem}_{count}{ending}" for count in itertools.count(2))
 
 
 def _place(source: Path, folder: Path, root: Path, taken: set[str], *, link: bool) -> str:
@@ -153,23 +138,20 @@ def _place(source: Path, folder: Path, root: Path, taken: set[str], *, link: boo
     What a run that was stopped has put there, and not yet told, is taken over: it is the same file.
     """
     folder.mkdir(exist_ok=True)
-    while True:
-        name = _number(
-            source.name,
-            lambda each: (
-                (folder / each).relative_to(root).as_posix() in taken
-                or ((folder / each).exists() and not filecmp.cmp(source, folder / each, shallow=False))
-            ),
-        )
+    for name in _number(source.name):
         target = folder / name
+        placed = target.relative_to(root).as_posix()
+        if placed in taken:
+            continue
         try:
             if not target.exists():
                 _make(source, target, link=link)
         except FileExistsError:  # another process was faster
-            continue
-        placed = target.relative_to(root).as_posix()
-        taken.add(placed)
-        return placed
+            pass
+        if filecmp.cmp(source, target, shallow=False):
+            break
+    taken.add(placed)
+    return placed
 
 
 def _make(source: Path, target: Path, *, link: bool) -> None:
@@ -201,14 +183,3 @@ def _read_table(path: Path) -> dict[str, dict[str, str]]:
                 f"{reader.fieldnames}. Move it, or name another --output."
             )
         return {row["path"]: row for row in reader if re.fullmatch(r"[01]\.\d{6}", row["probability"] or "")}
-
-
-def _append(file: TextIO, row: Sequence[Any]) -> None:
-    file.write(_to_csv([row]).decode("utf-8", "surrogateescape"))
-    file.flush()
-
-
-def _to_csv(rows: Sequence[Any]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode("utf-8", "surrogateescape")

@@ -1,20 +1,5 @@
-"""``tune``: search for the best head with Optuna, and save the model."""
+"""Search for the best head, and network, with Optuna, and save the model.
 
-from __future__ import annotations
-
-import argparse
-import warnings
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from fishsk.cli._arguments import add_photos, add_skip_bad, add_training, load_photos
-
-if TYPE_CHECKING:
-    from fishsk.cli._screen import Screen
-
-SUMMARY = "search for the best head, and network, with Optuna, and save the model"
-EXAMPLES = """\
 examples:
   python -m fishsk tune photos/ --trials 30 --model best.fishsk
   python -m fishsk tune photos/ --backbone EfficientNetV2B0 MobileNetV3Small     networks and their layers too
@@ -24,11 +9,26 @@ examples:
   python -m fishsk tune photos.csv --target tags --scoring average_precision     the default is f1_macro
 """
 
+from __future__ import annotations
+
+import argparse
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fishsk.cli._arguments import add_photos, add_training, load_photos
+from fishsk.cli._screen import Screen, load_tensorflow
+from fishsk.cli._targets import MODELS, prepare_file, prepare_folder, write_or_keep
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+    from sklearn.pipeline import Pipeline
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     add_photos(parser, with_task=True)
-    parser.add_argument("--trials", type=int, default=30, help="candidates (default: %(default)s)")
+    parser.add_argument("--trials", type=int, default=30, help="candidates")
     parser.add_argument(
         "--timeout", type=float, metavar="SECONDS", help="stop after so long (default: no limit)"
     )
@@ -38,29 +38,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the best has most of, as scikit-learn names it, such as average_precision "
         "(default: accuracy; r2 of numbers, f1_macro of tags)",
     )
-    parser.add_argument("--cv", type=int, default=5, help="folds (default: %(default)s)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
+    parser.add_argument("--cv", type=int, default=5, help="folds")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument(
         "--storage", help="a file or URL; the study in it is resumed (default: memory, never resumed)"
     )
+    parser.add_argument("--model", default="model.fishsk", metavar="FILE", help="the file to write")
     parser.add_argument(
-        "--model", default="model.fishsk", metavar="FILE", help="the file to write (default: %(default)s)"
+        "--output", default="fishsk-tune", metavar="DIR", help="figures of the search go here"
     )
-    parser.add_argument(
-        "--output",
-        default="fishsk-tune",
-        metavar="DIR",
-        help="figures of the search go here (default: %(default)s)",
-    )
-    add_skip_bad(parser)
     add_training(parser, several=True)
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
-    """Search for the best head, save the model, and draw how the search went."""
-    from fishsk.cli._targets import MODELS, prepare_file, prepare_folder, write_or_keep
-    from fishsk.cli._tensorflow import load_tensorflow
-
     model = prepare_file(arguments.model, MODELS)
     output = prepare_folder(arguments.output)
     photos = load_photos(arguments.photos, arguments)
@@ -74,17 +64,16 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     from fishsk.cli._features import run_networks
     from fishsk.cli._figures import N_FOR_IMPORTANCES, save_study_figures
     from fishsk.cli._networks import list_backbones, make_pipeline, of_task, show_networks
+    from fishsk.features import find_frozen_parts
     from fishsk.persistence import save_pipeline
     from fishsk.search import OptunaSearchCV, default_search_space
 
-    score, folds = {"regression": "r2", "tags": "f1_macro"}.get(photos.task, "accuracy"), arguments.cv
-    if (
-        photos.task != "classification"
-    ):  # plain folds follow the order of the rows, which a table is sorted by
-        folds = KFold(arguments.cv, shuffle=True, random_state=arguments.seed)
-    scoring = arguments.scoring or score
+    scoring = arguments.scoring or {"regression": "r2", "tags": "f1_macro"}.get(photos.task, "accuracy")
     score = "R²" if scoring == "r2" else scoring
     get_scorer(scoring)  # a name that is none is found before the work
+    folds = arguments.cv
+    if photos.task != "classification":  # else they follow the order of the rows, which a table is sorted by
+        folds = KFold(arguments.cv, shuffle=True, random_state=arguments.seed)
     pipelines = [
         make_pipeline(arguments, photos.paths, backbones=backbones, **of_task(photos))
         for backbones in list_backbones(arguments)
@@ -95,7 +84,13 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     space: dict[str, Any] = default_search_space(pipeline)
     if len(candidates) > 1:
         space["features"] = candidates
-        _show_candidates(screen, candidates)
+        table = []
+        for number, features in enumerate(candidates):  # by which the figures call the networks
+            parts = find_frozen_parts(features).values()
+            layers = [part.layers or "the last map" for part in parts]
+            names = [each if isinstance(each, str) else ", ".join(each) for each in layers]
+            table.append((number, " + ".join(part.network_name for part in parts), " + ".join(names)))
+        screen.table(table, header=("features", "network", "layers"), right=[0])
     search = OptunaSearchCV(
         pipeline,
         space,
@@ -124,8 +119,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     )
     for name, value in search.best_params_.items():
         screen.say(f"  {name} = {value!r}")
-    write_or_keep(model, lambda path: save_pipeline(search.best_estimator_, path))
-    screen.fact("Model", str(model), model=model)
+    write_or_keep(screen, "Model", model, lambda path: save_pipeline(search.best_estimator_, path))
     written = save_study_figures(output, search.study_, score=score)
     screen.figures(written)
     if output / "importances.png" not in written:
@@ -133,7 +127,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     screen.show_seconds()
 
 
-def _list_candidates(pipelines: Sequence[Any]) -> list[Any]:
+def _list_candidates(pipelines: Sequence[Pipeline]) -> list[BaseEstimator]:
     """Return the features to try: of each network the recipe's, and those of its last two sizes of maps."""
     from sklearn.base import clone
 
@@ -143,37 +137,13 @@ def _list_candidates(pipelines: Sequence[Any]) -> list[Any]:
     for pipeline in pipelines:
         features = pipeline["features"]
         candidates.append(features)
-        stages = {
-            f"{name}__layers".removeprefix("__"): _find_last_stages(part)
-            for name, part in find_frozen_parts(features).items()
-        }
-        if stages := {name: layers for name, layers in stages.items() if layers is not None}:
+        stages = {}
+        for name, part in find_frozen_parts(features).items():
+            if part.layers is None and part.is_keras:  # the recipe names none
+                shapes = part.list_layers().items()
+                last = {shape[:2]: layer for layer, shape in shapes if len(shape) == 3 and "pad" not in layer}
+                if len(last) > 1:
+                    stages[f"{name}__layers".removeprefix("__")] = list(last.values())[-2:]
+        if stages:
             candidates.append(clone(features).set_params(**stages))
     return candidates
-
-
-def _show_candidates(screen: Screen, candidates: Sequence[Any]) -> None:
-    """Print the numbers by which the figures call the networks."""
-    from fishsk.features import find_frozen_parts
-
-    rows = []
-    for number, features in enumerate(candidates):
-        parts = find_frozen_parts(features).values()
-        layers = [part.layers or "the last map" for part in parts]
-        rows.append(
-            (
-                number,
-                " + ".join(part.network_name for part in parts),
-                " + ".join(each if isinstance(each, str) else ", ".join(each) for each in layers),
-            )
-        )
-    screen.table(rows, header=("features", "network", "layers"), right=[0])
-
-
-def _find_last_stages(transformer: Any) -> list[str] | None:
-    """Return the last layer of each of a Keras network's last two sizes of maps, if the recipe names none."""
-    if transformer.layers is not None or not transformer.is_keras:
-        return None
-    shapes = transformer.list_layers().items()
-    last = {shape[:2]: name for name, shape in shapes if len(shape) == 3 and "pad" not in name}
-    return list(last.values())[-2:] if len(last) > 1 else None
