@@ -9,17 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from fishsk.inspection import (
-    ClassificationEvaluation,
-    Evaluation,
-    PredictionGridDisplay,
-    RegressionEvaluation,
-    TagsEvaluation,
-    TrainingCurveDisplay,
-    draw_prediction_errors,
-    draw_tags,
-    fitted_head,
-)
+from fishsk import inspection
 
 if TYPE_CHECKING:
     import optuna
@@ -30,7 +20,7 @@ N_FOR_IMPORTANCES = 10  # finished trials; a forest fitted to fewer tells noise
 
 
 def save_figures(
-    folder: Path, evaluation: Evaluation, images: Any, estimator: Any, *, target: str | None = None
+    folder: Path, evaluation: inspection.Evaluation, images: Any, estimator: Any, *, target: str | None = None
 ) -> list[Path]:
     """Write the training curves, and predictions against the truth, as PNG; return the files.
 
@@ -38,25 +28,25 @@ def save_figures(
     """
     figures: dict[str, Figure] = {}
     try:
-        fitted_head(estimator)
+        inspection.fitted_head(estimator)
     except TypeError:
         pass
     else:
-        figures["training_curves.png"] = TrainingCurveDisplay.from_estimator(estimator).figure_
-    if isinstance(evaluation, RegressionEvaluation):
+        figures["training_curves.png"] = inspection.TrainingCurveDisplay.from_estimator(estimator).figure_
+    if isinstance(evaluation, inspection.RegressionEvaluation):
         for name, kind in (
             ("predicted_against_true.png", "actual_vs_predicted"),
             ("residuals.png", "residual_vs_predicted"),
         ):
-            figures[name] = draw_prediction_errors(evaluation, kind, target or "number")
-        figures["largest_errors.png"] = PredictionGridDisplay.from_predictions(
+            figures[name] = inspection.draw_prediction_errors(evaluation, kind, target or "number")
+        figures["largest_errors.png"] = inspection.PredictionGridDisplay.from_predictions(
             images, evaluation.y_true, evaluation.y_pred, select="largest_errors", n_rows=4
         ).figure_
-    elif isinstance(evaluation, TagsEvaluation):
-        figures["tags.png"] = draw_tags(evaluation)
+    elif isinstance(evaluation, inspection.TagsEvaluation):
+        figures["tags.png"] = inspection.draw_tags(evaluation)
     else:
         figures["confusion_matrix.png"] = _draw_confusion(evaluation)
-        figures["predictions.png"] = PredictionGridDisplay.from_predictions(
+        figures["predictions.png"] = inspection.PredictionGridDisplay.from_predictions(
             images,
             evaluation.y_true,
             evaluation.y_pred,
@@ -100,7 +90,7 @@ def save_study_figures(folder: Path, study: optuna.Study, *, score: str = "accur
         return _save(folder, {name: ax.figure for name, ax in drawn.items()})
 
 
-def _draw_confusion(evaluation: ClassificationEvaluation) -> Figure:
+def _draw_confusion(evaluation: inspection.ClassificationEvaluation) -> Figure:
     import matplotlib.pyplot as plt
 
     display = ConfusionMatrixDisplay(evaluation.confusion, display_labels=evaluation.classes)

@@ -58,12 +58,10 @@ def place_box(path: str, columns: Sequence[str], cells: Sequence[str]) -> tuple[
         return path, None
     numbers: list[float] = []
     for column, cell in zip(columns, cells, strict=True):
-        number = as_number(cell)
-        if number is None:
+        if (number := as_number(cell)) is None:
             words = "must be a finite number, or all four of a row empty for the whole image"
             return path, (column, f"{words}. Got {cell!r}" if cell else f"{words}. Got an empty field")
-        numbers.append(number)
-    for column, number in zip(columns[2:], numbers[2:], strict=True):
-        if number <= 0:
+        if number <= 0 and column in columns[2:]:
             return path, (column, f"a box must be larger than 0. Got {number:g}")
+        numbers.append(number)
     return join_box(path, *numbers), None

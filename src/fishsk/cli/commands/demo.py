@@ -100,9 +100,6 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     screen.figures(written)
     screen.show_seconds()
     screen.say("\nWhat next, with images of yours:")
-    for line in (
-        f"python -m fishsk predict {shlex.quote(str(model))} photo.jpg --output -",
-        "python -m fishsk fit photos/ --model mine.fishsk          # photos/<class>/*.jpg",
-        "python -m fishsk evaluate mine.fishsk new_photos/",
-    ):
-        screen.say(f"  {line}")
+    screen.say(f"  python -m fishsk predict {shlex.quote(str(model))} photo.jpg --output -")
+    screen.say("  python -m fishsk fit photos/ --model mine.fishsk          # photos/<class>/*.jpg")
+    screen.say("  python -m fishsk evaluate mine.fishsk new_photos/")

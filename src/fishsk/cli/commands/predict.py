@@ -65,16 +65,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     import numpy as np
     from sklearn.base import is_regressor
 
+    from fishsk import inspection
     from fishsk.cli._features import read_features
-    from fishsk.inspection import (
-        FamiliarRows,
-        find_confidence,
-        format_number,
-        join_tags,
-        name_tags,
-        predict_tag_proba,
-        predicts_tags,
-    )
     from fishsk.persistence import load_pipeline
 
     pipeline = load_pipeline(arguments.model)
@@ -90,17 +82,17 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     counts: dict[str, int] = {}
     if is_regressor(pipeline):
         numbers = {"lowest": predicted.min(), "highest": predicted.max(), "mean": predicted.mean()}
-    elif predicts_tags(pipeline):
-        tags = name_tags(pipeline, len(pipeline.classes_))
-        columns["predicted"] = [join_tags(row, tags) for row in predicted]
-        if (proba := predict_tag_proba(new.rest, new.values)) is not None:
+    elif inspection.predicts_tags(pipeline):
+        tags = inspection.name_tags(pipeline, len(pipeline.classes_))
+        columns["predicted"] = [inspection.join_tags(row, tags) for row in predicted]
+        if (proba := inspection.predict_tag_proba(new.rest, new.values)) is not None:
             columns |= {f"p_{tag}": proba[:, at].tolist() for at, tag in enumerate(tags)}
         counts = dict(zip(tags, predicted.sum(axis=0).tolist(), strict=True))
     else:
         names = [*map(str, pipeline.classes_)]
         if hasattr(pipeline, "predict_proba"):
             proba = new.rest.predict_proba(new.values)
-            probability = find_confidence(predicted, proba, pipeline.classes_)
+            probability = inspection.find_confidence(predicted, proba, pipeline.classes_)
             if arguments.min_probability is not None:
                 names.append(UNSURE)
                 unsure = probability < arguments.min_probability
@@ -111,7 +103,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         counts = {name: counted[name] for name in names}
     if known is not None:
         false_alarms = _FALSE_ALARMS if arguments.false_alarms is None else arguments.false_alarms
-        found = FamiliarRows(known.features, false_alarms=false_alarms).compare(new.features)
+        found = inspection.FamiliarRows(known.features, false_alarms=false_alarms).compare(new.features)
         columns |= {"distance": found.distance.tolist(), "unfamiliar": found.is_unfamiliar.tolist()}
     rows = [*zip(*columns.values(), strict=True)]
     if target is None and not screen.as_json:
@@ -119,11 +111,11 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         return
     screen.fact("Images", f"{len(rows)}", n_images=len(rows), left_out=left_out | new.errors)
     if numbers:
-        words = "{} to {}, {} on average".format(*map(format_number, numbers.values()))
+        words = "{} to {}, {} on average".format(*map(inspection.format_number, numbers.values()))
         screen.fact("Numbers", words, **numbers)
     else:
         words = ", ".join(f"{name} {count}" for name, count in counts.items())
-        screen.fact("Tags" if predicts_tags(pipeline) else "Classes", words, counts=counts)
+        screen.fact("Tags" if inspection.predicts_tags(pipeline) else "Classes", words, counts=counts)
     if known is not None:
         n_unfamiliar = sum(columns["unfamiliar"])
         screen.fact(

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from fishsk._utils.reading import read_once
 from fishsk.cli._arguments import add_model, add_skip_bad, check_probability, list_files
 from fishsk.cli._screen import Screen
 
@@ -108,9 +109,6 @@ def _make_app(arguments: argparse.Namespace, screen: Screen) -> Any:
 
 def _make_app_alone(arguments: argparse.Namespace) -> Any:
     """Return the web application in a process of its own, which says nothing."""
-    from fishsk._utils.reading import read_once
-    from fishsk.cli._screen import Screen
-
     screen = Screen()
     screen.console.quiet = True
     with read_once():

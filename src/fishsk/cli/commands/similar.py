@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         default="similar.png",
         metavar="FILE",
-        help="the picture to write, a CSV file of the same name goes beside it; or the CSV file alone ",
+        help="the picture to write, a CSV file of the same name goes beside it; or the CSV file alone",
     )
     add_skip_bad(parser)
 

@@ -144,31 +144,25 @@ def _place(source: Path, folder: Path, root: Path, taken: set[str], *, link: boo
         if placed in taken:
             continue
         try:
-            if not target.exists():
-                _make(source, target, link=link)
+            if link and not target.exists():
+                os.link(source, target)
+            elif not target.exists():
+                with open(source, "rb") as file:
+                    write_atomically(target, iter(lambda: file.read(2**20), b""), overwrite=False)
+                shutil.copystat(source, target)
         except FileExistsError:  # another process was faster
             pass
+        except OSError as error:
+            if not link:
+                raise
+            raise type(error)(
+                f"{str(source)!r} cannot be linked into {str(folder)!r}: {error.strerror}. Hard links stay "
+                "on one disk: leave out --link to copy."
+            ) from error
         if filecmp.cmp(source, target, shallow=False):
             break
     taken.add(placed)
     return placed
-
-
-def _make(source: Path, target: Path, *, link: bool) -> None:
-    if not link:
-        with open(source, "rb") as file:
-            write_atomically(target, iter(lambda: file.read(2**20), b""), overwrite=False)
-        shutil.copystat(source, target)
-        return
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise type(error)(
-            f"{str(source)!r} cannot be linked into {str(target.parent)!r}: {error.strerror}. Hard links "
-            "stay on one disk: leave out --link to copy."
-        ) from error
 
 
 def _read_table(path: Path) -> dict[str, dict[str, str]]:
