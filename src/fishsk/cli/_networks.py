@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import itertools
 import os
 import warnings
 from collections.abc import Sequence
@@ -65,11 +64,6 @@ def of_task(photos: Photos) -> dict[str, Any]:
     if photos.task == "tags":
         return {"head__tags": [*photos.tags], "head__threshold": "f1"}
     return {"task": photos.task}
-
-
-def list_backbones(arguments: argparse.Namespace) -> list[Sequence[str] | None]:
-    """Return the sets of networks to try: of each option one name, in all combinations, none twice."""
-    return [None] if arguments.backbone is None else [*dict.fromkeys(itertools.product(*arguments.backbone))]
 
 
 def show_networks(screen: Screen, *estimators: Any) -> None:

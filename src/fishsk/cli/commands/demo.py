@@ -50,11 +50,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     pipeline = make_pipeline(arguments, fish.X_train)
     show_networks(screen, pipeline)
     transformers = find_transformers(pipeline)
-    with (
-        screen.measured("features"),
-        shown_progress(transformers),
-        FrozenFeatures.count_images() as count,
-    ):
+    with screen.measured("features"), shown_progress(transformers), FrozenFeatures.count_images() as count:
         learner, train = run_frozen_steps(pipeline, fish.X_train)
         _, test = run_frozen_steps(pipeline, fish.X_test)
     speed = (n_train + n_test) / screen.seconds["features"]

@@ -12,6 +12,7 @@ examples:
 from __future__ import annotations
 
 import argparse
+import itertools
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
 
     from fishsk.cli._features import run_networks
     from fishsk.cli._figures import N_FOR_IMPORTANCES, save_study_figures
-    from fishsk.cli._networks import list_backbones, make_pipeline, of_task, show_networks
+    from fishsk.cli._networks import make_pipeline, of_task, show_networks
     from fishsk.features import find_frozen_parts
     from fishsk.persistence import save_pipeline
     from fishsk.search import OptunaSearchCV, default_search_space
@@ -72,12 +73,11 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     score = "R²" if scoring == "r2" else scoring
     get_scorer(scoring)  # a name that is none is found before the work
     folds = arguments.cv
-    if photos.task != "classification":  # else they follow the order of the rows, which a table is sorted by
+    if photos.task != "classification":  # plain folds follow the rows, which a table is sorted by
         folds = KFold(arguments.cv, shuffle=True, random_state=arguments.seed)
-    pipelines = [
-        make_pipeline(arguments, photos.paths, backbones=backbones, **of_task(photos))
-        for backbones in list_backbones(arguments)
-    ]
+    # The sets of networks to try: of each option one name, in all combinations, none twice.
+    sets = [None] if arguments.backbone is None else dict.fromkeys(itertools.product(*arguments.backbone))
+    pipelines = [make_pipeline(arguments, photos.paths, backbones=each, **of_task(photos)) for each in sets]
     show_networks(screen, *pipelines)
     pipeline = pipelines[0]
     candidates = _list_candidates(pipelines)
