@@ -1,5 +1,7 @@
 """How commands show an evaluation: scores, classes or tags one by one, the worst predictions."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import asdict
 

@@ -1,5 +1,7 @@
 """Images run through the frozen networks before the work that commands differ in."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

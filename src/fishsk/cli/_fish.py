@@ -1,5 +1,7 @@
 """The images of the demo: real fish where they can be had, drawn ones elsewhere."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np

@@ -1,5 +1,7 @@
 """The table of the commands, the parser they share, and what the command line says of errors."""
 
+from __future__ import annotations
+
 import argparse
 import importlib
 import logging

@@ -1,5 +1,7 @@
 """The frozen networks that the options of a command ask for, or else the recipe's: made, and named."""
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import os

@@ -1,5 +1,7 @@
 """Features written as Parquet, part by part: a run that was cut goes on, and none needs the memory of all."""
 
+from __future__ import annotations
+
 import json
 import shutil
 from collections.abc import Mapping, Sequence

@@ -1,5 +1,7 @@
 """Files and folders that a command will write: checked before the work, and never lost after it."""
 
+from __future__ import annotations
+
 import contextlib
 import csv
 import io

@@ -1,5 +1,7 @@
 """What the cells of a table mean: numbers, in whatever spelling, tags and boxes."""
 
+from __future__ import annotations
+
 import math
 import re
 from collections.abc import Sequence

@@ -1,5 +1,7 @@
 """The five fish classes of CIFAR-100: from an unpacked folder, a checked cache, or the official archive."""
 
+from __future__ import annotations
+
 import hashlib
 import math
 import os

@@ -1,5 +1,7 @@
 """Images in folders, one folder per class."""
 
+from __future__ import annotations
+
 import os
 import unicodedata
 import warnings

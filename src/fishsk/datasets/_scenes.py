@@ -1,5 +1,7 @@
 """What surrounds a drawn fish: water, ground, plants, bubbles and light; and how outlines are filled."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import cv2

@@ -1,5 +1,7 @@
 """A table of images: paths, boxes in them, and numbers, classes or tags."""
 
+from __future__ import annotations
+
 import csv
 import errno
 import io

@@ -6,6 +6,8 @@ examples:
   python -m fishsk cache clear
 """
 
+from __future__ import annotations
+
 import argparse
 
 from fishsk.cli._screen import Screen

@@ -9,6 +9,8 @@ new_photos/ holds one folder per class, of images that neither model was trained
 are images of classes that the old model does not know: they count as wrong.
 """
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
 

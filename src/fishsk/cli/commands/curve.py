@@ -6,6 +6,8 @@ examples:
   python -m fishsk curve photos/ --model best.fishsk   trained as that model was, on a growing part of photos/
 """
 
+from __future__ import annotations
+
 import argparse
 
 from fishsk.cli._arguments import add_photos, add_training, load_photos

@@ -7,6 +7,8 @@ examples:
   python -m fishsk demo --data photos/                 your own, one folder per class
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import shlex

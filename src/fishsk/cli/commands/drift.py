@@ -9,6 +9,8 @@ Neither folder needs labels. It exits with 3 if the images have drifted (p at mo
 cannot be said, and with 1 if something could not be done.
 """
 
+from __future__ import annotations
+
 import argparse
 
 from fishsk.cli._arguments import add_model, add_skip_bad, list_files

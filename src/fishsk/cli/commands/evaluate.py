@@ -9,6 +9,8 @@ examples:
 It exits with 1 if there are images of classes or tags that the model does not know.
 """
 
+from __future__ import annotations
+
 import argparse
 
 from fishsk.cli._arguments import add_model, add_photos, load_photos

@@ -9,6 +9,8 @@ examples:
 It is written only if it gives the model's answers on 32 images.
 """
 
+from __future__ import annotations
+
 import argparse
 
 from fishsk.cli._arguments import add_model

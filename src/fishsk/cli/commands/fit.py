@@ -16,6 +16,8 @@ names its columns, one of them path; paths start at the folder of the table. Whe
 width and height, each row is a box in an image, and the rest of the image is left out.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import warnings

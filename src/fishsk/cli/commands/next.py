@@ -10,6 +10,8 @@ With --train, they differ from what is labeled, too, and images that are the sam
 all of them, are named apart. Files that cannot be read are named apart in any case.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 from pathlib import Path

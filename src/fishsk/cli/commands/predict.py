@@ -11,6 +11,8 @@ examples:
   python -m fishsk predict fish.fishsk unknown/ --train photos/     also flag what is unlike all of photos/
 """
 
+from __future__ import annotations
+
 import argparse
 import sys
 from collections import Counter

@@ -12,6 +12,8 @@ examples:
 It exits with 1 if there are test images of classes that the model does not know: they count as wrong.
 """
 
+from __future__ import annotations
+
 import argparse
 
 from fishsk.cli._arguments import Photos, add_model, add_photos, load_photos

@@ -8,6 +8,8 @@ examples:
   FISHSK_TOKEN=... python -m fishsk serve fish.fishsk --host 0.0.0.0 --workers 4    for other machines
 """
 
+from __future__ import annotations
+
 import argparse
 import functools
 import os

@@ -5,6 +5,8 @@ examples:
   python -m fishsk similar photo.jpg photos/ --model fish.fishsk     by the features of that model
 """
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
 

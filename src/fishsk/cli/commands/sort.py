@@ -10,6 +10,8 @@ themselves are left alone, and nothing is overwritten: of two with one name, the
 again, it goes on where it was stopped: what stands in the table is done, also where you moved the copy.
 """
 
+from __future__ import annotations
+
 import argparse
 import csv
 import filecmp
