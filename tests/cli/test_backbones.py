@@ -7,7 +7,7 @@ import pytest
 
 from fishsk import KerasFeatureTransformer, load_pipeline, make_fish_pipeline
 from fishsk.cli import main
-from fishsk.cli.commands.tune import _list_candidates
+from fishsk.cli._networks import list_candidates
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_tune_tries_networks_and_their_layers(networks, photos, tmp_path, capsys
 
 def test_vgg16_is_tried_beside_others_with_one_head_for_all(networks):
     pipelines = [make_fish_pipeline(weights="cifar95"), make_fish_pipeline(backbone=networks[0])]
-    candidates = _list_candidates(pipelines)
+    candidates = list_candidates(pipelines)
     assert [type(each).__name__ for each in candidates] == ["VGG16FeatureTransformer"] + 2 * [
         "KerasFeatureTransformer"
     ]

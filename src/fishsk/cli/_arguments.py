@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
 UNSURE = "unsure"  # what is written for an answer that is not probable enough
-_TASKS = ("auto", "classification", "regression", "tags")
-_BOX = ("x", "y", "width", "height")
 
 
 def add_network(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
@@ -101,7 +99,7 @@ def add_photos(parser: argparse.ArgumentParser, *, what: str = "images", with_ta
     if with_task:
         parser.add_argument(
             "--task",
-            choices=_TASKS,
+            choices=["auto", "classification", "regression", "tags"],
             default="auto",
             help="what the column is for; auto is tags where it is named tags, or where there are several, "
             "and regression where it holds numbers alone",
@@ -119,7 +117,7 @@ def add_columns(parser: argparse.ArgumentParser, *, target: str | None = None) -
         "--boxes",
         nargs=4,
         metavar=("X", "Y", "WIDTH", "HEIGHT"),
-        default=_BOX,
+        default=("x", "y", "width", "height"),
         help="the columns of a table that hold a box in each image, in pixels or fractions "
         "(default: x y width height, where a table has all four)",
     )
@@ -136,7 +134,7 @@ class Photos:
     target: str | None  # the columns of a table
     rows: np.ndarray | None  # of each image in a table
     left_out: dict[str, str]  # each file of a folder, or row of a table, that is none of the images, and why
-    strangers: dict[str, int]  # how many images of each class or tag that the model does not know
+    unknown: dict[str, int]  # how many images of each class or tag that the model does not know
     tags: list[str]
     n_boxes: int
 
@@ -144,14 +142,6 @@ class Photos:
     def n_classes(self) -> int:
         """How many classes or tags there are."""
         return len(self.tags) or len(set(self.y))
-
-    @property
-    def unknown(self) -> dict[str, int]:
-        """Classes or tags that the model does not know, and how many images each has."""
-        if self.tags:
-            return self.strangers
-        counts = Counter(self.y.tolist() if self.strangers else ())
-        return {name: counts[name] for name in self.strangers if counts[name]}
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -173,16 +163,19 @@ class Photos:
 
     def choose(self, chosen: Sequence[int], errors: Mapping[str, str]) -> Photos:
         """Return some of them; `errors` says what is wrong with the files of the others."""
-        rows = self.rows
-        names = self.paths.tolist() if rows is None else [f"row {row}" for row in rows]
-        bad = {
-            name: errors[path]
-            for name, path in zip(names, self.paths.tolist(), strict=True)
-            if path in errors
-        }
-        chosen_rows = None if rows is None else rows[chosen]
-        left_out = self.left_out | bad
-        return replace(self, paths=self.paths[chosen], y=self.y[chosen], rows=chosen_rows, left_out=left_out)
+        names = self.paths.tolist() if self.rows is None else [f"row {row}" for row in self.rows]
+        named = zip(names, self.paths.tolist(), strict=True)
+        y, unknown = self.y[chosen], self.unknown
+        if unknown and not self.tags:
+            unknown = {name: n for name, n in Counter(y.tolist()).items() if name in unknown}
+        return replace(
+            self,
+            paths=self.paths[chosen],
+            y=y,
+            rows=None if self.rows is None else self.rows[chosen],
+            left_out=self.left_out | {name: errors[path] for name, path in named if path in errors},
+            unknown=unknown,
+        )
 
 
 def load_photos(source: str, arguments: argparse.Namespace, *, model: Any = None) -> Photos:
@@ -217,14 +210,14 @@ def load_photos(source: str, arguments: argparse.Namespace, *, model: Any = None
         data = load_image_folder(source, check_files=False)
         data.update(task="classification", rows=None, n_boxes=0)
         target, what = None, f"The folders in {source!r}"
-    y, strangers, tags = data.target, dict[str, int](), list[str]()
+    y, unknown, tags = data.target, dict[str, int](), list[str]()
     if data.task == "classification":
-        y, strangers = _as_labels(data, known, what)
+        y, unknown = _as_labels(data, known, what)
     elif data.task == "tags":
         tags = data.target_names if known is None else known
-        y, strangers = _as_tags(data, tags, what)
+        y, unknown = _as_tags(data, tags, what)
     return Photos(
-        data.images, y, data.task, source, target, data.rows, data.left_out, strangers, tags, data.n_boxes
+        data.images, y, data.task, source, target, data.rows, data.left_out, unknown, tags, data.n_boxes
     )
 
 

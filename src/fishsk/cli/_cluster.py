@@ -26,23 +26,6 @@ _THREADS = (
 )
 
 
-def add_cluster(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where a command works."""
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument(
-        "--workers",
-        type=int,
-        metavar="N",
-        help="processes of this machine, by Dask, which share its cores (default: this process, all cores)",
-    )
-    where.add_argument(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="a Dask cluster, such as tcp://10.0.0.1:8786, whose workers see the images under the same paths "
-        "(default: none)",
-    )
-
-
 def limit_threads(n_threads: int) -> dict[str, str]:
     """Return the settings of Dask by which each worker that a cluster starts uses so many threads."""
     return {f"distributed.nanny.pre-spawn-environ.{name}": str(n_threads) for name in _THREADS}

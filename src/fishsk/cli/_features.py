@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.reading import find_reading
 from fishsk.cli._arguments import Photos
 from fishsk.cli._screen import Screen
-from fishsk.datasets import find_errors
+from fishsk.datasets import find_errors, tell_faults
 from fishsk.features import FrozenFeatures
 from fishsk.inspection import find_transformers, run_frozen_steps, split_at_features
 
@@ -34,7 +33,10 @@ def read_features(
     """Run images through the frozen networks; each file is read once, and none is decoded that is known."""
     with _shared(screen, [estimator], paths) as errors:
         features, rest, values = split_at_features(estimator, paths)
-    kept = _find_good(paths, errors, skip_bad=skip_bad, may_be_none=may_be_none)
+    on_error, faults = "skip" if skip_bad else "raise", [errors.get(path) for path in paths]
+    kept = tell_faults(
+        faults, "images cannot be read", on_error, remedy="--skip-bad", may_be_none=may_be_none
+    )
     if len(kept) < len(paths):
         features, values = features[kept], safe_indexing(values, kept)
     bad = {path: errors[path] for path in paths if path in errors}
@@ -51,7 +53,11 @@ def run_networks(
     """
     with _shared(screen, estimators, photos.paths.tolist()) as errors:
         found = [run_frozen_steps(each, photos.paths) for each in estimators]
-    kept = _find_good(photos.paths.tolist(), errors, skip_bad=skip_bad, rows=photos.rows)
+    faults = [errors.get(path) for path in photos.paths.tolist()]
+    if photos.rows is not None:
+        faults = [fault and f"row {row}: {fault}" for row, fault in zip(photos.rows, faults, strict=True)]
+    on_error = "skip" if skip_bad else "raise"
+    kept = tell_faults(faults, "images cannot be read", on_error, remedy="--skip-bad")
     if len(kept) < len(photos.paths):
         found = [(learner, safe_indexing(rows, kept)) for learner, rows in found]
     return photos.choose(kept, errors), found
@@ -81,25 +87,3 @@ def shown_progress(transformers: Sequence[FrozenFeatures]) -> Iterator[None]:
     finally:
         for transformer, verbose in zip(transformers, before, strict=True):
             transformer.set_params(verbose=verbose)
-
-
-def _find_good(
-    paths: Sequence[str],
-    errors: Mapping[str, str],
-    *,
-    skip_bad: bool,
-    rows: np.ndarray | None = None,
-    may_be_none: bool = False,
-) -> list[int]:
-    """Return which images can be read; raise if all are wanted, or if none can be and some must.
-
-    `rows` are those of a table, by which the bad ones are named.
-    """
-    names = [""] * len(paths) if rows is None else [f"row {row}: " for row in rows]
-    bad = [f"{name}{errors[path]}" for name, path in zip(names, paths, strict=True) if path in errors]
-    report = "\n".join([f"{len(bad)} of {len(paths)} images cannot be read:", *bad])
-    if bad and (not skip_bad or (len(bad) == len(paths) and not may_be_none)):
-        raise ValueError(f"{report}\nFix or remove them, or pass --skip-bad to go on without them.")
-    if bad:
-        warnings.warn(f"{report}\nThey are left out.", stacklevel=3)
-    return [index for index, path in enumerate(paths) if path not in errors]

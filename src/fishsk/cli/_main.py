@@ -38,18 +38,10 @@ _BUG = 70  # sysexits.h's EX_SOFTWARE, an internal software error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command.
+    """Run one command, by the arguments of the process or `argv`, and return its exit status.
 
-    Parameters
-    ----------
-    argv : sequence of str, default=None
-        The arguments; None takes those of the process.
-
-    Returns
-    -------
-    int
-        0 where all went well, 1 where something could not be done, 2 where the arguments are wrong (by
-        SystemExit, as argparse does it), 70 where fishsk has a bug, 130 where the user interrupted.
+    It is 0 where all went well, 1 where something could not be done, 2 where the arguments are wrong (by
+    SystemExit, as argparse does it), 70 where fishsk has a bug, and 130 where the user interrupted.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     argv = sys.argv[1:] if argv is None else list(argv)
@@ -114,7 +106,8 @@ def build_parser() -> argparse.ArgumentParser:
         for action in command._actions:
             if not action.option_strings:
                 words.append(f"{action.metavar or action.dest}{' ...' if action.nargs == '+' else ''}")
-            elif action.nargs != 0 and action.default is not None and "(default: " not in str(action.help):
-                action.help = f"{action.help} (default: %(default)s)"
+            elif action.nargs != 0 and not action.required and "(default: " not in str(action.help):
+                default = "none" if action.default is None else "%(default)s"
+                action.help = f"{action.help} (default: {default})"
         command.usage = " ".join(words)  # the options are listed once, below the examples
     return parser

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 
 from fishsk import features
@@ -66,6 +67,24 @@ def of_task(photos: Photos) -> dict[str, Any]:
     if photos.task == "tags":
         return {"head__tags": [*photos.tags], "head__threshold": "f1"}
     return {"task": photos.task}
+
+
+def list_candidates(pipelines: Sequence[Pipeline]) -> list[BaseEstimator]:
+    """Return the features to try: of each network the recipe's, and those of its last two sizes of maps."""
+    candidates = []
+    for pipeline in pipelines:
+        step = pipeline["features"]
+        candidates.append(step)
+        stages = {}
+        for name, part in features.find_frozen_parts(step).items():
+            if part.layers is None and part.is_keras:  # the recipe names none
+                shapes = part.list_layers().items()
+                last = {shape[:2]: layer for layer, shape in shapes if len(shape) == 3 and "pad" not in layer}
+                if len(last) > 1:
+                    stages[f"{name}__layers".removeprefix("__")] = list(last.values())[-2:]
+        if stages:
+            candidates.append(clone(step).set_params(**stages))
+    return candidates
 
 
 def show_networks(screen: Screen, *estimators: Any) -> None:

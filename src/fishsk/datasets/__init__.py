@@ -12,6 +12,7 @@ from fishsk.datasets._folder import find_errors as find_errors
 from fishsk.datasets._folder import find_images as find_images
 from fishsk.datasets._folder import load_image_folder
 from fishsk.datasets._folder import normalize_name as normalize_name
+from fishsk.datasets._folder import tell_faults as tell_faults
 from fishsk.datasets._folder import warn_of_left_out as warn_of_left_out
 from fishsk.datasets._synthetic import make_fish_images
 from fishsk.datasets._table import load_image_table

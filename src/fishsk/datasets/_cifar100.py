@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 import numpy as np
+import platformdirs
 from sklearn.utils import Bunch
 
 from fishsk._utils.downloads import TIMEOUT, download
@@ -132,7 +133,10 @@ def fetch_fish(
     """
     if subset not in _PARTS:
         raise ValueError(f"subset must be one of {list(_PARTS)}. Got {subset!r}.")
-    home = _find_data_home(data_home)
+    if chosen := data_home or os.environ.get("FISHSK_DATA"):
+        home = expand(chosen)
+    else:
+        home = platformdirs.user_cache_path("fishsk", appauthor=False) / "data"
     parts = _PARTS[subset]
     folder, archive, cache = home / _FOLDER, home / _ARCHIVE, home / _CACHE
     if folder.is_dir():
@@ -155,14 +159,6 @@ def fetch_fish(
         source=source,
         DESCR=files(__package__).joinpath("descr", "cifar100_fish.rst").read_text(encoding="utf-8"),
     )
-
-
-def _find_data_home(data_home: str | os.PathLike | None) -> Path:
-    if data_home := data_home or os.environ.get("FISHSK_DATA"):
-        return expand(data_home)
-    import platformdirs
-
-    return platformdirs.user_cache_path("fishsk", appauthor=False) / "data"
 
 
 def _offline_advice(home: Path) -> str:

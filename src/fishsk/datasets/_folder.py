@@ -180,9 +180,8 @@ def load_image_folder(
             stacklevel=2,
         )
     errors = find_errors([image for image, _ in found]) if check_files else [None] * len(found)
-    tell_faults(errors, "images cannot be read", on_error)
+    good = [found[at] for at in tell_faults(errors, "images cannot be read", on_error)]
     left_out |= {image: error for (image, _), error in zip(found, errors, strict=True) if error is not None}
-    good = [each for each, error in zip(found, errors, strict=True) if error is None]
     images = np.array([image for image, _ in good], dtype=str)
     target = np.array([target_names.index(name) for _, name in good], dtype=np.int64)
     if not len(images):
@@ -207,19 +206,30 @@ def load_image_folder(
 
 
 def tell_faults(
-    faults: Sequence[str | None], what: str, on_error: str, *, n_listed: int | None = None
-) -> None:
-    """Raise an error or warn of images or rows that have faults, if any has; what remains must be some."""
+    faults: Sequence[str | None],
+    what: str,
+    on_error: str,
+    *,
+    n_listed: int | None = None,
+    remedy: str = 'on_error="skip"',
+    may_be_none: bool = False,
+) -> list[int]:
+    """Return which images or rows have no fault, and raise an error or warn of the others.
+
+    `n_listed` limits what is told of them; `remedy` is how to go on without them. It is an error, too, if all
+    have faults, unless `may_be_none`.
+    """
+    good = [at for at, fault in enumerate(faults) if fault is None]
     found = [fault for fault in faults if fault is not None]
-    if not found:
-        return
     listed = found[:n_listed]
     if len(listed) < len(found):
         listed.append(f"... and {len(found) - len(listed):,} more")
     report = "\n".join([f"{len(found):,} of {len(faults):,} {what}:", *listed])
-    if on_error == "raise" or len(found) == len(faults):
-        raise ValueError(f'{report}\nFix or remove them, or pass on_error="skip" to go on without them.')
-    warnings.warn(f"{report}\nThey are left out. Fix or remove them to silence this.", stacklevel=3)
+    if found and (on_error == "raise" or not (good or may_be_none)):
+        raise ValueError(f"{report}\nFix or remove them, or pass {remedy} to go on without them.")
+    if found:
+        warnings.warn(f"{report}\nThey are left out. Fix or remove them to silence this.", stacklevel=3)
+    return good
 
 
 def find_images(folder: Path | str, left_out: dict[str, str]) -> Iterator[str]:

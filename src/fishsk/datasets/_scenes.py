@@ -30,15 +30,6 @@ def _blend(height: int, width: int, colors: Any, rng: RandomState, spread: float
     return cv2.resize(field.clip(0, 255).astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def draw_grain(image: np.ndarray, step: float, strength: float, rng: RandomState) -> np.ndarray:
-    """Return an image with grains of `step` pixels: sand, gravel, or the blur of a river bed."""
-    height, width = image.shape[:2]
-    shape = max(2, round(height / step)), max(2, round(width / step))
-    grain = rng.normal(0, strength, shape).astype(np.float32)
-    grain = cv2.resize(grain, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.clip(image + grain[..., np.newaxis], 0, 255).astype(np.uint8)
-
-
 def draw_water(height: int, width: int, rng: RandomState) -> np.ndarray:
     deep = np.array(_WATERS[rng.randint(len(_WATERS))])
     image = _blend(height, width, (deep * rng.uniform(1.1, 1.7), deep, deep * rng.uniform(0.5, 1)), rng, 12)
@@ -66,7 +57,11 @@ def draw_floor(height: int, width: int, rng: RandomState) -> np.ndarray:
 def draw_sand(height: int, width: int, rng: RandomState) -> np.ndarray:
     ground = np.array(_GROUNDS[rng.randint(len(_GROUNDS))]) * rng.uniform(0.7, 1.15)
     image = _blend(height, width, (ground, ground, ground), rng, 10)
-    return draw_grain(image, min(height, width) * rng.uniform(0.012, 0.06), rng.uniform(8, 26), rng)
+    step, strength = min(height, width) * rng.uniform(0.012, 0.06), rng.uniform(8, 26)
+    shape = max(2, round(height / step)), max(2, round(width / step))
+    grain = rng.normal(0, strength, shape).astype(np.float32)  # sand, gravel, or the blur of a river bed
+    grain = cv2.resize(grain, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.clip(image + grain[..., np.newaxis], 0, 255).astype(np.uint8)
 
 
 def draw_plants(height: int, width: int, rng: RandomState) -> np.ndarray:

@@ -166,11 +166,6 @@ class _Pose:
         """Return the extent of an outline from nose to tail in pixels; a bend moves points across it only."""
         return float(np.ptp(outline[:, 0]) * np.linalg.norm(self.matrix[:, 0]))
 
-    def height_in_body(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return the y coordinate in the body of the pixels of a raster, as if the body were not bent."""
-        across, down = np.linalg.inv(self.matrix)[1]
-        return np.add.outer((y - self.center[1]) * down, (x - self.center[0]) * across).astype(np.float32)
-
 
 def _add_fish(canvas: np.ndarray, kind: _Kind, pose: _Pose, rng: RandomState) -> None:
     back, belly = kind.colors[rng.randint(len(kind.colors))] * rng.uniform(0.85, 1.15, (2, 1))
@@ -200,7 +195,10 @@ def _add_body(canvas: np.ndarray, kind: _Kind, pose: _Pose, back: Any, belly: An
     left, top, width, height = cv2.boundingRect(mask)
     box = np.s_[top : top + height, left : left + width]
 
-    shade = pose.height_in_body(np.arange(left, left + width), np.arange(top, top + height))
+    # The shade follows the y coordinate in the body, as if it were not bent.
+    (x, y), (across, down) = pose.center, np.linalg.inv(pose.matrix)[1]
+    x, y = np.arange(left, left + width) - x, np.arange(top, top + height) - y
+    shade = np.add.outer(y * down, x * across).astype(np.float32)
     shade = np.clip(shade * 3 + 0.6, 0, 1)[..., np.newaxis]
     skin[box] = np.clip(belly + shade * (back - belly).astype(np.float32), 0, 255)
     kind.paint(skin, pose, back, rng)

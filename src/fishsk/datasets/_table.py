@@ -177,8 +177,7 @@ def load_image_table(
             words = "the row has more cells than there are names of columns; quote what holds a separator"
             found = path_column, words
         faults.append(None if found is None else f"row {row.number}, column {found[0]!r}: {found[1]}")
-    tell_faults(faults, f"rows of {str(path)!r} cannot be used", on_error, n_listed=_N_LISTED)
-    good = [at for at, fault in enumerate(faults) if fault is None]
+    good = tell_faults(faults, f"rows of {str(path)!r} cannot be used", on_error, n_listed=_N_LISTED)
     kept = [rows[at] for at in good]
     X = np.array([placed[at][0] for at in good], dtype=str)
     _warn_of_contradictions(kept, X, path)

@@ -14,15 +14,11 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from typing import TYPE_CHECKING
 
 from fishsk._utils.files import expand
 from fishsk.cli._arguments import add_columns, add_training, load_photos
 from fishsk.cli._screen import Screen, load_tensorflow, pick
 from fishsk.cli._targets import PAGES, prepare_file, write_or_keep
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--test",
         metavar="FOLDER",
-        help="test images, or a table like the first, none of which may be in the folder (default: none)",
+        help="test images, or a table like the first, none of which may be in the folder",
     )
     parser.add_argument(
         "--cv", type=int, default=5, help="folds to look for wrong labels in; 0 does not look for them"
@@ -102,7 +98,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
 
 def _list_images(
     source: str, arguments: argparse.Namespace
-) -> tuple[list[str], np.ndarray, list[str], dict[str, str]]:
+) -> tuple[list[str], list[str], list[str], dict[str, str]]:
     """Return images, readable or not, their classes, all classes, and what was left out, with why."""
     if expand(source).is_file():
         names = arguments.target or []
@@ -112,12 +108,11 @@ def _list_images(
             )
         arguments.task, arguments.skip_bad = "classification", True  # what is left out is an issue
         photos = load_photos(source, arguments)
-        return photos.paths.tolist(), photos.y, sorted(set(photos.y.tolist())), photos.left_out
-
-    import numpy as np
+        return photos.paths.tolist(), photos.y.tolist(), sorted(set(photos.y.tolist())), photos.left_out
 
     from fishsk.datasets import load_image_folder
 
     with warnings.catch_warnings(action="ignore"):  # what it warns of is an issue here
         data = load_image_folder(source, check_files=False)
-    return data.images.tolist(), np.asarray(data.target_names)[data.target], data.target_names, data.left_out
+    labels = [data.target_names[label] for label in data.target]
+    return data.images.tolist(), labels, data.target_names, data.left_out

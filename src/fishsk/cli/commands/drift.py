@@ -107,10 +107,6 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
         header = ("class, as predicted", "training", "new", "points", "95 % interval", "p")
         screen.table(rows, header=header, right=range(1, 6))
     screen.say("Farthest from training: " + ", ".join(new.paths[row] for row in drift.moved[:5].tolist()))
-    write_or_keep(
-        screen,
-        "Page",
-        target,
-        lambda path: write_drift(drift, train.paths, new.paths, path, level=arguments.level),
-    )
+    both = train.paths, new.paths
+    write_or_keep(screen, "Page", target, lambda path: write_drift(drift, *both, path, level=arguments.level))
     return DRIFTED if has_drifted else 0

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from fishsk._utils.files import expand
 from fishsk.cli._arguments import add_columns, add_network, add_skip_bad, list_files, load_photos
-from fishsk.cli._cluster import add_cluster, compute, open_cluster
+from fishsk.cli._cluster import compute, open_cluster
 from fishsk.cli._screen import Screen
 from fishsk.cli._targets import FRAMES, prepare_file
 
@@ -40,11 +40,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--target",
         action="append",
         metavar="COLUMN",
-        help="the column of a table to write as label: numbers, classes or tags (default: none)",
+        help="the column of a table to write as label: numbers, classes or tags",
     )
     add_columns(parser)
     add_network(parser)
-    add_cluster(parser)
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes of this machine, by Dask, which share its cores (default: this process, all cores)",
+    )
+    where.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="a Dask cluster, such as tcp://10.0.0.1:8786, whose workers see the images under the same paths",
+    )
     add_skip_bad(parser)
 
 

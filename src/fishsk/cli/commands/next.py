@@ -26,9 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_unlabeled(parser)
     parser.add_argument("--n", type=int, default=50, help="how many to suggest")
     parser.add_argument(
-        "--train",
-        metavar="PHOTOS",
-        help="the images that are labeled: a folder of class folders, or a table (default: none)",
+        "--train", metavar="PHOTOS", help="the images that are labeled: a folder of class folders, or a table"
     )
     add_columns(parser, target="the column of that table that holds the classes (default: label)")
     parser.add_argument(

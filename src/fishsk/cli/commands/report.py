@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--card",
         metavar="FILE",
-        help="a Markdown file (.md) for the model card, too, as Hugging Face reads it (default: none)",
+        help="a Markdown file (.md) for the model card, too, as Hugging Face reads it",
     )
     parser.add_argument("--title", help="what stands above it (default: the report's own)")
 

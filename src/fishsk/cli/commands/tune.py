@@ -14,17 +14,12 @@ from __future__ import annotations
 import argparse
 import itertools
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fishsk.cli._arguments import add_photos, add_training, load_photos
 from fishsk.cli._screen import Screen, load_tensorflow
 from fishsk.cli._targets import MODELS, prepare_file, prepare_folder, write_or_keep
-
-if TYPE_CHECKING:
-    from sklearn.base import BaseEstimator
-    from sklearn.pipeline import Pipeline
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +59,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
 
     from fishsk.cli._features import run_networks
     from fishsk.cli._figures import N_FOR_IMPORTANCES, save_study_figures
-    from fishsk.cli._networks import make_pipeline, of_task, show_networks
+    from fishsk.cli._networks import list_candidates, make_pipeline, of_task, show_networks
     from fishsk.features import find_frozen_parts
     from fishsk.persistence import save_pipeline
     from fishsk.search import OptunaSearchCV, default_search_space
@@ -80,7 +75,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     pipelines = [make_pipeline(arguments, photos.paths, backbones=each, **of_task(photos)) for each in sets]
     show_networks(screen, *pipelines)
     pipeline = pipelines[0]
-    candidates = _list_candidates(pipelines)
+    candidates = list_candidates(pipelines)
     space: dict[str, Any] = default_search_space(pipeline)
     if len(candidates) > 1:
         space["features"] = candidates
@@ -125,25 +120,3 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     if output / "importances.png" not in written:
         screen.say(f"No importances: they need {N_FOR_IMPORTANCES} finished trials whose scores differ.")
     screen.show_seconds()
-
-
-def _list_candidates(pipelines: Sequence[Pipeline]) -> list[BaseEstimator]:
-    """Return the features to try: of each network the recipe's, and those of its last two sizes of maps."""
-    from sklearn.base import clone
-
-    from fishsk.features import find_frozen_parts
-
-    candidates = []
-    for pipeline in pipelines:
-        features = pipeline["features"]
-        candidates.append(features)
-        stages = {}
-        for name, part in find_frozen_parts(features).items():
-            if part.layers is None and part.is_keras:  # the recipe names none
-                shapes = part.list_layers().items()
-                last = {shape[:2]: layer for layer, shape in shapes if len(shape) == 3 and "pad" not in layer}
-                if len(last) > 1:
-                    stages[f"{name}__layers".removeprefix("__")] = list(last.values())[-2:]
-        if stages:
-            candidates.append(clone(features).set_params(**stages))
-    return candidates
