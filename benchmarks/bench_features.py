@@ -24,8 +24,7 @@ from _common import (
 
 from fishsk import VGG16FeatureTransformer
 from fishsk.features._images import check_images
-from fishsk.features._vgg16_network import load_backbone
-from fishsk.features._weights import resolve_weights
+from fishsk.features._vgg16_network import load_backbone, resolve_weights
 
 
 def main():

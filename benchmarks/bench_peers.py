@@ -26,8 +26,7 @@ from PIL import Image
 
 from fishsk import VGG16FeatureTransformer
 from fishsk.features._images import check_images
-from fishsk.features._vgg16_network import LAYERS, load_backbone
-from fishsk.features._weights import resolve_weights
+from fishsk.features._vgg16_network import LAYERS, load_backbone, resolve_weights
 
 
 def main():

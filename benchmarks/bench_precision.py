@@ -23,7 +23,7 @@ from fishsk import KerasFeatureTransformer, VGG16FeatureTransformer, make_fish_p
 from fishsk._compat.litert import make_interpreter
 from fishsk.features import _int8
 from fishsk.features._images import check_images
-from fishsk.features._tensorflow import describe_images, pool_maps
+from fishsk.features._tensorflow import make_graph
 
 
 def main():
@@ -141,12 +141,7 @@ def quantize_litert(transformer, images):
     variables = maps.trainable_variables, maps.non_trainable_variables
     constants = [[np.asarray(variable) for variable in each] for each in variables]
 
-    @tf.function(input_signature=[describe_images(settings)])
-    def features(batch):
-        outputs, _ = maps.stateless_call(*constants, batch, training=False)
-        return pool_maps(outputs, settings.pooling)
-
-    graph = features.get_concrete_function()
+    graph = make_graph(settings, lambda batch: maps.stateless_call(*constants, batch, training=False)[0])
     converter = tf.lite.TFLiteConverter.from_concrete_functions([graph], tf.Module())
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([image[np.newaxis]] for image in load(settings, images))
@@ -170,7 +165,7 @@ def load(settings, images):
 
 def run_network(network, settings, images):
     """Return features of a network that fishsk has compiled."""
-    from fishsk.features._views import View
+    from fishsk.features._network import View
 
     return network(load(settings, images), View.PLAIN)
 

@@ -13,8 +13,7 @@ from _common import Benchmark, compare, load_fish, timed
 from sklearn.metrics import confusion_matrix
 
 from fishsk import make_fish_pipeline
-from fishsk.features._vgg16_network import load_backbone
-from fishsk.features._weights import resolve_weights
+from fishsk.features._vgg16_network import load_backbone, resolve_weights
 
 _EPOCHS = 20
 _BATCH_SIZE = 32

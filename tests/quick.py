@@ -5,7 +5,7 @@ import json
 from safetensors.numpy import save_file
 
 from fishsk import make_fish_pipeline
-from fishsk.features._weights import _draw_arrays
+from fishsk.features._vgg16_network import _draw_arrays
 
 NARROW = (4, 4, 8, 8, 8)
 

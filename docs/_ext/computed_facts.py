@@ -11,8 +11,7 @@ from sphinx.util.docutils import SphinxDirective
 from fishsk import features, make_fish_pipeline
 from fishsk.cli import build_parser
 from fishsk.features import BACKBONES
-from fishsk.features._vgg16_network import CONVOLUTIONS, LAYERS
-from fishsk.features._weights import resolve_weights
+from fishsk.features._vgg16_network import CONVOLUTIONS, LAYERS, resolve_weights
 
 SHIPPED = Path(features.__file__).parent / "weights" / "cifar95.safetensors"
 

@@ -14,6 +14,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fishsk._compat.sklearn import HasMethods, StrOptions, validate_params
+from fishsk._utils.files import StrPath
 from fishsk.features import (
     BACKBONES,
     KerasFeatureTransformer,
@@ -190,8 +191,8 @@ def make_fish_pipeline(
 
 
 def _make_features(
-    backbone: Any, weights: Any, *, is_report: bool, verbose: int
-) -> tuple[Any, Mapping[str, Any]]:
+    backbone: Any, weights: StrPath | None, *, is_report: bool, verbose: int
+) -> tuple[BaseEstimator, Mapping[str, Any]]:
     """Return what makes features, and the parameters of the head that serve it best."""
     if isinstance(backbone, list | tuple):
         if not backbone:
@@ -216,7 +217,7 @@ def _make_features(
     return made, best.head
 
 
-def _give_to_each(features: Any, params: dict[str, Any]) -> dict[str, Any]:
+def _give_to_each(features: BaseEstimator, params: dict[str, Any]) -> dict[str, Any]:
     """Return parameters in which each part of a union gets those that were meant for all of its parts."""
     if not isinstance(features, FeatureUnion):
         return params

@@ -66,7 +66,7 @@ def test_the_probabilities_of_a_photograph_are_those_of_googles_own_program(name
 
     lite = LITES[name]
     model = BUILDERS[name]()
-    load_weights(model, find_weights(name), sha256=lite.sha256)
+    load_weights(model, lite, find_weights(name))
     # Pillow decodes JPEG to other last bits, which move a probability by up to 0.02.
     photograph = tf.io.decode_jpeg(tf.io.read_file(str(shared_dir / "efficientnet-lite" / "panda.jpg")))
     images = tf.image.resize(photograph[np.newaxis], (lite.image_size, lite.image_size))

@@ -14,7 +14,7 @@ from sklearn.base import clone
 
 from fishsk import KerasFeatureTransformer, VGG16FeatureTransformer
 from fishsk.datasets import make_fish_images
-from fishsk.features import _engine, _litert
+from fishsk.features import _engine, _tensorflow
 from fishsk.features._engine import forget_networks
 
 needs_litert = pytest.mark.skipif(
@@ -50,9 +50,9 @@ def on_tensorflow(monkeypatch):
 def n_converted(monkeypatch):
     """Return a function that counts the networks which have been converted; none is loaded at first."""
     made = []
-    make = _litert._make
+    make = _tensorflow._make
     forget_networks()
-    monkeypatch.setattr(_litert, "_make", lambda *args: made.append(args) or make(*args))
+    monkeypatch.setattr(_tensorflow, "_make", lambda *args: made.append(args) or make(*args))
     return lambda: len(made)
 
 
@@ -89,7 +89,7 @@ def test_a_model_of_the_users_runs_on_tensorflow(fish):
 
 def test_where_litert_is_missing_tensorflow_serves(small, fish, monkeypatch):
     monkeypatch.setattr(_engine, "find_version", lambda name: None)
-    monkeypatch.setattr(_litert, "make_interpreter", None)
+    monkeypatch.setattr(_tensorflow, "make_interpreter", None)
     assert small.transform(fish).shape == (16, 32)
 
 
@@ -197,7 +197,7 @@ def test_what_is_written_without_tensorflow_is_what_the_converter_makes(fish, mo
     transformer = clone(transformer).set_params(image_size=(32, 50), cache=None)
     rows = transformer.transform(fish[:4])
     np.testing.assert_array_equal(transformer.set_params(batch_size=1).transform(fish[3::-1])[::-1], rows)
-    monkeypatch.setattr(_litert, "_write", lambda settings: None)
+    monkeypatch.setattr(_tensorflow, "_write", lambda settings: None)
     forget_networks()
     assert_near(transformer.transform(fish[:4]), rows)
 
@@ -215,7 +215,7 @@ def test_what_is_written_without_tensorflow_is_what_the_converter_makes(fish, mo
     ids=["Lite", "before normalization", "another preprocessing", "drawn", "cifar95"],
 )
 def test_tensorflow_converts_what_is_not_known_without_it(transformer, is_written):
-    assert (_litert._write(transformer._settings()) is not None) == is_written
+    assert (_tensorflow._write(transformer._settings()) is not None) == is_written
 
 
 @needs_litert
@@ -224,11 +224,11 @@ def test_a_row_has_the_same_bits_in_every_batch_and_order_and_for_any_threads(
     fish, on_tensorflow, monkeypatch, tmp_path, name
 ):
     network = KerasFeatureTransformer(backbone=name, weights=None, image_size=32, cache=None)
-    monkeypatch.setattr(_litert, "keep", keep_in(tmp_path))
+    monkeypatch.setattr(_tensorflow, "keep", keep_in(tmp_path))
     rows = network.transform(fish)
     assert_near(rows, on_tensorflow(network, fish))
     for n_threads in (1, 2):
-        monkeypatch.setattr(_litert, "cpu_count", lambda n_threads=n_threads: n_threads)
+        monkeypatch.setattr(_tensorflow, "cpu_count", lambda n_threads=n_threads: n_threads)
         forget_networks()
         for batch_size in (1, 2, 4, 8, 16):
             again = network.set_params(batch_size=batch_size).transform(fish[::-1])
@@ -238,7 +238,7 @@ def test_a_row_has_the_same_bits_in_every_batch_and_order_and_for_any_threads(
 
 def keep_in(folder):
     """Return a `keep` that knows of this folder alone, for rows that are not kept."""
-    keep = _litert.keep
+    keep = _tensorflow.keep
     return lambda _, subject, make: keep(folder, subject, make)
 
 

@@ -189,7 +189,7 @@ def test_features_are_those_of_keras_itself(name, fish):
 def test_the_graph_of_an_export_preprocesses_as_keras_does(name, fish):
     backbone = KerasFeatureTransformer(backbone=name, weights=None, image_size=32)._backbone()
     images = keras.Input((32, 32, 3))
-    model = keras.Model(images, backbone._preprocess(images))
+    model = keras.Model(images, backbone.preprocess(images))
     preprocess = sys.modules[getattr(keras.applications, name).__module__].preprocess_input
     expected = preprocess(fish[0].astype("float32"))
     np.testing.assert_allclose(model(fish[0].astype("float32")), expected, rtol=1e-6, atol=1e-4)

@@ -22,7 +22,7 @@ from fishsk import (
     save_pipeline,
 )
 from fishsk.datasets import make_fish_images
-from fishsk.features import _onnx_file, _onnxruntime
+from fishsk.features import _onnx_file
 from fishsk.features._engine import forget_networks
 
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -210,7 +210,7 @@ def test_a_row_has_the_same_bits_in_every_batch_and_order_and_for_any_threads(
     network = OnnxFeatureTransformer(write(tmp_path / "network.onnx"), cache=None)
     rows = network.transform(fish[0])
     for n_threads in (1, 2, 5):
-        monkeypatch.setattr(_onnxruntime, "cpu_count", lambda n_threads=n_threads: n_threads)
+        monkeypatch.setattr(_onnx_file, "cpu_count", lambda n_threads=n_threads: n_threads)
         for batch_size in (1, 2, 5, 12):
             again = network.set_params(batch_size=batch_size).transform(fish[0][::-1])
             np.testing.assert_array_equal(again[::-1], rows)

@@ -25,7 +25,7 @@ from fishsk.datasets import make_fish_images
 from fishsk.features import _extraction, _transformer
 from fishsk.features._images import check_images
 from fishsk.features._vgg16_network import LAYERS, load_backbone
-from fishsk.store import FeatureStore, _kept
+from fishsk.store import FeatureStore, _store
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_features_are_those_of_a_plain_keras_vgg16(fish):
 
     model = keras.applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3))
     vgg16 = VGG16FeatureTransformer(weights=None, image_size=32, layers=["block3_conv2", "block5_pool"])
-    ours = load_backbone(vgg16._settings().backbone.source.weights)
+    ours = load_backbone(vgg16._settings().backbone.source)
     model.set_weights(ours.get_weights())
     maps = keras.Model(model.input, [model.get_layer(name).output for name in vgg16.layers])
     X = keras.applications.vgg16.preprocess_input(fish[0].astype("float32"))
@@ -272,7 +272,7 @@ def test_rows_are_kept_while_the_network_runs(fish, vgg16, monkeypatch):
 
 def test_the_cache_is_opened_once_in_a_process(fish, vgg16, monkeypatch):
     features = vgg16.set_params(cache="auto").transform(fish[0])
-    monkeypatch.setattr(_kept, "FeatureStore", None)
+    monkeypatch.setattr(_store, "FeatureStore", None)
     np.testing.assert_array_equal(clone(vgg16).transform(fish[0][:1]), features[:1])
 
 
@@ -282,7 +282,7 @@ def test_a_progress_bar_counts_images(fish, vgg16, capsys):
 
 
 def test_fault_41_features_that_would_fill_the_memory_are_refused(vgg16, monkeypatch):
-    monkeypatch.setattr(_transformer, "_total_memory", lambda: 2**20)
+    monkeypatch.setattr(_transformer.os, "sysconf", lambda name: 2**10)
     vgg16.set_params(pooling=None)
     with pytest.raises(ValueError, match=r"12 images of 16384 float32 .* Pass pooling='avg'"):
         vgg16.transform(np.zeros((12, 32, 32, 3), np.uint8))

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from fishsk import VGG16FeatureTransformer
 from fishsk.datasets import make_fish_images
 from fishsk.features import _extraction
-from fishsk.features._views import View
+from fishsk.features._network import View
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,10 @@ from quick import write_safetensors
 from safetensors.numpy import load_file
 
 from fishsk import KerasFeatureTransformer, VGG16FeatureTransformer
-from fishsk.features import _weights
+from fishsk.features import _vgg16_network
 from fishsk.features._efficientnet_lite import LITES, find_weights
 from fishsk.features._engine import forget_networks
-from fishsk.features._vgg16_network import CONVOLUTIONS, load_backbone
-from fishsk.features._weights import WEIGHTS, _draw_arrays, resolve_weights
+from fishsk.features._vgg16_network import CONVOLUTIONS, WEIGHTS, _draw_arrays, load_backbone, resolve_weights
 
 
 @pytest.fixture
@@ -159,11 +158,11 @@ def test_fault_35_a_pickle_under_the_name_of_weights_is_not_loaded(tmp_path, ima
 
 
 def test_shipped_weights_are_refused_when_one_byte_is_flipped(tmp_path, images, monkeypatch):
-    content = bytearray(_weights._CIFAR95_FILE.read_bytes())
+    content = bytearray(_vgg16_network._CIFAR95_FILE.read_bytes())
     content[len(content) // 2] ^= 1
     path = tmp_path / "cifar95.safetensors"
     path.write_bytes(content)
-    monkeypatch.setattr(_weights, "_CIFAR95_FILE", path)
+    monkeypatch.setattr(_vgg16_network, "_CIFAR95_FILE", path)
     forget_networks()  # a file that another test has loaded is not read again
     load_backbone.cache_clear()
     with pytest.raises(ValueError, match=r"cifar95\.safetensors' is not the file that fishsk ships"):
@@ -171,10 +170,10 @@ def test_shipped_weights_are_refused_when_one_byte_is_flipped(tmp_path, images, 
 
 
 def test_shipped_weights_are_plain_vgg16_layers_of_at_most_8_mb():
-    tensors = load_file(_weights._CIFAR95_FILE)
+    tensors = load_file(_vgg16_network._CIFAR95_FILE)
     assert {name.partition("/")[0] for name in tensors} == set(CONVOLUTIONS)
     assert {str(array.dtype) for array in tensors.values()} == {"float16"}
-    assert _weights._CIFAR95_FILE.stat().st_size <= 8e6
+    assert _vgg16_network._CIFAR95_FILE.stat().st_size <= 8e6
     assert resolve_weights("cifar95").image_size == (32, 32)
 
 
@@ -195,7 +194,7 @@ def fold_convolution():
 def test_folding_is_exact_for_shipped_layers(fold_convolution, rng, name, skip):
     import keras
 
-    kernel = load_file(_weights._CIFAR95_FILE)[f"{name}/kernel"].astype(np.float32)
+    kernel = load_file(_vgg16_network._CIFAR95_FILE)[f"{name}/kernel"].astype(np.float32)
     n_in, n_out = kernel.shape[2:]
     gamma, variance = rng.uniform(0.5, 2, n_out), rng.uniform(0.5, 2, n_out)
     beta, mean = rng.normal(size=n_out), rng.normal(size=n_out)
@@ -237,7 +236,7 @@ def server(monkeypatch, tmp_path):
     server.release = threading.Event()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setattr(_weights, "_IMAGENET_URL", f"http://127.0.0.1:{server.server_port}/vgg16.h5")
+    monkeypatch.setattr(_vgg16_network, "_IMAGENET_URL", f"http://127.0.0.1:{server.server_port}/vgg16.h5")
     yield server
     server.release.set()
     server.shutdown()
@@ -262,11 +261,11 @@ def test_imagenet_weights_that_lie_in_kerass_folder_are_used(keras_file, images,
     path, _ = keras_file
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     (tmp_path / "models").mkdir()
-    target = tmp_path / "models" / _weights._IMAGENET_URL.rpartition("/")[2]
+    target = tmp_path / "models" / _vgg16_network._IMAGENET_URL.rpartition("/")[2]
     target.write_bytes(path.read_bytes())
     import hashlib
 
-    monkeypatch.setattr(_weights, "_IMAGENET_MD5", hashlib.md5(path.read_bytes()).hexdigest())
+    monkeypatch.setattr(_vgg16_network, "_IMAGENET_MD5", hashlib.md5(path.read_bytes()).hexdigest())
     np.testing.assert_array_equal(features("imagenet", images), features(path, images))
 
 
@@ -279,9 +278,9 @@ def test_a_file_of_small_images_gets_the_recipe_of_the_weights_that_ship(tmp_pat
         assert own.get_params()[name] == shipped.get_params()[name]
 
 
-@pytest.mark.parametrize("name", [*_weights.WEIGHTS, None])
+@pytest.mark.parametrize("name", [*WEIGHTS, None])
 def test_each_entry_describes_itself_without_being_loaded(name):
     weights = resolve_weights(name)
-    assert weights.description
+    assert weights.origin
     assert len(weights.widths) == 5
     assert VGG16FeatureTransformer(weights=name).weights_digest == weights.digest

@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from fishsk import VGG16FeatureTransformer, write_model_card, write_report
 from fishsk.features import describe_parts
 from fishsk.features._applications import Application
-from fishsk.features._weights import resolve_weights
+from fishsk.features._vgg16_network import resolve_weights
 from fishsk.report import _report
 
 PIXELS = {"image_shape": (8, 8), "input_range": (0, 255)}

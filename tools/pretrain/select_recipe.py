@@ -20,8 +20,8 @@ from sklearn.svm import SVC
 
 from fishsk import KerasHeadClassifier, VGG16FeatureTransformer, make_fish_pipeline
 from fishsk.datasets import fetch_cifar100_fish
+from fishsk.features._network import VIEWS
 from fishsk.features._vgg16_network import LAYERS
-from fishsk.features._views import VIEWS
 
 # "p3" is block3_pool, "c3" the last convolution of block 3.
 SHORT_NAMES = {("p" if name.endswith("pool") else "c") + name[len("block")]: name for name in LAYERS}

@@ -13,16 +13,6 @@ import keras
 from keras.src.models.functional import Functional
 from keras.src.utils import file_utils
 
-__all__ = [
-    "Download",
-    "Functional",
-    "build_from",
-    "find_download",
-    "find_unsafe",
-    "forget_model",
-    "take_initial_epoch",
-]
-
 _lock = threading.Lock()
 
 # Where a configuration may name parts of Keras, and what these must be.
@@ -132,10 +122,7 @@ def take_initial_epoch(model: keras.Model) -> int:
 def find_unsafe(described: Any) -> Iterator[str]:
     """Yield what a configuration holds besides data and parts of Keras that neither run code nor read files.
 
-    Parameters
-    ----------
-    described : Any
-        What Keras writes of a network, as JSON holds it. Nothing of it is built.
+    It is what Keras writes of a network, as JSON holds it; nothing of it is built.
     """
     left = [described]
     while left:

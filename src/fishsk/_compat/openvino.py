@@ -18,7 +18,8 @@ def load_module(name: str) -> ModuleType:
     Both report their import and their use to Google Analytics, unless openvino_telemetry is missing: here it
     is, for the time of the import. And NNCF makes its own kind of logger that of all loggers to come.
     """
-    telemetry = {name: sys.modules.pop(name) for name in list(sys.modules) if _is_telemetry(name)}
+    names = [each for each in sys.modules if each.partition(".")[0] == "openvino_telemetry"]
+    telemetry = {each: sys.modules.pop(each) for each in names}
     loggers = logging.getLoggerClass()
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # an import of it raises ImportError
     try:
@@ -27,10 +28,6 @@ def load_module(name: str) -> ModuleType:
         del sys.modules["openvino_telemetry"]
         sys.modules.update(telemetry)
         logging.setLoggerClass(loggers)
-
-
-def _is_telemetry(name: str) -> bool:
-    return name.partition(".")[0] == "openvino_telemetry"
 
 
 @contextlib.contextmanager

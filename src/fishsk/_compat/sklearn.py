@@ -28,32 +28,6 @@ from sklearn.utils.validation import _check_feature_names_in as check_feature_na
 from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
-__all__ = [
-    "BaseSearchCV",
-    "HasMethods",
-    "Integral",
-    "Interval",
-    "MultimetricScorer",
-    "Options",
-    "StrOptions",
-    "check_compiled",
-    "check_feature_names_in",
-    "check_method_params",
-    "check_partial_fit_first_call",
-    "check_sample_weight",
-    "find_scorers",
-    "fit_and_score",
-    "fit_context",
-    "insert_error_scores",
-    "release_requests",
-    "safe_indexing",
-    "validate_parameters",
-    "validate_params",
-    "validate_parts",
-    "validate_steps",
-    "warn_or_raise_about_fit_failures",
-]
-
 
 def validate_parameters(estimator: Any) -> None:
     """Check the parameters of an estimator that says what they may be, as its own `fit` does."""
@@ -90,65 +64,60 @@ def find_scorers(scorer: Any) -> Any:
 def check_compiled(estimator: Any) -> None:
     """Check arrays that compiled code of scikit-learn follows without a look at their bounds.
 
-    Raises
-    ------
-    ValueError
-        If the nodes of trees, or the support vectors, cannot have been learned.
+    ValueError if the nodes of trees, or the support vectors, cannot have been learned.
     """
     width = getattr(estimator, "n_features_in_", None)
     trees = [estimator, *np.ravel(np.asarray(getattr(estimator, "estimators_", []), dtype=object))]
-    for owner in trees:
-        if hasattr(owner, "tree_"):
-            _check_tree(owner.tree_, width)
-    for predictor in (each for row in getattr(estimator, "_predictors", []) for each in row):
-        _check_predictor(predictor, width)
-    if hasattr(estimator, "_n_support"):
-        _check_vectors(estimator, width)
+    predictors = [each for row in getattr(estimator, "_predictors", []) for each in row]
+    if not (
+        all(_is_tree(each.tree_, width) for each in trees if hasattr(each, "tree_"))
+        and all(_is_predictor(each, width) for each in predictors)
+        and (not hasattr(estimator, "_n_support") or _has_vectors(estimator, width))
+    ):
+        raise ValueError(f"the arrays of a {type(estimator).__name__} do not fit together")
 
 
-def _check_tree(tree: Any, width: Any) -> None:
-    nodes, left, right = np.arange(tree.node_count), tree.children_left, tree.children_right
-    inner = left != -1
-    valid = (left[inner] > nodes[inner]).all() and (right[inner] > nodes[inner]).all()
-    valid = valid and max(left.max(initial=-1), right.max(initial=-1)) < len(nodes)
-    feature = tree.feature[inner]
-    valid = valid and isinstance(width, int) and ((feature >= 0) & (feature < width)).all()
-    if not (valid and (right[~inner] == -1).all() and tree.n_features <= width):
-        raise ValueError("the nodes of a tree do not fit together")
+def _are_within(values: np.ndarray, least: np.ndarray | int, limit: int) -> bool:
+    return bool(((values >= least) & (values < limit)).all())
 
 
-def _check_predictor(predictor: Any, width: Any) -> None:
+def _is_tree(tree: Any, width: object) -> bool:
+    left, right = tree.children_left, tree.children_right
+    (inner,) = np.nonzero(left != -1)
+    return (
+        isinstance(width, int)
+        and tree.n_features <= width
+        and _are_within(left[inner], inner + 1, tree.node_count)
+        and _are_within(right[inner], inner + 1, tree.node_count)
+        and bool((right[left == -1] == -1).all())
+        and _are_within(tree.feature[inner], 0, width)
+    )
+
+
+def _is_predictor(predictor: Any, width: object) -> bool:
     from sklearn.ensemble._hist_gradient_boosting.predictor import PREDICTOR_RECORD_DTYPE
 
-    nodes = predictor.nodes
+    nodes, sets = predictor.nodes, (predictor.raw_left_cat_bitsets, predictor.binned_left_cat_bitsets)
     if nodes.dtype != PREDICTOR_RECORD_DTYPE or nodes.ndim != 1 or not len(nodes):
-        raise ValueError("the nodes of a tree have another type")
-    inner = nodes["is_leaf"] == 0
-    numbers = np.arange(len(nodes))[inner]
-    for name in ("left", "right"):
-        children = nodes[name][inner].astype(np.int64)
-        if not ((children > numbers) & (children < len(nodes))).all():
-            raise ValueError("the nodes of a tree do not fit together")
-    features = nodes["feature_idx"][inner].astype(np.int64)
-    by_category = nodes["is_categorical"] != 0
-    n_sets = min(len(predictor.raw_left_cat_bitsets), len(predictor.binned_left_cat_bitsets))
-    if not isinstance(width, int) or not ((features >= 0) & (features < width)).all():
-        raise ValueError("the nodes of a tree do not fit its features")
-    if (nodes["bitset_idx"][by_category] >= n_sets).any():
-        raise ValueError("the nodes of a tree do not fit its categories")
-    for sets in (predictor.raw_left_cat_bitsets, predictor.binned_left_cat_bitsets):
-        if sets.dtype != np.uint32 or sets.ndim != 2 or sets.shape[1] != 8:
-            raise ValueError("the categories of a tree have another type")
+        return False
+    (inner,) = np.nonzero(nodes["is_leaf"] == 0)
+    return (
+        isinstance(width, int)
+        and _are_within(nodes["left"][inner].astype(np.int64), inner + 1, len(nodes))
+        and _are_within(nodes["right"][inner].astype(np.int64), inner + 1, len(nodes))
+        and _are_within(nodes["feature_idx"][inner].astype(np.int64), 0, width)
+        and all(each.dtype == np.uint32 and each.ndim == 2 and each.shape[1] == 8 for each in sets)
+        and _are_within(nodes["bitset_idx"][nodes["is_categorical"] != 0], 0, min(map(len, sets)))
+    )
 
 
-def _check_vectors(machine: Any, width: Any) -> None:
+def _has_vectors(machine: Any, width: object) -> bool:
     """Check what libsvm reads: the support vectors, and how many there are of each class."""
     vectors, coefficients, counts = machine.support_vectors_, machine._dual_coef_, machine._n_support
-    n_classes = len(machine.classes_) if hasattr(machine, "classes_") else 2
+    of_classes, n_vectors = hasattr(machine, "classes_"), len(vectors)
+    n_classes = len(machine.classes_) if of_classes else 2
     n_pairs = n_classes * (n_classes - 1) // 2
-    n_vectors = len(vectors)
-    of_classes = hasattr(machine, "classes_")
-    valid = (
+    return bool(
         machine._sparse is False
         and vectors.dtype == np.float64
         and (vectors.shape == (n_vectors, width) or machine.kernel == "precomputed")
@@ -160,10 +129,8 @@ def _check_vectors(machine: Any, width: Any) -> None:
         and (counts.sum() == n_vectors if of_classes else (counts == n_vectors).all())
         and machine.support_.dtype == np.int32
         and machine.support_.shape == (n_vectors,)
-        and ((machine.support_ >= 0) & (machine.support_ < machine.shape_fit_[0])).all()
+        and _are_within(machine.support_, 0, machine.shape_fit_[0])
         and machine._intercept_.shape == (n_pairs if of_classes else 1,)
         and machine._probA.shape in ((0,), (n_pairs,))
         and machine._probA.shape == machine._probB.shape
     )
-    if not valid:
-        raise ValueError("the support vectors of a machine do not fit together")

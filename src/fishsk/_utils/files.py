@@ -11,11 +11,13 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
+StrPath = str | os.PathLike[str]
+
 _STALE_SECONDS = 3600
 _HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 
 
-def expand(path: str | os.PathLike) -> Path:
+def expand(path: StrPath) -> Path:
     """Return a path that users wrote, with their home in the place of ``~``."""
     return Path(path).expanduser()
 

@@ -8,15 +8,10 @@ _owner: int | None = None
 
 
 def check_not_forked() -> None:
-    """Raise if TensorFlow has run in the process that this one was forked from.
+    """Raise RuntimeError if TensorFlow has run in the process that this one was forked from.
 
     A forked child inherits TensorFlow's locks, but not the threads that would release them, so that its first
     operation waits for ever. Whatever is about to run TensorFlow calls this first.
-
-    Raises
-    ------
-    RuntimeError
-        In a forked child of a process that has called this function.
     """
     global _owner
     pid = os.getpid()

@@ -6,33 +6,25 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 _open: list[Reading] = []
 
 
 class Reading:
-    """What is known of files, each of which is what it was when it was first read.
-
-    Attributes
-    ----------
-    digests : dict of str to bytes
-        Those of files that were read, by their paths. A row that is stored under one needs no file.
-    contents : dict of str to bytes
-        Small files that were looked at, until whoever needs their pixels takes them.
-    errors : dict of str to str
-        Why files cannot be read, as far as that was forgiven.
-    """
+    """What is known of files, by their paths, each of which is what it was when it was first read."""
 
     def __init__(self) -> None:
-        self.digests: dict[str, bytes] = {}
-        self.contents: dict[str, bytes] = {}
-        self.errors: dict[str, str] = {}
+        self.digests: dict[str, bytes] = {}  # a row that is stored under one needs no file
+        self.contents: dict[str, bytes] = {}  # looked at, until whoever needs their pixels takes them
+        self.errors: dict[str, str] = {}  # why files cannot be read, as far as that was forgiven
         self._sharing: Sequence[Any] = ()
         self._goes_on = False
-        self._rows: dict[int, Any] = {}
-        self._seen: Any = None
+        self._rows: dict[int, np.ndarray] = {}
+        self._seen: object = None
 
     @contextmanager
-    def share(self, transformers: Sequence[Any], *, go_on: bool = True) -> Iterator[None]:
+    def share(self, transformers: Sequence[object], *, go_on: bool = True) -> Iterator[None]:
         """Let transformers that see the same images go over them together.
 
         With `go_on` they go past files that are bad: their features are 0, nothing is stored of them, and
@@ -48,18 +40,18 @@ class Reading:
             self._sharing, self._goes_on, self._seen = (), False, None
             self._rows.clear()
 
-    def find_sharers(self, transformer: Any) -> list[Any]:
+    def find_sharers(self, transformer: object) -> list[Any]:
         """Return the others that go over the same images as a transformer."""
         if not any(each is transformer for each in self._sharing):
             return []
         return [each for each in self._sharing if each is not transformer]
 
-    def keep(self, images: Any, transformers: Sequence[Any], rows: Sequence[Any]) -> None:
+    def keep(self, images: object, transformers: Sequence[object], rows: Sequence[np.ndarray]) -> None:
         """Keep rows of images until the transformers are asked for them."""
         self._seen = images
         self._rows = {id(each): row for each, row in zip(transformers, rows, strict=True)}
 
-    def take(self, images: Any, transformer: Any) -> Any:
+    def take(self, images: object, transformer: object) -> np.ndarray | None:
         """Return the rows that were made of just these images for a transformer, once, or None."""
         return self._rows.pop(id(transformer), None) if images is self._seen else None
 

@@ -24,13 +24,7 @@ def find_version(distribution: str) -> str | None:
 
 
 def check_tensorflow() -> None:
-    """Refuse what trains networks, or runs them by TensorFlow, where fishsk-predict is installed.
-
-    Raises
-    ------
-    ImportError
-        If TensorFlow, Keras or scikeras is missing.
-    """
+    """Refuse, by an ImportError, to train networks, or run them by TensorFlow, under fishsk-predict."""
     missing = [name for name in ("tensorflow", "keras", "scikeras") if find_spec(name) is None]
     if missing:
         raise ImportError(

@@ -20,33 +20,4 @@ from fishsk.features._recipes import BACKBONES, SIZE_FOR_SMALL, SMALL_SIDE, Reci
 from fishsk.features._resizing import resize_image
 from fishsk.features._transformer import FrozenFeatures
 from fishsk.features._vgg16 import VGG16FeatureTransformer
-from fishsk.features._weights import WEIGHTS, resolve_weights
-
-__all__ = [
-    "BACKBONES",
-    "IMAGE_SUFFIXES",
-    "SIZE_FOR_SMALL",
-    "SMALL_SIDE",
-    "WEIGHTS",
-    "FrozenFeatures",
-    "FrozenUnion",
-    "Images",
-    "KerasFeatureTransformer",
-    "OnnxFeatureTransformer",
-    "Recipe",
-    "VGG16FeatureTransformer",
-    "add_to_keras_model",
-    "check_images",
-    "crop_photographs",
-    "describe_parts",
-    "find_frozen_parts",
-    "find_recipe",
-    "join_box",
-    "join_parts",
-    "read_image",
-    "read_orientation",
-    "read_sides",
-    "resize_image",
-    "resolve_weights",
-    "split_box",
-]
+from fishsk.features._vgg16_network import WEIGHTS, resolve_weights

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
 import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fishsk._utils.files import expand
+from fishsk._utils.files import StrPath, expand
 from fishsk._utils.versions import check_tensorflow
 from fishsk.features._description import (
     DEFAULT_SIZE,
+    UNKNOWN_LICENSE,
     Description,
+    Size,
     Source,
     build_apart,
     describe_model,
@@ -28,6 +29,7 @@ from fishsk.features._description import (
 from fishsk.features._efficientnet_lite import (
     BUILDERS,
     LITES,
+    Lite,
     find_weights,
     load_weights,
     preprocess_input,
@@ -35,8 +37,11 @@ from fishsk.features._efficientnet_lite import (
 )
 from fishsk.features._efficientnet_lite import describe as describe_lite
 from fishsk.features._litert_file import LitertFile, Tensor
-from fishsk.features._vgg16_network import VGG16
-from fishsk.features._weights import fetch_imagenet, hash_file, resolve_weights
+from fishsk.features._vgg16_network import VGG16, resolve_weights
+from fishsk.features._weights import fetch_imagenet, hash_file
+
+if TYPE_CHECKING:
+    import keras
 
 _DRAW_VERSION = 1  # raised when the same network comes to be drawn with other numbers
 # The first letters of the names of networks that TensorFlow runs. It was faster in a first run of
@@ -79,25 +84,18 @@ def find_application(name: str) -> Callable[..., Any]:
 
 @dataclass(frozen=True)
 class Application(Source):
-    """A network of keras.applications, or of EfficientNet-Lite, with some weights.
+    """A network of keras.applications, or EfficientNet-Lite: published, from a file, or drawn by a seed."""
 
-    Attributes
-    ----------
-    name : str
-        Of the function that builds it.
-    imagenet : bool
-        Whether its numbers are those that are published. Without a file, they are drawn from a fixed seed.
-    file : Path or None
-        The user's own file of weights.
-    file_digest : str or None
-        Of its content, or of that of the published file of EfficientNet-Lite.
-    """
-
-    name: str
-    imagenet: bool = False
-    file: Path | None = field(default=None, compare=False)
-    file_digest: str | None = None
+    name: str  # of the function that builds it
+    imagenet: bool = False  # whether its numbers are those that are published
+    file: Path | None = field(default=None, compare=False)  # the user's own
+    digest: str | None = None  # of this file, or of the published one of EfficientNet-Lite
     is_named = True
+
+    @property
+    def lite(self) -> Lite | None:
+        """The EfficientNet-Lite that it is."""
+        return LITES.get(self.name)
 
     @property
     def origin(self) -> str:
@@ -106,39 +104,37 @@ class Application(Source):
             return f"read from {self.file}"
         if not self.imagenet:
             return "none trained: drawn from a fixed seed"
-        if self.name in LITES:
-            return f"imagenet, by Google, in the package {LITES[self.name].package}"
+        if self.lite is not None:
+            return f"imagenet, by Google, in the package {self.lite.package}"
         return "imagenet, as Keras ships them (downloaded once)"
 
     @property
     def license(self) -> str:
-        if self.file is not None or not self.imagenet:
-            return super().license if self.file else "none: they are random numbers"
-        of_keras = "that of their authors, whom keras.io/api/applications names"
-        return "Apache-2.0" if self.name in LITES else of_keras
+        if self.file is not None:
+            return UNKNOWN_LICENSE
+        if not self.imagenet:
+            return "none: they are random numbers"
+        return "Apache-2.0" if self.lite else "that of their authors, whom keras.io/api/applications names"
 
     @property
     def engine(self) -> str:
         # benchmarks/bench_backbones.py compares them.
         return "tensorflow" if self.name.startswith(_FASTER_BY_TENSORFLOW) else "litert"
 
-    def describe(
-        self, image_size: tuple[int, int] | None, notes: str | os.PathLike[str] | None
-    ) -> Description:
+    def describe(self, image_size: Size | None, notes: StrPath | None) -> Description:
         """Return what is known of the network, without Keras where the cache folder `notes` says it.
 
         An `image_size` of None is that which Keras has built the network for; ValueError if Keras does not
         build it at another one.
         """
-        if self.name in LITES:
+        if self.lite is not None:
             return describe_lite(self.name, image_size)
         subject: Any = {"application": self.name, "imagenet": self.imagenet}
         return recall(notes, image_size, lambda: _describe(self.name, self.imagenet, image_size), **subject)
 
-    def digest(self, description: Description) -> str:
-        """Return what changes whenever a number in the weights does."""
-        if self.file_digest is not None:
-            return self.file_digest
+    def find_digest(self, description: Description) -> str:
+        if self.digest is not None:
+            return self.digest
         if not self.imagenet:
             return f"drawn:{_DRAW_VERSION}"
         if description.download is None:
@@ -146,42 +142,39 @@ class Application(Source):
         _, url, known_hash = description.download
         return known_hash or f"url:{url}"
 
-    def load(self, description: Description, pooling: str | None) -> Any:
+    def load(self, description: Description, pooling: str | None) -> keras.Model:
         """Return the frozen Keras model; on Keras's own `pooling` the very end of some networks depends."""
         return _load(self, description, pooling)
 
     def write_maps(self, file: LitertFile) -> dict[str, Tensor]:
-        lite = LITES.get(self.name)
-        if lite is None or self.file_digest != lite.sha256:
+        if self.lite is None or self.digest != self.lite.sha256:
             return {}
-        return write_maps(file, lite, self.file or find_weights(self.name), sha256=lite.sha256)
+        return write_maps(file, self.lite, self.file or find_weights(self.name))
 
     def preprocess(self, images: Any) -> Any:
-        if self.name in LITES:
+        if self.lite is not None:
             return preprocess_input(images)
         return sys.modules[find_application(self.name).__module__].preprocess_input(images)
 
 
-def _build(
-    name: str, image_size: tuple[int, int], weights: str | None = None, pooling: str | None = None
-) -> Any:
+def _build(name: str, size: Size, weights: str | None = None, pooling: str | None = None) -> keras.Model:
     """Call Keras's function."""
     build = find_application(name)
     with warnings.catch_warnings():
         # "Weights for input shape (224, 224) will be loaded": MobileNet has others for four sizes alone.
         warnings.filterwarnings("ignore", "`input_shape` is undefined or non-square", UserWarning)
         try:
-            return build(weights=weights, include_top=False, input_shape=(*image_size, 3), pooling=pooling)
+            return build(weights=weights, include_top=False, input_shape=(*size, 3), pooling=pooling)
         except (ValueError, TypeError) as error:
             if weights is not None:  # the size was good enough for the description
                 raise
             raise ValueError(
-                f"image_size must be one that Keras builds {name} for. Got {image_size}: {error}"
+                f"image_size must be one that Keras builds {name} for. Got {size}: {error}"
             ) from error
 
 
 @functools.lru_cache(maxsize=64)
-def _describe(name: str, imagenet: bool, image_size: tuple[int, int] | None) -> Description:
+def _describe(name: str, imagenet: bool, image_size: Size | None) -> Description:
     check_tensorflow()
     import keras
 
@@ -201,7 +194,7 @@ def _describe(name: str, imagenet: bool, image_size: tuple[int, int] | None) -> 
     return build_apart(describe)
 
 
-def _find_size(name: str) -> tuple[int, int]:
+def _find_size(name: str) -> Size:
     """Return the size of images that Keras has built a network for, whole, with its classes."""
     import keras
 
@@ -211,42 +204,40 @@ def _find_size(name: str) -> tuple[int, int]:
 
 
 @functools.lru_cache(maxsize=2)
-def _load(application: Application, description: Description, pooling: str | None) -> Any:
+def _load(application: Application, description: Description, pooling: str | None) -> keras.Model:
     """Return the frozen model. The last two are kept, so that equal transformers of a process share one."""
     from fishsk._compat.keras import build_from
 
-    name, size, file = application.name, description.image_size, application.file
-    if application.imagenet and description.download is not None:
-        file = fetch_imagenet(*description.download, network=name)
-    elif application.imagenet:
-        file = find_weights(name)
+    name, lite, file = application.name, application.lite, application.file
+    if application.imagenet:
+        download = description.download
+        file = find_weights(name) if download is None else fetch_imagenet(*download, network=name)
 
-    def build() -> Any:
+    def build() -> keras.Model:
+        if application.imagenet and lite is None:
+            return build_from(lambda: _build(name, description.image_size, "imagenet", pooling), str(file))
+        model = _build(name, description.image_size, pooling=pooling)
         if file is None:
-            model = _build(name, size, pooling=pooling)
             _draw(model)
-            return model
-        if name in LITES and application.file_digest == LITES[name].sha256:
-            model = _build(name, size, pooling=pooling)
-            load_weights(model, file, sha256=LITES[name].sha256)
-            return model
-        try:
-            if application.file is None:
-                return build_from(lambda: _build(name, size, "imagenet", pooling), str(file))
-            model = _build(name, size, pooling=pooling)
+        elif lite is None or application.digest != lite.sha256:
             model.load_weights(file)
-        except Exception as error:  # h5py raises kinds of its own on corrupt bytes, and Keras many
-            raise ValueError(
-                f"{str(file)!r} must hold weights of {name} without its top, as Keras loads them: {error}"
-            ) from error
+        else:
+            load_weights(model, lite, file)
         return model
 
-    model = build_apart(build)
+    try:
+        model = build_apart(build)
+    except Exception as error:  # h5py raises kinds of its own on corrupt bytes, and Keras many
+        if file is None or (lite is not None and application.digest == lite.sha256):
+            raise
+        raise ValueError(
+            f"{str(file)!r} must hold weights of {name} without its top, as Keras loads them: {error}"
+        ) from error
     model.trainable = False
     return model
 
 
-def _draw(model: Any) -> None:
+def _draw(model: keras.Model) -> None:
     """Draw He normal kernels; RandomState's stream is frozen by NumPy's policy (NEP 19)."""
     random_state = np.random.RandomState(0)
     for variable in model.weights:
@@ -256,19 +247,20 @@ def _draw(model: Any) -> None:
             variable.assign((random_state.standard_normal(shape) * np.sqrt(2 / n_in)).astype(np.float32))
 
 
-def check_application(backbone: str, weights: str | os.PathLike | None) -> Application | VGG16:
+def check_application(backbone: str, weights: StrPath | None) -> Application | VGG16:
     """Return the network that two parameters ask for; ValueError if there are no such weights."""
     if backbone == VGG16.name:
-        return VGG16(resolve_weights(weights))
-    if weights is not None and weights != "imagenet" and not expand(weights).is_file():
+        return resolve_weights(weights)
+    if weights is None:
+        return Application(backbone)
+    if weights == "imagenet":
+        lite = LITES.get(backbone)
+        return Application(backbone, imagenet=True, digest=lite.sha256 if lite else None)
+    file = expand(weights)
+    if not file.is_file():
         hint = " 'cifar95' is of VGG16." if weights == "cifar95" else ""
         raise ValueError(
             f"weights of {backbone} must be 'imagenet', None, or the path of a file that can be loaded "
             f"into it. Got {weights!r}, which is no file.{hint}"
         )
-    if weights is None:
-        return Application(backbone)
-    if weights == "imagenet":
-        digest = LITES[backbone].sha256 if backbone in LITES else None
-        return Application(backbone, imagenet=True, file_digest=digest)
-    return Application(backbone, file=expand(weights), file_digest=hash_file(expand(weights)))
+    return Application(backbone, file=file, digest=hash_file(file))

@@ -5,57 +5,42 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from fishsk._utils.files import expand
+from fishsk._utils.files import StrPath, expand
 from fishsk._utils.process import check_not_forked
 from fishsk._utils.versions import check_tensorflow
 from fishsk.features._description import (
-    DEFAULT_SIZE,
     Description,
+    FileSource,
+    Size,
     Source,
     build_apart,
+    choose_size,
     describe_model,
     recall,
 )
 from fishsk.features._weights import hash_file
 
+if TYPE_CHECKING:
+    import keras
+
 _MAX_CONFIG_BYTES = 2**26
 
 
 @dataclass(frozen=True)
-class ModelFile(Source):
+class ModelFile(FileSource):
     """A network in a file that ``keras.Model.save`` wrote."""
 
-    path: Path = field(compare=False)
-    file_digest: str
-
-    @property
-    def name(self) -> str:
-        return self.path.name
-
-    @property
-    def origin(self) -> str:
-        return f"those in {self.path}"
-
-    def describe(
-        self, image_size: tuple[int, int] | None, notes: str | os.PathLike[str] | None
-    ) -> Description:
+    def describe(self, image_size: Size | None, notes: StrPath | None) -> Description:
         return recall(
-            notes,
-            image_size,
-            lambda: _describe(_load_file(self), self.name, image_size),
-            file=self.file_digest,
+            notes, image_size, lambda: _describe(_load_file(self), self.name, image_size), file=self.digest
         )
 
-    def digest(self, description: Description) -> str:
-        return self.file_digest
-
-    def load(self, description: Description, pooling: str | None) -> Any:
+    def load(self, description: Description, pooling: str | None) -> keras.Model:
         return _load_file(self)
 
 
@@ -63,30 +48,22 @@ class ModelFile(Source):
 class GivenModel(Source):
     """A network of this process, which is copied before it is used, so that it never changes."""
 
-    model: Any = field(compare=False)
-    content: str
+    model: keras.Model = field(compare=False)
+    digest: str
+    origin: ClassVar[str] = "the model's own"
 
     @property
     def name(self) -> str:
         return self.model.name
 
-    @property
-    def origin(self) -> str:
-        return "the model's own"
-
-    def describe(
-        self, image_size: tuple[int, int] | None, notes: str | os.PathLike[str] | None
-    ) -> Description:
+    def describe(self, image_size: Size | None, notes: StrPath | None) -> Description:
         return _describe(self.model, self.name, image_size)
 
-    def digest(self, description: Description) -> str:
-        return self.content
-
-    def load(self, description: Description, pooling: str | None) -> Any:
+    def load(self, description: Description, pooling: str | None) -> keras.Model:
         return _copy(self)
 
 
-def as_model_file(path: str | os.PathLike) -> ModelFile:
+def as_model_file(path: StrPath) -> ModelFile:
     """Return the network of a file; ValueError if it is no .keras file that is there."""
     path = expand(path)
     if path.suffix != ".keras" or not path.is_file():
@@ -110,17 +87,8 @@ def as_given_model(model: Any) -> GivenModel:
     return GivenModel(model, digest.hexdigest())
 
 
-def _describe(model: Any, name: str, image_size: tuple[int, int] | None) -> Description:
-    height, width = model.input_shape[1:3]
-    if None in (height, width):
-        size = image_size or DEFAULT_SIZE
-    elif image_size not in (None, (height, width)):
-        raise ValueError(
-            f"image_size must be {(height, width)}, which {name!r} was built for, or None. Got {image_size}."
-        )
-    else:
-        size = (height, width)
-    return describe_model(model, size)
+def _describe(model: keras.Model, name: str, image_size: Size | None) -> Description:
+    return describe_model(model, choose_size(model.input_shape[1:3], image_size, name))
 
 
 def _check_model(model: Any, name: str) -> None:
@@ -141,11 +109,13 @@ def _check_model(model: Any, name: str) -> None:
 
 
 @functools.lru_cache(maxsize=2)
-def _load_file(source: ModelFile) -> Any:
+def _load_file(source: ModelFile) -> keras.Model:
     """Return the model of a file, once it is known to need no code."""
     check_tensorflow()
     check_not_forked()
     path = str(source.path)
+    import keras
+
     from fishsk._compat.keras import find_unsafe
 
     found = sorted(set(find_unsafe(_read_config(source.path))))
@@ -156,36 +126,27 @@ def _load_file(source: ModelFile) -> Any:
             "or, if you trust the file, load it yourself and pass the keras.Model: "
             "backbone=keras.saving.load_model(...)."
         )
-    import keras
-
-    def load() -> Any:
-        try:
-            return keras.saving.load_model(path, compile=False, safe_mode=True)
-        except Exception as error:  # zipfile and h5py raise kinds of their own on corrupt bytes, Keras many
-            raise ValueError(f"{path!r} cannot be loaded by Keras as a network: {error}") from error
-
-    model = build_apart(load)
+    try:
+        model = build_apart(lambda: keras.saving.load_model(path, compile=False, safe_mode=True))
+    except Exception as error:  # zipfile and h5py raise kinds of their own on corrupt bytes, Keras many
+        raise ValueError(f"{path!r} cannot be loaded by Keras as a network: {error}") from error
     _check_model(model, source.name)
     model.trainable = False
     return model
 
 
 @functools.lru_cache(maxsize=2)
-def _copy(source: GivenModel) -> Any:
+def _copy(source: GivenModel) -> keras.Model:
     check_not_forked()
     import keras
 
-    def copy() -> Any:
-        copied = keras.models.clone_model(source.model)
-        copied.set_weights(source.model.get_weights())
-        return copied
-
-    model = build_apart(copy)
+    model = build_apart(lambda: keras.models.clone_model(source.model))
+    model.set_weights(source.model.get_weights())
     model.trainable = False
     return model
 
 
-def _read_config(path: Path) -> Any:
+def _read_config(path: Path) -> object:
     """Return what a .keras file says of the network, as JSON holds it."""
     try:
         with zipfile.ZipFile(path) as archive, archive.open("config.json") as file:

@@ -6,18 +6,23 @@ import contextlib
 import difflib
 import hashlib
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from typing import Any, Self, TypeVar
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
+from fishsk._utils.files import StrPath
 from fishsk._utils.versions import find_version
 from fishsk.features._litert_file import LitertFile, Tensor
 from fishsk.store import keep
 
+if TYPE_CHECKING:
+    import keras
+
+Size = tuple[int, int]  # height and width
 _Result = TypeVar("_Result")
 
 
@@ -25,32 +30,22 @@ _Result = TypeVar("_Result")
 class Description:
     """A network at one size of its images, without its weights.
 
-    Attributes
-    ----------
-    image_size : (height, width)
-        What it takes.
-    shapes : tuple of (name, shape)
-        Its layers with one output, in the order in which they are computed, and the shapes of these outputs,
-        without the axis of the samples.
-    last : str
-        The layer that is used where none is asked for.
-    graph : str
-        Digest of what is computed, which another release of Keras might change.
-    download : (file name, URL, hash or None) or None
-        Keras's own weights for it.
-    channels_first : tuple of str
-        The layers whose maps it computes with the channels first; in `shapes` they are last.
+    `shapes` are its layers with one output, in the order in which they are computed, and the shapes of these
+    outputs, without the axis of the samples and with the channels last.
     """
 
-    image_size: tuple[int, int]
+    image_size: Size
     shapes: tuple[tuple[str, tuple[int, ...]], ...]
-    last: str
-    graph: str
-    download: tuple[str, str, str | None] | None = None
-    channels_first: tuple[str, ...] = ()
+    last: str  # the layer that is used where none is asked for
+    graph: str  # digest of what is computed, which another release of Keras might change
+    download: tuple[str, str, str | None] | None = None  # name, URL and hash of Keras's own weights
+    channels_first: tuple[str, ...] = ()  # the layers whose maps it computes so
 
-    def check_layers(self, layers: Sequence[str], network: str) -> None:
-        """Refuse, by a ValueError that names the nearest, names that no layer of the network has."""
+    def choose_layers(self, given: str | Sequence[str] | None, network: str) -> tuple[str, ...]:
+        """Return the names of layers that a parameter asks for; ValueError if one is twice, or unknown."""
+        layers = [self.last] if given is None else [given] if isinstance(given, str) else list(given)
+        if not layers or len(set(layers)) < len(layers):
+            raise ValueError(f"layers must be different names of layers, at least one. Got {given!r}.")
         known = dict(self.shapes)
         for layer in layers:
             if layer not in known:
@@ -58,23 +53,16 @@ class Description:
                     f"layers must be names of layers of {network}. Got {layer!r}. "
                     f"{name_nearest(layer, known)} list_layers() gives all."
                 )
+        return tuple(layers)
 
     def count_columns(self, layer: str, pooling: str | None) -> int:
         """Return the number of features of a layer."""
         shape = dict(self.shapes)[layer]
         return int(np.prod(shape)) if pooling is None else shape[-1]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
-        return asdict(self)
 
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """Return what `to_json` was called on."""
-        return cls(**{name: _freeze(value) for name, value in document.items()})
-
-
-def _freeze(value: Any) -> Any:
+def _freeze(value: object) -> Any:
+    """Return JSON's lists as tuples."""
     return tuple(map(_freeze, value)) if isinstance(value, list) else value
 
 
@@ -84,9 +72,12 @@ _NOTE_VERSION = 2  # raised when descriptions come to hold something else
 
 
 class Source:
-    """Where a Keras network comes from: known, not loaded; `Application` says what the methods do."""
+    """Where a network comes from: known, not loaded; `Application` says what the methods do."""
 
-    is_named = False  # whether its name, with the digest of the weights, tells what it computes
+    is_named: ClassVar[bool] = (
+        False  # whether its name, with the digest of the weights, tells what it computes
+    )
+    digest: str | None  # of its weights
 
     @property
     def license(self) -> str:
@@ -98,6 +89,11 @@ class Source:
         """The name of the engine that runs it fastest on a processor."""
         return "tensorflow"
 
+    def find_digest(self, description: Description) -> str:
+        """Return what changes whenever a number in the weights does."""
+        assert self.digest is not None
+        return self.digest
+
     def preprocess(self, images: Any) -> Any:
         """Return RGB in 0 to 255, an array or a Keras tensor, as the network was trained to see it."""
         return images  # what is to be done, a custom network does itself
@@ -107,9 +103,27 @@ class Source:
         return {}
 
 
+@dataclass(frozen=True)
+class FileSource(Source):
+    """A network in a file of the user's."""
+
+    path: Path = field(compare=False)
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    @property
+    def origin(self) -> str:
+        """Where its weights come from."""
+        return f"those in {self.path}"
+
+
 def recall(
-    notes: str | os.PathLike[str] | None,
-    image_size: tuple[int, int] | None,
+    notes: StrPath | None,
+    image_size: Size | None,
     describe: Callable[[], Description],
     *,
     by: str = "keras",
@@ -117,11 +131,21 @@ def recall(
 ) -> Description:
     """Return what the cache folder says of a network, or else what is found by a package, and kept there."""
     subject |= {"version": _NOTE_VERSION, by: find_version(by), "image_size": image_size and list(image_size)}
-    content = keep(notes, subject, lambda: json.dumps(describe().to_json()).encode(), kind="description")
-    return Description.from_json(json.loads(content))
+    content = keep(notes, subject, lambda: json.dumps(asdict(describe())).encode(), kind="description")
+    return Description(**{name: _freeze(value) for name, value in json.loads(content).items()})
 
 
-def name_nearest(name: str, known: Any) -> str:
+def choose_size(sides: Sequence[int | None], image_size: Size | None, name: str) -> Size:
+    """Return the size of images for a network that was built for some `sides`, None where any will do."""
+    height, width = (built or wanted for built, wanted in zip(sides, image_size or DEFAULT_SIZE, strict=True))
+    if image_size not in (None, (height, width)):
+        raise ValueError(
+            f"image_size must be {(height, width)}, which {name!r} was built for, or None. Got {image_size}."
+        )
+    return height, width
+
+
+def name_nearest(name: str, known: Iterable[str]) -> str:
     """Return a sentence that names what a text may have been meant to be."""
     lower = {each.lower(): each for each in known}
     nearest = [lower[each] for each in difflib.get_close_matches(str(name).lower(), lower, n=5, cutoff=0.5)]
@@ -141,7 +165,7 @@ def build_apart(build: Callable[[], _Result]) -> _Result:
 
 
 def describe_model(
-    model: Any, image_size: tuple[int, int], *, last: str | None = None, more: str = ""
+    model: keras.Model, image_size: Size, *, last: str | None = None, more: str = ""
 ) -> Description:
     """Return the description of a functional Keras model of images, whose weights are not looked at.
 

@@ -9,30 +9,16 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
-from typing import Protocol
-
-import numpy as np
 
 from fishsk._compat.tensorflow import uses_onednn
+from fishsk._utils.files import StrPath
 from fishsk._utils.versions import find_version
 from fishsk.features._int8 import describe_int8, load_int8
-from fishsk.features._litert import load_litert
-from fishsk.features._network import Backbone, Settings
-from fishsk.features._onnxruntime import load_onnxruntime
-from fishsk.features._tensorflow import load_tensorflow
-from fishsk.features._views import View
+from fishsk.features._network import KerasBackbone, Run, Settings
+from fishsk.features._onnx_file import OnnxBackbone, load_onnxruntime
+from fishsk.features._tensorflow import load_litert, load_tensorflow
 
-Run = Callable[[np.ndarray, View], np.ndarray]
-
-
-class Engine(Protocol):
-    """How a network is loaded."""
-
-    def __call__(self, settings: Settings, folder: str | os.PathLike | None, *, shown: bool) -> Run:
-        """Return the function from a batch of images and a view to its features; see `load_network`."""
-
-
-_ENGINES: dict[str, Engine] = {
+_ENGINES: dict[str, Callable[..., Run]] = {
     "int8": load_int8,
     "litert": load_litert,
     "onnxruntime": load_onnxruntime,
@@ -47,18 +33,20 @@ _loaded: dict[Settings, Run] = {}  # the oldest first
 _lock = threading.Lock()  # a network that one thread loads is not loaded by others
 
 
-def resolve_engine(backbone: Backbone, precision: str) -> tuple[str, ...]:
+def resolve_engine(backbone: KerasBackbone | OnnxBackbone, precision: str) -> tuple[str, ...]:
     """Return the engine that runs a network: its name, and what else changes a number that it gives."""
+    if backbone.source.engine == "onnxruntime":
+        return ("onnxruntime",)
     if precision == "int8":
         return describe_int8()
     if _has_gpu():
         return "tensorflow", "gpu"
-    if backbone.engine == "litert" and find_version("ai-edge-litert") is not None:
+    if backbone.source.engine == "litert" and find_version("ai-edge-litert") is not None:
         return ("litert",)
     return ("tensorflow",) if _is_onednn_on() else ("tensorflow", "without oneDNN")
 
 
-def load_network(settings: Settings, folder: str | os.PathLike | None, *, shown: bool) -> Run:
+def load_network(settings: Settings, folder: StrPath | None, *, shown: bool) -> Run:
     """Return the function from a batch of images and a view to its features.
 
     Networks are kept by their settings, those `of_plain_image`, so that equal transformers of a process share

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import chain, groupby
-from typing import NamedTuple
 
 import joblib
 import numpy as np
 
 from fishsk._utils.progress import ProgressBar
 from fishsk._utils.reading import find_reading
-from fishsk.features._counts import report_images
 from fishsk.features._engine import load_network
 from fishsk.features._images import Images
-from fishsk.features._network import Settings
+from fishsk.features._network import Settings, View
 from fishsk.features._resizing import resize_image
-from fishsk.features._rows import ViewRows
+from fishsk.store import open_store
 
 _CHUNK_BYTES = 2**27  # of files, which are kept until they are decoded
 _CHUNK = 2**13  # images at most of which the store is asked at once
@@ -37,34 +37,74 @@ _UNREADABLE = bytes(32)  # the key of files that cannot be read, where that is f
 _FEW = 8  # new images of a call, computed in less time than it takes to force their rows to disk
 WRITE_EVERY = 5.0  # seconds of work that a killed run may lose
 
+_lock = threading.Lock()
+_open_counts: list[ImageCount] = []
+
+_Resized = tuple[list[int], list[np.ndarray]]  # images for one network: which, and their pixels
+
+
+@dataclass(eq=False)
+class ImageCount:
+    """Images of the calls of `transform` since the count was opened."""
+
+    n_extracted: int = 0
+    n_known: int = 0
+
+
+@contextlib.contextmanager
+def count_images() -> Iterator[ImageCount]:
+    """Count the images of all calls while the context is open."""
+    count = ImageCount()
+    with _lock:
+        _open_counts.append(count)
+    try:
+        yield count
+    finally:
+        with _lock:
+            _open_counts.remove(count)
+
+
+def _report_images(*, n_extracted: int = 0, n_known: int = 0) -> None:
+    with _lock:
+        for count in _open_counts:
+            count.n_extracted += n_extracted
+            count.n_known += n_known
+
 
 class Part:
     """One network's part in a pass over images.
 
     `features` is what it makes of the images, as far as the pass has come; `missing` says which images of the
-    chunk that is in work it has to see.
+    chunk that is in work it has to see. Stored is a row for each view, so that sets of views share them.
     """
 
     def __init__(
-        self, settings: Settings, n_images: int, *, cache: str | os.PathLike | None, batch_size: int | None
+        self,
+        settings: Settings,
+        n_images: int,
+        *,
+        cache: str | os.PathLike[str] | None,
+        batch_size: int | None,
     ) -> None:
         self.settings = settings
         self.features = np.empty((n_images, settings.n_features), dtype=np.float32)
-        self.rows = None if cache is None else ViewRows(cache, settings)
+        self.folder = cache
+        self._store = None if cache is None else open_store(cache, settings.to_json(), settings.n_features)
         n_pixels = settings.image_size[0] * settings.image_size[1]
         self.batch_size = batch_size or max(1, _BATCH_PIXELS // n_pixels)
         self.missing: set[int] = set()
         self._copies: dict[int, int] = {}
         self._first: dict[bytes, int] = {}  # the image of each key that this pass has made features of
         self._n_extracted = 0
-        self._unwritten: list[_Batch] = []
+        self._unwritten: list[tuple[list[bytes], np.ndarray]] = []
         self._written = time.perf_counter()
 
     def look_up(self, chunk: range, keys: Sequence[bytes]) -> None:
         """Set the features of those images of a chunk that are stored; the others are missing, or copies."""
-        found = np.zeros(len(chunk), dtype=bool)
-        if self.rows is not None:
-            found = self.rows.read(keys, self.features[chunk.start : chunk.stop])
+        found = np.full(len(chunk), self._store is not None)
+        if self._store is not None:
+            rows_of_views = self._read_views(keys, found)
+            self.features[chunk.start : chunk.stop] = self.settings.average(rows_of_views)
         self.missing, self._copies = set(), {}
         first: dict[bytes, int] = {}
         for index, key, is_found in zip(chunk, keys, found.tolist(), strict=True):
@@ -77,30 +117,38 @@ class Part:
                 else:
                     self._copies[index] = twin
 
+    def _read_views(self, keys: Sequence[bytes], found: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the rows of each view, all of which may not fit into memory; keep in `found` who has all."""
+        assert self._store is not None
+        for view in self.settings.views:
+            rows, stored = self._store.read(_keys_of_view(keys, view))
+            np.logical_and(found, stored, out=found)
+            yield rows
+
     def run(self, indices: list[int], pixels: np.ndarray, keys: Mapping[int, bytes], *, shown: bool) -> None:
         """Set the features of images that are missing, of their resized pixels."""
-        settings, stored = self.settings, self.rows
-        folder = None if stored is None else stored.folder
-        network = load_network(settings.of_plain_image, folder, shown=shown)
-        batch = _Batch(
-            [keys[index] for index in indices],
-            np.empty((len(indices), len(settings.views), settings.n_features), dtype=np.float32),
-            np.ones((len(indices), len(settings.views)), dtype=bool),
-        )
-        if stored is not None and len(settings.views) > 1:
-            batch.is_new[:] = ~stored.read_views(batch.keys, batch.rows)
-        for number, view in enumerate(settings.views):
-            chosen = batch.is_new[:, number]
-            if chosen.any():
-                batch.rows[chosen, number] = network(pixels if chosen.all() else pixels[chosen], view)
-        self.features[indices] = settings.average(batch.rows.swapaxes(0, 1))
-        self._first.update(zip(batch.keys, indices, strict=True))
+        settings = self.settings
+        network = load_network(settings.of_plain_image, self.folder, shown=shown)
+        of_images = [keys[index] for index in indices]
+        rows_of_views = []
+        for view in settings.views:
+            of_view = _keys_of_view(of_images, view)
+            rows = np.empty((len(indices), settings.n_features), dtype=np.float32)
+            new = np.ones(len(indices), dtype=bool)
+            if self._store is not None and len(settings.views) > 1:  # another set of views may have stored it
+                rows, stored = self._store.read(of_view)
+                new = ~stored
+            if new.any():
+                rows[new] = network(pixels if new.all() else pixels[new], view)
+                if self._store is not None:
+                    self._unwritten.append(([of_view[place] for place in np.flatnonzero(new)], rows[new]))
+            rows_of_views.append(rows)
+        self.features[indices] = settings.average(rows_of_views)
+        self._first.update(zip(of_images, indices, strict=True))
         self._n_extracted += len(indices)
-        report_images(n_extracted=len(indices))
-        if stored is not None:
-            self._unwritten.append(batch)
-            if time.perf_counter() - self._written > WRITE_EVERY:
-                self._write(durable=True)
+        _report_images(n_extracted=len(indices))
+        if time.perf_counter() - self._written > WRITE_EVERY:
+            self._write(durable=True)
 
     def copy(self, images: Images, bad: Mapping[int, str]) -> None:
         """Set the features of copies, and of images that could not be decoded."""
@@ -112,34 +160,22 @@ class Part:
 
     def finish(self) -> None:
         """Write what is not written yet, and count what was known."""
-        if self._unwritten:
-            self._write(durable=self._n_extracted > _FEW)
-        report_images(n_known=len(self.features) - self._n_extracted)
+        self._write(durable=self._n_extracted > _FEW)
+        _report_images(n_known=len(self.features) - self._n_extracted)
 
     def _write(self, *, durable: bool) -> None:
-        assert self.rows is not None
-        self.rows.write(
-            [key for batch in self._unwritten for key in batch.keys],
-            np.concatenate([batch.rows for batch in self._unwritten]),
-            np.concatenate([batch.is_new for batch in self._unwritten]),
-            durable=durable,
-        )
+        if self._unwritten and self._store is not None:
+            keys, rows = zip(*self._unwritten, strict=True)
+            self._store.write([*chain.from_iterable(keys)], np.concatenate(rows), durable=durable)
         self._unwritten, self._written = [], time.perf_counter()
 
 
-class _Batch(NamedTuple):
-    """Some images: their keys, the rows of their views, and which of these are new."""
-
-    keys: list[bytes]
-    rows: np.ndarray
-    is_new: np.ndarray
-
-
-class _Loaded(NamedTuple):
-    """Images for one network: which, and their resized pixels."""
-
-    indices: list[int]
-    pixels: list[np.ndarray]
+def _keys_of_view(keys: Sequence[bytes], view: View) -> list[bytes]:
+    """Return the keys of the rows of one view; those of the plain image are the images' own."""
+    if view is View.PLAIN:
+        return list(keys)
+    tag = int.from_bytes(view.value, "big")
+    return [(int.from_bytes(key, "big") ^ tag).to_bytes(32, "big") for key in keys]
 
 
 def read_or_extract(images: Images, parts: Sequence[Part], *, shown: bool) -> None:
@@ -148,21 +184,16 @@ def read_or_extract(images: Images, parts: Sequence[Part], *, shown: bool) -> No
     Each file is read once, and decoded once where a network must see it.
     """
     with contextlib.ExitStack() as stack:
-        readers: ThreadPoolExecutor | None = None
-        advance: Callable[[int], None] = _do_nothing
+        readers, bar = None, None
         if shown or len(images) > 1:  # threads and a bar would take longer than to read a single image
-            names = dict.fromkeys(part.settings.backbone.name for part in parts)
-            bar = ProgressBar(" + ".join(names), len(images), unit="images", shown=shown)
-            advance = stack.enter_context(bar).advance
+            names = dict.fromkeys(part.settings.backbone.source.name for part in parts)
+            title = " + ".join(names)
+            bar = stack.enter_context(ProgressBar(title, len(images), unit="images", shown=shown))
             readers = stack.enter_context(ThreadPoolExecutor(N_READERS))
         for chunk in _cut(images):
-            _run_chunk(images, chunk, parts, readers, advance, shown=shown)
+            _run_chunk(images, chunk, parts, readers, bar, shown=shown)
     for part in parts:
         part.finish()
-
-
-def _do_nothing(n_done: int) -> None:
-    """Stand in for a progress bar."""
 
 
 def _cut(images: Images) -> Iterator[range]:
@@ -182,7 +213,7 @@ def _run_chunk(
     chunk: range,
     parts: Sequence[Part],
     readers: ThreadPoolExecutor | None,
-    advance: Callable[[int], None],
+    bar: ProgressBar | None,
     *,
     shown: bool,
 ) -> None:
@@ -198,16 +229,17 @@ def _run_chunk(
         unread = [index for index in missing if index not in contents]
         if not unread:  # else they were read before, but what was made of them is not stored
             break
-    advance(len(chunk) - len(missing))
+    if bar is not None:
+        bar.advance(len(chunk) - len(missing))
     bad: dict[int, str] = {}
 
-    def load(indices: list[int]) -> list[_Loaded]:
+    def load(indices: list[int]) -> list[_Resized]:
         """Decode files once, and resize the images in each for each network that has to see them."""
-        loaded = [_Loaded([], []) for _ in parts]
+        loaded: list[_Resized] = [([], []) for _ in parts]
         for _, boxes in groupby(indices, images.file):
-            first, *others = boxes
-            with _forgiven(images, [first, *others], bad), images.hold_file(first, contents[first]) as whole:
-                for index in (first, *others):
+            of_file = [*boxes]
+            with _forgiven(images, of_file, bad), images.hold_file(of_file[0], contents[of_file[0]]) as whole:
+                for index in of_file:
                     with _forgiven(images, [index], bad):
                         image = images.crop(index, whole)
                         for part, (kept, pixels) in zip(parts, loaded, strict=True):
@@ -220,11 +252,12 @@ def _run_chunk(
     batches = _make_batches(missing, parts, contents)
     for batch, of_readers in zip(batches, _load_ahead(images, batches, load, readers), strict=True):
         for part, loaded in zip(parts, zip(*of_readers, strict=True), strict=True):
-            indices = [*chain.from_iterable(each.indices for each in loaded)]
+            indices = [*chain.from_iterable(kept for kept, _ in loaded)]
             if indices:
-                pixels = np.stack([*chain.from_iterable(each.pixels for each in loaded)], dtype=np.float32)
+                pixels = np.stack([*chain.from_iterable(pixels for _, pixels in loaded)], dtype=np.float32)
                 part.run(indices, pixels, keys, shown=shown)
-        advance(len(batch))
+        if bar is not None:
+            bar.advance(len(batch))
     for part in parts:
         part.copy(images, bad)
 
@@ -251,12 +284,13 @@ def _read(
     def read_part(part: Sequence[int]) -> list[bytes]:
         return [read(index) for index in part]
 
-    if readers is None or not images.are_large:
-        keys = dict(zip(chosen, read_part(chosen), strict=True))
-    else:
+    step = len(chosen) or 1
+    if readers is not None and images.are_large:
         step = min(_HASHED_AT_ONCE, 1 + len(chosen) // (8 * N_READERS))
-        parts = [chosen[start : start + step] for start in range(0, len(chosen), step)]
-        keys = dict(zip(chosen, chain.from_iterable(readers.map(read_part, parts)), strict=True))
+    pieces = [chosen[start : start + step] for start in range(0, len(chosen), step)]
+    run = map if readers is None or len(pieces) == 1 else readers.map
+    found = run(read_part, pieces)
+    keys = dict(zip(chosen, chain.from_iterable(found), strict=True))
     for index in indices:  # further boxes
         leader = first[images.file(index)]
         if index not in keys and keys[leader] == _UNREADABLE:
@@ -287,18 +321,16 @@ def _make_batches(
 def _load_ahead(
     images: Images,
     batches: list[list[int]],
-    load: Callable[[list[int]], list[_Loaded]],
+    load: Callable[[list[int]], list[_Resized]],
     readers: ThreadPoolExecutor | None,
-) -> Iterator[list[list[_Loaded]]]:
+) -> Iterator[list[list[_Resized]]]:
     """Yield what is loaded of each batch; the next ones are loaded meanwhile, by a thread for each core."""
     if readers is None:
         yield from ([load(batch)] for batch in batches)
         return
 
-    def submit(batch: list[int]) -> list[Future]:
-        files = [
-            [*boxes] for _, boxes in groupby(batch, images.file)
-        ]  # one thread decodes all boxes of a file
+    def submit(batch: list[int]) -> list[Future[list[_Resized]]]:
+        files = [[*boxes] for _, boxes in groupby(batch, images.file)]  # one thread decodes all of a file
         step = -(-len(files) // N_READERS)
         return [
             readers.submit(load, [*chain.from_iterable(files[start : start + step])])

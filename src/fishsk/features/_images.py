@@ -30,12 +30,8 @@ def check_images(X: Any, *, image_shape: tuple | None = None, input_range: tuple
     Each is read when it is asked for. `image_shape` is (height, width) or (height, width, channels) of the
     images of a 2-D `X`, one entry of which may be -1. An `input_range` of None takes values as they are.
 
-    Raises
-    ------
-    ValueError
-        If something in `X` is no image, or a value is not finite or not in `input_range`.
-    TypeError
-        If `X` is a generator or the like, which has no order or can be read only once.
+    ValueError if something in `X` is no image, or a value is not finite or not in `input_range`; TypeError if
+    `X` is a generator or the like, which has no order or can be read only once.
     """
     input_range = _check_range(input_range)
     _check_shape(image_shape)
@@ -76,19 +72,19 @@ def _check_shape(image_shape: Any) -> None:
         )
 
 
-def _is_content(item: Any) -> bool:
+def _is_content(item: object) -> bool:
     """Tell a file's bytes, or a stream of them, from everything else; other bytes are a path."""
     if isinstance(item, bytes):
         return CONTENT.match(item) is not None
     return isinstance(item, bytearray | memoryview) or callable(getattr(item, "read", None))
 
 
-def _is_image(item: Any) -> bool:
+def _is_image(item: object) -> bool:
     """Tell one image, or the path of one, from what holds several."""
     return is_path(item) or _is_content(item) or isinstance(item, Image.Image)
 
 
-def _is_sequence_of_items(X: Any) -> bool:
+def _is_sequence_of_items(X: object) -> bool:
     """Tell sequences of paths or images from everything that is one array of numbers."""
     if isinstance(X, np.ndarray):
         return X.dtype.kind in _TEXT and X.ndim == 1
@@ -100,7 +96,7 @@ def _is_sequence_of_items(X: Any) -> bool:
     )
 
 
-def _holds_image(item: Any) -> bool:
+def _holds_image(item: object) -> bool:
     """Tell a row such as (image, label), which data sets for training loops yield."""
     return isinstance(item, list | tuple) and any(map(_is_image, item))
 
@@ -186,7 +182,7 @@ def _read_content(item: Any) -> bytes:
     return content
 
 
-def _show(item: Any) -> str:
+def _show(item: object) -> str:
     if isinstance(item, np.ndarray):
         return f"an array of shape {item.shape} and dtype {item.dtype}"
     text = repr(item)
@@ -210,26 +206,24 @@ def _check_layout(X: Any, image_shape: tuple | None) -> np.ndarray:
             X, allow_nd=True, ensure_2d=image_shape is not None, ensure_all_finite=False, input_name="X"
         )
     if X.ndim == 2 and image_shape is not None:
-        shape = tuple(image_shape)
         try:
-            X = X.reshape(len(X), *shape)
+            X = X.reshape(len(X), *image_shape)
         except ValueError:
             raise ValueError(
                 f"image_shape must fit the {X.shape[1]} features of X. Got image_shape={image_shape!r}."
             ) from None
-        return _check_channels(X if len(shape) == 3 else X[..., np.newaxis])
-    if X.ndim == 2:
+    elif X.ndim == 2:
         raise ValueError(
             f"X must hold images, (n_samples, height, width[, 3]). Got shape {X.shape}. Pass image_shape="
             "(height, width[, channels]) if each row is a flattened image, X[np.newaxis] if X is one image."
         )
-    if X.ndim == 3 and X.shape[2] in _CHANNELS[1:]:
+    elif X.ndim == 3 and X.shape[2] in _CHANNELS[1:]:
         raise ValueError(
             f"X must hold several images, (n_samples, height, width, 3). Got shape {X.shape}, which looks "
             "like a single image. Pass X[np.newaxis]."
         )
     if X.ndim == 3:
-        return _check_channels(X[..., np.newaxis])
+        X = X[..., np.newaxis]
     if X.ndim != 4:
         raise ValueError(f"X must hold images, (n_samples, height, width[, 3]). Got shape {X.shape}.")
     return _check_channels(X)

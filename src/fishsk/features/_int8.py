@@ -14,24 +14,22 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import tempfile
 import threading
 import warnings
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fishsk._compat.openvino import load_module, silent_nncf
+from fishsk._utils.files import StrPath
 from fishsk._utils.process import check_not_forked
 from fishsk._utils.progress import ProgressBar
 from fishsk._utils.versions import find_version
-from fishsk.features._network import Settings
+from fishsk.features._network import Run, Settings, View
 from fishsk.features._resizing import resize_image
-from fishsk.features._views import View
 from fishsk.store import keep
 
 _VERSION = 2  # raised when the same network comes to be quantized to other numbers
@@ -58,9 +56,7 @@ def check_precision(precision: str) -> None:
         )
 
 
-def load_int8(
-    settings: Settings, folder: str | os.PathLike | None, *, shown: bool
-) -> Callable[[np.ndarray, View], np.ndarray]:
+def load_int8(settings: Settings, folder: StrPath | None, *, shown: bool) -> Run:
     """Return the function from a batch of images and a view to its features, as `load_network` does.
 
     ValueError if the network has something that OpenVINO or NNCF does not know.
@@ -69,16 +65,16 @@ def load_int8(
     return _compile(settings, keep(folder, settings.to_json(), lambda: _quantize(settings, shown)))
 
 
-def _compile(settings: Settings, content: bytes) -> Callable[[np.ndarray, View], np.ndarray]:
+def _compile(settings: Settings, content: bytes) -> Run:
     openvino: Any = load_module("openvino")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         network = openvino.Core().read_model(archive.read("network.xml"), archive.read("network.bin"))
         distance = json.loads(archive.read(_DISTANCE))
     if distance > _LARGE_DISTANCE:
         warnings.warn(
-            f"In int8 the features of {settings.backbone.name} are {distance:.0%} off those of float32, on "
-            "the photographs that it was quantized with: this network may need float32. Compare both by "
-            "cross-validation on images of yours, or pass precision='float32'.",
+            f"In int8 the features of {settings.backbone.source.name} are {distance:.0%} off those of "
+            "float32, on the photographs that it was quantized with: this network may need float32. Compare "
+            "both by cross-validation on images of yours, or pass precision='float32'.",
             UserWarning,
             stacklevel=2,
         )
@@ -126,7 +122,7 @@ def _quantize(settings: Settings, shown: bool) -> bytes:
             per_channel=False
         ),
     )
-    name = settings.backbone.name
+    name = settings.backbone.source.name
     with (
         tempfile.TemporaryDirectory() as folder,
         ProgressBar(f"{name} to int8", len(crops), unit="images", shown=shown) as bar,

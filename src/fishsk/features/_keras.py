@@ -9,12 +9,10 @@ from typing import Any
 
 from fishsk._compat.sklearn import HasMethods, StrOptions
 from fishsk.features._applications import Application, check_application
-from fishsk.features._custom_models import as_given_model, as_model_file
-from fishsk.features._engine import resolve_engine
-from fishsk.features._keras_backbone import PREPROCESSINGS, KerasBackbone
-from fishsk.features._network import Settings
-from fishsk.features._transformer import FrozenFeatures, check_image_size, check_layers
-from fishsk.features._views import VIEWS
+from fishsk.features._custom_models import GivenModel, ModelFile, as_given_model, as_model_file
+from fishsk.features._network import PREPROCESSINGS, KerasBackbone
+from fishsk.features._transformer import FrozenFeatures, check_image_size
+from fishsk.features._vgg16_network import VGG16
 
 
 class KerasFeatureTransformer(FrozenFeatures):
@@ -177,24 +175,9 @@ class KerasFeatureTransformer(FrozenFeatures):
             return Path(self.backbone).stem
         return self.backbone.name
 
-    @property
-    def weights_digest(self) -> str:
-        """Digest of the frozen weights, which changes whenever a number in them does."""
-        return self._backbone().digest
-
-    def list_layers(self) -> dict[str, tuple[int, ...]]:
-        """Return the layers that `layers` can name, and the shapes of their outputs.
-
-        Returns
-        -------
-        dict of str to tuple of int
-            In the order in which they are computed: (height, width, channels) of a map at `image_size`.
-        """
-        return dict(self._backbone().description.shapes)
-
     def _backbone(self) -> KerasBackbone:
         """Find the network, and what is known of it."""
-        source: Any
+        source: Application | VGG16 | ModelFile | GivenModel
         if isinstance(self.backbone, os.PathLike) or str(self.backbone).endswith(".keras"):
             source = as_model_file(self.backbone)
         elif isinstance(self.backbone, str):
@@ -204,18 +187,3 @@ class KerasFeatureTransformer(FrozenFeatures):
         description = source.describe(check_image_size(self.image_size), self._folder)
         by_keras = self.layers is None and isinstance(source, Application)
         return KerasBackbone(source, description, self.preprocessing, self.pooling if by_keras else None)
-
-    def _settings(self) -> Settings:
-        """Check the parameters that depend on each other, and resolve those that are None."""
-        backbone = self._backbone()
-        layers = check_layers(self.layers, backbone.description.last)
-        backbone.description.check_layers(layers, backbone.name)
-        return Settings(
-            backbone,
-            layers,
-            self.pooling,
-            backbone.description.image_size,
-            self.resize,
-            VIEWS[self.views],
-            engine=resolve_engine(backbone, self.precision),
-        )

@@ -3,52 +3,107 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from enum import Enum
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fishsk._utils.process import check_not_forked
+from fishsk._utils.versions import check_tensorflow
+from fishsk.features._applications import Application
+from fishsk.features._custom_models import GivenModel, ModelFile
+from fishsk.features._description import Description
+from fishsk.features._litert_file import LitertFile, Tensor
 from fishsk.features._resizing import resize_in_keras
-from fishsk.features._views import View
+from fishsk.features._vgg16_network import VGG16
 
+if TYPE_CHECKING:
+    import keras
+
+    from fishsk.features._onnx_file import OnnxBackbone
+
+PREPROCESSINGS = ("caffe", "tf", "torch", "unit")
 _VERSION = 2  # raised when the same settings come to give other numbers
 
 
-class Backbone(Protocol):
-    """A frozen network, known but not loaded; hashable, and equal to others that give the same numbers."""
+class View(Enum):
+    """One way to look at an image; the value tells its rows from those of others."""
 
-    @property
-    def name(self) -> str:
-        """What it is called, for people."""
+    PLAIN = bytes(32)
+    MIRROR = hashlib.sha256(b"mirror").digest()
 
-    @property
-    def origin(self) -> str:
-        """Where its weights come from, for people."""
+    def look_at(self, images: np.ndarray) -> np.ndarray:
+        """Return the view of images, an array (n, height, width, channels)."""
+        return np.ascontiguousarray(images[:, :, ::-1]) if self is View.MIRROR else images
 
-    @property
-    def license(self) -> str:
-        """Theirs, for people."""
 
-    @property
-    def engine(self) -> str:
-        """The name of the engine that runs it fastest on a processor."""
+Run = Callable[[np.ndarray, View], np.ndarray]  # from a batch of images and a view to rows of features
+VIEWS: dict[str | None, tuple[View, ...]] = {None: (View.PLAIN,), "mirror": (View.PLAIN, View.MIRROR)}
 
-    def count_columns(self, layer: str, pooling: str | None, image_size: tuple[int, int]) -> int:
-        """Return the number of features of a layer."""
+
+@dataclass(frozen=True)
+class KerasBackbone:
+    """A network of Keras, and what is known of it at one size of its images.
+
+    A `preprocessing` of None is the network's own. Where the end of an application is asked for,
+    `keras_pooling` is how Keras is to pool it: a few networks, such as ConvNeXt, normalize what was pooled.
+    """
+
+    source: Application | VGG16 | ModelFile | GivenModel
+    description: Description
+    preprocessing: str | None
+    keras_pooling: str | None
 
     def to_json(self) -> dict[str, Any]:
-        """Return what its features are stored under, in JSON."""
+        """Return what the features are stored under."""
+        return {
+            "backbone": self.source.name if self.source.is_named else "own",
+            "weights": self.source.find_digest(self.description),
+            "graph": self.description.graph,
+            "preprocessing": self.preprocessing,
+            "keras_pooling": self.keras_pooling,
+        }
 
-    def load_maps(self, layers: Sequence[str]) -> Any:
+    def write_maps(self, file: LitertFile) -> dict[str, Tensor]:
+        """Write the network to a file of LiteRT, and return its maps: none where that takes TensorFlow."""
+        return self.source.write_maps(file) if self.preprocessing is None else {}
+
+    def load_maps(self, layers: Sequence[str]) -> keras.Model:
         """Return the frozen Keras model from RGB in 0 to 255 to the outputs of layers."""
+        check_tensorflow()
+        check_not_forked()
+        network = self.source.load(self.description, self.keras_pooling)
+        import keras
+
+        if self.keras_pooling is None:  # a Sequential model has no output of its own
+            outputs = [network.get_layer(layer).output for layer in layers]
+        else:
+            outputs = [network.output]
+        maps = keras.Model(network.inputs[0], outputs, name="backbone")
+        images = keras.Input((*self.description.image_size, 3), dtype="float32")
+        model = keras.Model(images, maps(self.preprocess(images), training=False), name="frozen")
+        model.trainable = False
+        return model
+
+    def preprocess(self, images: keras.KerasTensor) -> keras.KerasTensor:
+        """Return RGB in 0 to 255 as the network is to see it."""
+        import keras
+
+        if self.preprocessing is None:
+            return self.source.preprocess(images)
+        if self.preprocessing == "unit":
+            return keras.layers.Rescaling(1 / 255, dtype="float32", name="preprocess")(images)
+        return keras.applications.imagenet_utils.preprocess_input(images, mode=self.preprocessing)
 
 
 @dataclass(frozen=True)
 class Settings:
     """Everything that changes a number, resolved; `engine` names what runs it, and what else of it does."""
 
-    backbone: Backbone
+    backbone: KerasBackbone | OnnxBackbone
     layers: tuple[str, ...]
     pooling: str | None
     image_size: tuple[int, int]
@@ -59,9 +114,7 @@ class Settings:
     @functools.cached_property
     def columns(self) -> dict[str, int]:
         """The number of features of each layer."""
-        return {
-            layer: self.backbone.count_columns(layer, self.pooling, self.image_size) for layer in self.layers
-        }
+        return {layer: self.backbone.description.count_columns(layer, self.pooling) for layer in self.layers}
 
     @property
     def n_features(self) -> int:
@@ -91,7 +144,9 @@ class Settings:
         }
 
 
-def add_to_keras(images: Any, settings: Settings, input_range: tuple[float, float] | None) -> Any:
+def add_to_keras(
+    images: keras.KerasTensor, settings: Settings, input_range: tuple[float, float] | None
+) -> keras.KerasTensor:
     """Return the Keras tensor of the features of one of images, RGB in `input_range`, of any size."""
     import keras
 
@@ -105,7 +160,7 @@ def add_to_keras(images: Any, settings: Settings, input_range: tuple[float, floa
     outputs = zip(settings.layers, keras.tree.flatten(maps.output), strict=True)
     pools = [_make_pool(settings.pooling, len(output.shape), f"pool_{name}") for name, output in outputs]
 
-    def extract(x: Any) -> Any:
+    def extract(x: keras.KerasTensor) -> keras.KerasTensor:
         outputs = keras.tree.flatten(maps(x, training=False))
         pooled = [pool(output) for pool, output in zip(pools, outputs, strict=True)]
         return keras.ops.concatenate(pooled, axis=1)
@@ -117,7 +172,7 @@ def add_to_keras(images: Any, settings: Settings, input_range: tuple[float, floa
     return keras.ops.mean(keras.ops.reshape(rows, (-1, 2, settings.n_features)), axis=1)
 
 
-def _make_pool(pooling: str | None, n_axes: int, name: str) -> Any:
+def _make_pool(pooling: str | None, n_axes: int, name: str) -> keras.layers.Layer:
     """Return the Keras layer that makes one row of the output of a layer."""
     from keras import layers
 

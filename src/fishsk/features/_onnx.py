@@ -11,10 +11,8 @@ from typing import Any, ClassVar
 
 from fishsk._compat.sklearn import StrOptions
 from fishsk.features._network import Settings
-from fishsk.features._onnx_file import as_onnx_file
-from fishsk.features._onnxruntime import OnnxBackbone, Triple
-from fishsk.features._transformer import FrozenFeatures, check_image_size, check_layers
-from fishsk.features._views import VIEWS
+from fishsk.features._onnx_file import OnnxBackbone, Triple, as_onnx_file
+from fishsk.features._transformer import FrozenFeatures, check_image_size
 
 # Mean and standard deviation of RGB in 0 to 1.
 _PREPROCESSINGS: dict[str, tuple[Triple, Triple]] = {
@@ -159,45 +157,18 @@ class OnnxFeatureTransformer(FrozenFeatures):
         """What the network is called: the name of the file."""
         return Path(self.path).stem
 
-    @property
-    def weights_digest(self) -> str:
-        """Digest of the file, which changes whenever a number in it does."""
-        return as_onnx_file(self.path).digest
-
-    def list_layers(self) -> dict[str, tuple[int, ...]]:
-        """Return the values that `layers` can name, and their shapes for one image.
-
-        Returns
-        -------
-        dict of str to tuple of int
-            In the order in which they are computed: (height, width, channels) of a map at `image_size`,
-            (tokens, channels) of a sequence.
-        """
-        return dict(self._backbone().description.shapes)
-
     def _backbone(self) -> OnnxBackbone:
         source = as_onnx_file(self.path)
         description = source.describe(check_image_size(self.image_size), self._folder)
         return OnnxBackbone(source, description, *_resolve_preprocessing(self.preprocessing))
 
     def _settings(self) -> Settings:
-        """Check the parameters that depend on each other, and resolve those that are None."""
-        backbone = self._backbone()
-        description = backbone.description
-        layers = check_layers(self.layers, description.last)
-        description.check_layers(layers, backbone.name)
-        maps = [name for name in layers if len(dict(description.shapes)[name]) == 3]
+        settings = super()._settings()
+        shapes = dict(settings.backbone.description.shapes)
+        maps = [name for name in settings.layers if len(shapes[name]) == 3]
         if self.pooling == "first" and maps:
             raise ValueError(f"pooling='first' is of sequences of tokens. {maps[0]!r} is a map: pass 'avg'.")
-        return Settings(
-            backbone,
-            layers,
-            self.pooling,
-            description.image_size,
-            self.resize,
-            VIEWS[self.views],
-            engine=(backbone.engine,),
-        )
+        return settings
 
 
 def _resolve_preprocessing(given: Any) -> tuple[Triple, Triple]:

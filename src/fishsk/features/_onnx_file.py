@@ -1,71 +1,66 @@
-"""A network in an ONNX file: found to be data alone, described, and cut to what is asked of it."""
+"""A network in an ONNX file: found to be data alone, described, cut to what is asked of it, and run.
+
+onnxruntime sees each image alone and on one thread, several of them at a time. So a row has the same bits in
+every batch, in every order and for any number of threads.
+"""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import importlib
-import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, NoReturn, TypeVar, cast
 
-from fishsk._utils.files import expand
-from fishsk.features._description import DEFAULT_SIZE, Description, recall
+import numpy as np
+from joblib import cpu_count
+
+from fishsk._utils.files import StrPath, expand
+from fishsk.features._description import Description, FileSource, Size, choose_size, recall
+from fishsk.features._network import Run, Settings, View
 from fishsk.features._weights import hash_file
+
+Triple = tuple[float, float, float]
+_Result = TypeVar("_Result")
 
 _MAX_SIDE = 4096
 _MAX_BYTES = 2**31 - 1  # which protobuf can hold
-_N_CHANNELS = 3
 # Operators that are defined for channels first alone, whatever came before.
 _CHANNELS_FIRST = {
-    "AveragePool",
-    "BatchNormalization",
-    "Conv",
-    "ConvTranspose",
-    "DepthToSpace",
-    "GlobalAveragePool",
-    "GlobalMaxPool",
-    "GroupNormalization",
-    "InstanceNormalization",
-    "LRN",
-    "MaxPool",
-    "SpaceToDepth",
+    *("AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "DepthToSpace", "GlobalAveragePool"),
+    *("GlobalMaxPool", "GroupNormalization", "InstanceNormalization", "LRN", "MaxPool", "SpaceToDepth"),
 }
 _MIXING = {"Einsum", "Reshape"}  # which may leave an axis in any place
 
 
 class ImageInput(NamedTuple):
-    """What a network takes: its name, the axis of the channels, whether it is float16, height and width."""
+    """What a network takes: its name, the axis of the channels, float32 or float16, height and width."""
 
     name: str
     axis: int
-    is_half: bool
+    dtype: type[np.floating]
     sides: tuple[int | None, int | None]
+
+    def find_shape(self, image_size: Size) -> tuple[int, ...]:
+        """Return the shape of one image."""
+        return (1, 3, *image_size) if self.axis == 1 else (1, *image_size, 3)
 
 
 @dataclass(frozen=True)
-class OnnxFile:
-    """A network in a file, known by all of its bytes."""
+class OnnxFile(FileSource):
+    """A network in an ONNX file, known by all of its bytes."""
 
-    path: Path = field(compare=False)
-    digest: str
+    engine: ClassVar[str] = "onnxruntime"
 
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return self.path.name
-
-    def describe(
-        self, image_size: tuple[int, int] | None, notes: str | os.PathLike[str] | None
-    ) -> Description:
+    def describe(self, image_size: Size | None, notes: StrPath | None) -> Description:
         """Return what is known of the network, which is run once, unless a note on disk says it."""
         return recall(
             notes, image_size, lambda: _describe(self, image_size), by="onnxruntime", file=self.digest
         )
 
-    def load(self, image_size: tuple[int, int], outputs: Sequence[str]) -> tuple[Any, ImageInput]:
+    def load(self, image_size: Size, outputs: Sequence[str]) -> tuple[Any, ImageInput]:
         """Return the session from one image to some values of the network, and what it takes."""
         model, image = _fix(self, image_size)
         needed, kept = set(outputs), []
@@ -77,9 +72,9 @@ class OnnxFile:
         del model.graph.node[:], model.graph.output[:]
         model.graph.node.extend(reversed(kept))
         model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
-        return self._start(model), image
+        return self.start(model), image
 
-    def _start(self, model: Any, *, optimize: bool = True) -> Any:
+    def start(self, model: Any, *, optimize: bool = True) -> Any:
         """Return a session on one thread: no row depends on how many there are, and a process may fork.
 
         It knows onnxruntime's operators alone: those of others would have to be registered here.
@@ -97,7 +92,7 @@ class OnnxFile:
             lambda: runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         )
 
-    def attempt(self, call: Any) -> Any:
+    def attempt(self, call: Callable[[], _Result]) -> _Result:
         """Call something of onnxruntime, which raises kinds of its own."""
         try:
             return call()
@@ -105,7 +100,66 @@ class OnnxFile:
             raise ValueError(f"{str(self.path)!r} cannot be run by onnxruntime: {error}") from error
 
 
-def as_onnx_file(path: str | os.PathLike) -> OnnxFile:
+@dataclass(frozen=True)
+class OnnxBackbone:
+    """A network of a file at one size of its images, as `Settings` wants a backbone.
+
+    `mean` is subtracted of RGB in 0 to 255, and what that gives is divided by `std`.
+    """
+
+    source: OnnxFile
+    description: Description
+    mean: Triple
+    std: Triple
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the features are stored under."""
+        return {"backbone": "onnx", "weights": self.source.digest, "mean": [*self.mean], "std": [*self.std]}
+
+    def load_maps(self, layers: Sequence[str]) -> NoReturn:
+        """Refuse to be a Keras model."""
+        raise ValueError(
+            f"{self.source.name!r} is an ONNX network, which cannot become a part of a Keras model. Take a "
+            "network of Keras for what needs one."
+        )
+
+
+def load_onnxruntime(settings: Settings, folder: StrPath | None, *, shown: bool) -> Run:
+    """Return the function from a batch of images and a view to its features, as `load_network` does."""
+    backbone = cast(OnnxBackbone, settings.backbone)
+    session, image = backbone.source.load(settings.image_size, settings.layers)
+    mean, std = (np.array(each, dtype=np.float32) for each in (backbone.mean, backbone.std))
+    order = (0, 3, 1, 2) if image.axis == 1 else (0, 1, 2, 3)
+    first = set(backbone.description.channels_first)
+
+    def make_row(pixels: np.ndarray) -> np.ndarray:
+        seen = ((pixels[np.newaxis] - mean) / std).transpose(order)
+        found = session.run(settings.layers, {image.name: np.ascontiguousarray(seen, dtype=image.dtype)})
+        maps = [
+            np.moveaxis(output[0], 0, -1) if layer in first else output[0]
+            for layer, output in zip(settings.layers, found, strict=True)
+        ]
+        return np.concatenate([_pool(np.asarray(each, np.float32), settings.pooling) for each in maps])
+
+    def run(batch: np.ndarray, view: View = View.PLAIN) -> np.ndarray:
+        with ThreadPoolExecutor(cpu_count()) as threads:
+            rows = backbone.source.attempt(lambda: list(threads.map(make_row, view.look_at(batch))))
+        return np.stack(rows)
+
+    return run
+
+
+def _pool(output: np.ndarray, pooling: str | None) -> np.ndarray:
+    """Return the features of one image, of an output whose last axis are the channels."""
+    if pooling is None or output.ndim == 1:
+        return output.ravel()
+    places = output.reshape(-1, output.shape[-1])
+    if pooling == "first":
+        return places[0]
+    return places.mean(axis=0) if pooling == "avg" else places.max(axis=0)
+
+
+def as_onnx_file(path: StrPath) -> OnnxFile:
     """Return the network of a file; ValueError if it is no .onnx file that is there."""
     path = expand(path)
     if path.suffix.lower() != ".onnx" or not path.is_file():
@@ -176,8 +230,11 @@ def _find_image(source: OnnxFile) -> ImageInput:
     ]
     kinds = [each.type.tensor_type.elem_type for each in inputs]
     shape = shapes[0] if len(shapes) == 1 else []
-    axes = [axis for axis in (1, 3) if len(shape) == 4 and shape[axis] == _N_CHANNELS]
-    known = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
+    axes = [axis for axis in (1, 3) if len(shape) == 4 and shape[axis] == 3]
+    known: dict[int, type[np.floating]] = {
+        onnx.TensorProto.FLOAT: np.float32,
+        onnx.TensorProto.FLOAT16: np.float16,
+    }
     if len(axes) != 1 or shape[0] not in (None, 1) or kinds[0] not in known:
         got = {
             each.name: (onnx.TensorProto.DataType.Name(kind), shape)
@@ -189,31 +246,22 @@ def _find_image(source: OnnxFile) -> ImageInput:
             f"where only 3 must be fixed. Its inputs are {got}. Export it so."
         )
     height, width = (side for place, side in enumerate(shape) if place not in (0, axes[0]))
-    return ImageInput(inputs[0].name, axes[0], kinds[0] == onnx.TensorProto.FLOAT16, (height, width))
+    return ImageInput(inputs[0].name, axes[0], known[kinds[0]], (height, width))
 
 
-def _fix(source: OnnxFile, image_size: tuple[int, int]) -> tuple[Any, ImageInput]:
+def _fix(source: OnnxFile, image_size: Size) -> tuple[Any, ImageInput]:
     """Return a copy of the model that takes one image of a size, and what it takes."""
     image = _find_image(source)
     model = load_module("onnx").ModelProto()
     model.CopyFrom(_read(source))
     (given,) = (each for each in model.graph.input if each.name == image.name)
-    sides = (1, _N_CHANNELS, *image_size) if image.axis == 1 else (1, *image_size, _N_CHANNELS)
-    for dim, side in zip(given.type.tensor_type.shape.dim, sides, strict=True):
+    for dim, side in zip(given.type.tensor_type.shape.dim, image.find_shape(image_size), strict=True):
         dim.dim_value = side
     return model, image
 
 
-def _describe(source: OnnxFile, image_size: tuple[int, int] | None) -> Description:
-    import numpy as np
-
-    height, width = _find_image(source).sides
-    wanted = image_size or DEFAULT_SIZE
-    size = (height or wanted[0], width or wanted[1])
-    if image_size not in (None, size):
-        raise ValueError(
-            f"image_size must be {size}, which {source.name!r} was made for, or None. Got {image_size}."
-        )
+def _describe(source: OnnxFile, image_size: Size | None) -> Description:
+    size = choose_size(_find_image(source).sides, image_size, source.name)
     if max(size) > _MAX_SIDE:
         raise ValueError(
             f"{source.name!r} must take images of at most {_MAX_SIDE} pixels a side. Got {size}."
@@ -230,9 +278,8 @@ def _describe(source: OnnxFile, image_size: tuple[int, int] | None) -> Descripti
     model.graph.output.extend(
         onnx.helper.make_tensor_value_info(probe, onnx.TensorProto.INT64, None) for probe in probes
     )
-    session = source._start(model, optimize=False)
-    shape = (1, _N_CHANNELS, *size) if image.axis == 1 else (1, *size, _N_CHANNELS)
-    black = np.zeros(shape, dtype=np.float16 if image.is_half else np.float32)
+    session = source.start(model, optimize=False)
+    black = np.zeros(image.find_shape(size), dtype=image.dtype)
     found = source.attempt(lambda: session.run(probes, {image.name: black}))
     shapes = {
         name: tuple(shape.tolist())

@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import FeatureUnion
 
 from fishsk._utils.reading import find_reading, read_once
 from fishsk.features._transformer import FrozenFeatures
 
+if TYPE_CHECKING:
+    import keras
 
-def find_frozen_parts(step: Any) -> dict[str, FrozenFeatures]:
+
+def find_frozen_parts(step: object) -> dict[str, FrozenFeatures]:
     """Return the transformers of frozen features that a step consists of, by their names in it.
 
     A transformer that is the step itself has the name ``""``. Where the step is anything else, or holds it,
@@ -32,7 +36,7 @@ def find_frozen_parts(step: Any) -> dict[str, FrozenFeatures]:
     return found
 
 
-def describe_parts(step: Any) -> dict[str, dict[str, Any]]:
+def describe_parts(step: object) -> dict[str, dict[str, Any]]:
     """Return how each part of a step that `find_frozen_parts` knows makes features of an image, for JSON."""
     found = {}
     for name, part in find_frozen_parts(step).items():
@@ -40,8 +44,8 @@ def describe_parts(step: Any) -> dict[str, dict[str, Any]]:
         found[name or "features"] = {
             **settings.to_json(),
             "backbone": part.network_name,
-            "origin": settings.backbone.origin,
-            "license": settings.backbone.license,
+            "origin": settings.backbone.source.origin,
+            "license": settings.backbone.source.license,
             "pooling": settings.pooling,
             "views": [view.name.lower() for view in settings.views],
             "input_range": part.input_range and list(part.input_range),
@@ -70,7 +74,7 @@ class FrozenUnion(FeatureUnion):
             yield
 
 
-def add_to_keras_model(step: Any, images: Any) -> Any:
+def add_to_keras_model(step: Any, images: keras.KerasTensor) -> keras.KerasTensor:
     """Add a step that `find_frozen_parts` knows to a functional Keras model; return its features.
 
     The images are RGB in the `input_range` of its transformers. Each part of a union is a model of its own
@@ -81,7 +85,7 @@ def add_to_keras_model(step: Any, images: Any) -> Any:
     import keras
 
     weights = step.transformer_weights or {}
-    rows: list[Any] = []
+    rows: list[keras.KerasTensor] = []
     held: set[int] = set()
     for name, part in step.transformer_list:
         if isinstance(part, str):
@@ -99,17 +103,15 @@ def add_to_keras_model(step: Any, images: Any) -> Any:
     return keras.ops.concatenate(rows, axis=1)
 
 
-def join_parts(transformers: Sequence[Any]) -> FrozenUnion:
-    """Return transformers side by side, each named after its network; several of one name are numbered."""
-    names = [_name_part(each) for each in transformers]
+def join_parts(transformers: Sequence[BaseEstimator]) -> FrozenUnion:
+    """Return transformers side by side, each named after its network or kind; equal names are numbered."""
+    kinds = [
+        each.network_name if isinstance(each, FrozenFeatures) else type(each).__name__
+        for each in transformers
+    ]
+    names = [re.sub(r"[\W_]+", "_", kind.lower()).strip("_") or "part" for kind in kinds]
     numbered = [
         f"{name}_{names[: place + 1].count(name)}" if names.count(name) > 1 else name
         for place, name in enumerate(names)
     ]
     return FrozenUnion(list(zip(numbered, transformers, strict=True)))
-
-
-def _name_part(transformer: Any) -> str:
-    """Return what a part is called: its network, or the kind of transformer where it has none."""
-    name = transformer.network_name if isinstance(transformer, FrozenFeatures) else type(transformer).__name__
-    return re.sub(r"[\W_]+", "_", name.lower()).strip("_") or "part"

@@ -37,7 +37,7 @@ class Images(Sequence):
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, index: Any) -> Any:
+    def __getitem__(self, index: Any) -> np.ndarray:  # type: ignore[override]
         with self.hold(index) as image:
             return image
 
@@ -160,7 +160,7 @@ class Images(Sequence):
         return any(not isinstance(item, np.ndarray) or item.nbytes >= _LARGE for item in self.items)
 
 
-def is_path(item: Any) -> bool:
+def is_path(item: object) -> bool:
     return isinstance(item, str | os.PathLike) or (isinstance(item, bytes) and not CONTENT.match(item))
 
 

@@ -5,31 +5,38 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 
 from fishsk._compat.sklearn import Integral, Interval, StrOptions, check_feature_names_in, fit_context
+from fishsk._utils.files import StrPath
 from fishsk._utils.reading import find_reading
 from fishsk._utils.stamp import StampedMixin
 from fishsk._utils.versions import link_documentation
-from fishsk.features._counts import count_images
-from fishsk.features._extraction import Part, read_or_extract
+from fishsk.features._description import Size
+from fishsk.features._engine import resolve_engine
+from fishsk.features._extraction import ImageCount, Part, count_images, read_or_extract
 from fishsk.features._images import check_images
 from fishsk.features._int8 import check_precision
-from fishsk.features._network import Settings, add_to_keras
+from fishsk.features._network import VIEWS, KerasBackbone, Settings, add_to_keras
+from fishsk.features._onnx_file import OnnxBackbone
 from fishsk.features._resizing import RESIZES
 from fishsk.store import default_folder
+
+if TYPE_CHECKING:
+    import keras
 
 
 class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseEstimator):
     """Base class of the transformers whose networks are frozen; a subclass says what its parameters mean.
 
-    It has an `__init__`, its own entries of `_parameter_constraints`, `_settings`, `network_name` and
-    `weights_digest`.
+    It has an `__init__`, its own entries of `_parameter_constraints`, `_backbone` and `network_name`.
     """
 
     _doc_link_module, _doc_link_template = link_documentation()
@@ -67,8 +74,8 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
     verbose: int
 
     @abstractmethod
-    def _settings(self) -> Settings:
-        """Check the parameters that depend on each other, and resolve those that are None."""
+    def _backbone(self) -> KerasBackbone | OnnxBackbone:
+        """Find the network, and what is known of it."""
 
     @property
     @abstractmethod
@@ -76,9 +83,35 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         """What the network is called."""
 
     @property
-    @abstractmethod
     def weights_digest(self) -> str:
         """Digest of the frozen weights, which changes whenever a number in them does."""
+        backbone = self._backbone()
+        return backbone.source.find_digest(backbone.description)
+
+    def list_layers(self) -> dict[str, tuple[int, ...]]:
+        """Return what `layers` can name, and the shapes of these outputs for an image.
+
+        Returns
+        -------
+        dict of str to tuple of int
+            In the order in which they are computed: (height, width, channels) of a map at `image_size`,
+            (tokens, channels) of a sequence.
+        """
+        return dict(self._backbone().description.shapes)
+
+    def _settings(self) -> Settings:
+        """Check the parameters that depend on each other, and resolve those that are None."""
+        backbone = self._backbone()
+        description = backbone.description
+        return Settings(
+            backbone,
+            description.choose_layers(self.layers, backbone.source.name),
+            self.pooling,
+            description.image_size,
+            self.resize,
+            VIEWS[self.views],
+            engine=resolve_engine(backbone, self.precision),
+        )
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -202,9 +235,9 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         """Return in a line the network, the size of images that it sees, and where its weights are from."""
         settings = self._settings()
         height, width = settings.image_size
-        return f"{self.network_name}, {height} x {width} pixels, weights: {settings.backbone.origin}"
+        return f"{self.network_name}, {height} x {width} pixels, weights: {settings.backbone.source.origin}"
 
-    def to_keras(self, images: Any) -> Any:
+    def to_keras(self, images: keras.KerasTensor) -> keras.KerasTensor:
         """Add this transformer to a functional Keras model, in layers that load without fishsk.
 
         Parameters
@@ -220,7 +253,7 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         return add_to_keras(images, self._settings(), self.input_range)
 
     @property
-    def _folder(self) -> str | os.PathLike | None:
+    def _folder(self) -> StrPath | None:
         """The cache folder; None where there is none."""
         return default_folder() if self.cache == "auto" else self.cache
 
@@ -245,7 +278,7 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         )
 
     @staticmethod
-    def count_images() -> Any:
+    def count_images() -> AbstractContextManager[ImageCount]:
         """Count the images that `transform` runs through networks, and those whose features are known.
 
         Returns
@@ -268,7 +301,7 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         """
         return count_images()
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         tags.transformer_tags.preserves_dtype = ["float32"]
@@ -282,7 +315,7 @@ def _transform_together(transformers: Sequence[FrozenFeatures], X: Any) -> list[
     """Return the features of images of several networks in one pass."""
     first = transformers[0]
     images = check_images(X, image_shape=first.image_shape, input_range=first.input_range)
-    parts: dict[Any, Part] = {}
+    parts: dict[tuple[Settings, StrPath | None], Part] = {}
     asked = []
     for each in transformers:
         settings = each._settings()
@@ -297,15 +330,7 @@ def _transform_together(transformers: Sequence[FrozenFeatures], X: Any) -> list[
     ]
 
 
-def check_layers(given: str | Sequence[str] | None, default: str) -> tuple[str, ...]:
-    """Return the names of layers that a parameter asks for; ValueError if there is none, or one twice."""
-    layers = [default] if given is None else [given] if isinstance(given, str) else list(given)
-    if not layers or len(set(layers)) < len(layers):
-        raise ValueError(f"layers must be different names of layers, at least one. Got {given!r}.")
-    return tuple(layers)
-
-
-def check_image_size(given: Any) -> tuple[int, int] | None:
+def check_image_size(given: int | Sequence[int] | None) -> Size | None:
     """Return the (height, width) that a parameter asks for, or None; ValueError if it is no size."""
     if given is None:
         return None
@@ -315,25 +340,21 @@ def check_image_size(given: Any) -> tuple[int, int] | None:
     return int(size[0]), int(size[1])
 
 
-def _is_dask(X: Any) -> bool:
+def _is_dask(X: object) -> bool:
     return hasattr(X, "dask") and hasattr(X, "map_blocks")
 
 
 def _check_memory(n_samples: int, settings: Settings) -> None:
     """Refuse features that would fill more than half of the memory, before hours are spent on them."""
-    n_features = settings.n_features
-    needed, limit = n_samples * n_features * 4, _total_memory() / 2
+    try:
+        limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
+    except (AttributeError, OSError, ValueError):  # Windows does not tell
+        return
+    needed = n_samples * settings.n_features * 4
     if needed > limit:
         remedy = "Pass pooling='avg'" if settings.pooling is None else "Pass fewer layers"
         raise ValueError(
             f"The features must fit into half of the memory, {limit / 2**30:.1f} GiB. {n_samples} images of "
-            f"{n_features} float32 features need {needed / 2**30:.1f} GiB. {remedy}, or fewer images at a "
-            "time, or a dask array."
+            f"{settings.n_features} float32 features need {needed / 2**30:.1f} GiB. {remedy}, or fewer "
+            "images at a time, or a dask array."
         )
-
-
-def _total_memory() -> float:
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # Windows does not tell
-        return float("inf")

@@ -40,10 +40,7 @@ def pack(content: bytes, weights: dict[str, str]) -> bytes:
 def unpack(content: bytes) -> dict[str, str]:
     """Return the digests of the frozen weights that the bytes of a file name, once it is as it was written.
 
-    Raises
-    ------
-    ValueError
-        If the file was changed, has a newer format, or is something else.
+    ValueError if the file was changed, has a newer format, or is something else.
     """
     members = _read_members(content)
     if not {_MANIFEST, _SCHEMA} <= members.keys():

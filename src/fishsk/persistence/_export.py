@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fishsk._utils.files import expand, write_atomically
 from fishsk._utils.versions import check_tensorflow, find_version
-from fishsk.features import crop_photographs, describe_parts, find_frozen_parts, resize_image
+from fishsk.features import FrozenFeatures, crop_photographs, describe_parts, find_frozen_parts, resize_image
 from fishsk.persistence._formats import FORMATS, Export
 from fishsk.persistence._network import can_be_keras
 from fishsk.persistence._steps import check_pipeline, is_skipped
@@ -28,7 +28,7 @@ _OUTPUTS = {"predict_proba": "probabilities", "decision_function": "scores", "pr
 _HEADS = "KerasHeadClassifier, KerasHeadRegressor, LogisticRegression, LinearRegression, Ridge and ElasticNet"
 
 
-def export_model(pipeline: Any, path: str | os.PathLike) -> float:
+def export_model(pipeline: Pipeline, path: str | os.PathLike) -> float:
     """Write a fitted pipeline as one model for another runtime, from RGB images to class probabilities.
 
     The file needs neither fishsk nor scikit-learn where it is used. It resizes, preprocesses and classifies
@@ -118,7 +118,8 @@ def export_model(pipeline: Any, path: str | os.PathLike) -> float:
     check_is_fitted(pipeline)
     steps = [step for _, step in pipeline.steps if not is_skipped(step)]
     n_held = len(steps) if can_be_keras(steps) else 1
-    method = _find_method(steps[-1])
+    names = ["predict"] if is_regressor(steps[-1]) else ["predict_proba", "decision_function"]
+    method = next((name for name in names if hasattr(steps[-1], name)), None)
     parts = find_frozen_parts(steps[0]).values()
     are_keras = bool(parts) and all(part.is_keras for part in parts)
     is_held = n_held == len(steps) or (form.holds_any and not hasattr(steps[-1], "to_keras"))
@@ -157,14 +158,11 @@ def export_model(pipeline: Any, path: str | os.PathLike) -> float:
 
 def _make_batches(networks: dict[str, dict[str, Any]]) -> list[np.ndarray]:
     """Return batches of images, of several sizes, as a pipeline with these networks takes them."""
-    size = next(iter(networks.values()))["image_size"]
-    sizes = [
-        tuple(round(side * scale) for side, scale in zip(size, scales, strict=True)) for scales in _SCALES
-    ]
-    crops = crop_photographs(size, _N_EACH * len(sizes))
+    height, width = next(iter(networks.values()))["image_size"]
+    crops = crop_photographs((height, width), _N_EACH * len(_SCALES))
     batches = [
-        np.rint([resize_image(crop, size) for crop in crops[start : start + _N_EACH]])
-        for start, size in zip(range(0, len(crops), _N_EACH), sizes, strict=True)
+        np.rint([resize_image(crop, (round(height * down), round(width * across))) for crop in some])
+        for some, (down, across) in zip(np.split(crops, len(_SCALES)), _SCALES, strict=True)
     ]
     ranges = [network["input_range"] or [0, 255] for network in networks.values()]
     if all(network["input_range"] == [0, 255] for network in networks.values()):
@@ -175,17 +173,12 @@ def _make_batches(networks: dict[str, dict[str, Any]]) -> list[np.ndarray]:
 
 def _compute_in_float32(pipeline: Pipeline, images: np.ndarray) -> Pipeline:
     """Return a pipeline whose networks compute in float32: the same one, unless they compute in int8."""
-
-    def refine(step: Any) -> Any:
-        parts = find_frozen_parts(step)
-        rough = [name for name, part in parts.items() if part.precision != "float32"]
-        if not rough:
-            return step
-        names = [f"{name}__precision" if name else "precision" for name in rough]
-        return clone(step).set_params(**dict.fromkeys(names, "float32")).fit(images)
-
-    refined = Pipeline([(name, refine(step)) for name, step in pipeline.steps])
-    if all(new is old for (_, new), (_, old) in zip(refined.steps, pipeline.steps, strict=True)):
+    rough = [
+        f"{name}__precision"
+        for name, part in pipeline.get_params().items()
+        if isinstance(part, FrozenFeatures) and part.precision != "float32"
+    ]
+    if not rough:
         return pipeline
     warnings.warn(
         "The pipeline was fitted on features of precision='int8'. An exported model computes in float32, so "
@@ -194,13 +187,12 @@ def _compute_in_float32(pipeline: Pipeline, images: np.ndarray) -> Pipeline:
         UserWarning,
         stacklevel=3,
     )
+    steps = [(name, clone(step) if find_frozen_parts(step) else step) for name, step in pipeline.steps]
+    refined = Pipeline(steps).set_params(**dict.fromkeys(rough, "float32"))
+    for _, step in steps:
+        if find_frozen_parts(step):
+            step.fit(images)
     return refined
-
-
-def _find_method(head: Any) -> str | None:
-    """Return the name of the method whose answers an exported model gives."""
-    names = ["predict"] if is_regressor(head) else ["predict_proba", "decision_function"]
-    return next((name for name in names if hasattr(head, name)), None)
 
 
 def _predict(pipeline: Pipeline, method: str, batches: list[np.ndarray]) -> list[list[np.ndarray]]:
@@ -215,19 +207,18 @@ def _describe(
     head: Any, networks: dict[str, Any], dtype: np.dtype, name: str, n_outputs: int
 ) -> dict[str, Any]:
     """Return what an exported file says of itself, for JSON."""
-    is_numbers = is_regressor(head)
-    names = [name] if n_outputs == 1 else [f"{name}_{number:02}" for number in range(n_outputs)]
-    classes = np.asarray(head.classes_).tolist() if n_outputs == 1 and not is_numbers else None
-    if classes is not None and getattr(head, "tags", None) is not None:
-        classes = [*head.tags]
+    classes = None
     if n_outputs > 1:
         classes = [np.asarray(each).tolist() for each in head.classes_]
+    elif not is_regressor(head):
+        tags = getattr(head, "tags", None)
+        classes = np.asarray(head.classes_).tolist() if tags is None else [*tags]
     return {
         "fishsk": find_version("fishsk"),
-        "task": "regression" if is_numbers else "classification",
+        "task": "regression" if is_regressor(head) else "classification",
         "classes": classes,
         "input": {"name": "images", "dtype": str(dtype), "layout": "images, height, width, RGB"},
-        "outputs": names,
+        "outputs": [name] if n_outputs == 1 else [f"{name}_{number:02}" for number in range(n_outputs)],
         "networks": networks,
         "head": type(head).__name__,
     }

@@ -33,24 +33,12 @@ class Export(NamedTuple):
 
 
 class Format(NamedTuple):
-    """How models of one format are written and run.
+    """How models of one format are written, and run on batches of images: an array for each output."""
 
-    Attributes
-    ----------
-    packages : dict of str to str
-        The modules that it needs, and what installs each.
-    write : callable
-        Writes an `Export` to a path.
-    run : callable
-        Returns, of a path and batches of images, what the model answers on each: a list of arrays.
-    holds_any : bool, default=False
-        Whether it can hold estimators that Keras cannot.
-    """
-
-    packages: dict[str, str]
+    packages: dict[str, str]  # the modules that it needs, and what installs each
     write: Callable[[Export, Path], None]
     run: Callable[[Path, Sequence[np.ndarray]], list[list[np.ndarray]]]
-    holds_any: bool = False
+    holds_any: bool = False  # also estimators that Keras cannot
 
 
 def _write_keras(export: Export, path: Path) -> None:

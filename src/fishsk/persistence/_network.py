@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.linear_model import ElasticNet, LinearRegression, LogisticRegression, Ridge, RidgeCV
@@ -14,15 +14,18 @@ from sklearn.preprocessing import StandardScaler
 
 from fishsk.features import add_to_keras_model
 
+if TYPE_CHECKING:
+    import keras
+
 _LINEAR = (ElasticNet, LinearRegression, LogisticRegression, Ridge, RidgeCV)
 
 
-def can_be_keras(steps: Sequence[Any]) -> bool:
+def can_be_keras(steps: Sequence[BaseEstimator]) -> bool:
     """Return whether Keras can hold what comes after the features."""
     return all(type(step) in _BETWEEN or _is_head(step) for step in steps[1:])
 
 
-def build_keras(steps: Sequence[Any]) -> Any:
+def build_keras(steps: Sequence[Any]) -> keras.Model:
     """Return steps that `can_be_keras` lets pass as one functional Keras model, of float32 images."""
     import keras
 
@@ -39,14 +42,14 @@ def build_keras(steps: Sequence[Any]) -> Any:
     return keras.Model(images, x, name="fish")
 
 
-def _is_head(step: Any) -> bool:
+def _is_head(step: BaseEstimator) -> bool:
     if isinstance(step, TransformedTargetRegressor):
         is_known = step.transformer is None or type(step.transformer) is StandardScaler
         return step.func is None and is_known and _is_head(step.regressor_)
     return hasattr(step, "to_keras") or isinstance(step, _LINEAR)
 
 
-def _add_head(step: Any, features: Any) -> Any:
+def _add_head(step: Any, features: keras.KerasTensor) -> Any:
     """Return what a head answers on features: of a classifier a column for each class."""
     import keras
 
@@ -68,7 +71,7 @@ def _add_head(step: Any, features: Any) -> Any:
     return layer(features)
 
 
-def _undo(scaler: StandardScaler) -> Any:
+def _undo(scaler: StandardScaler) -> keras.layers.Layer:
     """Return the Keras layer that gives scaled targets back in their unit."""
     import keras
 
@@ -77,15 +80,13 @@ def _undo(scaler: StandardScaler) -> Any:
     return keras.layers.Rescaling(scale, offset, dtype="float32", name="unit")
 
 
-def _project(pca: PCA) -> Any:
+def _project(pca: PCA) -> keras.Sequential:
     """Return the Keras layers that do what a fitted PCA does."""
     import keras
 
-    axes = pca.components_.T
+    axes, variance = pca.components_.T, pca.explained_variance_
     if pca.whiten:
-        axes = axes / np.sqrt(
-            np.maximum(pca.explained_variance_, np.finfo(pca.explained_variance_.dtype).eps)
-        )
+        axes = axes / np.sqrt(np.maximum(variance, np.finfo(variance.dtype).eps))
     layer = keras.layers.Dense(axes.shape[1], use_bias=False, dtype="float32", name="project")
     layer.build((None, len(axes)))
     layer.set_weights([axes])
@@ -93,7 +94,7 @@ def _project(pca: PCA) -> Any:
     return keras.Sequential([center, layer])
 
 
-def _normalize(scaler: StandardScaler) -> Any:
+def _normalize(scaler: StandardScaler) -> keras.layers.Layer:
     """Return the Keras layer that does what a fitted scaler does."""
     import keras
 

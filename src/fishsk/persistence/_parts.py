@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,55 +19,40 @@ def swap(value: Any, replace: Callable[[Any], Any], memo: dict[int, Any] | None 
     memo = {} if memo is None else memo
     if id(value) in memo:
         return memo[id(value)][1]
-    found = replace(value)
-    if found is not None:
-        memo[id(value)] = value, found
-        return found
-    if isinstance(value, BaseEstimator) or _is_of_scikit_learn(value):
+    twin = replace(value)
+    # Objects with attributes, such as what CalibratedClassifierCV keeps.
+    is_of_sklearn = type(value).__module__.startswith("sklearn.") and hasattr(value, "__dict__")
+    if twin is None and type(value) in (list, tuple):
+        twin = type(value)(swap(part, replace, memo) for part in value)
+    elif twin is None and (isinstance(value, dict | BaseEstimator) or is_of_sklearn):
         twin = copy.copy(value)
         memo[id(value)] = value, twin  # the value, too: nothing else may get its id meanwhile
-        vars(twin).update({name: swap(part, replace, memo) for name, part in vars(value).items()})
-        vars(twin).pop("_skl_callbacks", None)  # code
-        return twin
-    if isinstance(value, dict):
-        twin = copy.copy(value)
-        memo[id(value)] = value, twin
-        for key, part in value.items():
-            twin[key] = swap(part, replace, memo)
-        return twin
-    if type(value) in (list, tuple):
-        twin = type(value)(swap(part, replace, memo) for part in value)
-        memo[id(value)] = value, twin
-        return twin
-    return value
+        parts = twin if isinstance(value, dict) else vars(twin)
+        parts.update({name: swap(part, replace, memo) for name, part in parts.items()})
+        if not isinstance(value, dict):
+            parts.pop("_skl_callbacks", None)  # code
+    if twin is None:
+        return value
+    memo[id(value)] = value, twin
+    return twin
 
 
-def _is_of_scikit_learn(value: Any) -> bool:
-    """Return whether a value is an object with attributes, such as what CalibratedClassifierCV keeps."""
-    kind = type(value)
-    return (
-        kind.__module__.startswith("sklearn.") and hasattr(value, "__dict__") and not isinstance(value, dict)
-    )
-
-
-def walk(value: Any, seen: set[int] | None = None) -> Iterator[Any]:
+def walk(value: Any, seen: set[int] | None = None) -> Iterator[BaseEstimator]:
     """Return the estimators inside of a value."""
     seen = set() if seen is None else seen
-    if id(value) in seen or isinstance(value, str | bytes | int | float | None):
+    if id(value) in seen or isinstance(value, str | bytes | int | float | type | None):
         return
     seen.add(id(value))
     if isinstance(value, BaseEstimator):
         yield value
-        parts: Any = list(vars(value).values())
-    elif isinstance(value, dict):
-        parts = list(value.values())
+    parts: Iterable[Any] = ()
+    if isinstance(value, dict):
+        parts = value.values()
     elif isinstance(value, list | tuple | set):
-        parts = list(value)
+        parts = value
     elif isinstance(value, np.ndarray) and value.dtype.kind == "O":
         parts = value.ravel().tolist()
-    else:
-        parts = (
-            list(vars(value).values()) if hasattr(value, "__dict__") and not isinstance(value, type) else []
-        )
-    for part in parts:
+    elif hasattr(value, "__dict__"):
+        parts = vars(value).values()
+    for part in list(parts):
         yield from walk(part, seen)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
@@ -20,6 +19,18 @@ from fishsk.persistence._parts import walk
 
 TRANSFORMERS = (FrozenUnion, KerasFeatureTransformer, OnnxFeatureTransformer, VGG16FeatureTransformer)
 
+_CALIBRATIONS = ("CalibratedClassifier", "SigmoidCalibration", "TemperatureScaling")
+_KERNELS = (
+    "ConstantKernel",
+    "DotProduct",
+    "Matern",
+    "Product",
+    "RBF",
+    "RationalQuadratic",
+    "Sum",
+    "WhiteKernel",
+)
+_SCORES = ("chi2", "f_classif", "f_regression")
 #: Types beside those that skops trusts by itself. The arrays of trees are checked here; search trees of
 #: neighbors, whose compiled code believes its arrays, are left out.
 TRUSTED = (
@@ -29,22 +40,11 @@ TRUSTED = (
     "numpy.mean",
     "scipy.interpolate._bsplines.BSpline",
     "sklearn._loss.loss.HalfTweedieLossIdentity",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-    "sklearn.calibration._TemperatureScaling",
+    *(f"sklearn.calibration._{each}" for each in _CALIBRATIONS),
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.feature_selection._univariate_selection.chi2",
-    "sklearn.feature_selection._univariate_selection.f_classif",
-    "sklearn.feature_selection._univariate_selection.f_regression",
+    *(f"sklearn.feature_selection._univariate_selection.{each}" for each in _SCORES),
     "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
-    "sklearn.gaussian_process.kernels.ConstantKernel",
-    "sklearn.gaussian_process.kernels.DotProduct",
-    "sklearn.gaussian_process.kernels.Matern",
-    "sklearn.gaussian_process.kernels.Product",
-    "sklearn.gaussian_process.kernels.RBF",
-    "sklearn.gaussian_process.kernels.RationalQuadratic",
-    "sklearn.gaussian_process.kernels.Sum",
-    "sklearn.gaussian_process.kernels.WhiteKernel",
+    *(f"sklearn.gaussian_process.kernels.{each}" for each in _KERNELS),
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.tree._tree.Tree",
@@ -56,13 +56,7 @@ TRUSTED = (
 
 
 def dump(pipeline: Pipeline, trusted: Sequence[str | type]) -> bytes:
-    """Return a pipeline as the bytes of skops.
-
-    Raises
-    ------
-    ValueError
-        If a step holds something that skops cannot save, or whose type is not on the list.
-    """
+    """Return a pipeline as the bytes of skops; ValueError names the step that cannot be saved."""
     try:
         return _dump(pipeline, trusted)
     except ValueError:
@@ -81,7 +75,7 @@ def dump(pipeline: Pipeline, trusted: Sequence[str | type]) -> bytes:
         raise
 
 
-def _dump(step: Any, trusted: Sequence[str | type]) -> bytes:
+def _dump(step: BaseEstimator, trusted: Sequence[str | type]) -> bytes:
     import skops.io
     from skops.io.exceptions import UnsupportedTypeException
 
@@ -94,14 +88,11 @@ def _dump(step: Any, trusted: Sequence[str | type]) -> bytes:
     return content
 
 
-def load(content: bytes, trusted: Sequence[str | type]) -> Any:
+def load(content: bytes, trusted: Sequence[str | type]) -> object:
     """Return the pipeline in the bytes of `dump`.
 
-    Raises
-    ------
-    ValueError
-        If a type is not on the list, in which case nothing was built, or the arrays of trees or support
-        vectors do not fit.
+    ValueError if a type is not on the list, in which case nothing was built, or arrays of trees or support
+    vectors do not fit.
     """
     import skops.io
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -16,19 +17,13 @@ from fishsk.head import KerasHead, complete, from_data, to_data
 from fishsk.persistence._parts import swap
 
 
-def is_skipped(step: Any) -> bool:
+def is_skipped(step: object) -> bool:
     """Return whether a pipeline leaves this step out."""
     return step is None or isinstance(step, str)
 
 
 def to_file(pipeline: Pipeline) -> Pipeline:
-    """Return a copy of a checked pipeline that holds data alone.
-
-    Raises
-    ------
-    ValueError
-        If a custom network or a keras.Model among the parameters is no data.
-    """
+    """Return a copy of a checked pipeline that holds data alone; ValueError if a network of it is none."""
     for name, part in pipeline.get_params().items():
         if isinstance(part, KerasFeatureTransformer) and not isinstance(part.backbone, str | os.PathLike):
             raise ValueError(
@@ -47,13 +42,10 @@ def to_file(pipeline: Pipeline) -> Pipeline:
     return swap(pipeline, replace)
 
 
-def from_file(found: Any, digests: dict[str, str]) -> Pipeline:
+def from_file(found: object, digests: dict[str, str]) -> Pipeline:
     """Return the pipeline that `to_file` was given, of what a file holds, which may be anything.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If it could not predict, or its frozen weights are not those of these digests.
+    TypeError or ValueError if it could not predict, or its frozen weights are not those of these digests.
     """
     if not isinstance(found, Pipeline):
         raise ValueError(f"it must hold a pipeline. Got {type(found).__name__}")
@@ -88,13 +80,7 @@ def get_digests(pipeline: Pipeline) -> dict[str, str]:
 
 
 def check_pipeline(pipeline: Pipeline) -> None:
-    """Check each step's parameters, that it has learned, and that it takes what the step before gives.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the pipeline could not predict, or cannot be saved.
-    """
+    """Check each step's parameters, that it has learned, and that it takes what the step before gives."""
     for name, part in {"": pipeline, **pipeline.get_params()}.items():
         prefix = f"{name}__" if name else ""
         if isinstance(part, Pipeline) and part.memory is not None:  # whose folder is unpickled
@@ -125,7 +111,7 @@ def check_pipeline(pipeline: Pipeline) -> None:
         width = expected if isinstance(step, StandardScaler) else None
 
 
-def _check_step(name: str, step: Any) -> None:
+def _check_step(name: str, step: BaseEstimator) -> None:
     validate_parameters(step)
     if isinstance(step, FeatureUnion):
         validate_parts(step)

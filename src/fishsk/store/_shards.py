@@ -176,10 +176,7 @@ def write_shard(
 def merge_shards(shards: Sequence[Shard]) -> None:
     """Write the valid rows of shards of one folder as one shard, then remove those.
 
-    Raises
-    ------
-    OSError
-        If a shard cannot be read, which another process may have merged or removed, or nothing be written.
+    OSError if one cannot be read, which another process may have merged or removed, or nothing be written.
     """
     opened = [shard.open() for shard in shards]
     valid = [rows.find_valid() for rows in opened]

@@ -54,9 +54,10 @@ def clear_cache(folder: str | os.PathLike[str]) -> int:
 
     OSError if the folder belongs to another user, or a file cannot be removed.
     """
-    check_owner(expand(folder))
+    root = expand(folder)
+    check_owner(root)
     n_bytes = 0
-    for store_folder in list_stores(expand(folder)):
+    for store_folder in list_stores(root):
         for name in list_shards(store_folder):
             with contextlib.suppress(FileNotFoundError):  # other processes merge, evict and clear too
                 size = os.stat(store_folder / name).st_size
@@ -67,13 +68,13 @@ def clear_cache(folder: str | os.PathLike[str]) -> int:
             if os.listdir(store_folder) == [SETTINGS]:  # no rows of a newer format, no writer at work
                 os.unlink(store_folder / SETTINGS)
             store_folder.rmdir()
-    for path in list_networks(expand(folder)):
+    for path in list_networks(root):
         with contextlib.suppress(FileNotFoundError):
             n_bytes += path.stat().st_size
             path.unlink()
-    sweep(expand(folder) / NETWORKS)
+    sweep(root / NETWORKS)
     with contextlib.suppress(OSError):  # not there, or a file has come meanwhile
-        (expand(folder) / NETWORKS).rmdir()
+        (root / NETWORKS).rmdir()
     return n_bytes
 
 
