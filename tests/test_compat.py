@@ -29,6 +29,7 @@ ATTRIBUTES = {
     "keras.callbacks.Callback": (keras.callbacks.Callback, ["_model"]),
     "keras.Model": (keras.Model, ["_initial_epoch"]),
     "optuna.study.Study": (optuna.create_study, ["_storage", "_study_id"]),
+    "optuna.trial.Trial": (lambda: optuna.create_study().ask(), ["_suggest", "_trial_id"]),
     "sklearn.base.BaseEstimator": (
         BaseEstimator,
         ["_doc_link_module", "_doc_link_template", "_get_param_names", "_validate_params"],

@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 
 from fishsk import KerasHeadClassifier
-from fishsk.head import _model_cache
+from fishsk.head import _trainer
 from fishsk.head._fitting import split_rows
 from fishsk.head._state import find_turn, join_histories
 
@@ -194,7 +194,7 @@ def global_state():
 
 
 def test_global_random_state_is_left_alone(data):
-    _model_cache._entries.clear()  # building a network must not draw either
+    _trainer._kept.clear()  # building a network must not draw either
     keras.random.uniform((1,))  # there is a global generator in Keras
     before = global_state()
     make_head().fit(*data).model_.get_weights()
@@ -252,7 +252,7 @@ def test_a_random_state_instance_goes_on(data):
 def test_a_used_network_gives_the_bits_of_a_new_one(data):
     make_head(random_state=5, learning_rate=0.5).fit(*data)
     used = make_head().fit(*data)
-    _model_cache._entries.clear()
+    _trainer._kept.clear()
     assert same(used, make_head().fit(*data))
 
 

@@ -9,7 +9,7 @@ import pytest
 from sklearn.datasets import make_classification
 
 from fishsk import KerasHeadClassifier
-from fishsk.head import _model_cache, _trainer
+from fishsk.head import _trainer
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +22,9 @@ def data():
 @pytest.fixture(autouse=True)
 def no_networks():
     """Begin and end without any network."""
-    _model_cache._entries.clear()
+    _trainer._kept.clear()
     yield
-    _model_cache._entries.clear()
+    _trainer._kept.clear()
 
 
 def make_head(**params):
@@ -117,12 +117,12 @@ def test_a_network_that_cannot_be_built_blocks_no_later_fit(data, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             make_head().fit(*data)
     make_head().fit(*data)
-    assert [entry.trainer is not None for entry in _model_cache._entries.values()] == [True]
+    assert len(_trainer._kept) == 1
 
 
 def test_fault_58_keras_s_floatx_changes_last_digits_at_most(data):
     plain = make_head().fit(*data)
-    _model_cache._entries.clear()
+    _trainer._kept.clear()
     keras.config.set_floatx("float64")
     try:
         head = make_head().fit(*data)

@@ -122,12 +122,12 @@ def test_the_loss_in_the_history_is_without_what_regularizers_add(data, model):
 
 
 def test_searches_over_dropout_and_penalties_share_one_graph(data):
-    from fishsk.head import _model_cache
+    from fishsk.head import _trainer
 
-    _model_cache._entries.clear()
+    _trainer._kept.clear()
     for dropout, l2 in ((0.1, 1e-3), (0.5, 1e-2), (0.7, 1e-4)):
         make_head(dropout=dropout, l2=l2, epochs=1).fit(*data)
-    assert len(_model_cache._entries) == 1
+    assert len(_trainer._kept) == 1
 
 
 # Keywords of Keras

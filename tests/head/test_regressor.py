@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fishsk import KerasHeadRegressor, load_pipeline, save_pipeline
-from fishsk.head import _model_cache
+from fishsk.head import _trainer
 
 
 def make_head(**params):
@@ -95,7 +95,7 @@ def test_the_model_and_the_head_predict_the_same(params):
 def test_the_same_seed_gives_the_same_bits(data):
     first = make_head(dropout=0.3).fit(*data)
     make_head(random_state=1).fit(*data)
-    _model_cache._entries.clear()
+    _trainer._kept.clear()
     second = clone(first).fit(*data)
     assert all(map(np.array_equal, first._network.weights, second._network.weights))
 

@@ -226,7 +226,7 @@ def test_a_model_that_answers_otherwise_is_not_written(fitted, tmp_path, monkeyp
 
     def write_otherwise(export, path):
         head = fitted["head"]
-        monkeypatch.setattr(head, "_temperature", 1.1)
+        monkeypatch.setattr(head, "temperature_", 1.1)
         write(export, path)
 
     monkeypatch.setitem(_export.FORMATS, ".keras", _export.FORMATS[".keras"]._replace(write=write_otherwise))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from numbers import Integral, Real
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
@@ -25,15 +26,15 @@ from fishsk.head._keywords import (
     find_prediction,
     is_routed,
     resolve_batch_size,
-    set_keywords,
 )
 from fishsk.head._state import find_turn, learns_as_a_whole
 from fishsk.head._targets import Unchanged, take_rows
 
 if TYPE_CHECKING:
     import keras
+    from sklearn.callback import CallbackContext
 
-    from fishsk.head._custom import CustomNetwork
+    from fishsk.head._custom import KerasNetwork
 
 _PREDICTION_BATCH = 256
 
@@ -42,8 +43,8 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
     """Base of heads; it stands first among the bases. It predicts without Keras, which trains.
 
     A head knows its targets: `target_encoder` makes of them what a network trains on, `_describe_output` says
-    what the built-in network answers with, `_choose_loss` and `_choose_metric` what suits a network.
-    `target_encoder` and `feature_encoder` are properties as of scikeras, which a subclass may override.
+    what the built-in network answers with, `_choose_loss` what suits a network. `target_encoder` and
+    `feature_encoder` are properties as of scikeras, which a subclass may override.
     """
 
     _parameter_constraints: dict = {
@@ -77,11 +78,10 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
     _doc_link_module, _doc_link_template = link_documentation()
     _scaled_penalty = 80  # that l2="scale" divides by the number of rows: benchmarks/bench_recipe.py
     _of_builder: frozenset[str] = frozenset()  # the keywords that are parameters of the user's function
-    _network: DenseNetwork | CustomNetwork
+    _network: DenseNetwork | KerasNetwork
     _is_custom: bool
     _seed: int
-    _temperature: float
-    _row_shapes: dict[str, tuple[int, ...]]
+    temperature_: float
     _model: keras.Model | None = None  # the model_ that was asked for, never pickled
 
     def __init__(
@@ -125,9 +125,14 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
-        set_keywords(self, keywords)
-
-    # Parameters
+        for name, value in keywords.items():
+            setattr(self, name, value)
+        of_builder = {name for name in keywords if not is_routed(name) and name not in KEYWORDS}
+        if of_builder and find_builder(self) is None:
+            name = min(of_builder)
+            raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument {name!r}")
+        if of_builder:
+            self._of_builder = frozenset(of_builder)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters, those that were routed to a part among them, as any estimator does."""
@@ -136,11 +141,10 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
     def set_params(self, **params: Any) -> Self:
         """Set parameters, also those that are routed to a part, such as ``callbacks__...``."""
         known = KEYWORDS.keys() | self._extra_params().keys()
-        routed = {name: value for name, value in params.items() if is_routed(name) or name in known}
-        super().set_params(**{name: value for name, value in params.items() if name not in routed})
-        for name, value in routed.items():
-            setattr(self, name, value)
-        return self
+        routed = {name for name in params if is_routed(name) or name in known}
+        for name in routed:
+            setattr(self, name, params[name])
+        return super().set_params(**{name: value for name, value in params.items() if name not in routed})
 
     def _extra_params(self) -> dict[str, Any]:
         """Return the parameters that the constructor took as keywords, or that were routed since."""
@@ -150,8 +154,6 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
             for name, value in vars(self).items()
             if name not in named and name[0] != "_" and name[-1] != "_"
         }
-
-    # Training
 
     @learns_as_a_whole
     @fit_context(prefer_skip_nested_validation=True)
@@ -222,8 +224,6 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         _fitting.initialize(self, X, y)
         return self
 
-    # Rows and targets
-
     @property
     def feature_encoder(self) -> Any:
         """Transformer of `X` before it reaches the network, for subclasses to override."""
@@ -234,25 +234,18 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         """Transformer of `y` before it reaches the network, for subclasses to override."""
         raise NotImplementedError
 
-    def _validate_rows(self, X: Any, *, reset: bool) -> Any:
+    def _validate_rows(self, X: Any, *, reset: bool) -> np.ndarray | dict[str, np.ndarray]:
         """Return rows as float32, for a custom network rows of any shape and of integers, too."""
         if reset:
             self._is_custom = find_builder(self) is not None
         if not self._is_custom:
-            found = validate_data(self, X, reset=reset, dtype=np.float32, order="C")
-            shapes = {"X": found.shape[1:]}
-        elif isinstance(X, Mapping) and not issparse(X):  # one sparse format is a dict
-            found = {name: _check_part(part) for name, part in X.items()}
-            check_consistent_length(*found.values())
-            shapes = {name: part.shape[1:] for name, part in found.items()}
-        else:
-            found = _check_part(validate_data(self, X, reset=reset, dtype=None, allow_nd=True))
-            shapes = {"X": found.shape[1:]}
-        if reset:
-            self._row_shapes = shapes
-        elif shapes != self._row_shapes:
-            raise ValueError(f"X must hold rows of the shape {self._row_shapes}, as in fit. Got {shapes}.")
-        return found
+            return validate_data(self, X, reset=reset, dtype=np.float32, order="C")
+        several = isinstance(X, Mapping) and not issparse(X)  # one sparse format is a dict
+        parts = X if several else {"": validate_data(self, X, reset=reset, dtype=None, allow_nd=True)}
+        parts = {name: np.asarray(part) for name, part in parts.items()}
+        parts = {name: p if p.dtype.kind in "iu" else p.astype(np.float32) for name, p in parts.items()}
+        check_consistent_length(*parts.values())
+        return parts if several else parts[""]
 
     def _validate_targets(self, X: Any, y: Any) -> np.ndarray:
         """Return targets as an array, with as many rows as `X`."""
@@ -279,12 +272,8 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         """Return how many numbers the built-in network answers with, and what they mean."""
         raise NotImplementedError
 
-    def _choose_loss(self, model: keras.Model) -> Any:
-        """Return the loss that suits a network."""
-        raise NotImplementedError
-
-    def _choose_metric(self) -> Any:
-        """Return what is measured besides the loss, as Keras takes it."""
+    def _choose_loss(self, model: keras.Model) -> tuple[Any, Any]:
+        """Return the loss that suits a network, and what is measured besides it, as Keras takes them."""
         raise NotImplementedError
 
     def _make_architecture(self, n_features: int, n_rows: int) -> Architecture:
@@ -309,11 +298,9 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
             output=output,
         )
 
-    # What was learned
-
-    def _take_over(self, network: DenseNetwork | CustomNetwork, seed: int, history: dict) -> None:
+    def _take_over(self, network: DenseNetwork | KerasNetwork, history: dict[str, list[float]]) -> None:
         """Set what training learns."""
-        self._network, self._seed, self._model = network, seed, None
+        self._network, self._model = network, None
         self.history_ = history
         self.n_iter_ = len(history.get("loss", []))
         if "loss" in history:
@@ -338,7 +325,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         return self.__sklearn_is_fitted__()
 
     @property
-    def current_epoch(self) -> Any:
+    def current_epoch(self) -> int:
         """Number of epochs trained, 0 before; the name is scikeras's."""
         return getattr(self, "n_iter_", 0)
 
@@ -367,18 +354,14 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         batch_size = resolve_batch_size(asked.get("batch_size"), X, _PREDICTION_BATCH)
         if asked.get("steps") is not None:
             X = take_rows(X, slice(asked["steps"] * batch_size))
-        if (
-            self.callbacks is None
-            and asked["callbacks"] is None
-            and not any(name.startswith("predict__callbacks") for name in vars(self))
-        ):
+        given = [self.callbacks, asked["callbacks"], getattr(self, "predict__callbacks", None)]
+        if all(each is None for each in given):
             return self._network.scores(X, batch_size)
         from fishsk.head._callbacks import watch_prediction
 
-        with watch_prediction(self, asked["callbacks"]) as hooks:
-            return self._network.scores(X, batch_size, hooks)
+        return watch_prediction(self, asked["callbacks"], partial(self._network.scores, X, batch_size))
 
-    def _begin_task(self, max_subtasks: int) -> Any:
+    def _begin_task(self, max_subtasks: int) -> CallbackContext:
         """Return the context in which scikit-learn's callbacks see a fit."""
         return self._init_callback_context(max_subtasks=max_subtasks)
 
@@ -389,9 +372,3 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         state = super().__getstate__()
         state.pop("_model", None)
         return state
-
-
-def _check_part(part: Any) -> np.ndarray:
-    """Return an array of numbers, float32 where it holds other floats than these."""
-    part = np.asarray(part)
-    return part.astype(np.float32) if part.dtype.kind not in "iu" else part

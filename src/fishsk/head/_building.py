@@ -6,7 +6,7 @@ import copy
 import inspect
 import random
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +26,21 @@ _random_lock = threading.RLock()
 
 def build_custom(head: KerasHead, meta: Mapping[str, Any], seed: int) -> keras.Model:
     """Return the compiled model of a head's `model`, with first weights that follow from `seed` alone."""
-    builder = find_builder(head)
+    builder, params = find_builder(head), head.get_params()
     with preserved_random(seed):
         if isinstance(builder, keras.Model):
-            if wrong := [name for name in head.get_params() if name.startswith("model__")]:
+            if wrong := [name for name in params if name.startswith("model__")]:
                 raise TypeError(f"Parameters of model need a function. Got {wrong} beside a keras.Model.")
             model = copy_model(builder)
         elif callable(builder):
-            model = _call(head, builder, meta)
+            # With its own parameters, and with those of scikeras's three that it takes.
+            arguments = {name: value for name, value in params.items() if name in head._of_builder}
+            arguments |= {name: value for name, value in route(params, "model").items() if "__" not in name}
+            takes = inspect.signature(builder).parameters
+            offered = {"meta": dict(meta), "compile_kwargs": find_compilation(head), "params": params}
+            takes_all = any(each.kind is each.VAR_KEYWORD for each in takes.values())
+            offered = {name: value for name, value in offered.items() if takes_all or name in takes}
+            model = builder(**arguments, **offered)
         else:
             raise TypeError(f"``model`` must be a function, a Keras model or None. Got {builder!r}.")
         if not isinstance(model, keras.Model):
@@ -46,26 +53,16 @@ def build_custom(head: KerasHead, meta: Mapping[str, Any], seed: int) -> keras.M
 
 def compile_model(head: KerasHead, model: keras.Model) -> keras.Model:
     """Compile a model as a head's parameters say; what they leave open suits targets and outputs."""
-    arguments = find_compilation(head)
-    if arguments["loss"] is None:
-        arguments["loss"] = head._choose_loss(model)
-    has_one_output = len(getattr(model, "outputs", None) or []) == 1
-    if arguments["metrics"] is None and has_one_output and isinstance(head.loss, str | None):
-        arguments["metrics"] = [head._choose_metric()]
+    arguments, n_outputs = find_compilation(head), len(getattr(model, "outputs", None) or [])
+    has_metric = arguments["metrics"] is None and n_outputs == 1 and isinstance(head.loss, str | None)
+    if arguments["loss"] is None or has_metric:
+        loss, metric = head._choose_loss(model)
+        arguments["loss"] = arguments["loss"] or loss
+        if has_metric:
+            arguments["metrics"] = [metric]
     # No graph is traced for the scaled loss of a float16 policy.
     model.compile(**arguments, jit_compile=False, auto_scale_loss=False)
     return model
-
-
-def _call(head: KerasHead, builder: Callable[..., Any], meta: Mapping[str, Any]) -> Any:
-    """Call a function with its parameters, and with those of scikeras's three that it takes."""
-    params = head.get_params()
-    arguments = {name: value for name, value in params.items() if name in head._of_builder}
-    arguments |= {name: value for name, value in route(params, "model").items() if "__" not in name}
-    takes = inspect.signature(builder).parameters
-    offered = {"meta": dict(meta), "compile_kwargs": find_compilation(head), "params": params}
-    takes_all = any(each.kind is each.VAR_KEYWORD for each in takes.values())
-    return builder(**arguments, **{name: offered[name] for name in offered if takes_all or name in takes})
 
 
 def find_compilation(head: KerasHead) -> dict[str, Any]:
@@ -111,7 +108,7 @@ def _check_compiled(head: KerasHead, model: keras.Model) -> None:
         )
     if model.optimizer is None:
         raise ValueError("model must be compiled with an optimizer, or be left uncompiled. Got none.")
-    default = inspect.signature(type(head).__init__).parameters.get("loss")
+    default = inspect.signature(type(head)).parameters.get("loss")
     asked, compiled = name_loss(head.loss), name_loss(model.loss)
     if asked and compiled and asked not in (compiled, default and name_loss(default.default)):
         raise ValueError(
@@ -122,32 +119,25 @@ def _check_compiled(head: KerasHead, model: keras.Model) -> None:
 
 def add_to_model(head: KerasHead, features: Any) -> Any:
     """Return what a fitted head predicts of `features`, as the output of layers of Keras."""
-    network, temperature = head._network, head._temperature
+    network, temperature = head._network, getattr(head, "temperature_", 1.0)
     if isinstance(network, DenseNetwork):
-        kind = network.architecture.output
-        model = network.architecture.build(network.weights, output="linear")
-        return _to_probabilities(model(features), kind, temperature, is_logits=True)
-    outputs = copy_model(network.model)(features)
-    if temperature == 1 and not any(is_logits for _, is_logits in network.read_losses()):
-        return outputs
-    parts = outputs if isinstance(outputs, list | tuple) else [outputs]
-    parts = [
-        _to_probabilities(part, kind, temperature, is_logits=is_logits)
-        for part, (kind, is_logits) in zip(parts, network.read_losses(), strict=True)
-    ]
-    return parts if isinstance(outputs, list | tuple) else parts[0]
-
-
-def _to_probabilities(outputs: Any, kind: str, temperature: float, *, is_logits: bool) -> Any:
-    """Return calibrated probabilities, as `fishsk.head._calibration` makes them."""
-    if kind == "linear":
-        return outputs
-    if not is_logits:
-        logs = keras.ops.log(keras.ops.maximum(outputs, 1e-30))
-        outputs = logs if kind == "softmax" else logs - keras.ops.log(keras.ops.maximum(1 - outputs, 1e-7))
-    if temperature != 1:
-        outputs = keras.layers.Rescaling(1 / temperature, dtype="float32", name="temperature")(outputs)
-    return keras.layers.Activation(kind, dtype="float32", name=kind)(outputs)
+        outputs = network.architecture.build(network.weights, output="linear")(features)
+        losses = [(network.architecture.output, True)]
+    else:
+        outputs, losses = copy_model(network.model)(features), network.read_losses()
+        if temperature == 1 and not any(is_logits for _, is_logits in losses):
+            return outputs
+    several, parts = isinstance(outputs, list | tuple), []
+    for part, (kind, is_logits) in zip(outputs if several else [outputs], losses, strict=True):
+        if kind != "linear" and not is_logits:
+            logs = keras.ops.log(keras.ops.maximum(part, 1e-30))
+            part = logs if kind == "softmax" else logs - keras.ops.log(keras.ops.maximum(1 - part, 1e-7))
+        if kind != "linear" and temperature != 1:
+            part = keras.layers.Rescaling(1 / temperature, dtype="float32", name="temperature")(part)
+        parts.append(
+            part if kind == "linear" else keras.layers.Activation(kind, dtype="float32", name=kind)(part)
+        )
+    return parts if several else parts[0]
 
 
 @contextmanager

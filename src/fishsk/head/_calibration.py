@@ -59,16 +59,8 @@ def fit_temperature(
 def choose_thresholds(proba: np.ndarray, tags: np.ndarray) -> np.ndarray:
     """Return for each tag the threshold of the highest F1 score; a half where no row has the tag.
 
-    Parameters
-    ----------
-    proba : ndarray of shape (n_samples, n_tags)
-        Probabilities of rows that were not trained on.
-    tags : ndarray of shape (n_samples, n_tags)
-        0 and 1.
-
-    Notes
-    -----
-    A threshold lies in the middle between the least probable row that gets the tag, and the next one.
+    The rows were not trained on; `proba` and `tags`, 0 and 1, have a column for each tag. A threshold lies in
+    the middle between the least probable row that gets the tag, and the next one.
     """
     thresholds = np.full(tags.shape[1], 0.5)
     for column in np.flatnonzero(tags.any(axis=0)):

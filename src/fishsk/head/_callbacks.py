@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -14,6 +13,8 @@ from fishsk.head._keywords import route
 from fishsk.head._scikeras import instantiate
 
 if TYPE_CHECKING:
+    from sklearn.callback import CallbackContext
+
     from fishsk.head._base import KerasHead
 
 _OLD_HOOKS = ("on_batch_begin", "on_batch_end")
@@ -51,16 +52,18 @@ def _find_class(name: str) -> type[keras.callbacks.Callback]:
     return found
 
 
-@contextmanager
-def watch_prediction(head: KerasHead, extra: Any) -> Iterator[keras.callbacks.CallbackList]:
-    """Let the callbacks that look at predictions see one begin and end."""
+def watch_prediction(head: KerasHead, extra: Any, predict: Callable[[], Any]) -> Any:
+    """Return what `predict` returns, which the callbacks that look at predictions see as one batch."""
     callbacks = make_callbacks(head, "predict", extra)
     watching = [callback for callback in callbacks if _overrides(callback, _PREDICT_HOOKS)]
     hooks = keras.callbacks.CallbackList(watching, model=head.model_ if watching else None)
     try:
         hooks.on_predict_begin()
-        yield hooks
+        hooks.on_predict_batch_begin(0)
+        outputs = predict()
+        hooks.on_predict_batch_end(0, {"outputs": outputs})
         hooks.on_predict_end()
+        return outputs
     finally:
         for callback in callbacks:
             forget_model(callback)
@@ -75,11 +78,11 @@ def skip_without(monitor: str, callback: keras.callbacks.Callback) -> keras.call
 
 def looks_at_batches(callbacks: Iterable[keras.callbacks.Callback], what: str) -> bool:
     """Return whether a callback looks at single batches of "train" or "test"."""
-    hooks = [f"on_{what}_batch_begin", f"on_{what}_batch_end"]
+    hooks = [f"on_{what}_batch_begin", f"on_{what}_batch_end", *(_OLD_HOOKS if what == "train" else [])]
     return any(
         callback.verbose == 1 and what == "train"
         if isinstance(callback, keras.callbacks.ProgbarLogger)
-        else _overrides(callback, [*hooks, *(_OLD_HOOKS if what == "train" else [])])
+        else _overrides(callback, hooks)
         for callback in callbacks
     )
 
@@ -92,25 +95,22 @@ def _overrides(callback: keras.callbacks.Callback, hooks: Iterable[str]) -> bool
     )
 
 
-class EpochTasks(keras.callbacks.Callback):
-    """Show each epoch to scikit-learn's callbacks, as a task inside the task `context` of the fit."""
+def show_epochs(
+    context: CallbackContext, task: Mapping[str, Any], reconstruct: Callable[[keras.Model], dict[str, Any]]
+) -> keras.callbacks.Callback:
+    """Return what shows each epoch to scikit-learn's callbacks, as a task in the `context` of the fit.
 
-    def __init__(
-        self,
-        context: Any,
-        task: Mapping[str, Any],
-        reconstruct: Callable[[keras.Model], dict[str, Any]],
-    ) -> None:
-        super().__init__()
-        self._context = context
-        # What makes a head that predicts of the model in training.
-        self._task = {**task, "reconstruction_attributes": lambda: reconstruct(self.model)}
+    `reconstruct` makes the attributes of a head that predicts of the model in training.
+    """
+    callback, begun = keras.callbacks.LambdaCallback(), []
+    shown = {**task, "reconstruction_attributes": lambda: reconstruct(callback.model)}
 
-    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Begin the epoch's task."""
-        self._epoch = self._context.subcontext(task_name="epoch").call_on_fit_task_begin(**self._task)
+    def begin(epoch: int, logs: Any = None) -> None:
+        begun.append(context.subcontext(task_name="epoch").call_on_fit_task_begin(**shown))
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """End the epoch's task, and training if a callback asks for it."""
-        if self._epoch.call_on_fit_task_end(**self._task):
-            self.model.stop_training = True
+    def end(epoch: int, logs: Any = None) -> None:
+        if begun.pop().call_on_fit_task_end(**shown):
+            callback.model.stop_training = True
+
+    callback.on_epoch_begin, callback.on_epoch_end = begin, end
+    return callback

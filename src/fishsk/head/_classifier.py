@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.utils import Tags
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
 
@@ -15,7 +16,7 @@ from fishsk.head._base import KerasHead
 from fishsk.head._calibration import to_probabilities
 from fishsk.head._keywords import find_builder
 from fishsk.head._state import learns_as_a_whole
-from fishsk.head._targets import ClassEncoder, join_outputs
+from fishsk.head._targets import ClassEncoder, find_codes, join_outputs
 
 if TYPE_CHECKING:
     import keras
@@ -143,8 +144,8 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
     Sample weights are scaled to a mean of 1, so that a weight of 2 is the same as a row given twice. Rows
     of weight 0 are left out.
 
-    Fits of the same architecture use the same compiled network of their process, one after the other. Keras
-    callbacks see it as their ``model`` until the fit ends.
+    Fits of the same architecture use the same compiled network of their process, one after the other; those
+    of several threads have one each. Keras callbacks see it as their ``model`` until the fit ends.
 
     References
     ----------
@@ -269,12 +270,6 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         return self
 
     @property
-    def temperature_(self) -> float:
-        """What logits are divided by, for probabilities that mean what they say; 1 for none."""
-        check_is_fitted(self)
-        return self._temperature
-
-    @property
     def thresholds_(self) -> np.ndarray:
         """From which probability on each tag is given."""
         check_is_fitted(self)
@@ -296,7 +291,7 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
             Columns follow `classes_`. Of tags the probability of each. Of several labels a row a list of
             arrays. All are float64.
         """
-        proba = self._probabilities(X, keywords)
+        proba = self._to_probabilities(self._scores(X, keywords))
         return self.target_encoder_.inverse_transform(proba, return_proba=True)
 
     def predict_log_proba(self, X: Any, **keywords: Any) -> Any:
@@ -315,8 +310,9 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
             Columns follow `classes_`. It is finite also where a probability is 0.
         """
         proba, tiny = self.predict_proba(X, **keywords), np.finfo(np.float64).tiny
-        logs = [np.log(np.maximum(part, tiny)) for part in (proba if isinstance(proba, list) else [proba])]
-        return logs if isinstance(proba, list) else logs[0]
+        if isinstance(proba, list):
+            return [np.log(np.maximum(part, tiny)) for part in proba]
+        return np.log(np.maximum(proba, tiny))
 
     def predict(self, X: Any, **keywords: Any) -> np.ndarray:
         """Return the most probable class, or the tags whose probability is above their threshold.
@@ -333,22 +329,18 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         y : ndarray of shape (n_samples,) or (n_samples, n_tags)
             Class labels, or 0 and 1.
         """
-        proba = self._probabilities(X, keywords)
+        proba = self._to_probabilities(self._scores(X, keywords))
         return self.target_encoder_.inverse_transform(proba)
 
-    def _probabilities(self, X: Any, keywords: dict[str, Any]) -> Any:
-        """Return the probabilities of each output, as the encoder of the targets reads them."""
-        return self._to_probabilities(self._scores(X, keywords))
-
     def _to_probabilities(self, scores: Any) -> Any:
-        kinds = self._network.kinds
-        if not isinstance(scores, list):
-            return to_probabilities(scores, kinds[0], self._temperature)
+        """Return the probabilities of each output, as the encoder of the targets reads them."""
+        parts = scores if isinstance(scores, list) else [scores]
         parts = [
-            to_probabilities(part, kind, self._temperature) for part, kind in zip(scores, kinds, strict=True)
+            to_probabilities(part, kind, self.temperature_)
+            for part, kind in zip(parts, self._network.kinds, strict=True)
         ]
         is_apart = self._kind == "columns" or not isinstance(self.target_encoder_, ClassEncoder)
-        return join_outputs(parts, apart=is_apart)
+        return join_outputs(parts, apart=is_apart) if isinstance(scores, list) else parts[0]
 
     @property
     def target_encoder(self) -> ClassEncoder:
@@ -371,37 +363,31 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
             return 1, "sigmoid"
         return (n_classes, "sigmoid") if self._kind == "tags" else (max(2, n_classes), "softmax")
 
-    def _choose_loss(self, model: keras.Model) -> Any:
+    def _choose_loss(self, model: keras.Model) -> tuple[Any, Any]:
+        import keras
+
         if self._kind == "tags":
-            return "binary_crossentropy"
+            # By its name Keras would take the metric of classes.
+            return "binary_crossentropy", keras.metrics.BinaryAccuracy("accuracy")
         if self._kind == "one-hot":
-            return "categorical_crossentropy"
+            return "categorical_crossentropy", "accuracy"
         losses = [
             "binary_crossentropy" if output.shape[-1] == 1 else "sparse_categorical_crossentropy"
             for output in model.outputs
         ]
-        return losses if len(losses) > 1 else losses[0]
-
-    def _choose_metric(self) -> Any:
-        import keras
-
-        # By its name Keras would take that of classes.
-        return keras.metrics.BinaryAccuracy("accuracy") if self._kind == "tags" else "accuracy"
+        return losses if len(losses) > 1 else losses[0], "accuracy"
 
     def _strata(self, targets: Any, rows: np.ndarray) -> np.ndarray | None:
         if self._kind not in ("classes", "one-hot") or isinstance(targets, list):
             return None
-        targets = targets[rows]
-        codes = targets[:, 0].astype(np.int64) if targets.shape[1] == 1 else targets.argmax(axis=1)
+        codes = find_codes(targets[rows])
         present = np.unique(codes)
-        if len(present) > 1:
-            return codes
-        if find_builder(self) is None:
+        if len(present) == 1 and find_builder(self) is None:
             raise ValueError(
                 f"{type(self).__name__} needs at least 2 classes among the rows of y whose weight is not 0. "
                 f"Got 1 class, {self.classes_[present].tolist()[0]!r}."
             )
-        return None
+        return codes if len(present) > 1 else None
 
     def _weigh(self, X: Any, y: np.ndarray, sample_weight: Any) -> np.ndarray:
         weight = super()._weigh(X, y, sample_weight)
@@ -417,7 +403,7 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         weighted[rows] *= by_class[codes]
         return weighted
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags

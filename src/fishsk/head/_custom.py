@@ -1,4 +1,4 @@
-"""A custom network that has learned: a Keras model, and what its outputs mean."""
+"""A Keras model that trains, or a custom network that has learned, and what its outputs mean."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from fishsk.head._calibration import to_scores
+from fishsk.head._dense import Architecture, DenseNetwork
 from fishsk.head._targets import take_rows
 
 if TYPE_CHECKING:
@@ -35,37 +36,43 @@ def name_loss(loss: Any) -> str | None:
 
 
 @dataclass
-class CustomNetwork:
-    """A compiled Keras model, the learning rate it began with, and its graphs if nobody shares them."""
+class KerasNetwork:
+    """A compiled Keras model, the learning rate it began with, and its graphs if nobody shares them.
+
+    The built-in network is one, too, with its `architecture`, while it trains.
+    """
 
     model: keras.Model
     rate: float | None = None
+    architecture: Architecture | None = None
     trainer: Trainer | None = None
 
     @classmethod
-    def of(cls, model: keras.Model) -> CustomNetwork:
+    def of(cls, model: keras.Model, architecture: Architecture | None = None) -> KerasNetwork:
         """Return a model as a network; a schedule for its learning rate steers itself."""
         rate = model.optimizer.get_config().get("learning_rate") if model.compiled else None
-        return cls(model, rate if isinstance(rate, float | int) else None)
+        return cls(model, rate if isinstance(rate, float | int) else None, architecture)
+
+    def learned(self, model: keras.Model, *, keeps_optimizer: bool = False) -> DenseNetwork | KerasNetwork:
+        """Return what a head keeps of `model`, which has trained in the place of this network's."""
+        if self.architecture is None:
+            return self
+        state = [variable.numpy() for variable in model.optimizer.variables] if keeps_optimizer else None
+        return DenseNetwork(self.architecture, model.get_weights(), state)
 
     @property
     def kinds(self) -> list[str]:
         """What each output means."""
         return [kind for kind, _ in self.read_losses()]
 
-    def scores(self, X: Any, batch_size: int = 256, hooks: keras.callbacks.CallbackList | None = None) -> Any:
+    def scores(self, X: Any, batch_size: int = 256) -> Any:
         """Return the logits of rows where outputs are probabilities, else the outputs; of several a list."""
-        found = []
-        for index, start in enumerate(range(0, len(keras.tree.flatten(X)[0]), batch_size)):
-            if hooks is not None:
-                hooks.on_predict_batch_begin(index)
-            batch = self.model.predict_step((take_rows(X, slice(start, start + batch_size)),))
-            found.append(keras.tree.map_structure(np.asarray, batch))
-            if hooks is not None:
-                hooks.on_predict_batch_end(index, {"outputs": found[-1]})
-        outputs = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *found)
-        if isinstance(outputs, dict):
-            outputs = list(outputs.values())
+        batches = [
+            self.model.predict_step((take_rows(X, slice(start, start + batch_size)),))
+            for start in range(0, len(keras.tree.flatten(X)[0]), batch_size)
+        ]
+        outputs = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *batches)
+        outputs = list(outputs.values()) if isinstance(outputs, dict) else outputs
         parts = outputs if isinstance(outputs, list | tuple) else [outputs]
         scores = [
             to_scores(part, kind, is_logits=is_logits)
@@ -75,11 +82,12 @@ class CustomNetwork:
 
     def read_losses(self) -> list[tuple[str, bool]]:
         """Return of each loss what it makes of an output, and whether that answers with logits."""
-        losses, found = self.model.loss, []
+        losses = self.model.loss
         losses = list(losses.values()) if isinstance(losses, dict) else losses
-        for loss in losses if isinstance(losses, list | tuple) else [losses]:
-            kind = _KINDS.get(name_loss(loss) or "", "linear")
-            found.append((kind, bool(getattr(loss, "from_logits", False))))
+        found = [
+            (_KINDS.get(name_loss(loss) or "", "linear"), bool(getattr(loss, "from_logits", False)))
+            for loss in (losses if isinstance(losses, list | tuple) else [losses])
+        ]
         return found * len(getattr(self.model, "outputs", None) or [0]) if len(found) == 1 else found
 
     def __getstate__(self) -> dict[str, Any]:

@@ -56,14 +56,12 @@ class Architecture:
     def draw_weights(self, seed: int) -> list[np.ndarray]:
         """Draw Glorot-uniform kernels and zero biases, as Keras's Dense does, from `seed` alone."""
         rng = np.random.default_rng((seed, 0))
-        weights = []
-        for shape in self.shapes.values():
-            if len(shape) == 1:
-                weights.append(np.zeros(shape, np.float32))
-                continue
-            limit = np.float32(np.sqrt(6 / sum(shape)))
-            weights.append((2 * rng.random(shape, dtype=np.float32) - 1) * limit)
-        return weights
+        return [
+            (2 * rng.random(shape, dtype=np.float32) - 1) * np.float32(np.sqrt(6 / sum(shape)))
+            if len(shape) > 1
+            else np.zeros(shape, np.float32)
+            for shape in self.shapes.values()
+        ]
 
     def build(self, weights: list[np.ndarray], *, output: str | None = None) -> keras.Model:
         """Return a Keras model of standard parts, whatever Keras's global policy is; it is not compiled.
@@ -118,16 +116,12 @@ class DenseNetwork:
                     f"Got {array.dtype} of shape {array.shape}."
                 )
 
-    def scores(
-        self, X: np.ndarray, batch_size: int = 256, hooks: keras.callbacks.CallbackList | None = None
-    ) -> np.ndarray:
+    def scores(self, X: np.ndarray, batch_size: int | None = None) -> np.ndarray:
         """Return the logits of rows, of numbers the predictions themselves.
 
-        In float64 no digit that matters depends on the other rows, as it does in a float32 matrix product.
-        So `batch_size` matters to `hooks` alone, which see all rows as one batch.
+        In float64 no digit that matters depends on the other rows, as it does in a float32 matrix product,
+        nor on `batch_size`.
         """
-        if hooks is not None:
-            hooks.on_predict_batch_begin(0)
         activate = ACTIVATIONS[self.architecture.activation]
         *hidden, kernel, bias = (array.astype(np.float64) for array in self.weights)
         scores = np.empty((len(X), self.architecture.n_outputs))
@@ -137,8 +131,6 @@ class DenseNetwork:
             for weight, offset in zip(hidden[::2], hidden[1::2], strict=True):
                 rows = activate(rows @ weight + offset)
             scores[start : start + step] = rows @ kernel + bias
-        if hooks is not None:
-            hooks.on_predict_batch_end(0, {"outputs": scores})
         return scores
 
 

@@ -18,10 +18,7 @@ from fishsk.head._regressor import KerasHeadRegressor
 from fishsk.head._targets import ClassEncoder, NumberEncoder, Unchanged, is_categorical
 
 _CUSTOM = "custom"  # what a file says in the place of a `model`
-_PLAIN: dict[str, type[KerasHead]] = {
-    "KerasHeadClassifier": KerasHeadClassifier,
-    "KerasHeadRegressor": KerasHeadRegressor,
-}
+_PLAIN = (KerasHeadClassifier, KerasHeadRegressor)  # without scikeras's classes among their bases
 
 
 class SavedNetwork:
@@ -30,9 +27,8 @@ class SavedNetwork:
     def __init__(self, model: Any) -> None:
         import keras
 
-        described = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
-        check_configuration(described)
-        self.configuration = json.dumps(described)
+        self.configuration = json.dumps(keras.saving.serialize_keras_object(model))
+        check_configuration(json.loads(self.configuration))
         self.weights = model.get_weights()
 
     def restore(self) -> Any:
@@ -47,32 +43,14 @@ class SavedNetwork:
             model = keras.saving.deserialize_keras_object(described, safe_mode=True)
         if not isinstance(model, keras.Model):
             raise ValueError(f"the head's network must be a keras.Model. Got {type(model).__name__}")
-        shapes = [weight.shape for weight in model.get_weights()]
-        are_finite = all(np.isfinite(array).all() for array in self.weights)
-        if [array.shape for array in self.weights] != shapes or not are_finite:
-            raise ValueError(f"the head's weights must be finite arrays of the shapes {shapes}")
+        if not all(np.isfinite(array).all() for array in self.weights):
+            raise ValueError("the head's weights must be finite")
         model.set_weights(self.weights)
         return model
 
 
 #: What a file may hold of heads. It names them by their modules: to move one makes another format.
-DATA_TYPES = (
-    *_PLAIN.values(),
-    Architecture,
-    ClassEncoder,
-    DenseNetwork,
-    NumberEncoder,
-    SavedNetwork,
-    Unchanged,
-)
-
-
-def find_heads() -> dict[str, type[KerasHead]]:
-    """Return the classes of heads by their names: those of scikeras, where this process has imported it."""
-    if "scikeras.wrappers" not in sys.modules:
-        return _PLAIN
-    estimators = importlib.import_module("fishsk.head._estimators")
-    return {name: getattr(estimators, name) for name in _PLAIN}
+DATA_TYPES = (*_PLAIN, Architecture, ClassEncoder, DenseNetwork, NumberEncoder, SavedNetwork, Unchanged)
 
 
 def to_data(head: KerasHead) -> KerasHead:
@@ -82,7 +60,7 @@ def to_data(head: KerasHead) -> KerasHead:
     ValueError if the network itself holds code.
     """
     kind = type(head)
-    twin: Any = object.__new__(_PLAIN[kind.__name__] if kind is find_heads().get(kind.__name__) else kind)
+    twin: Any = object.__new__(kind.__bases__[0] if kind.__module__ == "fishsk.head._estimators" else kind)
     state = {name: None if _is_callback(name) else value for name, value in vars(head).items()}
     network = state.get("_network")
     if find_builder(head) is not None if network is None else not isinstance(network, DenseNetwork):
@@ -94,27 +72,29 @@ def to_data(head: KerasHead) -> KerasHead:
         if isinstance(encoder := state.get("target_encoder_"), ClassEncoder):
             loss = "categorical_crossentropy" if is_categorical(encoder.loss) else None
             state["target_encoder_"] = copy.copy(encoder).set_params(loss=loss)
-    vars(twin).update(
-        {name: state[name] for name in sorted(state) if name not in ("_model", "_skl_callbacks")}
-    )
+    vars(twin).update({name: state[name] for name in sorted(state.keys() - {"_model", "_skl_callbacks"})})
     return twin
 
 
 def from_data(twin: KerasHead) -> KerasHead:
     """Return the head that `to_data` was given, whose `model` is the network that it has learned.
 
-    ValueError if a weight does not fit, there are callbacks, or a custom network is not of Keras's own parts.
+    It has the class of scikeras, too, where this process has imported that. ValueError if a weight does not
+    fit, there are callbacks, or a custom network is not of Keras's own parts.
     """
-    head: Any = object.__new__(find_heads().get(type(twin).__name__, type(twin)))
+    kind = type(twin)
+    if kind in _PLAIN and "scikeras.wrappers" in sys.modules:
+        kind = getattr(importlib.import_module("fishsk.head._estimators"), kind.__name__)
+    head: Any = object.__new__(kind)
     vars(head).update(vars(twin))
     if any(_is_callback(name) and value is not None for name, value in vars(head).items()):
         raise ValueError("the callbacks of a head in a file must be None")
     network = vars(head).get("_network")
     if isinstance(network, SavedNetwork):
-        from fishsk.head._custom import CustomNetwork
+        from fishsk.head._custom import KerasNetwork
 
         head.model = network.restore()
-        head._network = CustomNetwork.of(head.model)
+        head._network = KerasNetwork.of(head.model)
     elif network is not None:
         network.check()
     return head

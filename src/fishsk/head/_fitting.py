@@ -18,13 +18,14 @@ from sklearn.utils.multiclass import type_of_target
 from fishsk._utils.process import check_not_forked
 from fishsk.head._building import build_custom, compile_model, copy_model, preserved_random
 from fishsk.head._calibration import choose_thresholds, fit_temperature
-from fishsk.head._callbacks import EpochTasks, make_callbacks, skip_without
-from fishsk.head._custom import CustomNetwork
-from fishsk.head._dense import Architecture, DenseNetwork
+from fishsk.head._callbacks import make_callbacks, show_epochs, skip_without
+from fishsk.head._custom import KerasNetwork
+from fishsk.head._dense import DenseNetwork
 from fishsk.head._keywords import find_builder, find_training, resolve_batch_size
-from fishsk.head._scikeras import metric_name
+from fishsk.head._scikeras import name_metric
 from fishsk.head._state import join_histories
-from fishsk.head._targets import ClassEncoder, take_rows
+from fishsk.head._targets import ClassEncoder, find_codes, take_rows
+from fishsk.head._trainer import use_trainer
 
 if TYPE_CHECKING:
     from fishsk.head._base import KerasHead
@@ -32,30 +33,6 @@ if TYPE_CHECKING:
 _LR_PATIENCE = 3  # epochs without a better loss, before the learning rate is lowered
 _TEST_BATCH = 256
 _N_FOLDS = 3  # that choose thresholds, where no rows validate
-
-
-@dataclass
-class _Start:
-    """What training goes on from; `architecture` is that of a built-in network."""
-
-    network: CustomNetwork
-    architecture: Architecture | None
-    seed: int
-    history: dict[str, list[float]]
-
-    def learned_by(
-        self, model: keras.Model, *, keeps_optimizer: bool = False
-    ) -> DenseNetwork | CustomNetwork:
-        """Return what a head learns from `model`, which has trained."""
-        if self.architecture is None:
-            return self.network
-        state = [variable.numpy() for variable in model.optimizer.variables] if keeps_optimizer else None
-        return DenseNetwork(self.architecture, model.get_weights(), state)
-
-    def reconstruct(self, model: keras.Model) -> dict[str, Any]:
-        """Return the attributes of a head with the weights of `model`, which is in training."""
-        custom = CustomNetwork.of(copy_model(model)) if self.architecture is None else None
-        return {"_network": custom or self.learned_by(model), "_seed": self.seed, "_temperature": 1.0}
 
 
 @dataclass
@@ -74,11 +51,16 @@ def fit(head: KerasHead, X: Any, y: Any, sample_weight: Any, keywords: Mapping[s
     training = find_training(head, keywords)
     warm = head.warm_start and head.initialized_
     X, y, weight = _take_data(head, X, y, sample_weight, reset=not warm)
-    start = _go_on(head, len(y)) if warm else _begin(head, X, y)
-    data = _encode(head, X, y, weight, training, start)
-    _split(head, data, training, start.seed)
+    network = _go_on(head, len(y)) if warm else _begin(head, X, y)
+    data = _encode(head, X, y, weight, training, network.model)
+    strata = head._strata(data.targets, data.train)
+    if data.validation is None:
+        fraction = training["validation_split"]
+        data.train, data.validation = split_rows(data.train, strata, fraction, head._seed)
+    if data.validation is not None and (n_steps := training["validation_steps"]) is not None:
+        data.validation = data.validation[: n_steps * training["validation_batch_size"]]
 
-    context = head._begin_task(max_subtasks=training["epochs"])
+    context = head._begin_task(training["epochs"])
     # Copied only if a callback of scikit-learn asks for them.
     task = {
         "estimator": head,
@@ -88,10 +70,17 @@ def fit(head: KerasHead, X: Any, y: Any, sample_weight: Any, keywords: Mapping[s
     if sample_weight is not None:
         task["metadata"] = cache(lambda: {"sample_weight": np.asarray(sample_weight)[data.train]})
     context.call_on_fit_task_begin(**task)
-    callbacks = _make_steering(head, start, "loss" if data.validation is None else "val_loss")
+    callbacks = _make_steering(head, network, "loss" if data.validation is None else "val_loss")
     if hasattr(head, "_skl_callbacks"):
-        callbacks.append(EpochTasks(context, task, start.reconstruct))
-    _train(head, start, data, training, callbacks)
+
+        def reconstruct(model: keras.Model) -> dict[str, Any]:
+            """Return the attributes of a head with the weights of `model`, which is in training."""
+            is_custom = network.architecture is None
+            learned = KerasNetwork.of(copy_model(model)) if is_custom else network.learned(model)
+            return {"_network": learned, "_seed": head._seed, "temperature_": 1.0}
+
+        callbacks.append(show_epochs(context, task, reconstruct))
+    _train(head, network, data, training, callbacks)
     _calibrate(head, data)
     _set_thresholds(head, X, y, data, None if sample_weight is None else weight)
     context.call_on_fit_task_end(**task, reconstruction_attributes={})
@@ -109,16 +98,16 @@ def fit_an_epoch(
     training = find_training(head, keywords) | {"epochs": 1}
     first = not head.initialized_
     X, y, weight = _take_data(head, X, y, sample_weight, reset=first)
-    start = _begin(head, X, y, classes) if first else _go_on(head, len(y), keeps_optimizer=True)
-    data = replace(_encode(head, X, y, weight, training, start), validation=None)
-    _train(head, start, data, training, [], keeps_optimizer=True)
+    network = _begin(head, X, y, classes) if first else _go_on(head, len(y), keeps_optimizer=True)
+    data = replace(_encode(head, X, y, weight, training, network.model), validation=None)
+    _train(head, network, data, training, [], keeps_optimizer=True)
 
 
 def initialize(head: KerasHead, X: Any, y: Any) -> None:
     """Take over the weights that training would start from."""
     X, y, _ = _take_data(head, X, y, None, reset=True)
-    start = _begin(head, X, y)
-    head._take_over(start.learned_by(start.network.model), start.seed, {})
+    network = _begin(head, X, y)
+    head._take_over(network.learned(network.model), {})
 
 
 def _take_data(head: KerasHead, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Any, Any, Any]:
@@ -128,7 +117,7 @@ def _take_data(head: KerasHead, X: Any, y: Any, sample_weight: Any, *, reset: bo
     return X, y, head._weigh(X, y, sample_weight)
 
 
-def _begin(head: KerasHead, X: Any, y: np.ndarray, classes: Any = None) -> _Start:
+def _begin(head: KerasHead, X: Any, y: np.ndarray, classes: Any = None) -> KerasNetwork:
     """Return a new network for these rows and targets, and learn what there is to know of them."""
     check_not_forked()
     encoder = head.target_encoder
@@ -144,32 +133,32 @@ def _begin(head: KerasHead, X: Any, y: np.ndarray, classes: Any = None) -> _Star
         meta |= getattr(part, "get_metadata", dict)()
     for name, value in meta.items():
         setattr(head, name, value)
-    head._temperature = 1.0
-    seed = int(check_random_state(head.random_state).randint(np.iinfo(np.int32).max))
+    head.history_ = {}
+    if hasattr(head, "calibration"):
+        head.temperature_ = 1.0
+    head._seed = int(check_random_state(head.random_state).randint(np.iinfo(np.int32).max))
+    kind = getattr(target_encoder, "kind_", None)
     if find_builder(head) is None:
         architecture = head._make_architecture(feature_encoder.transform(X[:1]).shape[1], len(y))
-        weights = architecture.draw_weights(seed)
-        if getattr(target_encoder, "kind_", None) == "tags":
+        weights = architecture.draw_weights(head._seed)
+        if kind == "tags":
             # From the share of rows with each tag: a bias of 0 is half, which a rare tag is far from.
             n_with = y.sum(axis=0)
             weights[-1] = np.log((n_with + 0.5) / (len(y) - n_with + 0.5)).astype(np.float32)
-        model = compile_model(head, architecture.build(weights))
-        return _Start(CustomNetwork.of(model), architecture, seed, {})
-    model = build_custom(head, meta, seed)
-    expected = meta.get("n_outputs_expected_")
-    if expected and model.built and getattr(model, "outputs", None):
-        kind = getattr(target_encoder, "kind_", "numbers")
-        n_outputs = len(model.outputs)
-        is_by_tag = kind == "tags" and n_outputs == meta["n_classes_"]
-        if kind != "numbers" and n_outputs != expected and not is_by_tag:
+        return KerasNetwork.of(compile_model(head, architecture.build(weights)), architecture)
+    model = build_custom(head, meta, head._seed)
+    if kind is not None and model.built and getattr(model, "outputs", None):
+        expected = {meta["n_outputs_expected_"], meta["n_classes_"] if kind == "tags" else None}
+        if len(model.outputs) not in expected:
             raise ValueError(
-                f"model must have {expected} outputs for such targets, but it has {n_outputs}: Detected "
-                f"a Keras model input of size {expected}. Got {model!r}."
+                f"model must have {meta['n_outputs_expected_']} outputs for such targets, but it has "
+                f"{len(model.outputs)}: Detected a Keras model input of size {meta['n_outputs_expected_']}. "
+                f"Got {model!r}."
             )
-    return _Start(CustomNetwork.of(model), None, seed, {})
+    return KerasNetwork.of(model)
 
 
-def _go_on(head: KerasHead, n_rows: int, *, keeps_optimizer: bool = False) -> _Start:
+def _go_on(head: KerasHead, n_rows: int, *, keeps_optimizer: bool = False) -> KerasNetwork:
     """Return the network that is there, to learn from some more rows."""
     check_not_forked()
     network = head._network
@@ -179,7 +168,7 @@ def _go_on(head: KerasHead, n_rows: int, *, keeps_optimizer: bool = False) -> _S
             f"{find_builder(head)!r}. A fit with warm_start=False builds a new network."
         )
     if not isinstance(network, DenseNetwork):
-        return _Start(network, None, head._seed, head.history_)
+        return network
     asked, before = head._make_architecture(network.architecture.n_features, n_rows), network.architecture
     for name in ("hidden_units", "activation"):
         if getattr(asked, name) != getattr(before, name):
@@ -193,28 +182,27 @@ def _go_on(head: KerasHead, n_rows: int, *, keeps_optimizer: bool = False) -> _S
         model.optimizer.build(model.trainable_variables)
         for variable, value in zip(model.optimizer.variables, network.optimizer_state, strict=True):
             variable.assign(value)
-    return _Start(CustomNetwork.of(model), architecture, head._seed, head.history_)
+    return KerasNetwork.of(model, architecture)
 
 
 def _encode(
-    head: KerasHead, X: Any, y: np.ndarray, weight: np.ndarray, training: dict[str, Any], start: _Start
+    head: KerasHead, X: Any, y: np.ndarray, weight: np.ndarray, training: dict[str, Any], model: keras.Model
 ) -> _Data:
     """Return rows, targets and weights as the network takes them, with `validation_data` at their end."""
-    n_outputs = len(getattr(start.network.model, "outputs", None) or [0])
+    n_outputs = len(getattr(model, "outputs", None) or [0])
 
     def encode(X: Any, y: Any) -> Any:
         targets = head.target_encoder_.transform(y)
         if n_outputs > 1 and isinstance(targets, np.ndarray) and targets.shape[1:] == (n_outputs,):
-            targets = [targets[:, [index]] for index in range(n_outputs)]
+            targets = np.hsplit(targets, n_outputs)
         return head.feature_encoder_.transform(X), targets
 
     encoded, targets = encode(X, y)
     for name, default in (("batch_size", 32), ("validation_batch_size", _TEST_BATCH)):
         training[name] = resolve_batch_size(training[name], encoded, default)
     if (by_code := training.get("class_weight")) is not None:
-        codes = np.asarray(targets).reshape(len(weight), -1)
-        n_classes = codes.shape[1] if codes.shape[1] > 1 else len(getattr(head, "classes_", by_code))
-        codes = codes.argmax(axis=1) if codes.shape[1] > 1 else codes[:, 0]
+        codes = find_codes(np.asarray(targets))
+        n_classes = len(getattr(head, "classes_", by_code))
         if not set(by_code) <= set(range(n_classes)):
             raise ValueError(
                 f"class_weight of fit must hold the numbers of classes, 0 to {n_classes - 1}, as Keras's. "
@@ -233,15 +221,6 @@ def _encode(
     return _Data(encoded, targets, np.concatenate([weight, part_weight]), train, validation)
 
 
-def _split(head: KerasHead, data: _Data, training: Mapping[str, Any], seed: int) -> None:
-    """Take a part that validates out of the rows that train, unless there is one."""
-    strata = head._strata(data.targets, data.train)
-    if data.validation is None:
-        data.train, data.validation = split_rows(data.train, strata, training["validation_split"], seed)
-    if data.validation is not None and (n_steps := training["validation_steps"]) is not None:
-        data.validation = data.validation[: n_steps * training["validation_batch_size"]]
-
-
 def split_rows(
     rows: np.ndarray, strata: np.ndarray | None, fraction: float | None, seed: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -249,24 +228,23 @@ def split_rows(
     if not fraction:
         return rows, None
     n_validation = int(np.ceil(fraction * len(rows)))
-    counts = [len(rows)] if strata is None else np.unique(strata, return_counts=True)[1]
-    if min(counts) < 2 or min(n_validation, len(rows) - n_validation) < len(counts):
-        classes = f"all {len(counts)} classes (the smallest has {min(counts)} rows)"
+    try:
+        return tuple(train_test_split(rows, test_size=n_validation, stratify=strata, random_state=seed))
+    except ValueError as error:
         warnings.warn(
-            f"A validation part of validation_fraction={fraction} of {len(rows)} rows, "
-            f"and the rest, cannot each hold {'a row' if strata is None else classes}. All rows train, "
-            "and the training loss is monitored. Pass validation_fraction=0 to silence this warning.",
+            f"A validation part of validation_fraction={fraction} of {len(rows)} rows cannot be split off: "
+            f"{error} All rows train, and the training loss is monitored. Pass validation_fraction=0 to "
+            "silence this warning.",
             UserWarning,
-            stacklevel=7,
+            stacklevel=6,
         )
         return rows, None
-    return tuple(train_test_split(rows, test_size=n_validation, stratify=strata, random_state=seed))
 
 
-def _make_steering(head: KerasHead, start: _Start, monitor: str) -> list[keras.callbacks.Callback]:
+def _make_steering(head: KerasHead, network: KerasNetwork, monitor: str) -> list[keras.callbacks.Callback]:
     """Return the callbacks that `lr_factor` and `early_stopping` ask for; a schedule steers itself."""
     callbacks: list[keras.callbacks.Callback] = []
-    if head.lr_factor < 1 and start.network.rate is not None:
+    if head.lr_factor < 1 and network.rate is not None:
         callbacks.append(
             keras.callbacks.ReduceLROnPlateau(monitor, factor=head.lr_factor, patience=_LR_PATIENCE)
         )
@@ -278,7 +256,7 @@ def _make_steering(head: KerasHead, start: _Start, monitor: str) -> list[keras.c
 
 def _train(
     head: KerasHead,
-    start: _Start,
+    network: KerasNetwork,
     data: _Data,
     training: Mapping[str, Any],
     callbacks: list[keras.callbacks.Callback],
@@ -286,30 +264,28 @@ def _train(
     keeps_optimizer: bool = False,
 ) -> None:
     """Train, and let the head take over what was learned."""
-    from fishsk.head._trainer import use_trainer
-
     callbacks = callbacks + make_callbacks(head, "fit", training["callbacks"])
-    network, model = start.network, start.network.model
+    model = network.model
     X, targets = (keras.tree.map_structure(np.ascontiguousarray, part) for part in (data.X, data.targets))
     weight, parts = data.weight.copy(), [part for part in (data.train, data.validation) if part is not None]
     for part in parts:
         weight[part] /= weight[part].mean()
     uniform = all(np.ptp(data.weight[part]) == 0 for part in parts)
     arrays = (X, targets) if uniform else (X, targets, weight.astype(np.float32))
-    with preserved_random(start.seed):  # first weights of a model that is built at its first use
+    with preserved_random(head._seed):  # first weights of a model that is built at its first use
         if network.trainer is None and not model.built:
             model.test_step(take_rows(arrays, slice(1)))
     model.optimizer.build(model.trainable_variables)
     if network.rate is not None:
         model.optimizer.learning_rate = network.rate
-    first = len(start.history.get("loss", [])) or training["initial_epoch"]
+    first = len(head.history_.get("loss", [])) or training["initial_epoch"]
     with use_trainer(model, arrays, network.trainer) as trainer:
         history = trainer.fit(
             arrays,
             data.train,
             data.validation,
             {**training, "epochs": range(first, first + training["epochs"])},
-            seed=start.seed,
+            seed=head._seed,
             callbacks=callbacks,
             logs_rate=not keeps_optimizer,
         )
@@ -319,20 +295,25 @@ def _train(
             f"Training diverged: the weights are not finite after {len(history.get('loss', []))} epochs. "
             f"Scale X, as StandardScaler does, or lower learning_rate. Got {head.learning_rate}."
         )
-    history = {_name_metric(name): values for name, values in history.items()}
-    learned = start.learned_by(model, keeps_optimizer=keeps_optimizer)
-    head._take_over(learned, start.seed, join_histories(start.history, history))
+    history = join_histories(head.history_, {name_metric(name): values for name, values in history.items()})
+    head._take_over(network.learned(model, keeps_optimizer=keeps_optimizer), history)
 
 
 def _calibrate(head: KerasHead, data: _Data) -> None:
     """Fit the temperature of a head's logits on the part that validates, if they mean probabilities."""
-    head._temperature, kinds = 1.0, head._network.kinds
-    if getattr(head, "calibration", None) is None or data.validation is None or "linear" in kinds:
+    if not hasattr(head, "calibration"):
         return
-    scores, targets = head._network.scores(take_rows(data.X, data.validation)), data.targets
+    head.temperature_, kinds = 1.0, head._network.kinds
+    if head.calibration is None or data.validation is None or "linear" in kinds:
+        return
+    X, targets = take_rows((data.X, data.targets), data.validation)
+    scores = head._network.scores(X)
     scores, targets = (part if isinstance(part, list) else [part] for part in (scores, targets))
-    codes = [_read_codes(each[data.validation], kind) for each, kind in zip(targets, kinds, strict=True)]
-    head._temperature = fit_temperature(scores, kinds, codes, data.weight[data.validation])
+    codes = [
+        each.reshape(len(each), -1) if kind == "sigmoid" else find_codes(each)
+        for each, kind in zip(targets, kinds, strict=True)
+    ]
+    head.temperature_ = fit_temperature(scores, kinds, codes, data.weight[data.validation])
 
 
 def _set_thresholds(head: KerasHead, X: Any, y: np.ndarray, data: _Data, weight: np.ndarray | None) -> None:
@@ -343,35 +324,14 @@ def _set_thresholds(head: KerasHead, X: Any, y: np.ndarray, data: _Data, weight:
     if threshold != "f1":
         encoder.thresholds_ = np.full(len(encoder.classes_), float(threshold))
     elif data.validation is not None:
-        scores, targets = (take_rows(part, data.validation) for part in (data.X, data.targets))
-        proba = head._to_probabilities(head._network.scores(scores))
+        rows, targets = take_rows((data.X, data.targets), data.validation)
+        proba = head._to_probabilities(head._network.scores(rows))
         targets = np.hstack(targets) if isinstance(targets, list) else targets
         encoder.thresholds_ = choose_thresholds(encoder.inverse_transform(proba, return_proba=True), targets)
     elif len(data.train) >= 2 * _N_FOLDS:
         twin = clone(head).set_params(threshold=0.5, callbacks=None, random_state=head._seed, verbose=0)
-        rows, proba = data.train, np.empty(y[data.train].shape)
-        for train, test in KFold(_N_FOLDS, shuffle=True, random_state=head._seed).split(rows):
-            parts = [
-                take_rows(X, rows[train]),
-                y[rows[train]],
-                None if weight is None else weight[rows[train]],
-            ]
-            proba[test] = twin.fit(*parts).predict_proba(take_rows(X, rows[test]))
-        encoder.thresholds_ = choose_thresholds(proba, y[rows])
-
-
-def _read_codes(targets: np.ndarray, kind: str) -> np.ndarray:
-    """Return the number of each row's class, or its tags."""
-    targets = targets.reshape(len(targets), -1)
-    if kind == "sigmoid":
-        return targets
-    return targets[:, 0].astype(np.int64) if targets.shape[1] == 1 else targets.argmax(axis=1)
-
-
-def _name_metric(name: str) -> str:
-    """Return a metric's long name, as scikeras does: "mae" is in a history as "mean_absolute_error"."""
-    prefix = "val_" if name.startswith("val_") else ""
-    try:
-        return prefix + metric_name(name.removeprefix("val_"))
-    except ValueError:  # the user's own
-        return name
+        nest = take_rows((X, y, np.ones(len(y)) if weight is None else weight), data.train)
+        proba = np.empty(nest[1].shape)
+        for train, test in KFold(_N_FOLDS, shuffle=True, random_state=head._seed).split(nest[1]):
+            proba[test] = twin.fit(*take_rows(nest, train)).predict_proba(take_rows(nest[0], test))
+        encoder.thresholds_ = choose_thresholds(proba, nest[1])

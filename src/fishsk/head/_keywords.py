@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import keras
+
     from fishsk.head._base import KerasHead
 
 #: Prefixes of parameters that are routed to a part.
@@ -49,19 +51,7 @@ def route(params: Mapping[str, Any], destination: str) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
 
 
-def set_keywords(head: KerasHead, keywords: Mapping[str, Any]) -> None:
-    """Set keywords of a constructor; what is neither routed nor known is of the user's function."""
-    of_builder = {name for name in keywords if not is_routed(name) and name not in KEYWORDS}
-    for name, value in keywords.items():
-        setattr(head, name, value)
-    if of_builder and find_builder(head) is None:
-        name = min(of_builder)
-        raise TypeError(f"{type(head).__name__}.__init__() got an unexpected keyword argument {name!r}")
-    if of_builder:
-        head._of_builder = frozenset(of_builder)
-
-
-def find_builder(head: KerasHead) -> Any:
+def find_builder(head: KerasHead) -> Callable[..., keras.Model] | keras.Model | None:
     """Return the function or model that a head is to use, or None for its built-in network."""
     return head.model if head.model is not None else getattr(head, _BUILD_METHOD, None)
 
@@ -103,7 +93,7 @@ def _take(
     return {**routed, **keywords, "callbacks": keywords.get("callbacks")}
 
 
-def resolve_batch_size(batch_size: int | str | None, X: Any, default: int | None) -> Any:
+def resolve_batch_size(batch_size: int | str | None, X: Any, default: int) -> int:
     """Return the rows of a batch: None is the default, -1 are all rows, "auto" is by their number."""
     if batch_size is None:
         return default

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.utils import Tags
 
 from fishsk.head._base import KerasHead
 from fishsk.head._targets import NumberEncoder, join_outputs
@@ -104,11 +105,11 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Of the shape that `y` had in `fit`; float32 of rows of float32, else float64.
         """
-        is_apart = not isinstance(getattr(self, "target_encoder_", None), NumberEncoder)
-        outputs = join_outputs(self._scores(X, keywords), apart=is_apart)
-        dtype = getattr(X, "dtype", None)
+        scores = self._scores(X, keywords)
+        outputs = join_outputs(scores, apart=not isinstance(self.target_encoder_, NumberEncoder))
         predicted = self.target_encoder_.inverse_transform(outputs)
-        return predicted.astype(np.float32, copy=False) if dtype == np.float32 else predicted
+        is_single = getattr(X, "dtype", None) == np.float32
+        return predicted.astype(np.float32, copy=False) if is_single else predicted
 
     @property
     def target_encoder(self) -> NumberEncoder:
@@ -122,13 +123,10 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
     def _describe_output(self) -> tuple[int, str]:
         return self.n_outputs_, "linear"
 
-    def _choose_loss(self, model: keras.Model) -> Any:
-        return "mean_squared_error"
+    def _choose_loss(self, model: keras.Model) -> tuple[Any, Any]:
+        return "mean_squared_error", "mean_absolute_error"
 
-    def _choose_metric(self) -> Any:
-        return "mean_absolute_error"
-
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags

@@ -17,8 +17,6 @@ from scikeras.utils import metric_name
 
 from fishsk.head._keywords import route
 
-__all__ = ["CLASS_FINDERS", "instantiate", "metric_name"]
-
 
 def _find_loss(name: str) -> Any:
     """Return a loss by the name of its class or of its function."""
@@ -49,3 +47,12 @@ def instantiate(name: str, items: Any, params: Mapping[str, Any], find_class: Ca
             if "__" in key and key.partition("__")[0] not in keys:
                 raise TypeError(f"{name}__{key} must be a parameter of what is in {name}. Got {items!r}.")
     return unflatten_params(items=items, params=routed)
+
+
+def name_metric(name: str) -> str:
+    """Return a metric's long name, as scikeras does: "mae" is in a history as "mean_absolute_error"."""
+    prefix = "val_" if name.startswith("val_") else ""
+    try:
+        return prefix + metric_name(name.removeprefix("val_"))
+    except ValueError:  # the user's own
+        return name

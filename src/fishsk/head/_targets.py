@@ -42,10 +42,11 @@ class ClassEncoder(BaseEstimator):
             )
         if kind == "multilabel-indicator":
             self.thresholds_ = np.full(y.shape[1], 0.5)
-            is_one_hot = self.classes is None and y.min() == 0 and bool((y.sum(axis=1) == 1).all())
-            is_one_hot = is_one_hot and self.tags is None
-            self.kind_ = "one-hot" if is_one_hot else "tags"
-            if is_one_hot:
+            self.classes_: Any = np.arange(y.shape[1])
+            self.kind_ = "tags"
+            named = self.classes is not None or self.tags is not None
+            if not named and y.min() == 0 and (y.sum(axis=1) == 1).all():
+                self.kind_ = "one-hot"
                 warnings.warn(
                     "y has exactly one 1 in each row: it is read as one class for each row, and not as tags, "
                     "and predictions are such rows, too. Pass y.argmax(axis=1) to learn class labels, or "
@@ -53,7 +54,6 @@ class ClassEncoder(BaseEstimator):
                     UserWarning,
                     stacklevel=2,
                 )
-            self.classes_: Any = np.arange(y.shape[1])
         elif kind == "multiclass-multioutput":
             self.kind_, self.classes_ = "columns", [np.unique(column) for column in y.T]
         elif kind in ("binary", "multiclass"):
@@ -73,25 +73,20 @@ class ClassEncoder(BaseEstimator):
         if self.kind_ in ("one-hot", "tags"):
             return y.astype(np.float32)
         if self.kind_ == "columns":
-            return [
-                _find_codes(column, classes).astype(np.float32)[:, np.newaxis]
-                for column, classes in zip(y.T, self.classes_, strict=True)
-            ]
-        codes = _find_codes(y, self.classes_)
+            return [_encode(*each) for each in zip(y.T, self.classes_, strict=True)]
+        codes = _encode(y, self.classes_)
         if is_categorical(self.loss):
-            return np.eye(len(self.classes_), dtype=np.float32)[codes]
-        return codes.astype(np.float32)[:, np.newaxis]
+            return np.eye(len(self.classes_), dtype=np.float32)[codes[:, 0].astype(int)]
+        return codes
 
     def inverse_transform(self, y: Any, return_proba: bool = False) -> Any:
         """Return the classes, or their probabilities, that the outputs `y` of a network mean."""
         if self.kind_ == "columns":
             proba = [_both_classes(np.asarray(each)) for each in y]
-            if return_proba:
-                return proba
-            columns = [
+            chosen = [
                 classes[each.argmax(axis=1)] for classes, each in zip(self.classes_, proba, strict=True)
             ]
-            return np.column_stack(columns)
+            return proba if return_proba else np.column_stack(chosen)
         y = np.asarray(y).reshape(len(y), -1)
         if self.kind_ == "tags":
             return y if return_proba else (y > self.thresholds_).astype(np.int64)
@@ -104,37 +99,14 @@ class ClassEncoder(BaseEstimator):
             return np.eye(y.shape[1], dtype=np.int64)[chosen]
         return self.classes_[np.minimum(chosen, len(self.classes_) - 1)]
 
-    def describe(self) -> dict[str, Any]:
-        """Return what was learned, as a JSON-able dict."""
-        classes = self.classes_ if self.kind_ == "columns" else [self.classes_]
-        return {
-            "kind": self.kind_,
-            "classes": [each.tolist() for each in classes],
-            "dtypes": [each.dtype.str for each in classes],
-        }
-
-    def restore(self, described: dict[str, Any]) -> Self:
-        """Learn what `describe` returned."""
-        classes = [
-            np.array(labels, dtype=dtype)
-            for labels, dtype in zip(described["classes"], described["dtypes"], strict=True)
-        ]
-        self.kind_ = described["kind"]
-        self.classes_ = classes if self.kind_ == "columns" else classes[0]
-        return self
-
     def get_metadata(self) -> dict[str, Any]:
         """Return what a function that builds a network may ask of its `meta`."""
-        is_columns = self.kind_ == "columns"
-        n_columns = len(self.classes_) if is_columns else 1
+        n_classes = list(map(len, self.classes_)) if self.kind_ == "columns" else len(self.classes_)
+        n_columns = len(self.classes_) if self.kind_ == "columns" else 1
         # As of scikit-learn's trees: its scorers take two tags, 0 and 1, for one of two classes.
-        of_tags = [np.arange(2)] * len(self.classes_) if self.kind_ == "tags" else None
-        return {
-            "classes_": of_tags or self.classes_,
-            "n_classes_": list(map(len, self.classes_)) if is_columns else len(self.classes_),
-            "n_outputs_": n_columns,
-            "n_outputs_expected_": n_columns,
-        }
+        classes = [np.arange(2)] * len(self.classes_) if self.kind_ == "tags" else self.classes_
+        n_outputs = {"n_outputs_": n_columns, "n_outputs_expected_": n_columns}
+        return {"classes_": classes, "n_classes_": n_classes, **n_outputs}
 
 
 class NumberEncoder(BaseEstimator):
@@ -155,15 +127,6 @@ class NumberEncoder(BaseEstimator):
     def inverse_transform(self, y: Any) -> np.ndarray:
         """Return outputs of a network in the shape of the targets."""
         return np.asarray(y).reshape(-1, *self.shape_)
-
-    def describe(self) -> dict[str, Any]:
-        """Return what was learned, as a JSON-able dict."""
-        return {"kind": "numbers", "shape": list(self.shape_)}
-
-    def restore(self, described: dict[str, Any]) -> Self:
-        """Learn what `describe` returned."""
-        self.shape_ = tuple(described["shape"])
-        return self
 
     def get_metadata(self) -> dict[str, Any]:
         """Return what a function that builds a network may ask of its `meta`."""
@@ -197,6 +160,12 @@ def is_categorical(loss: Any) -> bool:
     return name in ("categorical_crossentropy", "CategoricalCrossentropy", "cce")
 
 
+def find_codes(targets: np.ndarray) -> np.ndarray:
+    """Return the number of each row's class: of a single column this, else the place of the largest value."""
+    targets = targets.reshape(len(targets), -1)
+    return targets[:, 0].astype(np.int64) if targets.shape[1] == 1 else targets.argmax(axis=1)
+
+
 def join_outputs(parts: Any, *, apart: bool) -> Any:
     """Return single columns of several outputs side by side, unless they are to stay apart."""
     if not isinstance(parts, list) or apart or any(part.shape[1:] != (1,) for part in parts):
@@ -209,11 +178,12 @@ def _both_classes(proba: np.ndarray) -> np.ndarray:
     return np.column_stack([1 - proba, proba]) if proba.shape[1] == 1 else proba
 
 
-def _find_codes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+def _encode(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return a column of the numbers of classes, float32."""
     unseen = np.setdiff1d(y, classes)
     if len(unseen):
         raise ValueError(
             f"y must hold only labels in classes_, {classes.tolist()}. Got also {unseen.tolist()}. "
             "A fit with warm_start=False learns new classes."
         )
-    return np.searchsorted(classes, y)
+    return np.searchsorted(classes, y).astype(np.float32)[:, np.newaxis]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import keras
@@ -15,9 +18,13 @@ import tensorflow as tf
 from fishsk._compat.keras import find_unsafe, forget_model, take_initial_epoch
 from fishsk.head._building import preserved_random
 from fishsk.head._callbacks import looks_at_batches
-from fishsk.head._model_cache import Graph, use_cached
 
 Logs = dict[str, float]
+
+_MAX_KEPT = 8  # trainers of a process that wait for the next fit
+_MAX_KEPT_BYTES = 2**29
+_kept: list[tuple[str, Trainer]] = []  # by what their graphs depend on; the last one is the last used
+_lock = threading.Lock()
 
 
 class Trainer:
@@ -48,10 +55,14 @@ class Trainer:
         specs = keras.tree.map_structure(
             lambda part: tf.TensorSpec((None, *part.shape[1:]), part.dtype), first
         )
-        with _fused_adam(model), self._numbers_as_variables():
+        with _fused_adam(model), _other_numbers(model, self._numbers):
             steps = {"train": model.train_step, "test": model.test_step}
             self._graphs = {what: self._over_rows(step, specs) for what, step in steps.items()}
-        self._remember()
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the weights and of the optimizer's state."""
+        return sum(4 * int(np.prod(each.shape)) for each in _list_state(self.model))
 
     def take_over(self, model: keras.Model) -> None:
         """Make this model equal to one with the same graph."""
@@ -62,25 +73,22 @@ class Trainer:
         ):
             variable.assign(getattr(*other))
             setattr(*mine, getattr(*other))  # what callbacks that save the model write
-        self._remember()
+        self._before = self._look()
 
-    def hand_over(self, model: keras.Model) -> None:
-        """Make a model with the same graph equal to this one; of one that was compiled anew the weights."""
-        is_same = self._identify() == self._identities
-        state = _list_state if is_same else lambda part: part.weights
+    def hand_over(self, model: keras.Model) -> bool:
+        """Make a model with the same graph equal to this one; return whether others may train here.
+
+        Callbacks may do anything to a model. Of one that was compiled anew only the weights are handed over,
+        and only one that is as it was, but for numbers, trains others.
+        """
+        parts, described = self._look()
+        state = _list_state if parts == self._before[0] else lambda part: part.weights
         for mine, other in zip(state(self.model), state(model), strict=True):
             other.assign(mine)
+        return (parts, described) == self._before
 
-    @property
-    def is_intact(self) -> bool:
-        """Whether the model is as it was, but for numbers: callbacks may do anything to it."""
-        return self._identify() == self._identities and _describe(self.model) == self._description
-
-    def _remember(self) -> None:
-        self._identities, self._description = self._identify(), _describe(self.model)
-
-    def _identify(self) -> list[int]:
-        return [id(part) for part in (self.model.optimizer, *_list_state(self.model))]
+    def _look(self) -> tuple[list[int], Any]:
+        return [id(part) for part in (self.model.optimizer, *_list_state(self.model))], _describe(self.model)
 
     def fit(
         self,
@@ -127,11 +135,9 @@ class Trainer:
                 is_due = (epoch + 1) % freq == 0 if isinstance(freq, int) else epoch + 1 in freq
                 if validation is not None and is_due:
                     hooks.on_test_begin()
-                    measured = self._run(
-                        "test", tensors, validation, training["validation_batch_size"], hooks
-                    )
-                    hooks.on_test_end(dict(measured))
-                    logs |= {f"val_{name}": value for name, value in measured.items()}
+                    tested = self._run("test", tensors, validation, training["validation_batch_size"], hooks)
+                    hooks.on_test_end(dict(tested))
+                    logs |= {f"val_{name}": value for name, value in tested.items()}
                 if logs_rate:
                     logs["learning_rate"] = float(model.optimizer.learning_rate)
                 history.append(logs)
@@ -195,34 +201,13 @@ class Trainer:
         number = tf.TensorSpec((), tf.int64)
         return tf.function(run).get_concrete_function(specs, tf.TensorSpec((None,), tf.int64), number)
 
-    @contextmanager
-    def _numbers_as_variables(self) -> Iterator[None]:
-        """Let what is traced read variables in the place of the model's numbers."""
-        numbers = _list_numbers(self.model)[: len(self._numbers)]
-        before = [getattr(*each) for each in numbers]
-        for (part, name), variable in zip(numbers, self._numbers, strict=True):
-            if isinstance(part, keras.layers.Dropout):
-                vars(part)["call"] = _make_dropout(part, variable)
-            else:
-                setattr(part, name, variable)
-        try:
-            yield
-        finally:
-            for (part, name), number in zip(numbers, before, strict=True):
-                vars(part).pop("call", None)
-                setattr(part, name, number)
 
-
-def _make_dropout(layer: keras.layers.Dropout, rate: tf.Variable) -> Callable[..., Any]:
-    """Return what a Dropout layer does, with a rate that is read when it is done."""
-
-    def call(inputs: Any, training: bool = False) -> Any:
-        if not training:
-            return inputs
-        seed = tf.cast(layer.seed_generator.next(), tf.int32)
-        return tf.nn.experimental.stateless_dropout(inputs, rate.read_value(), seed, layer.noise_shape)
-
-    return call
+def _drop_out(layer: keras.layers.Dropout, rate: tf.Variable, inputs: Any, training: bool = False) -> Any:
+    """Do what a Dropout layer does, with a rate that is read when it is done."""
+    if not training:
+        return inputs
+    seed = tf.cast(layer.seed_generator.next(), tf.int32)
+    return tf.nn.experimental.stateless_dropout(inputs, rate.read_value(), seed, layer.noise_shape)
 
 
 @contextmanager
@@ -271,37 +256,50 @@ def _fused_adam(model: keras.Model) -> Iterator[None]:
 
 
 @contextmanager
-def use_trainer(model: keras.Model, data: Any, kept: Trainer | None) -> Iterator[Trainer]:
+def use_trainer(model: keras.Model, data: Any, own: Trainer | None) -> Iterator[Trainer]:
     """Give a trainer of `model` on such data, and hand over what it has learned at the end.
 
     Where the model's configuration says all that it is, which is so if Keras itself has made each part, a
-    twin trains, which waits in the cache for the next fit of the same configuration; until the end the model
-    is as it was. Else the model itself trains, by the graphs of `kept` if these are there; if that fails, it
-    is as before.
+    twin trains, and until the end the model is as it was. The twin then waits for the next fit of the same
+    configuration: TensorFlow never gives back the some megabytes of a graph. The last few are kept, up to
+    half a gigabyte of them; one whose fit has failed, or whose model a callback has changed, is not used
+    again.
+
+    Else the model itself trains, by the graphs of its `own` trainer if it has one; if that fails, it is as
+    before.
     """
     graph = _find_graph(model, data)
-    if graph is not None:
-        with use_cached(graph, lambda: Trainer(_make_twin(model), data, is_shared=True)) as trainer:
-            trainer.take_over(model)
+    if graph is None:
+        trainer = own or Trainer(model, data, is_shared=False)
+        before = [variable.numpy() for variable in _list_state(model)]
+        try:
             yield trainer
-            trainer.hand_over(model)
+        except BaseException:
+            for variable, value in zip(_list_state(model), before, strict=True):
+                variable.assign(value)
+            raise
         return
-    trainer = kept or Trainer(model, data, is_shared=False)
-    before = [variable.numpy() for variable in _list_state(model)]
-    try:
-        yield trainer
-    except BaseException:
-        for variable, value in zip(_list_state(model), before, strict=True):
-            variable.assign(value)
-        raise
-
-
-def _make_twin(model: keras.Model) -> keras.Model:
-    with preserved_random():  # layers without seeds draw one
-        twin = type(model).from_config(model.get_config())
-        # Keras would scale the losses of a float16 policy, of which the configuration says nothing.
-        twin.compile_from_config(model.get_compile_config() | {"auto_scale_loss": False})
-    return twin
+    with _lock:
+        fitting = [pair for pair in _kept if pair[0] == graph]
+        if fitting:
+            _kept.remove(fitting[-1])
+    if fitting:
+        trainer = fitting[-1][1]
+    else:
+        with preserved_random():  # layers without seeds draw one
+            twin = type(model).from_config(model.get_config())
+            # Keras would scale the losses of a float16 policy, of which the configuration says nothing.
+            twin.compile_from_config(model.get_compile_config() | {"auto_scale_loss": False})
+        trainer = Trainer(twin, data, is_shared=True)
+    trainer.take_over(model)
+    yield trainer
+    if trainer.hand_over(model):
+        with _lock:
+            _kept.append((graph, trainer))
+            while len(_kept) > 1 and (
+                len(_kept) > _MAX_KEPT or sum(each.n_bytes for _, each in _kept) > _MAX_KEPT_BYTES
+            ):
+                del _kept[0]
 
 
 def _list_state(model: keras.Model) -> list[Any]:
@@ -323,7 +321,25 @@ def _list_numbers(model: keras.Model) -> list[tuple[Any, str]]:
     return numbers
 
 
-def _find_graph(model: keras.Model, data: Any) -> Graph | None:
+@contextmanager
+def _other_numbers(model: keras.Model, others: Iterable[float | tf.Variable]) -> Iterator[None]:
+    """Let the numbers of a model be others; what is traced meanwhile reads variables."""
+    numbers = _list_numbers(model)
+    before = [getattr(*each) for each in numbers]
+    for (part, name), other in zip(numbers, others, strict=False):
+        if isinstance(part, keras.layers.Dropout) and isinstance(other, tf.Variable):
+            vars(part)["call"] = partial(_drop_out, part, other)
+        else:
+            setattr(part, name, other)
+    try:
+        yield
+    finally:
+        for (part, name), number in zip(numbers, before, strict=True):
+            vars(part).pop("call", None)
+            setattr(part, name, number)
+
+
+def _find_graph(model: keras.Model, data: Any) -> str | None:
     """Return what the graph of a model depends on, or None if that cannot be told from its configuration."""
     if model.run_eagerly or not type(model).__module__.startswith("keras."):
         return None
@@ -333,34 +349,22 @@ def _find_graph(model: keras.Model, data: Any) -> Graph | None:
         return None
     if any(find_unsafe(described)):
         return None
-    shapes = [f"{part.dtype}{part.shape[1:]}" for part in keras.tree.flatten(data)]
-    text = json.dumps([described, str(keras.tree.map_structure(lambda part: 0, data)), shapes], default=str)
+    shapes = keras.tree.map_structure(lambda part: f"{part.dtype}{part.shape[1:]}", data)
+    text = json.dumps([described, str(shapes)], default=str)
     if len(model.outputs) == 1:  # else the names of outputs are part of those of losses and metrics
-        text = _without_names(text, described[0])
-    return Graph(text, sum(4 * int(np.prod(each.shape)) for each in _list_state(model)))
+        # Numbers for the names of layers, which count all layers of a process.
+        names = re.findall(r'"name": ("[^"]*")', json.dumps(described[0], default=str))
+        for index, name in enumerate(dict.fromkeys(names)):
+            text = text.replace(name, f'"#{index}"')
+    return text
 
 
-def _describe(model: keras.Model) -> Any:
+def _describe(model: keras.Model) -> list[dict[str, Any]]:
     """Return the configuration of a compiled model, but for the numbers that its graph need not know."""
     compilation = dict(model.get_compile_config())
     optimizer = dict(compilation["optimizer"])
     optimizer["config"] = optimizer["config"] | {"name": None}  # Keras counts all of a process in it
     if isinstance(optimizer["config"].get("learning_rate"), float | int):
         optimizer["config"]["learning_rate"] = 0
-    numbers = _list_numbers(model)
-    before = [getattr(*each) for each in numbers]
-    try:
-        for each in numbers:
-            setattr(*each, 0.5)
+    with _other_numbers(model, itertools.repeat(0.5)):
         return [model.get_config(), compilation | {"optimizer": optimizer}]
-    finally:
-        for each, number in zip(numbers, before, strict=True):
-            setattr(*each, number)
-
-
-def _without_names(text: str, described: Any) -> str:
-    """Return a description with numbers for the names of layers, which count all layers of a process."""
-    names = re.findall(r'"name": ("[^"]*")', json.dumps(described, default=str))
-    for index, name in enumerate(dict.fromkeys(names)):
-        text = text.replace(name, f'"#{index}"')
-    return text
