@@ -75,7 +75,7 @@ def bare_keras(weights, images, image_size):
     inputs = keras.Input((image_size, image_size, 3))
     outputs = keras.layers.GlobalAveragePooling2D()(load_backbone(weights)(inputs))
     batch = check_images(images).load(range(len(images)), (image_size, image_size))
-    return keras.Model(inputs, outputs), np.asarray(weights.preprocessing(batch))
+    return keras.Model(inputs, outputs), np.asarray(weights.preprocess(batch))
 
 
 def known_images(bench, weights, image_size, n_images):

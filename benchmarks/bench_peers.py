@@ -76,7 +76,7 @@ def make_torch_vgg16(images, image_size):
         features = []
         for start in range(0, len(images), batch_size):
             indices = range(start, min(start + batch_size, len(images)))
-            batch = np.asarray(weights.preprocessing(checked.load(indices, (image_size, image_size))))
+            batch = np.asarray(weights.preprocess(checked.load(indices, (image_size, image_size))))
             with torch.inference_mode():
                 maps = network(torch.from_numpy(np.ascontiguousarray(batch)).permute(0, 3, 1, 2))
                 features.append(maps.mean((2, 3)).numpy())
