@@ -19,7 +19,7 @@ from fishsk.inspection._gradients import find_target_scale
 from fishsk.inspection._label_issues import LabelIssues, find_label_issues, name_images, rank_label_issues
 from fishsk.inspection._layout import lay_out
 from fishsk.inspection._learning_forecast import LearningForecastDisplay, measure_learning
-from fishsk.inspection._pixels import lay_over
+from fishsk.inspection._pixels import lay_over, make_thumbnail
 from fishsk.inspection._prediction_grid import PredictionGridDisplay
 from fishsk.inspection._probabilities import ProbabilityScores, score_probabilities
 from fishsk.inspection._regression import (
@@ -106,6 +106,7 @@ __all__ = [
     "join_tags",
     "lay_out",
     "lay_over",
+    "make_thumbnail",
     "measure_drift",
     "measure_learning",
     "name_classes",

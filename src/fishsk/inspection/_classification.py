@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,62 +10,30 @@ import numpy as np
 from scipy.stats import binomtest
 from sklearn.metrics import classification_report, confusion_matrix
 
-_N_DRAWS = 1000  # bootstrap resamples
+N_DRAWS = 1000  # bootstrap resamples
 
 
 @dataclass(frozen=True)
 class ClassificationEvaluation:
-    """Predictions on images that were not trained on, and what follows from them.
-
-    Attributes
-    ----------
-    n_samples : int
-        The number of images.
-    classes : ndarray of shape (n_classes,)
-        Every label, true or predicted, sorted.
-    known_classes : ndarray of shape (n_known_classes,)
-        The labels that the classifier was trained on.
-    y_true, y_pred : ndarray of shape (n_samples,)
-        True and predicted labels.
-    proba : ndarray of shape (n_samples, n_known_classes) or None
-        Predicted probabilities; None where the classifier gives none.
-    confidence : ndarray of shape (n_samples,)
-        The probability of the predicted class; NaN where the classifier gives none.
-    accuracy : float
-        The share of right predictions, 0 to 1.
-    interval : (float, float)
-        The 95 % interval of the accuracy (Wilson's score interval).
-    macro_f1 : float
-        The mean of the classes' F1 scores.
-    macro_f1_interval : (float, float)
-        Its 95 % interval (percentiles over bootstrap resamples of the images).
-    recall_intervals : ndarray of shape (n_classes, 2)
-        The 95 % interval of each class's recall (Wilson's); NaN for a class without images.
-    per_class : dict
-        scikit-learn's classification report as a dict.
-    confusion : ndarray of shape (n_classes, n_classes)
-        Counts; rows are true classes.
-    worst : ndarray of int
-        Indices of the wrong predictions, the most confident first.
-    """
+    """Predictions on images that were not trained on, and what follows from them; intervals are of 95 %."""
 
     score_name: ClassVar[str] = "Accuracy"
 
     n_samples: int
-    classes: np.ndarray
-    known_classes: np.ndarray
+    classes: np.ndarray  # every label, true or predicted, sorted
+    known_classes: np.ndarray  # the labels that the classifier was trained on
     y_true: np.ndarray
     y_pred: np.ndarray
-    proba: np.ndarray | None
-    confidence: np.ndarray
-    accuracy: float
-    interval: tuple[float, float]
-    macro_f1: float
-    macro_f1_interval: tuple[float, float]
-    recall_intervals: np.ndarray
-    per_class: dict[str, Any]
-    confusion: np.ndarray
-    worst: np.ndarray
+    proba: np.ndarray | None  # (n_samples, n_known_classes); None where the classifier gives none
+    confidence: np.ndarray  # the probability of the predicted class; NaN where the classifier gives none
+    accuracy: float  # the share of right predictions, 0 to 1
+    interval: tuple[float, float]  # of the accuracy: Wilson's score interval
+    macro_f1: float  # the mean of the classes' F1 scores
+    macro_f1_interval: tuple[float, float]  # percentiles over bootstrap resamples of the images
+    recall_intervals: np.ndarray  # (n_classes, 2), Wilson's; NaN for a class without images
+    per_class: dict[str, Any]  # scikit-learn's classification report
+    confusion: np.ndarray  # counts; rows are true classes
+    worst: np.ndarray  # indices of the wrong predictions, the most confident first
 
     def score(self, members: np.ndarray) -> tuple[float, tuple[float, float]]:
         """Return the accuracy on some of the images, a mask, with its 95 % interval."""
@@ -97,6 +66,7 @@ def evaluate_classification(
     right = y_true == y_pred
     wrong = np.flatnonzero(~right)
     confusion = confusion_matrix(y_true, y_pred, labels=labels)
+    draws = count_draws(confusion.ravel() / len(y_true), len(y_true))
     return ClassificationEvaluation(
         n_samples=len(y_true),
         classes=labels,
@@ -108,7 +78,7 @@ def evaluate_classification(
         accuracy=float(right.mean()),
         interval=accuracy_interval(right),
         macro_f1=float(_macro_f1(confusion)),
-        macro_f1_interval=_macro_f1_interval(confusion),
+        macro_f1_interval=percentile_interval(_macro_f1(draws.reshape(-1, *confusion.shape))),
         recall_intervals=np.array([accuracy_interval(right[y_true == label]) for label in labels]),
         per_class=classification_report(y_true, y_pred, labels=labels, output_dict=True, zero_division=0.0),
         confusion=confusion,
@@ -165,17 +135,31 @@ def accuracy_interval(right: np.ndarray) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def _macro_f1(confusion: np.ndarray) -> np.ndarray:
-    """Return the mean F1 score of confusion matrices (..., n_classes, n_classes); 0 for an absent class."""
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    sizes = confusion.sum(axis=-1) + confusion.sum(axis=-2)
+def percentile_interval(drawn: np.ndarray) -> tuple[float, float]:
+    """Return the 95 % interval of a score by its values over bootstrap resamples; NaN if none is finite."""
+    known = drawn[np.isfinite(drawn)]
+    low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
+    return float(low), float(high)
+
+
+def resample(n_samples: int, n_draws: int, n_at_a_time: int) -> Iterator[np.ndarray]:
+    """Yield bootstrap resamples, each a row of places, always the same; some drawn images at a time."""
+    rng, step = np.random.default_rng(0), max(1, n_at_a_time // n_samples)
+    for start in range(0, n_draws, step):
+        yield rng.integers(n_samples, size=(min(step, n_draws - start), n_samples))
+
+
+def count_draws(shares: np.ndarray, n_samples: int, n_draws: int = N_DRAWS) -> np.ndarray:
+    """Return how often bootstrap resamples hold each kind of image, (n_draws, n_kinds), always the same."""
+    return np.random.default_rng(0).multinomial(n_samples, shares, size=n_draws)
+
+
+def mean_f1(hits: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Return the mean F1 score of counts: right ones, and true and given ones together."""
     return (2 * hits / np.maximum(sizes, 1)).mean(axis=-1)
 
 
-def _macro_f1_interval(confusion: np.ndarray) -> tuple[float, float]:
-    """Return the 2.5 and 97.5 % percentiles over bootstrap resamples of the images, always the same ones."""
-    n_samples = int(confusion.sum())
-    # To draw images with replacement is to draw the cells that they fell into.
-    draws = np.random.default_rng(0).multinomial(n_samples, confusion.ravel() / n_samples, size=_N_DRAWS)
-    low, high = np.percentile(_macro_f1(draws.reshape(_N_DRAWS, *confusion.shape)), [2.5, 97.5])
-    return float(low), float(high)
+def _macro_f1(confusion: np.ndarray) -> np.ndarray:
+    """Return the mean F1 score of confusion matrices (..., n_classes, n_classes)."""
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    return mean_f1(hits, confusion.sum(axis=-1) + confusion.sum(axis=-2))

@@ -10,7 +10,12 @@ from scipy.stats import binomtest, wilcoxon
 from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
-from fishsk.inspection._classification import ClassificationEvaluation
+from fishsk.inspection._classification import (
+    ClassificationEvaluation,
+    count_draws,
+    percentile_interval,
+    resample,
+)
 from fishsk.inspection._evaluation import evaluate
 from fishsk.inspection._regression import RegressionEvaluation
 
@@ -239,13 +244,14 @@ def _compare_classifiers(
 def _compare_regressors(a: RegressionEvaluation, b: RegressionEvaluation) -> RegressionComparison:
     change = np.abs(b.errors) - np.abs(a.errors)
     order = np.argsort(change, kind="stable")
+    draws = resample(len(change), _N_DRAWS, _BLOCK)
     nearer, farther = order[change[order] < 0], order[::-1][change[order[::-1]] > 0]
     return RegressionComparison(
         n_samples=a.n_samples,
         mae_a=a.mae,
         mae_b=b.mae,
         difference=float(change.mean()),
-        interval=_draw_interval(change),
+        interval=percentile_interval(np.concatenate([change[rows].mean(axis=1) for rows in draws])),
         p_value=float(wilcoxon(change).pvalue) if change.any() else 1.0,
         n_nearer=len(nearer),
         n_farther=len(farther),
@@ -263,27 +269,14 @@ def _pair(right_a: np.ndarray, right_b: np.ndarray) -> PairedDifference:
     n_differ = n_fixed + n_broken
     # To draw images with replacement is to draw which of three kinds they are of.
     shares = np.array([n_fixed, n_broken, n_samples - n_differ]) / n_samples
-    draws = np.random.default_rng(0).multinomial(n_samples, shares, size=_N_DRAWS)
-    low, high = np.percentile((draws[:, 0] - draws[:, 1]) / n_samples, [2.5, 97.5])
+    draws = count_draws(shares, n_samples, _N_DRAWS)
     return PairedDifference(
         n_samples=n_samples,
         accuracy_a=float(right_a.mean()),
         accuracy_b=float(right_b.mean()),
         difference=(n_fixed - n_broken) / n_samples,
-        interval=(float(low), float(high)),
+        interval=percentile_interval((draws[:, 0] - draws[:, 1]) / n_samples),
         n_fixed=n_fixed,
         n_broken=n_broken,
         p_value=float(binomtest(n_fixed, n_differ).pvalue) if n_differ else 1.0,
     )
-
-
-def _draw_interval(change: np.ndarray) -> tuple[float, float]:
-    """Return the percentiles of the mean over bootstrap resamples."""
-    n_samples, rng = len(change), np.random.default_rng(0)
-    step = max(1, _BLOCK // n_samples)
-    means = [
-        change[rng.integers(n_samples, size=(min(step, _N_DRAWS - start), n_samples))].mean(axis=1)
-        for start in range(0, _N_DRAWS, step)
-    ]
-    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
-    return float(low), float(high)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,11 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.progress import ProgressBar
 from fishsk.datasets import describe_left_out
-from fishsk.features import Images, check_images
+from fishsk.features import check_images
 from fishsk.inspection._duplicates import find_near_pairs
 from fishsk.inspection._frozen import run_frozen_steps
-from fishsk.inspection._image_facts import ImageFacts, concatenate_facts, find_middle, measure_images
-from fishsk.inspection._label_issues import name_images, rank_label_issues
+from fishsk.inspection._image_facts import ImageFacts, find_middle, measure_images
+from fishsk.inspection._label_issues import rank_label_issues
 from fishsk.inspection._settings import check_classifier, find_pixels
 
 _LARGEST_RATIO = 5  # of the sizes of two classes
@@ -27,6 +27,63 @@ _PLAIN = 6  # standard deviation of gray values
 _BLURRED = 4.0  # robust standard deviations below the median of the logarithm of sharpness
 _SIZE_RATIO, _ASPECT_RATIO = 4, 2  # to the median
 _UNLIKELY = 0.1  # the probability of a label that is worth a look
+_RESIZED = "All are resized to one shape: smaller ones, or those of other proportions, look different then."
+_SHOWN = "Remove what shows nothing; what does may be all right."
+_KINDS = {  # the level of each, what it is, and what to do
+    "unreadable": (
+        "error",
+        "Files that cannot be read",
+        "Fix or remove them; --skip-bad of the other commands goes on without them.",
+    ),
+    "unknown_class": (
+        "error",
+        "Test images of classes without training images",
+        "Nothing can recognize them. Rename the folder, or add training images.",
+    ),
+    "leak": ("error", "The same picture in training and test", "Remove one: the test would test memory."),
+    "conflict": ("error", "The same picture with different labels", "Keep the one in the right folder."),
+    "few": (
+        "warning",
+        "Classes with fewer than {min_images} training images",
+        "Add images, or leave the class out: so few are hardly learned from, and hardly tested.",
+    ),
+    "imbalance": (
+        "warning",
+        "Classes of very different sizes",
+        "Look at the recall of each class, too, and try head__class_weight='balanced'.",
+    ),
+    "plain": (
+        "warning",
+        "Images of hardly more than one color",
+        "Nothing can be seen in them: remove them, or export them again.",
+    ),
+    "dark": ("warning", "Very dark images", _SHOWN),
+    "bright": ("warning", "Very bright images", _SHOWN),
+    "blurred": (
+        "warning",
+        "Images far less sharp than the others",
+        "Remove what is out of focus, or enlarged from something small.",
+    ),
+    "size": ("warning", "Images of odd size", _RESIZED),
+    "aspect": ("warning", "Images of odd proportions", _RESIZED),
+    "label": (
+        "warning",
+        "Labels that are likely wrong",
+        "Look at the first ones: some are wrong labels, others the classifier's own mistakes. It agrees with "
+        "{agreement} of all labels.",
+    ),
+    "duplicate": ("warning", "The same picture several times in a class", "Keep one of them."),
+    "rotated": (
+        "note",
+        "Images that are turned by their EXIF tag",
+        "fishsk obeys the tag. Other programs may not: save the pictures upright if you use any.",
+    ),
+    "left_out": (
+        "note",
+        "Files that were not looked at",
+        "{left_out} Rename those that are images, or save them in another format.",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -195,183 +252,123 @@ def find_data_issues(
     warning dark (7,)
     """
     sets = [(X, y)] if X_test is None else [(X, y), (X_test, y_test)]
-    labels, names = [], []
     pixels = {} if pipeline is None else find_pixels(pipeline, None, "auto")
-    for images, given in sets:
-        labels.append(column_or_1d(given))
-        check_consistent_length(images, labels[-1])
-        names += name_images(images, np.arange(len(labels[-1])))
+    labels = [column_or_1d(given) for _, given in sets]
+    for (images, _), given in zip(sets, labels, strict=True):
+        check_consistent_length(images, given)
     checked = [check_images(images, **pixels) for images, _ in sets]
+    names = [images.name(row) for images in checked for row in range(len(images))]
     with ProgressBar("Read", len(names), unit="images", shown=bool(verbose)) as bar:
-        facts = [measure_images(images, bar.advance) for images in checked]
+        facts = measure_images(*checked, advance=bar.advance)
     is_test = np.repeat([False, True][: len(sets)], [len(each) for each in labels])
+    data = DataIssues((), names, np.concatenate(labels), is_test, facts)
+    words = {"min_images": f"{min_images}", "left_out": describe_left_out(left_out) if left_out else ""}
+    unreadable, turned = (
+        np.flatnonzero(each).tolist() for each in (facts.error != "", facts.orientation > 1)
+    )
+    found = {
+        "unreadable": [Found((row,), str(facts.error[row])) for row in unreadable],
+        "rotated": [Found((row,), f"orientation {facts.orientation[row]}") for row in turned],
+        "left_out": [Found((), f"{path}: {reason}") for path, reason in (left_out or {}).items()],
+    }
     known = list(np.unique(labels[0])) if classes is None else list(classes)
-    data = DataIssues((), names, np.concatenate(labels), is_test, concatenate_facts(*facts))
-    found = [*_check_files(data), *_check_classes(data, known, min_images), *_check_looks(data)]
-    if left_out:
-        found.append(_report_left_out(left_out))
-    pairs = _find_same(data)
+    found |= _check_classes(data, known, min_images) | _check_looks(facts)
+    first: dict[str, int] = {}  # of the images with the same pixels
+    pairs = [
+        (first[digest], row, 1.0)
+        for row, digest in enumerate(facts.digest.tolist())
+        if digest and first.setdefault(digest, row) != row
+    ]
     if pipeline is not None:
-        learner, features = _extract(pipeline, sets, data)
-        pairs += _find_near(data, features, checked)
+        check_classifier(pipeline)
+        learner, parts = None, [np.empty((0, 0))]
+        for (images, _), errors in zip(sets, np.split(facts.error, [len(labels[0])]), strict=False):
+            if len(rows := np.flatnonzero(errors == "")):
+                learner, values = run_frozen_steps(pipeline, safe_indexing(images, rows))
+                parts.append(np.asarray(values).reshape(len(rows), -1))
+        features = np.concatenate(parts[1:] or parts)
+        readable = np.flatnonzero(facts.error == "")
+
+        def read(place: int) -> np.ndarray:
+            row, n_train = int(readable[place]), len(checked[0])
+            return checked[0][row] if row < n_train else checked[1][row - n_train]
+
+        near, similarity = find_near_pairs(features, facts.small[readable], read)
+        pairs += [(*readable[pair].tolist(), each) for pair, each in zip(near, similarity, strict=True)]
         if cv is not None:
-            found += _check_labels(data, learner, features, cv, verbose=verbose)
-    found += _check_duplicates(data, pairs)
-    levels = ("error", "warning", "note")
-    found = sorted((issue for issue in found if issue.found), key=lambda issue: levels.index(issue.level))
-    return DataIssues(tuple(found), data.names, data.y, data.is_test, data.facts)
-
-
-def _extract(pipeline: Any, sets: list[tuple[Any, Any]], data: DataIssues) -> tuple[Any, np.ndarray]:
-    """Return what learns, and the features of all images that can be read."""
-    start, rows = 0, []
-    for images, given in sets:
-        readable = np.flatnonzero(data.facts.error[start : start + len(given)] == "")
-        start += len(given)
-        if len(readable):
-            check_classifier(pipeline)
-            learner, features = run_frozen_steps(pipeline, safe_indexing(images, readable))
-            rows.append(np.asarray(features).reshape(len(readable), -1))
-    return (learner, np.concatenate(rows)) if rows else (None, np.empty((0, 0)))
-
-
-def _check_files(data: DataIssues) -> Iterator[DataIssue]:
-    yield DataIssue(
-        "unreadable",
-        "error",
-        "Files that cannot be read",
-        "Fix or remove them; --skip-bad of the other commands goes on without them.",
-        tuple(
-            Found((row,), str(data.facts.error[row]))
-            for row in np.flatnonzero(data.facts.error != "").tolist()
-        ),
+            found["label"], words["agreement"] = _check_labels(data, learner, features, cv, verbose=verbose)
+    found |= _check_duplicates(data, pairs)
+    issues = (
+        DataIssue(kind, level, title.format(**words), advice.format(**words), tuple(found[kind]))
+        for kind, (level, title, advice) in _KINDS.items()
+        if found.get(kind)
     )
-    turned = np.flatnonzero(data.facts.orientation > 1).tolist()
-    yield DataIssue(
-        "rotated",
-        "note",
-        "Images that are turned by their EXIF tag",
-        "fishsk obeys the tag. Other programs may not: save the pictures upright if you use any.",
-        tuple(Found((row,), f"orientation {data.facts.orientation[row]}") for row in turned),
-    )
+    return DataIssues(tuple(issues), data.names, data.y, data.is_test, data.facts)
 
 
-def _report_left_out(left_out: Mapping[str, str]) -> DataIssue:
-    return DataIssue(
-        "left_out",
-        "note",
-        "Files that were not looked at",
-        f"{describe_left_out(left_out)} Rename those that are images, or save them in another format.",
-        tuple(Found((), f"{path}: {reason}") for path, reason in left_out.items()),
-    )
-
-
-def _check_classes(data: DataIssues, classes: list, min_images: int) -> Iterator[DataIssue]:
-    readable = data.facts.error == ""
-    counts = {label: int(np.sum((data.y == label) & readable & ~data.is_test)) for label in classes}
-    few = sorted((label for label in classes if counts[label] < min_images), key=lambda label: counts[label])
-    yield DataIssue(
-        "few",
-        "warning",
-        f"Classes with fewer than {min_images} training images",
-        "Add images, or leave the class out: so few are hardly learned from, and hardly tested.",
-        tuple(Found((), f"{label}: {counts[label]}") for label in few),
-    )
-    largest, smallest = (
-        max(classes, key=lambda label: counts[label]),
-        min(classes, key=lambda label: counts[label]),
-    )
-    if counts[largest] > _LARGEST_RATIO * counts[smallest]:
-        detail = f"{largest}: {counts[largest]}, {smallest}: {counts[smallest]}"
-        yield DataIssue(
-            "imbalance",
-            "warning",
-            "Classes of very different sizes",
-            "Look at the recall of each class, too, and try head__class_weight='balanced'.",
-            (Found((), detail),),
-        )
-    trained = {label for label in classes if counts[label]}
-    unknown = [label for label in np.unique(data.y[data.is_test]).tolist() if label not in trained]
-    yield DataIssue(
-        "unknown_class",
-        "error",
-        "Test images of classes without training images",
-        "Nothing can recognize them. Rename the folder, or add training images.",
-        tuple(
+def _check_classes(data: DataIssues, classes: list, min_images: int) -> dict[str, list[Found]]:
+    """Look for classes that are small, of very different sizes, or in the test alone."""
+    is_train = (data.facts.error == "") & ~data.is_test
+    counts = {label: int(np.sum((data.y == label) & is_train)) for label in classes}
+    ordered = sorted(classes, key=counts.__getitem__)
+    found = {
+        "few": [Found((), f"{label}: {counts[label]}") for label in ordered if counts[label] < min_images],
+        "unknown_class": [
             Found(tuple(np.flatnonzero(data.is_test & (data.y == label)).tolist()), str(label))
-            for label in unknown
-        ),
-    )
+            for label in np.unique(data.y[data.is_test]).tolist()
+            if not counts.get(label)
+        ],
+    }
+    largest, smallest = max(classes, key=counts.__getitem__), ordered[0]
+    if counts[largest] > _LARGEST_RATIO * counts[smallest]:
+        sizes = f"{largest}: {counts[largest]}, {smallest}: {counts[smallest]}"
+        found["imbalance"] = [Found((), sizes)]
+    return found
 
 
-def _check_looks(data: DataIssues) -> Iterator[DataIssue]:
-    facts = data.facts
+def _check_looks(facts: ImageFacts) -> dict[str, list[Found]]:
+    """Look for images that show little, or are unlike the others in sharpness, size and proportions."""
     readable = facts.error == ""
     if not readable.any():
-        return
+        return {}
 
-    def collect(chosen: np.ndarray, order: np.ndarray, describe: Callable[[int], str]) -> tuple[Found, ...]:
+    def collect(chosen: np.ndarray, order: np.ndarray, describe: Callable[[int], str]) -> list[Found]:
         rows = np.flatnonzero(chosen & readable)
-        return tuple(
-            Found((row,), describe(row)) for row in rows[np.argsort(order[rows], kind="stable")].tolist()
-        )
+        rows = rows[np.argsort(order[rows], kind="stable")]
+        return [Found((row,), describe(row)) for row in rows.tolist()]
+
+    def describe_light(row: int) -> str:
+        return f"mean {facts.brightness[row]:.0f} of 255"
+
+    def describe_size(row: int) -> str:
+        return f"{facts.width[row]} x {facts.height[row]} pixels"
 
     plain = facts.contrast < _PLAIN
-    yield DataIssue(
-        "plain",
-        "warning",
-        "Images of hardly more than one color",
-        "Nothing can be seen in them: remove them, or export them again.",
-        collect(plain, facts.contrast, lambda row: f"contrast {facts.contrast[row]:.1f} of 255"),
-    )
-    for kind, chosen, order in (
-        ("dark", facts.brightness < _DARK, facts.brightness),
-        ("bright", facts.brightness > _BRIGHT, -facts.brightness),
-    ):
-        yield DataIssue(
-            kind,
-            "warning",
-            f"Very {kind} images",
-            "Remove what shows nothing; what does may be all right.",
-            collect(chosen, order, lambda row: f"mean {facts.brightness[row]:.0f} of 255"),
-        )
     sharpness = np.log(np.maximum(facts.sharpness, 1e-6))
     usable = readable & ~plain
     middle, spread = find_middle(sharpness[usable]) if usable.any() else (0.0, 1.0)
-    yield DataIssue(
-        "blurred",
-        "warning",
-        "Images far less sharp than the others",
-        "Remove what is out of focus, or enlarged from something small.",
-        collect(
+    sides, aspects = np.sqrt(facts.height * facts.width), facts.width / np.maximum(facts.height, 1)
+    size, aspect = (
+        np.abs(np.log(np.maximum(values, 1e-6) / np.median(values[readable]))) for values in (sides, aspects)
+    )
+    return {
+        "plain": collect(plain, facts.contrast, lambda row: f"contrast {facts.contrast[row]:.1f} of 255"),
+        "dark": collect(facts.brightness < _DARK, facts.brightness, describe_light),
+        "bright": collect(facts.brightness > _BRIGHT, -facts.brightness, describe_light),
+        "blurred": collect(
             usable & (sharpness < middle - _BLURRED * spread),
             sharpness,
             lambda row: f"sharpness {np.exp(sharpness[row] - middle):.0%} of the median",
         ),
-    )
-    sides, aspects = np.sqrt(facts.height * facts.width), facts.width / np.maximum(facts.height, 1)
-    for kind, title, values, ratio in (
-        ("size", "Images of odd size", sides, _SIZE_RATIO),
-        ("aspect", "Images of odd proportions", aspects, _ASPECT_RATIO),
-    ):
-        distance = np.abs(np.log(np.maximum(values, 1e-6) / np.median(values[readable])))
-        yield DataIssue(
-            kind,
-            "warning",
-            title,
-            "All are resized to one shape: smaller ones, or those of other proportions, look different then.",
-            collect(
-                distance > np.log(ratio),
-                -distance,
-                lambda row: f"{facts.width[row]} x {facts.height[row]} pixels",
-            ),
-        )
+        "size": collect(size > np.log(_SIZE_RATIO), -size, describe_size),
+        "aspect": collect(aspect > np.log(_ASPECT_RATIO), -aspect, describe_size),
+    }
 
 
 def _check_labels(
     data: DataIssues, learner: Any, features: np.ndarray, cv: Any, *, verbose: int
-) -> list[DataIssue]:
-    """Look for wrong labels among the classes that all folds can have."""
+) -> tuple[list[Found], str]:
+    """Look for wrong labels among the classes that all folds can have; return the share agreed with, too."""
     rows = np.flatnonzero(data.facts.error == "")
     of_train = ~data.is_test[rows]
     rows, features = rows[of_train], features[of_train]
@@ -379,50 +376,22 @@ def _check_labels(
     enough = np.isin(data.y[rows], labels[counts >= (2 * cv if isinstance(cv, int) else 2)])
     rows, features = rows[enough], features[enough]
     if len(np.unique(data.y[rows])) < 2:
-        return []
+        return [], ""
     # How far scikit-learn has come in its folds cannot be asked: the bar moves, and counts in the end.
     with ProgressBar("Labels", None, unit="images", shown=bool(verbose)) as bar:
         ranked = rank_label_issues(learner, features, data.y[rows], cv=cv)
         bar.advance(len(rows))
-    found = tuple(
+    found = [
         Found((int(rows[row]),), f"{given}: probability {score:.2f}; likely {likely}: {likely_score:.2f}")
         for row, given, score, likely, likely_score in zip(
             ranked.rows, ranked.given, ranked.score, ranked.likely, ranked.likely_score, strict=True
         )
         if score <= _UNLIKELY
-    )
-    advice = (
-        "Look at the first ones: some are wrong labels, others the classifier's own mistakes. It agrees with "
-        f"{ranked.agreement:.0%} of all labels."
-    )
-    return [DataIssue("label", "warning", "Labels that are likely wrong", advice, found)]
+    ]
+    return found, f"{ranked.agreement:.0%}"
 
 
-def _find_same(data: DataIssues) -> list[tuple[int, int, float]]:
-    """Return pairs of images with the same pixels: each with the first such."""
-    first: dict[str, int] = {}
-    pairs = []
-    for row, digest in enumerate(data.facts.digest.tolist()):
-        if digest and first.setdefault(digest, row) != row:
-            pairs.append((first[digest], row, 1.0))
-    return pairs
-
-
-def _find_near(
-    data: DataIssues, features: np.ndarray, checked: Sequence[Images]
-) -> list[tuple[int, int, float]]:
-    """Return pairs of images that are nearly the same."""
-    rows = np.flatnonzero(data.facts.error == "")
-
-    def read(place: int) -> np.ndarray:
-        row = int(rows[place])
-        return checked[0][row] if row < len(checked[0]) else checked[1][row - len(checked[0])]
-
-    pairs, similarity = find_near_pairs(features, data.facts.small[rows], read)
-    return [(*rows[pair].tolist(), float(each)) for pair, each in zip(pairs, similarity, strict=True)]
-
-
-def _check_duplicates(data: DataIssues, pairs: list[tuple[int, int, float]]) -> list[DataIssue]:
+def _check_duplicates(data: DataIssues, pairs: list[tuple[int, int, float]]) -> dict[str, list[Found]]:
     """Put images that are the same into groups, and tell what is wrong with each group."""
     found: dict[str, list[Found]] = {"leak": [], "conflict": [], "duplicate": []}
     if pairs:
@@ -432,19 +401,10 @@ def _check_duplicates(data: DataIssues, pairs: list[tuple[int, int, float]]) -> 
         for number in np.unique(group[left]):
             rows = np.flatnonzero(group == number)
             lowest = similarity[group[left] == number].min()
-            same = (
-                "the same pixels"
-                if len(set(data.facts.digest[rows].tolist())) == 1
-                else f"very likely the same picture, changed (similarity {lowest:.2f})"
-            )
-            if len(set(data.is_test[rows].tolist())) > 1:
-                kind = "leak"
-            else:
-                kind = "conflict" if len(set(data.y[rows].tolist())) > 1 else "duplicate"
+            same = f"very likely the same picture, changed (similarity {lowest:.2f})"
+            if len(set(data.facts.digest[rows].tolist())) == 1:
+                same = "the same pixels"
+            kind = "conflict" if len(set(data.y[rows].tolist())) > 1 else "duplicate"
+            kind = "leak" if len(set(data.is_test[rows].tolist())) > 1 else kind
             found[kind].append(Found(tuple(rows.tolist()), same))
-    described = {
-        "leak": ("error", "The same picture in training and test", "Remove one: the test would test memory."),
-        "conflict": ("error", "The same picture with different labels", "Keep the one in the right folder."),
-        "duplicate": ("warning", "The same picture several times in a class", "Keep one of them."),
-    }
-    return [DataIssue(kind, *described[kind], tuple(each)) for kind, each in found.items()]
+    return found

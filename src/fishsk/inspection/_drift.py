@@ -156,9 +156,7 @@ def compare_images(
         As in `find_unfamiliar`.
     random_state : int, RandomState instance or None, default=0
         Seeds permutations, and the choice of at most 1,000 images of each side for the tests.
-    image_shape : tuple of int, default=None
-        As in `PredictionGridDisplay.from_estimator`.
-    input_range : {"auto"}, tuple of (low, high) or None, default="auto"
+    image_shape, input_range : optional
         As in `PredictionGridDisplay.from_estimator`.
 
     Returns

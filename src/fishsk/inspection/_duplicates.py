@@ -31,25 +31,14 @@ _CHUNK = 64  # items that a thread takes at once: to hand over each takes as lon
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """Which test images have a near-duplicate among the training images.
+    """Which test images have a near-duplicate among the training images, the most similar first."""
 
-    Attributes
-    ----------
-    test, train : ndarray of int of shape (n_found,)
-        Indices of the test images, the most similar first, and of the training image most similar to each.
-    similarity : ndarray of shape (n_found,)
-        How much they agree once they are aligned, at most 1.
-    threshold : float
-        The least similarity of a near-duplicate.
-    highest_between_classes : float
-        The highest similarity among the compared pairs whose classes differ, which are hardly ever of one
-        photograph: a threshold far above it finds few false pairs. NaN where there are no such pairs.
-    """
-
-    test: np.ndarray
-    train: np.ndarray
-    similarity: np.ndarray
-    threshold: float
+    test: np.ndarray  # indices of the test images
+    train: np.ndarray  # index of the training image most similar to each
+    similarity: np.ndarray  # how much they agree once they are aligned, at most 1
+    threshold: float  # the least similarity of a near-duplicate
+    # The highest similarity among the compared pairs whose classes differ, which are hardly ever of one
+    # photograph: a threshold far above it finds few false pairs. NaN where there are no such pairs.
     highest_between_classes: float
 
 

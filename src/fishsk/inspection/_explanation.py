@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -19,33 +21,20 @@ from fishsk.inspection._gradients import (
     integrate_gradients,
     load_gradient,
 )
-from fishsk.inspection._occlusion import occlude, without_cache
 from fishsk.inspection._pixels import make_thumbnail, shrink_image, to_uint8
 from fishsk.inspection._regression import as_targets
 from fishsk.inspection._settings import find_fitted, find_last, find_pixels, find_setting
 
 _METHODS = ("auto", "integrated_gradients", "occlusion")
+_N_WINDOWS = 6  # along a side
+_WINDOW = 0.3  # of a side; benchmarks/bench_explanations.py: finer ones cost more and find the fish no better
+_BATCH_BYTES = 2**26  # of covered copies
 _TINY = 1e-6  # the least probability that counts: trees and neighbors answer 0 and 1
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Maps of what in images spoke for a class, or raised a number.
-
-    Attributes
-    ----------
-    images : list of ndarray of shape (height, width, 3), uint8
-        The images, at most 256 pixels a side.
-    maps : list of ndarray of shape (height, width)
-        How much each pixel's surroundings speak for `targets`, and where it is below 0 against them; of a
-        regressor, by how much they raise the number, in its unit.
-    targets : ndarray of shape (n_images,)
-        The classes that are explained; of a regressor the numbers that it predicts.
-    against : ndarray of shape (n_images,) or None
-        The classes that they are compared with; None where it is all others.
-    method : {"integrated_gradients", "occlusion"}
-        How the maps were made.
-    """
+    """Maps of what in images spoke for a class, or raised a number, as `ExplanationDisplay` has them."""
 
     images: list[np.ndarray]
     maps: list[np.ndarray]
@@ -89,29 +78,34 @@ class Explainer:
 
     def explain(self, X: Any, *, target: Any = None, against: Any = None) -> Explanation:
         """Return what in images spoke for a class, or for a larger number."""
-        estimator = self.estimator
         images = check_images(X, **self.pixels)
         others = None
-        if is_regressor(estimator):
+        if is_regressor(self.estimator):
             if target is not None or against is not None:
                 raise ValueError(
                     "target and against are classes; of a regressor its one number is explained. Got "
                     f"target={target!r}, against={against!r}."
                 )
-            targets = as_targets(estimator.predict(X), "What the estimator predicts")
-            scale = np.array([find_target_scale(find_last(estimator)) or 1], dtype=np.float32)
+            targets = as_targets(self.estimator.predict(X), "What the estimator predicts")
+            scale = np.array([find_target_scale(find_last(self.estimator)) or 1], dtype=np.float32)
             contrasts = [(scale, np.zeros(1, dtype=np.float32))] * len(images)
         else:
             if target is None:
-                targets = as_labels(estimator.predict(X))
+                targets = as_labels(self.estimator.predict(X))
             else:
                 targets = _spread(target, len(images), "target")
             others = None if against is None else _spread(against, len(images), "against")
-            contrasts = _find_contrasts(targets, others, as_labels(estimator.classes_))
+            contrasts = _find_contrasts(targets, others, as_labels(self.estimator.classes_))
         if self.steps is None:
-            maps = _occlude(self.fitted, X, images, contrasts, self.pixels["input_range"])
+            maps = self._occlude(X, images, contrasts)
         else:
-            maps = self._integrate(images, contrasts)
+            (input_range,) = find_input_ranges(self.steps[0])
+            maps = [
+                integrate_gradients(
+                    shrink_image(image), partial(self._gradient, *contrast), input_range, n_steps=self.n_steps
+                )
+                for image, contrast in zip(images, contrasts, strict=True)
+            ]
         return Explanation(
             images=[make_thumbnail(image) for image in images],
             maps=[shrink_image(heat) for heat in maps],
@@ -120,37 +114,36 @@ class Explainer:
             method="occlusion" if self.steps is None else "integrated_gradients",
         )
 
-    def _integrate(self, images: Images, contrasts: list[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
-        """Return maps by integrated gradients."""
-        steps: Any = self.steps
-        (input_range,) = find_input_ranges(steps[0])
-        return [
-            integrate_gradients(
-                shrink_image(image), partial(self._gradient, *contrast), input_range, n_steps=self.n_steps
-            )
-            for image, contrast in zip(images, contrasts, strict=True)
-        ]
+    def _occlude(
+        self, X: Any, images: Images, contrasts: list[tuple[np.ndarray, np.ndarray]]
+    ) -> list[np.ndarray]:
+        """Return maps by occlusion; covered images have the form of `X` where it is an array of pixels.
+
+        They are not kept on disk.
+        """
+        twin = copy.deepcopy(self.fitted)
+        caches = [name for name in twin.get_params() if name.split("__")[-1] == "cache"]
+        twin.set_params(**dict.fromkeys(caches))
+        values = np.asarray(X) if hasattr(X, "__array__") else np.empty(0)
+        has_pixels = values.dtype.kind in "buif" and values.ndim > 1
+        maps = []
+        for index, (image, contrast) in enumerate(zip(images, contrasts, strict=True)):
+            if has_pixels:
+                shape = values.shape[1:]
+                image = values[index].reshape(*image.shape[:2], -1)
+            else:
+                image = shrink_image(image)
+                image = image if self.pixels["input_range"] is None else to_uint8(image)
+                shape = image.shape
+            maps.append(occlude(image, partial(_score, twin, shape, *contrast)))
+        return maps
 
 
 def explain_images(
-    estimator: Any,
-    X: Any,
-    *,
-    target: Any = None,
-    against: Any = None,
-    method: str = "auto",
-    image_shape: tuple[int, ...] | None = None,
-    input_range: Any = "auto",
-    n_steps: int = N_STEPS,
+    estimator: Any, X: Any, *, target: Any = None, against: Any = None, **options: Any
 ) -> Explanation:
-    """Return what in images spoke for a class, or raised a number, by a fitted classifier or regressor.
-
-    `ExplanationDisplay.from_estimator` describes the parameters; `n_steps` is of integrated gradients.
-    """
-    explainer = Explainer(
-        estimator, method=method, image_shape=image_shape, input_range=input_range, n_steps=n_steps
-    )
-    return explainer.explain(X, target=target, against=against)
+    """Return what an `Explainer`, made with `options`, says of images."""
+    return Explainer(estimator, **options).explain(X, target=target, against=against)
 
 
 def _spread(labels: Any, n_images: int, name: str) -> np.ndarray:
@@ -180,35 +173,9 @@ def _find_contrasts(
                 f"The class that image {index} is explained for must be another than the one it is compared "
                 f"with. Got {label!r} for both. Pass target, or leave the image out."
             )
-        these = np.array([each == label for each in known], dtype=np.float32)
-        those = 1 - these if other is None else np.array([each == other for each in known], dtype=np.float32)
-        contrasts.append((these, those))
+        these = (classes == label).astype(np.float32)
+        contrasts.append((these, 1 - these if other is None else (classes == other).astype(np.float32)))
     return contrasts
-
-
-def _occlude(
-    estimator: Any,
-    X: Any,
-    images: Images,
-    contrasts: list[tuple[np.ndarray, np.ndarray]],
-    input_range: tuple[float, float] | None,
-) -> list:
-    """Return maps by occlusion; the covered images are in the form of `X` where it is an array of pixels."""
-    estimator = without_cache(estimator)
-    values = np.asarray(X) if hasattr(X, "__array__") else np.empty(0)
-    has_pixels = values.dtype.kind in "buif" and values.ndim > 1
-    maps = []
-    for index, (image, contrast) in enumerate(zip(images, contrasts, strict=True)):
-        if has_pixels:
-            shape = values.shape[1:]
-            image = values[index].reshape(*image.shape[:2], -1)
-        else:
-            image = shrink_image(image)
-            image = image if input_range is None else to_uint8(image)
-            shape = image.shape
-        score = partial(_score, estimator, shape, *contrast)
-        maps.append(occlude(image, score))
-    return maps
 
 
 def _score(
@@ -234,3 +201,38 @@ def _score(
     answers = np.asarray(estimator.predict(X))
     classes = np.asarray(estimator.classes_)
     return np.isin(answers, classes[first]) * 1.0 - np.isin(answers, classes[second])
+
+
+def occlude(image: np.ndarray, score: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return by how much a score falls when the surroundings of each pixel are covered.
+
+    Windows of 3/10 of a side, 6 x 6 of them, are painted in the mean color of the image, one at a time [1]_.
+    What a pixel gets is the mean over the windows that cover it. `score` maps images, an array of them, to a
+    score of each.
+
+    References
+    ----------
+    .. [1] M. D. Zeiler and R. Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014,
+       https://arxiv.org/abs/1311.2901
+    """
+    rows, columns = _make_windows(image.shape[0]), _make_windows(image.shape[1])
+    windows = [(row, column) for row in rows for column in columns]
+    color = image.mean(axis=(0, 1)).astype(image.dtype)
+    falls = np.empty(len(windows))
+    whole = score(image[np.newaxis])[0]
+    step = max(1, _BATCH_BYTES // image.nbytes)
+    for start in range(0, len(windows), step):
+        part = windows[start : start + step]
+        covered = np.repeat(image[np.newaxis], len(part), axis=0)
+        for each, (row, column) in zip(covered, part, strict=True):
+            each[np.ix_(row, column)] = color
+        falls[start : start + step] = whole - score(covered)
+    heat = rows.T @ falls.reshape(len(rows), len(columns)) @ columns
+    return heat / np.outer(rows.sum(axis=0), columns.sum(axis=0))
+
+
+def _make_windows(side: int) -> np.ndarray:
+    """Return which pixels of a side each window covers: bool of shape (n_windows, side)."""
+    n_windows = min(_N_WINDOWS, side)
+    centers = (np.arange(n_windows)[:, np.newaxis] + 0.5) / n_windows * side
+    return np.abs(np.arange(side) + 0.5 - centers) <= max(_WINDOW, 1 / n_windows) * side / 2 + 1e-9

@@ -181,16 +181,7 @@ class ExplanationDisplay:
             image_shape=image_shape,
             input_range=input_range,
         )
-        display = cls(
-            images=found.images,
-            maps=found.maps,
-            targets=found.targets,
-            against=found.against,
-            method=found.method,
-            names=names,
-            n_cols=n_cols,
-            of_regression=is_regressor(estimator),
-        )
+        display = cls(**vars(found), names=names, n_cols=n_cols, of_regression=is_regressor(estimator))
         return display.plot(ax=ax, im_kw=im_kw, text_kw=text_kw)
 
     def plot(

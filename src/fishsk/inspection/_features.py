@@ -65,24 +65,12 @@ def find_transformers(estimator: Any) -> list[FrozenFeatures]:
 
 
 class Good(NamedTuple):
-    """Images that can be read, as far as a pipeline's frozen networks have seen them.
+    """Images that can be read, as far as a pipeline's frozen networks have seen them."""
 
-    Attributes
-    ----------
-    rows : ndarray of int
-        Their places in the data.
-    errors : dict of int to str
-        The places of the others, and why they cannot be read.
-    images : Images
-        The images.
-    features, rest, values
-        What `split_at_features` returns of them.
-    """
-
-    rows: np.ndarray
-    errors: dict[int, str]
+    rows: np.ndarray  # their places in the data
+    errors: dict[int, str]  # the places of the others, and why they cannot be read
     images: Images
-    features: np.ndarray
+    features: np.ndarray  # these three are what `split_at_features` returns
     rest: Any
     values: Any
 

@@ -84,8 +84,11 @@ def load_gradient(
     for step in steps:
         if find_frozen_parts(step):
             x = add_to_keras_model(step, x)
+        elif hasattr(step, "to_keras"):
+            x = step.to_keras(x)
         else:
-            x = step.to_keras(x) if hasattr(step, "to_keras") else _scale(step, x)
+            x = x - step.mean_.astype(np.float32) if step.with_mean else x
+            x = x / step.scale_.astype(np.float32) if step.with_std else x
     model = keras.Model(images, x)
     vector = tf.TensorSpec((None,), tf.float32)
     signature = [vector, vector, tf.TensorSpec((None, None, None, 3), tf.float32)]
@@ -108,12 +111,6 @@ def load_gradient(
         return concrete(*(tf.convert_to_tensor(each, tf.float32) for each in (these, those, batch))).numpy()
 
     return gradient
-
-
-def _scale(scaler: StandardScaler, x: Any) -> Any:
-    if scaler.with_mean:
-        x = x - scaler.mean_.astype(np.float32)
-    return x / scaler.scale_.astype(np.float32) if scaler.with_std else x
 
 
 def integrate_gradients(

@@ -12,48 +12,30 @@ import cv2
 import numpy as np
 
 from fishsk.features import Images, read_orientation, resize_image
+from fishsk.inspection._pixels import shrink_image, to_uint8
 
 SMALL = (32, 32)  # what images are compared at
-_LONGEST_SIDE = 256  # pixels at which sharpness is measured, so that large photographs are not all blurred
 
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """Measurements of images, an entry for each; those of images that cannot be read are 0.
+    """Measurements of images, an entry for each; those of images that cannot be read are 0."""
 
-    Attributes
-    ----------
-    error : ndarray of str
-        Why an image cannot be read; empty where it can.
-    height, width : ndarray of int
-        Its size in pixels, once its orientation tag is obeyed.
-    orientation : ndarray of int
-        The EXIF tag of its file; 1 is upright, or has none.
-    brightness, contrast : ndarray
-        Mean and standard deviation of its gray values, 0 to 255.
-    sharpness : ndarray
-        The variance of the Laplacian of its gray values over their variance, at 256 pixels at most.
-    digest : ndarray of str
-        The SHA-256 of its pixels and its size.
-    small : ndarray of shape (n_images, 32, 32, 3), uint8
-        A small copy.
-    """
-
-    error: np.ndarray
-    height: np.ndarray
+    error: np.ndarray  # why an image cannot be read; empty where it can
+    height: np.ndarray  # pixels, once the orientation tag is obeyed
     width: np.ndarray
-    orientation: np.ndarray
-    brightness: np.ndarray
-    contrast: np.ndarray
-    sharpness: np.ndarray
-    digest: np.ndarray
-    small: np.ndarray
+    orientation: np.ndarray  # the EXIF tag of the file; 1 is upright, or has none
+    brightness: np.ndarray  # mean of the gray values, 0 to 255
+    contrast: np.ndarray  # standard deviation of the gray values
+    sharpness: np.ndarray  # variance of the gray values' Laplacian over theirs, at 256 pixels at most
+    digest: np.ndarray  # SHA-256 of the pixels and their size
+    small: np.ndarray  # copies, uint8 of shape (n_images, 32, 32, 3)
 
 
-def measure_images(images: Images, advance: Callable[[int], None] = lambda done: None) -> ImageFacts:
-    """Return the measurements of images; `advance` is told of each that is done."""
+def measure_images(*sets: Images, advance: Callable[[int], None] = lambda done: None) -> ImageFacts:
+    """Return the measurements of sets of images, one after the other; `advance` is told of each image."""
 
-    def measure(index: int) -> dict[str, Any]:
+    def measure(images: Images, index: int) -> dict[str, Any]:
         try:
             content = images.read(index)
             with images.hold(index, content) as image:
@@ -63,8 +45,9 @@ def measure_images(images: Images, advance: Callable[[int], None] = lambda done:
         finally:
             advance(1)
 
+    places = [(images, index) for images in sets for index in range(len(images))]
     with ThreadPoolExecutor() as pool:  # decoders work outside the interpreter lock
-        rows = list(pool.map(measure, range(len(images))))
+        rows = list(pool.map(measure, *zip(*places, strict=True)))
     blank: dict[str, Any] = {
         "error": "",
         "height": 0,
@@ -81,25 +64,15 @@ def measure_images(images: Images, advance: Callable[[int], None] = lambda done:
     )
 
 
-def concatenate_facts(*parts: ImageFacts) -> ImageFacts:
-    """Return the measurements of several sets of images one after the other."""
-    return ImageFacts(
-        **{
-            each.name: np.concatenate([getattr(part, each.name) for part in parts])
-            for each in fields(ImageFacts)
-        }
-    )
-
-
 def _measure(image: np.ndarray) -> dict[str, Any]:
-    pixels = image if image.dtype == np.uint8 else np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    pixels = image if image.dtype == np.uint8 else to_uint8(image)
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     height, width = gray.shape
     mean, deviation = cv2.meanStdDev(gray)  # NumPy's would make a copy in float64
     content = hashlib.sha256(f"{height} x {width}".encode())
     content.update(np.ascontiguousarray(pixels).data)
-    scale = min(1, _LONGEST_SIDE / max(height, width))
-    shrunk = resize_image(gray, (max(1, round(scale * height)), max(1, round(scale * width))))
+    # At one size, so that large photographs are not all blurred.
+    shrunk = shrink_image(gray).astype(np.float32, copy=False)
     variance = float(shrunk.var())
     edges = cv2.Laplacian(shrunk, cv2.CV_32F) if min(shrunk.shape) > 2 else np.zeros(1)
     return {
@@ -109,7 +82,7 @@ def _measure(image: np.ndarray) -> dict[str, Any]:
         "contrast": float(deviation.item()),
         "sharpness": float(edges.var()) / variance if variance else 0.0,
         "digest": content.hexdigest(),
-        "small": np.clip(np.rint(resize_image(pixels, SMALL)), 0, 255).astype(np.uint8),
+        "small": to_uint8(resize_image(pixels, SMALL)),
     }
 
 

@@ -19,31 +19,16 @@ from fishsk.inspection._settings import check_classifier
 
 @dataclass(frozen=True)
 class LabelIssues:
-    """Images whose given label is likely wrong, the worst first.
+    """Images whose given label is likely wrong, the worst first."""
 
-    Attributes
-    ----------
-    rows : ndarray of int of shape (n_found,)
-        Their places in the data.
-    given, likely : ndarray of shape (n_found,)
-        The labels that they have, and those that they probably should have.
-    score : ndarray of shape (n_found,)
-        The out-of-fold probability of the given label, in 0 to 1: the lower, the worse.
-    likely_score : ndarray of shape (n_found,)
-        That of the likely label.
-    n_samples : int
-        The number of images searched.
-    agreement : float
-        The share of them whose given label is the most probable one: where it is low, most of what is found
-        are the classifier's own mistakes.
-    """
-
-    rows: np.ndarray
-    given: np.ndarray
-    likely: np.ndarray
-    score: np.ndarray
-    likely_score: np.ndarray
-    n_samples: int
+    rows: np.ndarray  # their places in the data
+    given: np.ndarray  # the labels that they have
+    likely: np.ndarray  # the labels that they probably should have
+    score: np.ndarray  # the out-of-fold probability of the given label, in 0 to 1: the lower, the worse
+    likely_score: np.ndarray  # that of the likely label
+    n_samples: int  # images searched
+    # The share of them whose given label is the most probable one: where it is low, most of what is found are
+    # the classifier's own mistakes.
     agreement: float
 
 

@@ -13,13 +13,13 @@ _OPACITY = 0.85
 _GRAY = 0.6  # contrast of what lies below
 
 
-def shrink_image(image: np.ndarray) -> np.ndarray:
-    """Return an image, made smaller if a side has more than 256 pixels."""
-    height, width = image.shape[:2]
-    scale = LONGEST_SIDE / max(height, width)
+def shrink_image(image: np.ndarray, longest_side: int = LONGEST_SIDE) -> np.ndarray:
+    """Return an image, made smaller if a side has more pixels than `longest_side`."""
+    scale = longest_side / max(image.shape[:2])
     if scale >= 1:
         return image
-    return resize_image(image, (max(1, round(scale * height)), max(1, round(scale * width))))
+    height, width = (max(1, round(scale * side)) for side in image.shape[:2])
+    return resize_image(image, (height, width))
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
@@ -27,9 +27,9 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
-def make_thumbnail(image: np.ndarray) -> np.ndarray:
-    """Return an image as uint8, and not larger than a grid can show."""
-    return to_uint8(shrink_image(image))
+def make_thumbnail(image: np.ndarray, longest_side: int = LONGEST_SIDE) -> np.ndarray:
+    """Return an image as uint8, and not larger than a grid, or a page, can show."""
+    return to_uint8(shrink_image(image, longest_side))
 
 
 def lay_over(image: np.ndarray, heat: np.ndarray) -> np.ndarray:

@@ -15,35 +15,14 @@ SURE = 0.99
 
 @dataclass(frozen=True)
 class ProbabilityScores:
-    """What is to be thought of probabilities; lower is better in each.
+    """What is to be thought of probabilities; lower is better in each."""
 
-    Attributes
-    ----------
-    log_loss : float
-        Mean negative logarithm of the true class's probability, in nats.
-    brier_score : float
-        Mean squared distance of the probabilities from the truth, 0 to 2, summed over classes.
-    calibration_error : float
-        Expected calibration error [1]_: the mean distance between probability and share of right answers
-        over 15 bins of equal width, weighed by their sizes; 0 to 1.
-    n_sure_and_wrong : int
-        Wrong answers that were given with a probability above 0.99.
-    n_samples : int
-        The images that calibration error and `n_sure_and_wrong` count: all.
-    n_known : int
-        The images that log loss and Brier score count: those of classes that the classifier knows.
-
-    References
-    ----------
-    .. [1] Guo et al. (2017), "On Calibration of Modern Neural Networks", https://arxiv.org/abs/1706.04599
-    """
-
-    log_loss: float
-    brier_score: float
-    calibration_error: float
-    n_sure_and_wrong: int
-    n_samples: int
-    n_known: int
+    log_loss: float  # mean negative logarithm of the true class's probability, in nats
+    brier_score: float  # mean squared distance of the probabilities from the truth, 0 to 2, over all classes
+    calibration_error: float  # see `calibration_error`, 0 to 1
+    n_sure_and_wrong: int  # wrong answers that were given with a probability above 0.99
+    n_samples: int  # images that calibration error and `n_sure_and_wrong` count: all
+    n_known: int  # images that log loss and Brier score count: those of classes that the classifier knows
 
 
 def score_probabilities(evaluation: ClassificationEvaluation) -> ProbabilityScores | None:
@@ -75,9 +54,15 @@ def score_probabilities(evaluation: ClassificationEvaluation) -> ProbabilityScor
 
 
 def calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
-    """Return the expected calibration error of predicted classes: see `ProbabilityScores`."""
+    """Return the expected calibration error of predicted classes [1]_.
+
+    It is the mean distance between probability and share of right answers over 15 bins of equal width,
+    weighed by their sizes.
+
+    References
+    ----------
+    .. [1] Guo et al. (2017), "On Calibration of Modern Neural Networks", https://arxiv.org/abs/1706.04599
+    """
     bins = np.minimum((np.asarray(confidence) * _N_BINS).astype(int), _N_BINS - 1)
-    distances = np.bincount(
-        bins, weights=confidence - right
-    )  # of the sums, so that sizes weigh by themselves
+    distances = np.bincount(bins, weights=confidence - right)  # of the sums, which sizes weigh
     return float(np.abs(distances).sum() / len(right))

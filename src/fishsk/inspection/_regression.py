@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,37 +10,23 @@ from sklearn.metrics import PredictionErrorDisplay
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from fishsk._utils.axes import palette
+from fishsk.inspection._classification import N_DRAWS, percentile_interval, resample
 
 N_POINTS = 1000  # of a figure: more make it dark and the file large
 _ROUNDING = 1e-12  # of the largest number: what floats leave of 0
-_N_DRAWS = 1000  # bootstrap resamples
+_SCORES = ("mae", "rmse", "r2", "bias")
 _BLOCK = 2**20  # drawn images at a time
 
 
 @dataclass(frozen=True)
 class RegressionScores:
-    """Scores of predicted numbers, each with its 95 % interval (percentiles over bootstrap resamples).
-
-    Attributes
-    ----------
-    n_samples : int
-        The number of images.
-    mae, rmse : float
-        Mean absolute error and root mean squared error, in the unit of the target.
-    r2 : float
-        The share of the target's variance that is explained: 1 is perfect, 0 no better than its mean. NaN of
-        images that all have the same number.
-    bias : float
-        The mean of the errors: above 0 where predictions are too high on average.
-    mae_interval, rmse_interval, r2_interval, bias_interval : (float, float)
-        Their intervals.
-    """
+    """Scores of predicted numbers, each with its 95 % interval (percentiles over bootstrap resamples)."""
 
     n_samples: int
-    mae: float
-    rmse: float
-    r2: float
-    bias: float
+    mae: float  # mean absolute error, in the unit of the target
+    rmse: float  # root mean squared error, in the unit of the target
+    r2: float  # the share of the variance that is explained; NaN of images that all have the same number
+    bias: float  # the mean of the errors: above 0 where predictions are too high on average
     mae_interval: tuple[float, float]
     rmse_interval: tuple[float, float]
     r2_interval: tuple[float, float]
@@ -50,33 +35,17 @@ class RegressionScores:
 
 @dataclass(frozen=True)
 class RegressionEvaluation(RegressionScores):
-    """Predicted numbers of images that were not trained on, and what follows from them.
-
-    Attributes
-    ----------
-    y_true, y_pred : ndarray of shape (n_samples,), float64
-        True and predicted numbers.
-    errors : ndarray of shape (n_samples,)
-        `y_pred` less `y_true`.
-    baseline : float
-        The mean that a model without eyes would always answer.
-    baseline_is_of : {"training", "test"}
-        Whose mean it is: of the training targets where they are known, or else of `y_true`.
-    baseline_scores : RegressionScores
-        How good it is.
-    worst : ndarray of int
-        Indices of the images, the largest absolute error first.
-    """
+    """Predicted numbers of images that were not trained on, and what follows from them."""
 
     score_name: ClassVar[str] = "Mean absolute error"
 
-    y_true: np.ndarray
+    y_true: np.ndarray  # float64, as are those that follow
     y_pred: np.ndarray
-    errors: np.ndarray
-    baseline: float
-    baseline_is_of: str
+    errors: np.ndarray  # predicted less true
+    baseline: float  # the mean that a model without eyes would always answer
+    baseline_is_of: str  # "training", where the mean of those targets is known, or "test"
     baseline_scores: RegressionScores
-    worst: np.ndarray
+    worst: np.ndarray  # indices of the images, the largest absolute error first
 
     def score(self, members: np.ndarray) -> tuple[float, tuple[float, float]]:
         """Return the mean absolute error on some of the images, a mask, with its 95 % interval."""
@@ -122,47 +91,29 @@ def score_regression(y_true: np.ndarray, y_pred: np.ndarray) -> RegressionScores
     """Return the scores of predicted numbers, always with the same bootstrap resamples."""
     errors = y_pred - y_true
     facts = np.column_stack([np.abs(errors), errors**2, errors, y_true - y_true.mean()])
-    found: dict[str, Any] = {name: float(score(facts[np.newaxis])[0]) for name, score in _SCORES.items()}
-    if abs(found["bias"]) < _ROUNDING * np.abs(y_true).max():
-        found["bias"] = 0.0
-    found |= {f"{name}_interval": _find_interval(values) for name, values in _draw_scores(facts).items()}
-    return RegressionScores(n_samples=len(y_true), **found)
-
-
-def _find_r2(facts: np.ndarray) -> np.ndarray:
-    variances = facts[..., 3].var(axis=1)
-    return np.where(
-        variances > 0, 1 - facts[..., 1].mean(axis=1) / np.where(variances > 0, variances, 1), np.nan
+    mae, rmse, r2, bias = _find_scores(facts[np.newaxis])[:, 0].tolist()
+    draws = [_find_scores(facts[rows]) for rows in resample(len(facts), N_DRAWS, _BLOCK)]
+    intervals = zip(_SCORES, map(percentile_interval, np.concatenate(draws, axis=1)), strict=True)
+    return RegressionScores(
+        n_samples=len(y_true),
+        mae=mae,
+        rmse=rmse,
+        r2=r2,
+        bias=0.0 if abs(bias) < _ROUNDING * np.abs(y_true).max() else bias,
+        **{f"{name}_interval": interval for name, interval in intervals},
     )
 
 
-# Of images with their absolute, squared and signed errors, and their numbers less the mean of all.
-_SCORES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "mae": lambda facts: facts[..., 0].mean(axis=1),
-    "rmse": lambda facts: np.sqrt(facts[..., 1].mean(axis=1)),
-    "r2": _find_r2,
-    "bias": lambda facts: facts[..., 2].mean(axis=1),
-}
+def _find_scores(facts: np.ndarray) -> np.ndarray:
+    """Return the scores of many sets of images, (4, n_sets).
 
-
-def _draw_scores(facts: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the scores of images drawn with replacement, of many draws."""
-    n_samples, rng = len(facts), np.random.default_rng(0)
-    step = max(1, _BLOCK // n_samples)
-    blocks: dict[str, list[np.ndarray]] = {name: [] for name in _SCORES}
-    for start in range(0, _N_DRAWS, step):
-        drawn = facts[rng.integers(n_samples, size=(min(step, _N_DRAWS - start), n_samples))]
-        for name, score in _SCORES.items():
-            blocks[name].append(score(drawn))
-    return {name: np.concatenate(each) for name, each in blocks.items()}
-
-
-def _find_interval(values: np.ndarray) -> tuple[float, float]:
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return float("nan"), float("nan")
-    low, high = np.percentile(known, [2.5, 97.5])
-    return float(low), float(high)
+    Of images, `facts` are the absolute, squared and signed errors, and the numbers less the mean of all.
+    """
+    absolute, squared, signed, centered = np.moveaxis(facts, -1, 0)
+    variances = centered.var(axis=1)
+    shares = squared.mean(axis=1) / np.where(variances > 0, variances, 1)
+    r2 = np.where(variances > 0, 1 - shares, np.nan)
+    return np.stack([absolute.mean(axis=1), np.sqrt(squared.mean(axis=1)), r2, signed.mean(axis=1)])
 
 
 def format_number(value: float, *, digits: int = 4, sign: bool = False) -> str:

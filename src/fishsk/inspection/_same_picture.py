@@ -63,20 +63,10 @@ def cut_frame(gray: np.ndarray, size: int) -> np.ndarray:
 
 
 class Start(NamedTuple):
-    """Where the middle of one image lies in another one.
+    """Where the middle of one image lies in another one, which may have to be mirrored before."""
 
-    Attributes
-    ----------
-    correlation : float
-        Of the pixels.
-    scale, x, y : float
-        The map from the first image to the other one, in shares of its sides.
-    is_mirrored : bool
-        Whether the other one must be mirrored before.
-    """
-
-    correlation: float
-    scale: float
+    correlation: float  # of the pixels
+    scale: float  # of the map from the first image to the other one; x and y are shares of its sides
     x: float
     y: float
     is_mirrored: bool

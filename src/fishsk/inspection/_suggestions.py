@@ -32,37 +32,17 @@ _FAR = 0.75  # of the images are nearer to the labeled ones than what is said to
 class LabelSuggestions:
     """Unlabeled images whose labels would teach most, the best first, and those that are set apart.
 
-    Attributes
-    ----------
-    rows : ndarray of int of shape (n_found,)
-        Their places in the data.
-    guess : ndarray of shape (n_samples,)
-        The class that the classifier gives each image of the data.
-    probability : ndarray of shape (n_samples,)
-        Its probability; NaN where the classifier gives none.
-    score : ndarray of shape (n_found,)
-        How much each suggested label is thought to teach: squared uncertainty times distance.
-    reason : list of str
-        Why, in words.
-    duplicate, unfamiliar, unreadable : dict of int to str
-        The images that are set apart, by their places in the data, and why: those that are the same picture
-        as another one, those that are unlike all labeled ones, the most so first, and those that cannot be
-        read.
+    Which these are, and why, say dicts from their places in the data to words.
     """
 
-    rows: np.ndarray
-    guess: np.ndarray
-    probability: np.ndarray
-    score: np.ndarray
-    reason: list[str]
-    duplicate: dict[int, str]
-    unfamiliar: dict[int, str]
+    rows: np.ndarray  # places of what is suggested in the data
+    guess: np.ndarray  # the class that the classifier gives each image of the data
+    probability: np.ndarray  # of that; NaN where the classifier gives none
+    score: np.ndarray  # how much each suggested label is thought to teach: squared uncertainty times distance
+    reason: list[str]  # why each is suggested
+    duplicate: dict[int, str]  # the same picture as another one
+    unfamiliar: dict[int, str]  # unlike all labeled images, the most so first
     unreadable: dict[int, str] = field(default_factory=dict)
-
-    @property
-    def apart(self) -> dict[int, str]:
-        """All images that are set apart, and why."""
-        return self.unreadable | self.duplicate | self.unfamiliar
 
 
 @validate_params(
@@ -105,9 +85,7 @@ def suggest_labels(
         that equal a labeled one, or are unlike all of them, are set apart.
     false_alarms : float, default=0.05
         The share of images like those of `X_train` that may be set apart as unlike them.
-    image_shape : tuple of int, default=None
-        As in `PredictionGridDisplay.from_estimator`.
-    input_range : {"auto"}, tuple of (low, high) or None, default="auto"
+    image_shape, input_range : optional
         As in `PredictionGridDisplay.from_estimator`.
 
     Returns
@@ -214,13 +192,20 @@ def rank_suggestions(
 ) -> LabelSuggestions:
     """Do the work of `suggest_labels` for images that can be read, with plain arrays, which need no pandas.
 
-    `unlabeled` and `labeled` are features and images; `rest` and `values` are as `split_at_features` returns
-    them.
+    `unlabeled` and `labeled` are features and images; `rest` and `values` are of `split_at_features`.
     """
     features, images = unlabeled
     guess = check_one_target(rest.predict(values), "What the model predicts")
     uncertainty, probability, doubts = _find_doubts(rest, values, guess)
-    duplicate = _find_equal(images, None if labeled is None else labeled[1])
+    first: dict[bytes, str] = {}  # of equal images
+    if labeled is not None:
+        for row in range(len(labeled[1])):
+            first.setdefault(labeled[1].digest(row), f"labeled {labeled[1].name(row)}")
+    duplicate = {}
+    for row in range(len(images)):
+        other = first.setdefault(images.digest(row), name := images.name(row))
+        if other is not name:
+            duplicate[row] = f"equal to {other}"
     distance, unfamiliar = None, dict[int, str]()
     if labeled is not None:
         distance, unfamiliar = _compare(features, labeled, false_alarms)
@@ -245,23 +230,9 @@ def choose_rows(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose rows one by one, by squared uncertainty times distance to the nearest row chosen before.
 
-    Parameters
-    ----------
-    features : ndarray of shape (n_samples, n_features)
-        What distances are measured in, once each row has length 1.
-    uncertainty : ndarray of shape (n_samples,)
-        How little a row is known, at least 0.
-    n : int
-        How many to choose at most.
-    distance : ndarray of shape (n_samples,), default=None
-        The distances to what was chosen earlier, if anything was.
-
-    Returns
-    -------
-    rows : ndarray of int of shape (n_chosen,)
-        Which they are.
-    score : ndarray of shape (n_chosen,)
-        The product that chose each: it never rises.
+    Uncertainty is at least 0; distances are those of rows of length 1; `distance` is that to what was chosen
+    earlier, if anything was. Returned are the rows, at most `n`, and the product that chose each: it never
+    rises.
     """
     unit = normalize(features) if len(features) else features
     nearest = np.full(len(unit), 2**0.5) if distance is None else distance.copy()  # a right angle
@@ -319,20 +290,6 @@ def _compare(
     return nearest, {row: words.format(found.distance[row], found.threshold) for row in rows.tolist()}
 
 
-def _find_equal(images: Images, labeled: Images | None) -> dict[int, str]:
-    """Return the images that are equal to a labeled one, or to one before, and to which."""
-    first: dict[bytes, str] = {}
-    if labeled is not None:
-        for row in range(len(labeled)):
-            first.setdefault(labeled.digest(row), f"labeled {labeled.name(row)}")
-    found = {}
-    for row in range(len(images)):
-        other = first.setdefault(images.digest(row), name := images.name(row))
-        if other is not name:
-            found[row] = f"equal to {other}"
-    return found
-
-
 def _find_near(
     rows: np.ndarray, unlabeled: tuple[np.ndarray, Images], labeled: tuple[np.ndarray, Images] | None
 ) -> dict[int, str]:
@@ -343,22 +300,19 @@ def _find_near(
         near = np.unique(find_nearest(normalize(features), normalize(labeled[0]), n_near)[1])
         features = np.concatenate([features, labeled[0][near]])
         groups.append((labeled[1], near))
-    small = [measure_images(images.choose(chosen)).small for images, chosen in groups]
+    small = measure_images(*(images.choose(chosen) for images, chosen in groups)).small
     places = [(images, row) for images, chosen in groups for row in chosen.tolist()]
+    names = [images.name(row) for images, row in places]
 
     def read(place: int) -> np.ndarray:
         images, row = places[place]
         return images[row]
 
-    pairs, _ = find_near_pairs(features, np.concatenate(small), read)
+    pairs, _ = find_near_pairs(features, small, read)
     found: dict[int, str] = {}
     for left, right in pairs[np.lexsort(pairs.T)].tolist() if len(pairs) else []:
         if right >= len(rows) > left:
-            found[int(rows[left])] = f"the same picture as labeled {_name(places[right])}"
+            found[int(rows[left])] = f"the same picture as labeled {names[right]}"
         elif right < len(rows) and int(rows[left]) not in found:
-            found[int(rows[right])] = f"the same picture as {_name(places[left])}"
+            found[int(rows[right])] = f"the same picture as {names[left]}"
     return found
-
-
-def _name(place: tuple[Images, int]) -> str:
-    return place[0].name(place[1])

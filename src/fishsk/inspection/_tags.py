@@ -9,87 +9,47 @@ import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_curve
 from sklearn.utils import check_consistent_length
 
-from fishsk.inspection._classification import accuracy_interval
+from fishsk.inspection._classification import accuracy_interval, count_draws, mean_f1, percentile_interval
 from fishsk.inspection._feature_map import style_of_class
 from fishsk.inspection._settings import find_last, find_setting
 
-_N_DRAWS = 1000  # bootstrap resamples
 _N_NAMED = 10  # tags in a legend
 
 
 @dataclass(frozen=True)
 class TagScores:
-    """Scores of one tag.
-
-    Attributes
-    ----------
-    name : str
-        The tag.
-    n_true, n_predicted, n_right : int
-        How many images have it, how many get it, and how many do both.
-    precision, recall, f1 : float
-        Shares, 0 to 1; NaN where no image gets it, or has it.
-    precision_interval, recall_interval : (float, float)
-        Their 95 % intervals (Wilson's score interval).
-    average_precision : float
-        The mean precision over all thresholds, weighed by the recall that each gains; NaN without
-        probabilities, or where no image has the tag.
-    threshold : float
-        From which probability on an image gets it; NaN where the classifier has none.
-    """
+    """Scores of one tag: shares of 0 to 1, and NaN where they are shares of nothing."""
 
     name: str
-    n_true: int
-    n_predicted: int
-    n_right: int
+    n_true: int  # images that have it
+    n_predicted: int  # images that get it
+    n_right: int  # images that do both
     precision: float
-    precision_interval: tuple[float, float]
+    precision_interval: tuple[float, float]  # of 95 %: Wilson's score interval
     recall: float
     recall_interval: tuple[float, float]
     f1: float
-    average_precision: float
-    threshold: float
+    average_precision: float  # the mean precision over all thresholds, weighed by the recall that each gains
+    threshold: float  # from which probability on an image gets it; NaN where the classifier has none
 
 
 @dataclass(frozen=True)
 class TagsEvaluation:
-    """Predicted tags of images that were not trained on, and what follows from them.
-
-    Attributes
-    ----------
-    n_samples : int
-        The number of images.
-    y_true, y_pred : ndarray of shape (n_samples, n_tags)
-        True and predicted tags, 0 and 1.
-    proba : ndarray of shape (n_samples, n_tags) or None
-        The probability of each tag; None where the classifier gives none.
-    tags : list of TagScores
-        The scores of each tag.
-    accuracy : float
-        The share of images all of whose tags are right, and no other is given.
-    interval : (float, float)
-        Its 95 % interval (Wilson's score interval).
-    macro_f1, mean_average_precision : float
-        The means of the tags' F1 scores and average precisions.
-    macro_f1_interval : (float, float)
-        The 95 % interval of the first (percentiles over bootstrap resamples of the images).
-    worst : ndarray of int
-        Indices of the images with a wrong tag, the most confident mistake first.
-    """
+    """Predicted tags of images that were not trained on, and what follows from them."""
 
     score_name: ClassVar[str] = "All tags right"
 
     n_samples: int
-    y_true: np.ndarray
+    y_true: np.ndarray  # 0 and 1, (n_samples, n_tags)
     y_pred: np.ndarray
-    proba: np.ndarray | None
+    proba: np.ndarray | None  # of each tag; None where the classifier gives none
     tags: list[TagScores]
-    accuracy: float
-    interval: tuple[float, float]
-    macro_f1: float
-    macro_f1_interval: tuple[float, float]
+    accuracy: float  # the share of images all of whose tags are right, and no other is given
+    interval: tuple[float, float]  # of the accuracy: Wilson's score interval
+    macro_f1: float  # the mean of the tags' F1 scores
+    macro_f1_interval: tuple[float, float]  # percentiles over bootstrap resamples of the images
     mean_average_precision: float
-    worst: np.ndarray
+    worst: np.ndarray  # indices of the images with a wrong tag, the most confident mistake first
 
     @property
     def names(self) -> list[str]:
@@ -127,6 +87,9 @@ def evaluate_tags(
         )
     y_pred = y_pred.astype(int)
     thresholds = np.full(len(names), np.nan) if thresholds is None else thresholds
+    n_samples, hits, sizes = len(y_true), y_true & y_pred, y_true + y_pred
+    draws = count_draws(np.full(n_samples, 1 / n_samples), n_samples)
+    f1 = 2 * hits.sum(axis=0) / np.maximum(sizes.sum(axis=0), 1)
     tags = []
     for column, name in enumerate(names):
         has, gets = y_true[:, column] == 1, y_pred[:, column] == 1
@@ -141,7 +104,7 @@ def evaluate_tags(
                 precision_interval=accuracy_interval(has[gets]),
                 recall=float(gets[has].mean()) if has.any() else np.nan,
                 recall_interval=accuracy_interval(gets[has]),
-                f1=float(_f1(has, gets)),
+                f1=float(f1[column]),
                 average_precision=float(scores),
                 threshold=float(thresholds[column]),
             )
@@ -154,7 +117,7 @@ def evaluate_tags(
     right = ~wrong.any(axis=1)
     known = [tag.average_precision for tag in tags if np.isfinite(tag.average_precision)]
     return TagsEvaluation(
-        n_samples=len(y_true),
+        n_samples=n_samples,
         y_true=y_true,
         y_pred=y_pred,
         proba=proba,
@@ -162,7 +125,7 @@ def evaluate_tags(
         accuracy=float(right.mean()),
         interval=accuracy_interval(right),
         macro_f1=float(np.mean([tag.f1 for tag in tags])),
-        macro_f1_interval=_macro_f1_interval(y_true, y_pred),
+        macro_f1_interval=percentile_interval(mean_f1(draws @ hits, draws @ sizes)),
         mean_average_precision=float(np.mean(known)) if known else np.nan,
         worst=rows,
     )
@@ -208,17 +171,3 @@ def draw_tags(evaluation: TagsEvaluation) -> Any:
         for text in legend.get_texts():
             text.set_parse_math(False)
     return axes.figure
-
-
-def _f1(has: np.ndarray, gets: np.ndarray) -> np.ndarray:
-    """Return F1 scores over the first axis; 0 for a tag that is nowhere."""
-    return 2 * (has & gets).sum(axis=0) / np.maximum(has.sum(axis=0) + gets.sum(axis=0), 1)
-
-
-def _macro_f1_interval(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[float, float]:
-    """Return the 2.5 and 97.5 % percentiles over bootstrap resamples of the images, always the same ones."""
-    n_samples = len(y_true)
-    draws = np.random.default_rng(0).multinomial(n_samples, np.full(n_samples, 1 / n_samples), size=_N_DRAWS)
-    hits, sizes = draws @ (y_true & y_pred), draws @ (y_true + y_pred)
-    low, high = np.percentile((2 * hits / np.maximum(sizes, 1)).mean(axis=1), [2.5, 97.5])
-    return float(low), float(high)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.utils import check_consistent_length
 
 from fishsk._utils.axes import make_axes, palette
 from fishsk.inspection._settings import fitted_head
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PolyCollection
+    from matplotlib.lines import Line2D
 
 _PANELS = {
     "loss": "Loss",
@@ -128,12 +133,14 @@ class TrainingCurveDisplay:
             estimator, default_name = estimator["estimator"], "fold"
         estimators = list(estimator) if isinstance(estimator, list | tuple | np.ndarray) else [estimator]
         heads = [fitted_head(each) for each in estimators]
-        gathered = gather_training_curves(
+        return cls.from_history(
             [head.history_ for head in heads],
-            overfit_epochs=[getattr(head, "overfit_epoch_", None) for head in heads],
+            overfit_epoch=[getattr(head, "overfit_epoch_", None) for head in heads],
+            run_name=default_name if run_name is None else run_name,
+            ax=ax,
+            line_kw=line_kw,
+            fill_between_kw=fill_between_kw,
         )
-        display = cls(**gathered, run_name=default_name if run_name is None else run_name)
-        return display.plot(ax=ax, line_kw=line_kw, fill_between_kw=fill_between_kw)
 
     @classmethod
     def from_history(
@@ -198,41 +205,66 @@ class TrainingCurveDisplay:
         TrainingCurveDisplay
             This display.
         """
+        import matplotlib.pyplot as plt
         from matplotlib.ticker import MaxNLocator
 
         panels = [key for key in _PANELS if key in self.curves]
         heights = [0.9 if key == "learning_rate" else 2.2 for key in panels]
+        figsize = (6.4, 0.8 + sum(heights))
         self.figure_, self.bounding_ax_, axes = make_axes(
-            ax,
-            (len(panels), 1),
-            len(panels),
-            figsize=(6.4, 0.8 + sum(heights)),
-            height_ratios=heights,
+            ax, (len(panels), 1), len(panels), figsize=figsize, height_ratios=heights
         )
         self.axes_ = axes.ravel()[: len(panels)]
-        self.lines_: dict[str, Any] = {}
-        self.bands_: dict[str, Any] = {}
+        self.lines_: dict[str, Line2D] = {}
+        self.bands_: dict[str, PolyCollection] = {}
         stacked = ax is None or self.bounding_ax_ is not None
-        n_epochs = self.curves["loss"].shape[1]
+        overfit = [epoch + 1 for epoch in self.overfit_epochs if epoch is not None]
         for panel, axes in zip(panels, self.axes_, strict=True):
             if panel == "learning_rate":
                 self._plot_learning_rate(axes)
             else:
-                self._plot_metric(axes, panel, line_kw, fill_between_kw)
+                self._plot_metric(axes, panel, line_kw or {}, fill_between_kw or {})
             axes.set_ylabel(_PANELS[panel])
-            axes.set_xlim(0.5, n_epochs + 0.5)
+            end = self.curves["loss"].shape[1] + 0.5
+            axes.set_xlim(0.5, end)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             if stacked and panel != panels[-1]:
                 axes.tick_params(labelbottom=False)
             else:
                 axes.set_xlabel("Epoch")
+            if overfit:
+                start, color = statistics.median_low(overfit), plt.rcParams["text.color"]
+                shade = axes.axvspan(start, end, color=color, alpha=0.1, linewidth=0)
+                axes.axvline(start, color=color, linewidth=0.8, linestyle=":")
         if stacked:
             self.figure_.align_ylabels(self.axes_)
-        self._add_legend(self._mark_overfitting())
+        # The legend is above the first panel, where it covers no data.
+        axes = self.axes_[0]
+        handles = [line for key, line in self.lines_.items() if key.endswith("loss")]
+        labels = ["training", "validation"][: len(handles)]
+        if any(epoch is not None for epoch in self.best_epochs):
+            handles += axes.plot([], [], **self._best_style(axes))
+            labels.append(f"lowest validation loss: epoch {_count_epochs(self.best_epochs, self.run_name)}")
+        if overfit:
+            handles.append(shade)
+            labels.append(f"overfitting from epoch {_count_epochs(self.overfit_epochs, self.run_name)}")
+        n_runs = len(self.curves["loss"])
+        axes.legend(
+            handles,
+            labels,
+            title=f"Mean of {n_runs} {self.run_name}s, and one standard deviation" if n_runs > 1 else None,
+            alignment="left",
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            borderaxespad=0.2,
+            ncols=2,
+            fontsize="small",
+            frameon=False,
+        )
         return self
 
     def _plot_metric(
-        self, axes: Any, panel: str, line_kw: dict[str, Any] | None, fill_between_kw: dict[str, Any] | None
+        self, axes: Axes, panel: str, line_kw: dict[str, Any], fill_between_kw: dict[str, Any]
     ) -> None:
         """Draw the training and the validation curves of one metric, and mark the best epochs."""
         from matplotlib.cbook import normalize_kwargs
@@ -245,19 +277,19 @@ class TrainingCurveDisplay:
             runs, mean, std = self.curves[key], self.means[key], self.stds[key]
             epochs = np.arange(1, len(mean) + 1)
             # A dot, because a run of one epoch has no line to see.
-            style = {"color": color, "linestyle": linestyle, "marker": "." if len(mean) == 1 else None}
-            style |= {"linewidth": 1.8} | normalize_kwargs(line_kw or {}, Line2D)
+            style: dict[str, Any] = {"color": color, "linestyle": linestyle, "linewidth": 1.8}
+            style |= {"marker": "." if len(mean) == 1 else None} | normalize_kwargs(line_kw, Line2D)
             if len(runs) > 1:
                 axes.plot(epochs, runs.T, color=style["color"], linewidth=0.6, alpha=0.6)
-                band = {"color": style["color"], "alpha": 0.2, "linewidth": 0}
-                band |= normalize_kwargs(fill_between_kw or {}, PolyCollection)
+                band: dict[str, Any] = {"color": style["color"], "alpha": 0.2, "linewidth": 0}
+                band |= normalize_kwargs(fill_between_kw, PolyCollection)
                 self.bands_[key] = axes.fill_between(epochs, mean - std, mean + std, **band)
             (self.lines_[key],) = axes.plot(epochs, mean, **style)
         for run, best in zip(self.curves.get(f"val_{panel}", ()), self.best_epochs, strict=False):
             if best is not None:
                 axes.plot(best + 1, run[best], **self._best_style(axes))
 
-    def _plot_learning_rate(self, axes: Any) -> None:
+    def _plot_learning_rate(self, axes: Axes) -> None:
         """Draw the steps of each run's learning rate, whose values become the ticks if they are few."""
         import matplotlib.pyplot as plt
         from matplotlib.ticker import NullLocator
@@ -275,56 +307,10 @@ class TrainingCurveDisplay:
                 axes.set_yticks(values, [f"{value:g}" for value in values], fontsize="small")
                 axes.yaxis.set_minor_locator(NullLocator())
 
-    def _mark_overfitting(self) -> Any:
-        """Shade every panel from where overfitting began; return the shade, or None."""
-        import matplotlib.pyplot as plt
-
-        known = [epoch + 1 for epoch in self.overfit_epochs if epoch is not None]
-        if not known:
-            return None
-        color = plt.rcParams["text.color"]
-        start = statistics.median_low(known)
-        for axes in self.axes_:
-            shade = axes.axvspan(start, axes.get_xlim()[1], color=color, alpha=0.1, linewidth=0)
-            axes.axvline(start, color=color, linewidth=0.8, linestyle=":")
-        return shade
-
-    def _add_legend(self, shade: Any) -> None:
-        """Explain the marks above the first panel, where they cover no data."""
-        axes = self.axes_[0]
-        handles = [line for key, line in self.lines_.items() if key.endswith("loss")]
-        labels = ["training", "validation"][: len(handles)]
-        if any(epoch is not None for epoch in self.best_epochs):
-            handles += axes.plot([], [], **self._best_style(axes))
-            labels.append(f"lowest validation loss: epoch {_count_epochs(self.best_epochs, self.run_name)}")
-        if shade is not None:
-            handles.append(shade)
-            labels.append(f"overfitting from epoch {_count_epochs(self.overfit_epochs, self.run_name)}")
-        n_runs = len(self.curves["loss"])
-        axes.legend(
-            handles,
-            labels,
-            title=f"Mean of {n_runs} {self.run_name}s, and one standard deviation" if n_runs > 1 else None,
-            alignment="left",
-            loc="lower left",
-            bbox_to_anchor=(0, 1),
-            borderaxespad=0.2,
-            ncols=2,
-            fontsize="small",
-            frameon=False,
-        )
-
-    def _best_style(self, axes: Any) -> Any:
-        single = len(self.best_epochs) == 1
-        return {
-            "linestyle": "none",
-            "marker": "o",
-            "markersize": 7 if single else 4,
-            "markeredgewidth": 1.8 if single else 1,
-            "color": palette(axes)[1],
-            "markerfacecolor": axes.get_facecolor(),
-            "zorder": 3,
-        }
+    def _best_style(self, axes: Axes) -> dict[str, Any]:
+        size, width = (7, 1.8) if len(self.best_epochs) == 1 else (4, 1)
+        ring = {"marker": "o", "markersize": size, "markeredgewidth": width, "linestyle": "none", "zorder": 3}
+        return ring | {"color": palette(axes)[1], "markerfacecolor": axes.get_facecolor()}
 
 
 def gather_training_curves(
@@ -343,9 +329,8 @@ def gather_training_curves(
         overfit_epochs = [None] * len(histories)
     check_consistent_length(histories, overfit_epochs)
     names = [name for key in _PANELS for name in (key, f"val_{key}") if all(name in h for h in histories)]
-    curves = {
-        name: np.full((len(histories), max(len(h["loss"]) for h in histories)), np.nan) for name in names
-    }
+    n_epochs = max(len(history["loss"]) for history in histories)
+    curves = {name: np.full((len(histories), n_epochs), np.nan) for name in names}
     for name, runs in curves.items():
         for run, history in zip(runs, histories, strict=True):
             if len(history[name]) != len(history["loss"]):

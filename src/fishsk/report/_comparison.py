@@ -50,10 +50,8 @@ def write_comparison(
         The title of the page.
     image_names : sequence of str, default=None
         Name of each image; by default its path, or its number in `X`.
-    image_shape : tuple of int, default=None
-        (height, width) or (height, width, channels) of the images of a 2-D `X`.
-    input_range : tuple of (low, high) or None, default=(0, 255)
-        Values of black and white in `X` where it is not uint8; None takes values as they are.
+    image_shape, input_range : optional
+        As in `PredictionGridDisplay.from_predictions`.
     max_images : int, default=60
         Largest number of images that the page shows of those fixed, and of those broken.
 

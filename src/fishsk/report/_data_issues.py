@@ -46,10 +46,8 @@ def write_data_issues(
         The test images that it was given, if there were any.
     title : str, default=None
         The title of the page.
-    image_shape : tuple of int, default=None
-        (height, width) or (height, width, channels) of the images of a 2-D `X`.
-    input_range : tuple of (low, high) or None, default=(0, 255)
-        Values of black and white in `X` where it is not uint8; None takes values as they are.
+    image_shape, input_range : optional
+        As in `PredictionGridDisplay.from_predictions`.
     max_images : int, default=24
         Largest number of images, or groups of images, that the page shows of each kind.
 

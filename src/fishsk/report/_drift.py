@@ -50,10 +50,8 @@ def write_drift(
         The p value up to which the page speaks of drift.
     title : str, default=None
         The title of the page.
-    image_shape : tuple of int, default=None
-        (height, width) or (height, width, channels) of the images of 2-D arrays.
-    input_range : tuple of (low, high) or None, default=(0, 255)
-        Values of black and white in arrays that are not uint8; None takes values as they are.
+    image_shape, input_range : optional
+        As in `PredictionGridDisplay.from_predictions`.
     max_images : int, default=24
         Largest number of images that the page shows.
 

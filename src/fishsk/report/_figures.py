@@ -13,8 +13,8 @@ from PIL import Image
 from sklearn.utils import estimator_html_repr
 
 from fishsk._utils.axes import PALETTE_ON_DARK, PALETTE_ON_LIGHT
-from fishsk.features import Images, resize_image
-from fishsk.inspection import TrainingCurveDisplay, fitted_head
+from fishsk.features import Images
+from fishsk.inspection import TrainingCurveDisplay, fitted_head, make_thumbnail
 
 _LONGEST_SIDE = 128  # pixels of an image in the file
 _LOSSLESS_SIDE = 64  # pixels, up to which lossless WebP takes no more than 2 KB
@@ -27,10 +27,8 @@ _ON_LIGHT = {"#ffffff": "#000000", _DARK_GROUND: "#ffffff"} | dict(  # of each c
 
 def encode_image(image: np.ndarray, longest_side: int = _LONGEST_SIDE) -> dict[str, Any]:
     """Return an image, made smaller if it is large, as a data URI with its width and height."""
-    height, width = image.shape[:2]
-    scale = min(1, longest_side / max(height, width))
-    height, width = max(1, round(scale * height)), max(1, round(scale * width))
-    pixels = np.clip(np.rint(resize_image(image, (height, width))), 0, 255).astype(np.uint8)
+    pixels = make_thumbnail(image, longest_side)
+    height, width = pixels.shape[:2]
     is_small = max(height, width) <= _LOSSLESS_SIDE
     file = io.BytesIO()
     # Lossless, method 0 takes a tenth of the time of OpenCV's, and 5 % more bytes.

@@ -85,9 +85,7 @@ def write_report(
         Name of a regressor's target, such as "weight in kg"; by default "number".
     image_names : sequence of str, default=None
         Name of each test image; by default its path, or its position in `X`.
-    image_shape : tuple of int, default=None
-        As in `PredictionGridDisplay.from_estimator`.
-    input_range : {"auto"}, tuple of (low, high) or None, default="auto"
+    image_shape, input_range : optional
         As in `PredictionGridDisplay.from_estimator`.
     max_images : int, default=24
         The number of images that each cell of the confusion matrix shows at most; fewer if there are many
@@ -219,9 +217,7 @@ def write_model_card(
         Names to show for ``estimator.classes_``; by default the labels themselves.
     target_name : str, default=None
         Name of a regressor's target, such as "weight in kg"; by default "number".
-    image_shape : tuple of int, default=None
-        As in `PredictionGridDisplay.from_estimator`.
-    input_range : {"auto"}, tuple of (low, high) or None, default="auto"
+    image_shape, input_range : optional
         As in `PredictionGridDisplay.from_estimator`.
     license : str, default=None
         The license of the model, as Hugging Face names it, such as "apache-2.0". None says nothing.
