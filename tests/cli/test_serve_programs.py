@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.linear_model import Ridge
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
 from fishsk import make_fish_pipeline
@@ -203,11 +204,12 @@ def check(value, schema, schemas):
     return None
 
 
-@pytest.mark.parametrize("kind", ["classes", "scores", "numbers"])
+@pytest.mark.parametrize("kind", ["classes", "scores", "numbers", "tags"])
 def test_the_description_has_all_routes_and_answers_are_as_it_says(kind, answers, paths):
     if kind != "classes":
         X, y = make_fish_images(60, random_state=0)
-        head = Ridge() if kind == "numbers" else SVC()
+        head = {"numbers": Ridge(), "scores": SVC(), "tags": KNeighborsClassifier()}[kind]
+        y = np.eye(5, dtype=int)[y] if kind == "tags" else y
         answers = Answers(make_fish_pipeline(head=head, weights="cifar95").fit(X, y))
     app = make_app(answers)
     status, description, _ = ask(app, "/openapi.json", method="GET")

@@ -17,6 +17,7 @@ from fishsk.features import find_frozen_parts, read_image
 from fishsk.inspection import (
     Explainer,
     FamiliarRows,
+    UnfamiliarImages,
     check_one_target,
     find_confidence,
     find_features,
@@ -97,60 +98,46 @@ class Answers:
         parts = [part for _, step in steps for part in find_frozen_parts(step).values() or [step]]
         return ", ".join(type(part).__name__ for part in parts if part not in (None, "passthrough"))
 
-    def classify(self, contents: Sequence[bytes]) -> list[dict[str, Any]]:
-        """Return what is seen in each of several image files, or why one cannot be read, for JSON.
+    def _ask(self, images: Sequence[Any]) -> tuple[np.ndarray, np.ndarray | None, UnfamiliarImages | None]:
+        """Return what is predicted, with its probabilities, and how far the images are from training."""
+        with self._lock:
+            rows, rest, values = split_at_features(self.pipeline, images)
+            predicted = np.asarray(rest.predict(values))
+            proba = predict_tag_proba(rest, values)
+            found = None if self._familiar is None else self._familiar.compare(rows)
+        return predicted if self.tags else predicted.ravel(), proba, found
 
-        Parameters
-        ----------
-        contents : sequence of bytes
-            Image files.
-        """
+    def classify(self, contents: Sequence[bytes]) -> list[dict[str, Any]]:
+        """Return what is seen in each of several image files, or why one cannot be read, for JSON."""
         try:
-            return self._classify(contents)
+            predicted, proba, found = self._ask([*map(io.BytesIO, contents)])  # bytes may be taken for a path
         except ValueError as error:
             if len(contents) > 1:  # one that is bad keeps none of the others from their answers
                 half = len(contents) // 2
                 return self.classify(contents[:half]) + self.classify(contents[half:])
             return [{"error": str(error).replace("'image 0'", "The image")}]
-
-    def _classify(self, contents: Sequence[bytes]) -> list[dict[str, Any]]:
-        with self._lock:
-            # As streams: bytes may be taken for a path.
-            rows, rest, values = split_at_features(self.pipeline, [*map(io.BytesIO, contents)])
-            predicted = np.asarray(rest.predict(values))
-            proba = predict_tag_proba(rest, values) if self.has_probabilities else None
-            found = None if self._familiar is None else self._familiar.compare(rows)
         names = [str(label) for label in self.labels]
-        answers: list[dict[str, Any]]
-        if self.tags:
-            answers = [
-                {"tags": [tag for tag, has in zip(names, row, strict=True) if has]} for row in predicted
-            ]
-        elif names:
-            answers = [{"class": str(label)} for label in predicted.tolist()]
-        else:
-            answers = [{"number": number} for number in predicted.ravel().tolist()]
-        if proba is not None and self.tags:
-            for answer, row in zip(answers, proba.tolist(), strict=True):
-                answer["probabilities"] = dict(zip(names, row, strict=True))
-        elif proba is not None:
-            confidence = find_confidence(predicted, proba, np.asarray(self.labels)).tolist()
-            for answer, probability, row in zip(answers, confidence, proba.tolist(), strict=True):
-                answer["probability"] = probability
-                answer["probabilities"] = dict(zip(names, row, strict=True))
-                answer["unsure"] = probability < self.min_probability
-        if found is not None:
-            for answer, is_unfamiliar in zip(answers, found.is_unfamiliar.tolist(), strict=True):
-                answer["unfamiliar"] = is_unfamiliar
+        confidence = np.empty(0)
+        if proba is not None and not self.tags:
+            confidence = find_confidence(predicted, proba, np.asarray(self.labels))
+        answers = []
+        for place, label in enumerate(predicted.tolist()):
+            answer: dict[str, Any] = {"class": str(label)} if names else {"number": label}
+            if self.tags:
+                answer = {"tags": [tag for tag, has in zip(names, label, strict=True) if has]}
+            elif proba is not None:
+                answer["probability"] = float(confidence[place])
+            if proba is not None:
+                answer["probabilities"] = dict(zip(names, proba[place].tolist(), strict=True))
+            if "probability" in answer:
+                answer["unsure"] = answer["probability"] < self.min_probability
+            if found is not None:
+                answer["unfamiliar"] = bool(found.is_unfamiliar[place])
+            answers.append(answer)
         return answers
 
     def predict(self, content: bytes) -> dict[str, Any]:
-        """Return what the page shows of an image: its classes or number, the training images most like it.
-
-        Parameters
-        ----------
-        content : bytes
-            An image file.
+        """Return what the page shows of an image file: its classes, the training images most like it.
 
         Raises
         ------
@@ -158,27 +145,34 @@ class Answers:
             If it is no image, or too large a one.
         """
         image = read_image(io.BytesIO(content))
-        with self._lock:
-            rows, rest, values = split_at_features(self.pipeline, [image])
-            predicted = np.asarray(rest.predict(values)).tolist()[0]
-            found = predict_tag_proba(rest, values)
-            proba = None if found is None else found[0]
-            similar = self._find_similar(rows)
-        if not self.labels:
-            predicted = format_number(predicted)
+        answers, shares, found = self._ask([image])
+        predicted, probability, classes = answers.tolist()[0], None, []
+        if shares is not None:
+            order = np.argsort(-shares[0], kind="stable")[:_N_CLASSES].tolist()
+            classes = [{"name": str(self.labels[at]), "probability": float(shares[0, at])} for at in order]
+        if shares is not None and not self.tags:
+            probability = float(shares[0, self.labels.index(predicted)])
         if self.tags:
             predicted = join_tags(predicted, self.tags).replace(";", ", ") or "no tag"
-        probability = None
-        if proba is not None and not self.tags:
-            probability = float(proba[self.labels.index(predicted)])
+        similar = None
+        if found is not None and self.train is not None:
+            paths = [Path(self.train[row]) for row in found.neighbors[0]]
+            similar = {
+                "is_unfamiliar": bool(found.is_unfamiliar[0]),
+                "false_alarms": found.false_alarms,
+                "images": [
+                    {"name": path.name, "folder": path.parent.name, "image": encode_image(read_image(path))}
+                    for path in paths
+                ],
+            }
         return {
             "image": encode_image(image, _LONGEST_SIDE),
             "size": f"{image.shape[1]:,} x {image.shape[0]:,}",
-            "predicted": str(predicted),
+            "predicted": str(predicted) if self.labels else format_number(predicted),
             "probability": probability,
             "is_unsure": probability is not None and probability < self.min_probability,
             "min_probability": self.min_probability,
-            "classes": [] if proba is None else self._rank(proba),
+            "classes": classes,
             "is_number": not self.labels,
             "is_of_tags": bool(self.tags),
             "n_more": max(0, len(self.labels) - _N_CLASSES),
@@ -188,16 +182,9 @@ class Answers:
     def explain(
         self, content: bytes, *, target: str | None = None, against: str | None = None
     ) -> dict[str, Any]:
-        """Return a map of what in an image spoke for a class, and which other classes could be asked about.
+        """Return a map of what in an image file spoke for a class, and which classes could be asked about.
 
-        Parameters
-        ----------
-        content : bytes
-            An image file.
-        target : str, default=None
-            The class to explain; None is the one that is predicted.
-        against : str, default=None
-            The class to compare it with; None is all others.
+        The class is by default the one that is predicted, and is compared by default with all others.
 
         Raises
         ------
@@ -225,24 +212,4 @@ class Answers:
             "target": str(found.targets[0]) if labels else "a larger number",
             "against": against,
             "names": list(labels),
-        }
-
-    def _rank(self, proba: np.ndarray) -> list[dict[str, Any]]:
-        """Return the most probable classes, with their probabilities."""
-        order = np.argsort(-proba, kind="stable")[:_N_CLASSES]
-        return [{"name": str(self.labels[place]), "probability": float(proba[place])} for place in order]
-
-    def _find_similar(self, rows: np.ndarray) -> dict[str, Any] | None:
-        """Return the training images most like an image, by its features, and whether it is like any."""
-        if self._familiar is None or self.train is None:
-            return None
-        found = self._familiar.compare(rows)
-        paths = [Path(self.train[row]) for row in found.neighbors[0]]
-        return {
-            "is_unfamiliar": bool(found.is_unfamiliar[0]),
-            "false_alarms": found.false_alarms,
-            "images": [
-                {"name": path.name, "folder": path.parent.name, "image": encode_image(read_image(path))}
-                for path in paths
-            ],
         }

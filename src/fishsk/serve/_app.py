@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _IMAGE = "application/octet-stream"  # other sites cannot make a browser send it here without asking first
 # What programs send an image as: nothing is what requests says of bytes, the last one curl --data-binary.
 _KINDS = ("", _IMAGE, "application/x-www-form-urlencoded")
+_ASKED = ("target", "against")  # of an explanation
 _PAGE = ("/", "/serve.js", "/prediction", "/explanation")
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
@@ -76,6 +77,7 @@ def make_app(answers: Answers, *, title: str = "fishsk", token: str | None = Non
     )
     description = describe_service(
         answers.labels,
+        of_tags=bool(answers.tags),
         has_probabilities=answers.has_probabilities,
         has_train=answers.train is not None,
         has_token=token is not None,
@@ -105,22 +107,11 @@ def make_app(answers: Answers, *, title: str = "fishsk", token: str | None = Non
     async def show_health(request: Request) -> Response:
         return JSONResponse({"status": "ok", "fishsk": __version__, "waiting": batches.n_waiting})
 
-    async def show_description(request: Request) -> Response:
-        return JSONResponse(description, headers=_HEADERS)
-
-    async def show_page(request: Request) -> Response:
-        return HTMLResponse(page, headers=_HEADERS)
-
-    async def show_script(request: Request) -> Response:
-        return Response(script, media_type="text/javascript", headers=_HEADERS)
-
     def answer_with(template: str, find: Callable[..., dict[str, Any]]) -> Callable[..., Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             if request.headers.get("Content-Type") != _IMAGE:
                 raise HTTPException(415, f"Send the bytes of an image file as {_IMAGE}.")
-            asked = {
-                name: value for name, value in request.query_params.items() if name in ("target", "against")
-            }
+            asked = {name: request.query_params[name] for name in _ASKED if name in request.query_params}
             async with bodies.hold(request, MAX_BYTES) as content:
                 try:
                     found = await run_in_threadpool(find, content, **asked)
@@ -140,20 +131,19 @@ def make_app(answers: Answers, *, title: str = "fishsk", token: str | None = Non
             return PlainTextResponse(text, status, headers=_HEADERS | headers)
         return JSONResponse({"error": text}, status, headers=_HEADERS | headers)
 
+    routes = {
+        "/predict": ("POST", predict),
+        "/health": ("GET", show_health),
+        "/openapi.json": ("GET", JSONResponse(description, headers=_HEADERS)),
+        "/": ("GET", HTMLResponse(page, headers=_HEADERS)),
+        "/serve.js": ("GET", Response(script, media_type="text/javascript", headers=_HEADERS)),
+        "/prediction": ("POST", answer_with("prediction.html", answers.predict)),
+        "/explanation": ("POST", answer_with("explanation.html", answers.explain)),
+    }
     return Starlette(
         routes=[
-            Route("/predict", predict, methods=["POST"]),
-            Route("/health", show_health),
-            Route("/openapi.json", show_description),
-            Route("/", show_page, include_in_schema=False),
-            Route("/serve.js", show_script, include_in_schema=False),
-            *(
-                Route(path, answer_with(template, find), methods=["POST"], include_in_schema=False)
-                for path, template, find in (
-                    ("/prediction", "prediction.html", answers.predict),
-                    ("/explanation", "explanation.html", answers.explain),
-                )
-            ),
+            Route(path, answer, methods=[method], include_in_schema=path not in _PAGE)
+            for path, (method, answer) in routes.items()
         ],
         middleware=[Middleware(Guard, token=token)],
         exception_handlers=dict.fromkeys((HTTPException, ClientDisconnect, Exception), show_error),

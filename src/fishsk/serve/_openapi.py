@@ -24,27 +24,27 @@ _FLAG = {"type": "boolean"}
 
 
 def describe_service(
-    labels: Sequence[Any], *, has_probabilities: bool, has_train: bool, has_token: bool
+    labels: Sequence[Any], *, of_tags: bool, has_probabilities: bool, has_train: bool, has_token: bool
 ) -> dict[str, Any]:
     """Return the description of the routes for programs.
 
-    Parameters
-    ----------
-    labels : sequence
-        The classes; none where numbers are predicted.
-    has_probabilities, has_train, has_token : bool
-        Whether answers hold probabilities and tell unfamiliar images, and whether requests need a token.
+    `labels` are classes or tags, and none where numbers are predicted. Answers may hold probabilities and
+    tell unfamiliar images, and requests may need a token.
     """
     share = {"type": "number", "minimum": 0, "maximum": 1}
     names = [str(label) for label in labels]
     answer: dict[str, Any] = {}
-    if names:
+    if of_tags:
+        answer["tags"] = {"type": "array", "items": {"enum": names}}
+    elif names:
         answer["class"] = {"enum": names}
     else:
         answer["number"] = _NUMBER
     if has_probabilities:
-        answer["probability"] = share | {"description": "That of the class."}
+        if not of_tags:
+            answer["probability"] = share | {"description": "That of the class."}
         answer["probabilities"] = _make_object(dict.fromkeys(names, share))
+    if has_probabilities and not of_tags:
         answer["unsure"] = _FLAG | {"description": "Whether the probability is below --min-probability."}
     if has_train:
         answer["unfamiliar"] = _FLAG | {"description": "Whether no training image is like it."}
@@ -91,9 +91,7 @@ def describe_service(
         "summary": "This description",
         "responses": {"200": {"description": "OpenAPI 3.1.", "content": {"application/json": {}}}},
     }
-    components: dict[str, Any] = {"schemas": schemas}
-    if has_token:
-        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    scheme = {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}} if has_token else {}
     return {
         "openapi": "3.1.1",
         "info": {"title": "fishsk serve", "version": __version__},
@@ -102,7 +100,7 @@ def describe_service(
             "/health": {"get": health},
             "/openapi.json": {"get": openapi},
         },
-        "components": components,
+        "components": {"schemas": schemas} | scheme,
         "security": [{"token": []}] if has_token else [],
     }
 

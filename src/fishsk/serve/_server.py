@@ -65,7 +65,7 @@ def run_server(app: Any, listening: socket.socket) -> None:
         timeout_graceful_shutdown=_SECONDS,
     )
     # uvicorn raises the signal again when it has answered what it was answering.
-    with _stopped_by(signal.SIGTERM), contextlib.suppress(KeyboardInterrupt):
+    with _handled(signal.SIG_IGN, signal.SIGTERM), contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
     listening.close()
 
@@ -75,24 +75,17 @@ def run_workers(
 ) -> None:
     """Serve an application by several processes, each with a model and its share of the cores.
 
-    Parameters
-    ----------
-    make_app : callable
-        Returns the ASGI application. It can be pickled, and is called in each process.
-    listening : socket
-        What they share: the system gives a connection to one that waits for any.
-    n_workers : int
-        How many.
-    tell : callable
-        Called when all are ready.
+    `make_app` can be pickled, and is called in each process; `tell` is called when all are ready. Of the
+    socket, which they share, the system gives a connection to one that waits for any.
 
     Raises
     ------
     ValueError
         If one cannot begin; it says why.
     """
-    with _share_cores(n_workers), _until_told() as stopped:
-        workers: list[_Worker] = []
+    stopped = threading.Event()
+    workers: list[_Worker] = []
+    with _share_cores(n_workers), _handled(lambda *_: stopped.set(), signal.SIGINT, signal.SIGTERM):
         try:
             while len(workers) < n_workers and not stopped.is_set():
                 workers.append(_Worker(make_app, listening))
@@ -174,24 +167,11 @@ def _share_cores(n_workers: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _until_told() -> Iterator[threading.Event]:
-    """Yield what is set when the process is interrupted, or told to end."""
-    stopped = threading.Event()
-    before = {
-        number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _stopped_by(number: int) -> Iterator[None]:
-    """Let a signal that is raised again do nothing."""
-    before = signal.signal(number, signal.SIG_IGN)
+def _handled(handler: Any, *numbers: int) -> Iterator[None]:
+    """Let signals be handled otherwise meanwhile."""
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(number, before)
+        for number, former in before.items():
+            signal.signal(number, former)
