@@ -44,18 +44,10 @@ class ClassificationEvaluation:
 def evaluate_classification(
     y_true: Any, proba: np.ndarray | None, classes: np.ndarray, y_pred: Any = None
 ) -> ClassificationEvaluation:
-    """Compare true labels with predictions.
+    """Compare true labels with predictions, by default the most probable classes.
 
-    Parameters
-    ----------
-    y_true : array-like of shape (n_samples,)
-        True labels; one that is not in `classes` counts as predicted wrong.
-    proba : ndarray of shape (n_samples, n_classes) or None
-        Probabilities, columns as in `classes`; None where there are none.
-    classes : ndarray of shape (n_classes,)
-        The labels that the classifier knows.
-    y_pred : array-like of shape (n_samples,), default=None
-        Predicted labels; by default the most probable ones.
+    A true label that is none of the classes, whose order is that of the columns of `proba`, counts as
+    predicted wrong.
     """
     y_true, classes = as_labels(y_true), as_labels(classes)
     y_pred = classes[np.asarray(proba).argmax(axis=1)] if y_pred is None else as_labels(y_pred)

@@ -25,61 +25,33 @@ _BLOCK = 2**22  # drawn images at a time
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """How two classifiers did on the same images.
-
-    Attributes
-    ----------
-    n_samples : int
-        The number of images.
-    accuracy_a, accuracy_b : float
-        The shares that each recognized, 0 to 1.
-    difference : float
-        `accuracy_b` less `accuracy_a`.
-    interval : (float, float)
-        Its 95 % interval: percentiles over bootstrap resamples of the images, each with both of its answers.
-    n_fixed, n_broken : int
-        Images that only b recognized, and that only a recognized.
-    p_value : float
-        McNemar's exact test: how probable so uneven a split of these images is, or a more uneven one, if
-        neither classifier is better.
-    """
+    """How two classifiers did on the same images."""
 
     n_samples: int
-    accuracy_a: float
+    accuracy_a: float  # the share that a recognized, 0 to 1
     accuracy_b: float
-    difference: float
+    difference: float  # `accuracy_b` less `accuracy_a`
+    # Of 95 %: percentiles over bootstrap resamples of the images, each with both of its answers.
     interval: tuple[float, float]
-    n_fixed: int
-    n_broken: int
+    n_fixed: int  # images that only b recognized
+    n_broken: int  # images that only a recognized
+    # McNemar's exact test: how probable so uneven a split of these images is, or a more uneven one, if
+    # neither classifier is better.
     p_value: float
 
 
 @dataclass(frozen=True, repr=False)
 class ClassificationComparison(PairedDifference):
-    """What `compare_pipelines` found: the difference on all images, by class and image by image.
+    """What `compare_pipelines` found: the difference on all images, by class and image by image."""
 
-    Attributes
-    ----------
-    classes : ndarray of shape (n_classes,)
-        Every true label, sorted.
-    per_class : dict of label to PairedDifference
-        The same on the images of each class alone.
-    fixed, broken : ndarray of int
-        Which images only b recognized, and which only a; those of which b is surest first.
-    y_true, y_pred_a, y_pred_b : ndarray of shape (n_samples,)
-        The true labels and the answers.
-    confidence_a, confidence_b : ndarray of shape (n_samples,)
-        The probability of each answer; NaN where a classifier gives none.
-    """
-
-    classes: np.ndarray
-    per_class: dict[Any, PairedDifference]
-    fixed: np.ndarray
-    broken: np.ndarray
+    classes: np.ndarray  # every true label, sorted
+    per_class: dict[Any, PairedDifference]  # the same on the images of each class alone
+    fixed: np.ndarray  # which images only b recognized; those of which b is surest first
+    broken: np.ndarray  # which images only a recognized
     y_true: np.ndarray
     y_pred_a: np.ndarray
     y_pred_b: np.ndarray
-    confidence_a: np.ndarray
+    confidence_a: np.ndarray  # the probability of each answer; NaN where a classifier gives none
     confidence_b: np.ndarray
 
     def __repr__(self) -> str:
@@ -93,38 +65,20 @@ class ClassificationComparison(PairedDifference):
 
 @dataclass(frozen=True, repr=False)
 class RegressionComparison:
-    """What `compare_pipelines` found of two regressors.
-
-    Attributes
-    ----------
-    n_samples : int
-        The number of images.
-    mae_a, mae_b : float
-        Their mean absolute errors, in the unit of the target.
-    difference : float
-        `mae_b` less `mae_a`: below 0 where b is better.
-    interval : (float, float)
-        Its 95 % interval: percentiles over bootstrap resamples of the images, each with both of its errors.
-    p_value : float
-        Wilcoxon's signed-rank test: how probable such differences between the absolute errors are, or larger
-        ones, if neither regressor is better.
-    n_nearer, n_farther : int
-        Images on which b is nearer to the truth than a, and farther from it.
-    nearer, farther : ndarray of int
-        Which images these are, the largest difference first.
-    y_true, y_pred_a, y_pred_b : ndarray of shape (n_samples,)
-        The true numbers and the answers.
-    """
+    """What `compare_pipelines` found of two regressors."""
 
     n_samples: int
-    mae_a: float
+    mae_a: float  # mean absolute error of a, in the unit of the target
     mae_b: float
-    difference: float
+    difference: float  # `mae_b` less `mae_a`: below 0 where b is better
+    # Of 95 %: percentiles over bootstrap resamples of the images, each with both of its errors.
     interval: tuple[float, float]
+    # Wilcoxon's signed-rank test: how probable such differences between the absolute errors are, or larger
+    # ones, if neither regressor is better.
     p_value: float
-    n_nearer: int
+    n_nearer: int  # images on which b is nearer to the truth than a
     n_farther: int
-    nearer: np.ndarray
+    nearer: np.ndarray  # which images these are, the largest difference first
     farther: np.ndarray
     y_true: np.ndarray
     y_pred_a: np.ndarray

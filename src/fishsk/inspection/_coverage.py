@@ -26,27 +26,13 @@ PROBABILITIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 @dataclass(frozen=True)
 class Answers:
-    """What becomes of the predictions if only those above a probability are answers.
+    """What becomes of the predictions if only those above a probability are answers."""
 
-    Attributes
-    ----------
-    probability : float
-        The least probability of an answer.
-    coverage : float
-        The share of images that get an answer.
-    accuracy : float
-        The share of right ones among the answers; NaN if there are none.
-    interval : (float, float)
-        Its 95 % interval (Wilson's).
-    n_mistakes : int
-        The number of wrong answers that remain.
-    """
-
-    probability: float
-    coverage: float
-    accuracy: float
-    interval: tuple[float, float]
-    n_mistakes: int
+    probability: float  # the least of an answer
+    coverage: float  # the share of images that get an answer
+    accuracy: float  # the share of right ones among the answers; NaN if there are none
+    interval: tuple[float, float]  # of 95 %, Wilson's
+    n_mistakes: int  # wrong answers that remain
 
 
 def answer_above(evaluation: ClassificationEvaluation, probability: float) -> Answers:

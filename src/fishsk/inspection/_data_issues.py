@@ -88,66 +88,34 @@ _KINDS = {  # the level of each, what it is, and what to do
 
 @dataclass(frozen=True)
 class Found:
-    """One thing that was found.
+    """One thing that was found."""
 
-    Attributes
-    ----------
-    rows : tuple of int
-        The images that it is about, by their number: those of `X`, then those of `X_test`.
-    detail : str
-        What was found, in words.
-    """
-
-    rows: tuple[int, ...]
-    detail: str
+    rows: tuple[
+        int, ...
+    ]  # the images that it is about, by their number: those of `X`, then those of `X_test`
+    detail: str  # what was found, in words
 
 
 @dataclass(frozen=True)
 class DataIssue:
-    """Everything of one kind that was found.
+    """Everything of one kind that was found."""
 
-    Attributes
-    ----------
-    kind : str
-        A name for programs, such as "unreadable".
-    level : {"error", "warning", "note"}
-        Whether it spoils training or its test, may do so, or is good to know.
-    title, advice : str
-        What it is, and what to do, in words.
-    found : tuple of Found
-        The worst first.
-    """
-
-    kind: str
-    level: str
-    title: str
-    advice: str
-    found: tuple[Found, ...]
+    kind: str  # a name for programs, such as "unreadable"
+    level: str  # "error", "warning" or "note": whether it spoils training or its test, or may do so
+    title: str  # what it is, in words
+    advice: str  # what to do, in words
+    found: tuple[Found, ...]  # the worst first
 
 
 @dataclass(frozen=True)
 class DataIssues:
-    """What `find_data_issues` found.
+    """What `find_data_issues` found."""
 
-    Attributes
-    ----------
-    issues : tuple of DataIssue
-        Errors first; kinds of which nothing was found are left out.
-    names : list of str
-        The path of each image, or else its number in words: those of `X`, then those of `X_test`.
-    y : ndarray
-        The label of each image.
-    is_test : ndarray of bool
-        Whether an image is one of `X_test`.
-    facts : ImageFacts
-        What was measured of each image.
-    """
-
-    issues: tuple[DataIssue, ...]
-    names: list[str]
-    y: np.ndarray
-    is_test: np.ndarray
-    facts: ImageFacts
+    issues: tuple[DataIssue, ...]  # errors first; kinds of which nothing was found are left out
+    names: list[str]  # the path of each image, or its number in words: those of `X`, then those of `X_test`
+    y: np.ndarray  # the label of each image
+    is_test: np.ndarray  # whether an image is one of `X_test`
+    facts: ImageFacts  # what was measured of each image
 
     @property
     def level(self) -> str | None:

@@ -25,89 +25,43 @@ _RIDGE = 0.01  # the classifier's penalty, in traces of the kernel
 
 @dataclass(frozen=True)
 class ClassShare:
-    """How much of the images a class is, as far as the model says.
-
-    Attributes
-    ----------
-    label : object
-        The class.
-    n_train, n_new : int
-        Images that are taken for it.
-    share_train, share_new : float
-        Their shares, 0 to 1.
-    difference : float
-        `share_new` less `share_train`.
-    interval : (float, float)
-        Its 95 % interval (Newcombe's).
-    p_value : float
-        Fisher's exact test, times the number of classes (Bonferroni), at most 1.
-    """
+    """How much of the images a class is, as far as the model says."""
 
     label: Any
-    n_train: int
+    n_train: int  # images that are taken for it
     n_new: int
-    share_train: float
+    share_train: float  # of 0 to 1
     share_new: float
-    difference: float
-    interval: tuple[float, float]
-    p_value: float
+    difference: float  # `share_new` less `share_train`
+    interval: tuple[float, float]  # of 95 %, Newcombe's
+    p_value: float  # Fisher's exact test, times the number of classes (Bonferroni), at most 1
 
 
 @dataclass(frozen=True, repr=False)
 class ImageDrift:
-    """What `compare_images` found.
+    """What `compare_images` found."""
 
-    Attributes
-    ----------
-    p_value : float
-        How probable a difference as large is, by the clearer of two tests, if the new images come from where
-        the training images come from. Small values mean drift.
-    classifier_auc, classifier_p_value : float
-        How well a classifier tells the two apart: the probability that of a new image and one of training it
-        takes the former for the new one, 0.5 if it cannot; and the p value of that alone.
-    kernel_distance, kernel_p_value : float
-        The squared maximum mean discrepancy, 0 where the two do not differ; and its p value.
-    n_train, n_new : int
-        How many images there are.
-    n_compared : (int, int)
-        How many of each the two tests compared, drawn at random.
-    n_unfamiliar : int
-        New images that are unlike all of training.
-    share_unfamiliar : float
-        Their share.
-    interval_unfamiliar : (float, float)
-        Its 95 % interval (Wilson's).
-    false_alarms : float
-        The share to expect of images like those of training.
-    classes : tuple of ClassShare
-        The classes that the model answers, those whose share moved most first; empty of a regressor.
-    moved : ndarray of int of shape (n_new,)
-        The places of the new images, those farthest from training first.
-    distance : ndarray of shape (n_new,)
-        The distance of each new image to its nearest training images, as `find_unfamiliar` measures it.
-    threshold : float
-        The distance above which an image is unlike those of training.
-    nearest : ndarray of int of shape (n_new,)
-        The training image nearest to each.
-    """
-
+    # How probable a difference as large is, by the clearer of two tests, if the new images come from where
+    # those of training come from. Small values mean drift.
     p_value: float
+    # How well a classifier tells the two apart: the probability that of a new image and one of training it
+    # takes the former for the new one, 0.5 if it cannot.
     classifier_auc: float
     classifier_p_value: float
-    kernel_distance: float
+    kernel_distance: float  # the squared maximum mean discrepancy, 0 where the two do not differ
     kernel_p_value: float
     n_train: int
     n_new: int
-    n_compared: tuple[int, int]
-    n_unfamiliar: int
+    n_compared: tuple[int, int]  # how many of each the two tests compared, drawn at random
+    n_unfamiliar: int  # new images that are unlike all of training
     share_unfamiliar: float
-    interval_unfamiliar: tuple[float, float]
-    false_alarms: float
-    classes: tuple[ClassShare, ...]
-    moved: np.ndarray
-    distance: np.ndarray
-    threshold: float
-    nearest: np.ndarray
+    interval_unfamiliar: tuple[float, float]  # of 95 %, Wilson's
+    false_alarms: float  # the share to expect of images like those of training
+    classes: tuple[ClassShare, ...]  # those whose share moved most first; empty of a regressor
+    moved: np.ndarray  # the places of the new images, those farthest from training first
+    distance: np.ndarray  # of each new image to its nearest training images, as `find_unfamiliar` measures it
+    threshold: float  # the distance above which an image is unlike those of training
+    nearest: np.ndarray  # the training image nearest to each
 
     def __repr__(self) -> str:
         return (
@@ -162,8 +116,10 @@ def compare_images(
     Returns
     -------
     ImageDrift
-        Its ``p_value`` is small where the images have drifted; the share that is unlike training, the classes
-        whose share moved, and the images that moved most tell how.
+        Its ``p_value`` is small where the images have drifted. ``share_unfamiliar``, the share that is unlike
+        training, ``classes``, those whose share moved most first, and ``moved``, the places of the new images
+        that are farthest from training, tell how. Each test has a ``classifier_auc`` or ``kernel_distance``
+        and a p value of its own.
 
     Raises
     ------
@@ -254,19 +210,7 @@ def run_tests(
 ) -> dict[str, float]:
     """Return both statistics, their p values, and that of the clearer one, by permutations.
 
-    Parameters
-    ----------
-    train, new : ndarray of shape (n_samples, n_features)
-        Rows of length 1.
-    n_permutations : int
-        How often the rows are dealt out anew.
-    rng : Generator
-        Deals them out.
-
-    Returns
-    -------
-    dict of str to float
-        By the names of `ImageDrift`'s attributes.
+    Rows have length 1; the result is by the names of `ImageDrift`.
     """
     rows = np.concatenate([train, new])
     squares = np.maximum(2 - 2 * (rows @ rows.T).astype(np.float64), 0)
@@ -300,8 +244,7 @@ def _find_auc(kernel: np.ndarray, is_new: np.ndarray) -> np.ndarray:
     """
     n_new = is_new[:, 0].sum()
     n_train = len(kernel) - n_new
-    hat = make_hat(kernel)
-    targets = is_new.astype(np.float64)
+    hat, targets = make_hat(kernel), is_new.astype(np.float64)
     left_out = np.diag(hat)[:, np.newaxis]
     predicted = (hat @ targets - left_out * targets) / np.maximum(1 - left_out, 1e-9)
     ranks = rankdata(predicted, axis=0)

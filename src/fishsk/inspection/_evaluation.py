@@ -30,31 +30,10 @@ def evaluate(
 ) -> Any:
     """Compare what a fitted classifier or regressor answers with the truth; what `predict` answers counts.
 
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted classifier or regressor. Its frozen features are asked for once.
-    X : array-like or sequence
-        What it takes, such as images.
-    y : array-like of shape (n_samples,) or (n_samples, n_tags)
-        The true labels or numbers, or the tags of each image as 0 and 1.
-    y_pred : array-like of the shape of `y`, default=None
-        What it predicts, where that is known.
-    y_proba : array-like of shape (n_samples, n_classes), default=None
-        The probabilities that a classifier gives, where they are known.
-    y_train : array-like of shape (n_train_samples,), default=None
-        The numbers that a regressor was trained on, whose mean is the baseline; by default what the
-        `StandardScaler` of its targets has kept of them.
-
-    Returns
-    -------
-    ClassificationEvaluation, RegressionEvaluation or TagsEvaluation
-        The scores, and which images to look at first.
-
-    Raises
-    ------
-    ValueError
-        If there is not one label or number for each image.
+    The result is an `Evaluation`. Frozen features are asked for once. `y` are labels, numbers, or the tags
+    of each image as 0 and 1; `y_pred` and `y_proba` what is answered, where that is known. `y_train` are the
+    numbers that a regressor was trained on, whose mean is the baseline; by default it is what the
+    `StandardScaler` of its targets has kept of them. ValueError if there is not one target for each image.
     """
     of_regression = is_regressor(estimator)
     if is_of_tags(y) and predicts_tags(estimator):

@@ -21,30 +21,16 @@ _CHUNK_VALUES = 2**22  # of what rows are compared with at a time
 
 @dataclass(frozen=True)
 class UnfamiliarImages:
-    """How far images are from those of training, and which are too far.
+    """How far images are from those of training, and which are too far."""
 
-    Attributes
-    ----------
-    distance : ndarray of shape (n_samples,)
-        The mean distance to the nearest training images: 0 of the same features, at most 2.
-    nearest : ndarray of int of shape (n_samples,)
-        The index of the nearest training image.
-    neighbors : ndarray of int of shape (n_samples, n_neighbors)
-        The indices of the training images that the distance is averaged over, nearest first.
-    threshold : float
-        The distance above which an image is unfamiliar.
-    is_unfamiliar : ndarray of bool of shape (n_samples,)
-        Whether it is.
-    false_alarms : float
-        The share of images like those of training that are taken for unfamiliar.
-    """
-
-    distance: np.ndarray
-    nearest: np.ndarray
-    neighbors: np.ndarray
-    threshold: float
+    distance: (
+        np.ndarray
+    )  # the mean distance to the nearest training images: 0 of the same features, at most 2
+    nearest: np.ndarray  # the index of the nearest training image
+    neighbors: np.ndarray  # those of the images that the distance is averaged over, nearest first
+    threshold: float  # the distance above which an image is unfamiliar
     is_unfamiliar: np.ndarray
-    false_alarms: float
+    false_alarms: float  # the share of images like those of training that are taken for unfamiliar
 
 
 @validate_params(
@@ -141,17 +127,8 @@ def find_unfamiliar(
 class FamiliarRows:
     """The features of familiar images, made ready for those of others to be compared with them.
 
-    Parameters
-    ----------
-    rows : ndarray of shape (n_samples, n_features)
-        As `find_features` returns them.
-    false_alarms, n_neighbors
-        As in `find_unfamiliar`.
-
-    Raises
-    ------
-    ValueError
-        If there are too few rows for so small a share of false alarms.
+    `rows` are as `find_features` returns them. ValueError if they are too few for so small a share of false
+    alarms.
     """
 
     def __init__(self, rows: np.ndarray, *, false_alarms: float = 0.05, n_neighbors: int = 5) -> None:

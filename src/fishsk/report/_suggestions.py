@@ -32,29 +32,10 @@ def write_suggestions(
 ) -> Path:
     """Write a page on which a person gives labels by keys, and saves them as a table that `fit` takes.
 
-    Its one script is written into it, and no other may run; it loads nothing, and sends nothing.
-
-    Parameters
-    ----------
-    found : LabelSuggestions
-        What `rank_suggestions` returned.
-    X : sequence of path-like or array-like
-        The images that it was given.
-    path : path-like
-        The file to write. It appears whole or not at all.
-    classes : sequence
-        The classes to choose from; the page can add others.
-    labeled : sequence of (path, label), default=()
-        Images that are labeled already, which the table can hold as well.
-    title : str, default=None
-        The title of the page.
-    max_unfamiliar : int, default=24
-        How many of the images that are unlike the labeled ones can be labeled, too.
-
-    Returns
-    -------
-    pathlib.Path
-        The file.
+    Its one script is written into it, and no other may run; it loads nothing, and sends nothing. `found` is
+    what `rank_suggestions` returned of the images `X`. The page can add classes to `classes`; `labeled` are
+    paths and labels of images that its table can hold as well. Of the images that are unlike the labeled
+    ones, `max_unfamiliar` can be labeled, too.
     """
     images = check_images(X)
     strange = list(found.unfamiliar)[:max_unfamiliar]
