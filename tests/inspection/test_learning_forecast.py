@@ -15,8 +15,7 @@ from sklearn.svm import SVC
 
 from fishsk import LearningForecastDisplay
 from fishsk.datasets import make_fish_images
-from fishsk.inspection._learning_forecast import _fit, _shuffle_evenly
-from fishsk.inspection._power_law import fit_power_laws, predict_errors
+from fishsk.inspection._learning_forecast import _fit, _shuffle_evenly, fit_power_laws, predict_errors
 
 SIZES = np.array([80, 160, 320, 640, 1280])
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from fishsk.inspection import score_probabilities
-from fishsk.inspection._classification import evaluate_classification
-from fishsk.inspection._probabilities import calibration_error
+from fishsk.inspection._classification import calibration_error, evaluate_classification
 
 CLASSES = np.array(["ray", "shark", "trout"])
 

@@ -3,25 +3,27 @@
 It returns arrays and frames and draws figures; pages and files are the work of ``report``.
 """
 
-from fishsk.inspection._classification import ClassificationEvaluation, accuracy_interval, find_confidence
+from fishsk.inspection._classification import (
+    ClassificationEvaluation,
+    accuracy_interval,
+    find_confidence,
+    score_probabilities,
+)
 from fishsk.inspection._comparison import ClassificationComparison, RegressionComparison, compare_pipelines
 from fishsk.inspection._coverage import AccuracyCoverageDisplay, Answers, answer_above, gather_coverage
 from fishsk.inspection._data_issues import DataIssue, DataIssues, find_data_issues
-from fishsk.inspection._drift import ClassShare, ImageDrift, compare_images, measure_drift
+from fishsk.inspection._drift import ImageDrift, compare_images, measure_drift
 from fishsk.inspection._duplicates import find_near_duplicates
 from fishsk.inspection._evaluation import Evaluation, check_one_target, evaluate
 from fishsk.inspection._explanation import Explainer, Explanation, explain_images
 from fishsk.inspection._explanation_display import ExplanationDisplay
-from fishsk.inspection._feature_map import FeatureMapDisplay, style_of_class
-from fishsk.inspection._features import find_features, find_transformers, split_at_features
-from fishsk.inspection._frozen import run_frozen_steps
+from fishsk.inspection._feature_map import FeatureMapDisplay, lay_out, style_of_class
+from fishsk.inspection._features import find_features, find_transformers, run_frozen_steps, split_at_features
 from fishsk.inspection._gradients import find_target_scale
-from fishsk.inspection._label_issues import LabelIssues, find_label_issues, name_images, rank_label_issues
-from fishsk.inspection._layout import lay_out
+from fishsk.inspection._label_issues import find_label_issues, rank_label_issues
 from fishsk.inspection._learning_forecast import LearningForecastDisplay, measure_learning
 from fishsk.inspection._pixels import lay_over, make_thumbnail
 from fishsk.inspection._prediction_grid import PredictionGridDisplay
-from fishsk.inspection._probabilities import ProbabilityScores, score_probabilities
 from fishsk.inspection._regression import (
     N_POINTS,
     RegressionEvaluation,
@@ -50,76 +52,3 @@ from fishsk.inspection._tags import (
 )
 from fishsk.inspection._training_curve import TrainingCurveDisplay
 from fishsk.inspection._unfamiliar import FamiliarRows, UnfamiliarImages, find_unfamiliar
-
-__all__ = [
-    "N_POINTS",
-    "AccuracyCoverageDisplay",
-    "Answers",
-    "ClassShare",
-    "ClassificationComparison",
-    "ClassificationEvaluation",
-    "DataIssue",
-    "DataIssues",
-    "Evaluation",
-    "Explainer",
-    "Explanation",
-    "ExplanationDisplay",
-    "FamiliarRows",
-    "FeatureMapDisplay",
-    "ImageDrift",
-    "LabelIssues",
-    "LabelSuggestions",
-    "LearningForecastDisplay",
-    "PredictionGridDisplay",
-    "ProbabilityScores",
-    "RegressionComparison",
-    "RegressionEvaluation",
-    "SimilarImagesDisplay",
-    "TagsEvaluation",
-    "TrainingCurveDisplay",
-    "UnfamiliarImages",
-    "accuracy_interval",
-    "answer_above",
-    "check_classifier",
-    "check_one_target",
-    "compare_images",
-    "compare_pipelines",
-    "draw_prediction_errors",
-    "draw_tags",
-    "evaluate",
-    "explain_images",
-    "find_confidence",
-    "find_data_issues",
-    "find_features",
-    "find_fitted",
-    "find_label_issues",
-    "find_near_duplicates",
-    "find_pixels",
-    "find_setting",
-    "find_target_scale",
-    "find_transformers",
-    "find_unfamiliar",
-    "fitted_head",
-    "format_number",
-    "gather_coverage",
-    "is_of_tags",
-    "join_tags",
-    "lay_out",
-    "lay_over",
-    "make_thumbnail",
-    "measure_drift",
-    "measure_learning",
-    "name_classes",
-    "name_images",
-    "name_tags",
-    "predict_tag_proba",
-    "predicts_tags",
-    "rank_label_issues",
-    "rank_suggestions",
-    "run_frozen_steps",
-    "score_probabilities",
-    "score_regression",
-    "split_at_features",
-    "style_of_class",
-    "suggest_labels",
-]

@@ -1,4 +1,4 @@
-"""The features that a fitted pipeline makes of images."""
+"""The steps of a pipeline that learn nothing, and the features that they make of images."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import normalize
+from sklearn.utils import get_tags
 
 from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.reading import Reading
@@ -109,3 +110,20 @@ def read_good(reading: Reading, estimator: Any, X: Any, **pixels: Any) -> Good:
     elif errors:
         features, values = features[rows], safe_indexing(values, rows)
     return Good(rows, errors, images.choose(rows), features, rest, values)
+
+
+def run_frozen_steps(estimator: Any, X: Any) -> tuple[Any, Any]:
+    """Return what learns in an estimator, to be cloned and fitted, and what that part sees of `X`.
+
+    Of a fitted search it is the best estimator; of a pipeline, the first steps that need no `fit`, such as
+    `VGG16FeatureTransformer`, are run here.
+    """
+    learner = find_fitted(estimator)
+    while isinstance(learner, Pipeline) and len(learner) > 1:
+        step = learner[0]
+        if step not in (None, "passthrough"):
+            if not find_frozen_parts(step) and get_tags(step).requires_fit:
+                break
+            X = step.transform(X)
+        learner = learner[1:]
+    return learner, X

@@ -13,14 +13,14 @@ from sklearn.utils import check_consistent_length, check_random_state, column_or
 
 from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.axes import make_axes, palette
-from fishsk.inspection._frozen import run_frozen_steps
-from fishsk.inspection._power_law import fit_power_laws, predict_errors
+from fishsk.inspection._features import run_frozen_steps
 from fishsk.inspection._settings import check_classifier
 
 _N_SIZES = 6
 _SMALLEST = 0.1  # of the training part
 _PER_CLASS = 10  # images in the smallest training part, on average: fewer are hardly learned from
 _N_DRAWS = 1000  # bootstrap resamples
+_EXPONENTS = np.linspace(0.1, 1, 37)  # learning curves in the literature lie between
 _REACH = 4  # times the images that there are, up to which the figure goes
 
 
@@ -284,3 +284,32 @@ def _fit(sizes: np.ndarray, right: np.ndarray, widening: float) -> tuple[np.ndar
     drawn = errors + widening * (1 - draws @ right / n_samples - errors)
     law = fit_power_laws(sizes, errors[np.newaxis], weights)[0]
     return law, fit_power_laws(sizes, np.clip(drawn, 0, 1), weights)
+
+
+def fit_power_laws(sizes: np.ndarray, errors: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return floor, scale and exponent of each curve: weighted least squares, no floor or scale below 0.
+
+    `errors`, of shape (n_curves, n_sizes), are in 0 to 1; `weights` are one over the variance at each size.
+    """
+    laws = np.zeros((len(errors), 3))
+    smallest = np.full(len(errors), np.inf)
+    for exponent in _EXPONENTS:  # for each of them the law is a straight line
+        x = sizes**-exponent
+        mean_x, mean_y = np.average(x, weights=weights), np.average(errors, axis=1, weights=weights)
+        scale = (errors - mean_y[:, np.newaxis]) @ (weights * (x - mean_x)) / (weights @ (x - mean_x) ** 2)
+        scale = np.maximum(scale, 0)
+        floor = mean_y - scale * mean_x
+        through_0 = errors @ (weights * x) / (weights @ x**2)
+        scale, floor = np.where(floor < 0, through_0, scale), np.maximum(floor, 0)
+        fitted = floor[:, np.newaxis] + scale[:, np.newaxis] * x
+        residuals = (errors - fitted) ** 2 @ weights
+        better = residuals < smallest
+        smallest[better] = residuals[better]
+        laws[better] = np.column_stack([floor, scale, np.full(len(errors), exponent)])[better]
+    return laws
+
+
+def predict_errors(laws: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Return the error of each law at each size, of shape (n_laws, n_sizes)."""
+    floor, scale, exponent = (column[:, np.newaxis] for column in laws.T)
+    return floor + scale * np.asarray(sizes, dtype=float) ** -exponent

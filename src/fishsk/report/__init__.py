@@ -10,14 +10,3 @@ from fishsk.report._figures import encode_image
 from fishsk.report._render import render_page
 from fishsk.report._report import write_model_card, write_report
 from fishsk.report._suggestions import write_suggestions
-
-__all__ = [
-    "encode_image",
-    "render_page",
-    "write_comparison",
-    "write_data_issues",
-    "write_drift",
-    "write_model_card",
-    "write_report",
-    "write_suggestions",
-]
