@@ -63,12 +63,12 @@ def test_macro_f1_is_scikit_learns_and_lies_in_its_interval(evaluation):
 
 
 def test_each_recall_has_wilsons_interval(evaluation):
-    assert evaluation.recall_intervals[0] == pytest.approx(accuracy_interval(np.array([True, False])))
+    assert evaluation.scores[0].recall_interval == pytest.approx(accuracy_interval(np.array([True, False])))
 
 
 def test_a_class_without_images_has_no_interval():
     evaluation = evaluate_classification(["ray"], np.array([[1.0, 0, 0]]), CLASSES)
-    assert np.isnan(evaluation.recall_intervals[1:]).all()
+    assert np.isnan([score.recall_interval for score in evaluation.scores[1:]]).all()
 
 
 def test_a_classifier_without_probabilities_has_nan_for_confidence(rng):

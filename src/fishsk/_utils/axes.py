@@ -10,6 +10,13 @@ import numpy as np
 PALETTE_ON_LIGHT, PALETTE_ON_DARK = ("#0072B2", "#D55E00"), ("#56B4E9", "#E69F00")
 
 
+def make_ax(ax: Any, *, figsize: tuple[float, float]) -> Any:
+    """Return an axes, or that of a new figure."""
+    import matplotlib.pyplot as plt
+
+    return plt.figure(figsize=figsize, layout="constrained").add_subplot() if ax is None else ax
+
+
 def make_axes(
     ax: Any, shape: tuple[int, int], n_axes: int, *, figsize: tuple[float, float], **grid_kw: Any
 ) -> tuple[Any, Any, np.ndarray]:

@@ -5,6 +5,7 @@ It returns arrays and frames and draws figures; pages and files are the work of 
 
 from fishsk.inspection._classification import (
     ClassificationEvaluation,
+    LabelScores,
     accuracy_interval,
     find_confidence,
     score_probabilities,

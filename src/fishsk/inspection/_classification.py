@@ -8,11 +8,54 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy.stats import binomtest
-from sklearn.metrics import brier_score_loss, classification_report, confusion_matrix, log_loss
+from sklearn.metrics import (
+    average_precision_score,
+    brier_score_loss,
+    classification_report,
+    confusion_matrix,
+    log_loss,
+)
 
 N_DRAWS = 1000  # bootstrap resamples
 _N_BINS = 15  # as in Guo et al.
 _SURE = 0.99
+
+
+@dataclass(frozen=True)
+class LabelScores:
+    """Scores of one class or tag: shares of 0 to 1, NaN where they are shares of nothing, but for F1."""
+
+    name: str
+    n_true: int  # images that have it
+    n_predicted: int  # images that get it
+    n_right: int  # images that do both
+    precision: float
+    precision_interval: tuple[float, float]  # of 95 %: Wilson's score interval
+    recall: float
+    recall_interval: tuple[float, float]
+    f1: float
+    average_precision: float  # the mean precision over all thresholds, weighed by the recall that each gains
+    threshold: float  # from which probability on an image gets a tag; NaN where there is none
+
+
+def score_label(
+    name: str, has: np.ndarray, gets: np.ndarray, proba: np.ndarray | None = None, threshold: float = np.nan
+) -> LabelScores:
+    """Return the scores of a class or tag, of the images that have it, and of those that get it."""
+    n_true, n_predicted, n_right = (int(each.sum()) for each in (has, gets, has & gets))
+    return LabelScores(
+        name=name,
+        n_true=n_true,
+        n_predicted=n_predicted,
+        n_right=n_right,
+        precision=n_right / n_predicted if n_predicted else np.nan,
+        precision_interval=accuracy_interval(has[gets]),
+        recall=n_right / n_true if n_true else np.nan,
+        recall_interval=accuracy_interval(gets[has]),
+        f1=2 * n_right / max(1, n_true + n_predicted),
+        average_precision=np.nan if proba is None or not n_true else average_precision_score(has, proba),
+        threshold=float(threshold),
+    )
 
 
 @dataclass(frozen=True)
@@ -32,7 +75,7 @@ class ClassificationEvaluation:
     interval: tuple[float, float]  # of the accuracy: Wilson's score interval
     macro_f1: float  # the mean of the classes' F1 scores
     macro_f1_interval: tuple[float, float]  # percentiles over bootstrap resamples of the images
-    recall_intervals: np.ndarray  # (n_classes, 2), Wilson's; NaN for a class without images
+    scores: list[LabelScores]  # of each class
     per_class: dict[str, Any]  # scikit-learn's classification report
     confusion: np.ndarray  # counts; rows are true classes
     worst: np.ndarray  # indices of the wrong predictions, the most confident first
@@ -73,7 +116,7 @@ def evaluate_classification(
         interval=accuracy_interval(right),
         macro_f1=float(_macro_f1(confusion)),
         macro_f1_interval=percentile_interval(_macro_f1(draws.reshape(-1, *confusion.shape))),
-        recall_intervals=np.array([accuracy_interval(right[y_true == label]) for label in labels]),
+        scores=[score_label(str(label), y_true == label, y_pred == label) for label in labels.tolist()],
         per_class=classification_report(y_true, y_pred, labels=labels, output_dict=True, zero_division=0.0),
         confusion=confusion,
         worst=wrong[np.argsort(-confidence[wrong], kind="stable")],

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from fishsk._utils.axes import palette
+from fishsk._utils.axes import make_ax, palette
 from fishsk.inspection._classification import (
     ClassificationEvaluation,
     accuracy_interval,
@@ -233,15 +233,13 @@ class AccuracyCoverageDisplay:
         AccuracyCoverageDisplay
             This display.
         """
-        import matplotlib.pyplot as plt
         from matplotlib.cbook import normalize_kwargs
         from matplotlib.collections import PolyCollection
         from matplotlib.lines import Line2D
         from matplotlib.ticker import PercentFormatter
 
-        if ax is None:
-            ax = plt.figure(figsize=(6.4, 4.4), layout="constrained").add_subplot()
-        self.ax_, self.figure_ = ax, ax.figure
+        self.ax_ = ax = make_ax(ax, figsize=(6.4, 4.4))
+        self.figure_ = ax.figure
         color = palette(ax)[0]
         style = {"color": color, "linewidth": 1.8} | normalize_kwargs(line_kw or {}, Line2D)
         (self.line_,) = ax.plot(self.coverage, self.accuracy, **style)

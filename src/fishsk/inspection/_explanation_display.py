@@ -210,12 +210,9 @@ class ExplanationDisplay:
         n_images = len(self.images)
         n_cols = max(1, min(self.n_cols, n_images))
         n_rows = max(1, -(-n_images // n_cols))
+        figsize = (max(2.6 * n_cols, 5), 1.6 * n_rows + 0.4)
         self.figure_, self.bounding_ax_, self.axes_ = make_axes(
-            ax,
-            (n_rows, 2 * n_cols),
-            2 * n_images,
-            figsize=(max(2.6 * n_cols, 5), 1.6 * n_rows + 0.4),
-            hspace=0.4,
+            ax, (n_rows, 2 * n_cols), 2 * n_images, figsize=figsize, hspace=0.4
         )
         style = {"loc": "left", "fontsize": 9, "pad": 4, "parse_math": False}
         style |= normalize_kwargs(text_kw or {}, Text)

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from fishsk._compat.sklearn import safe_indexing
+from fishsk._utils.axes import make_ax
 from fishsk.features import check_images
 from fishsk.inspection._classification import as_labels
 from fishsk.inspection._features import find_features
@@ -197,22 +198,16 @@ class FeatureMapDisplay:
         """
         import matplotlib.pyplot as plt
 
-        if ax is None:
-            ax = plt.figure(figsize=(8, 6.4), layout="constrained").add_subplot()
-        self.ax_, self.figure_ = ax, ax.figure
+        self.ax_ = ax = make_ax(ax, figsize=(8, 6.4))
+        self.figure_ = ax.figure
         names = self.names or {}
         self.points_ = {}
         for number, label in enumerate(np.unique(self.y_true).tolist()):
             color, marker = style_of_class(number)
-            style = {
-                "s": 26,
-                "color": color,
-                "marker": marker,
-                "linewidths": 0,
-                "label": names.get(label, label),
-            }
+            style = {"s": 26, "color": color, "marker": marker, "linewidths": 0}
+            style |= {"label": names.get(label, label)} | (scatter_kw or {})
             places = self.places[self.y_true == label]
-            self.points_[label] = ax.scatter(*places.T, **(style | (scatter_kw or {})))
+            self.points_[label] = ax.scatter(*places.T, **style)
         wrong = self.y_true != self.y_pred
         ring = {"s": 70, "facecolors": "none", "edgecolors": plt.rcParams["text.color"], "linewidths": 1.1}
         self.rings_ = ax.scatter(*self.places[wrong].T, **ring, label=f"{wrong.sum()} mistaken")

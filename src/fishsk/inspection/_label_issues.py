@@ -107,13 +107,7 @@ def find_label_issues(pipeline: Any, X: Any, y: Any, *, cv: Any = 5, n_jobs: int
     ...     images[issues.index], issues["given_label"], issues["likely_label"], select="first"
     ... )  # doctest: +SKIP
     """
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError(
-            "find_label_issues returns a pandas.DataFrame, and pandas is not installed. Run "
-            "python -m pip install pandas."
-        ) from error
+    pd = import_pandas("find_label_issues")
     found = rank_label_issues(pipeline, X, y, cv=cv, n_jobs=n_jobs)
     return pd.DataFrame(
         {
@@ -125,6 +119,18 @@ def find_label_issues(pipeline: Any, X: Any, y: Any, *, cv: Any = 5, n_jobs: int
         },
         index=found.rows,
     )
+
+
+def import_pandas(function: str) -> Any:
+    """Return pandas; ImportError that names the public function that needs it."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError(
+            f"{function} returns a pandas.DataFrame, and pandas is not installed. Run "
+            "python -m pip install pandas."
+        ) from error
+    return pandas
 
 
 def rank_label_issues(

@@ -12,14 +12,14 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 
 from fishsk._compat.sklearn import safe_indexing
-from fishsk._utils.axes import make_axes, palette
+from fishsk._utils.axes import make_ax, palette
+from fishsk.inspection._classification import count_draws
 from fishsk.inspection._features import run_frozen_steps
 from fishsk.inspection._settings import check_classifier
 
 _N_SIZES = 6
 _SMALLEST = 0.1  # of the training part
 _PER_CLASS = 10  # images in the smallest training part, on average: fewer are hardly learned from
-_N_DRAWS = 1000  # bootstrap resamples
 _EXPONENTS = np.linspace(0.1, 1, 37)  # learning curves in the literature lie between
 _REACH = 4  # times the images that there are, up to which the figure goes
 
@@ -184,11 +184,8 @@ class LearningForecastDisplay:
         LearningForecastDisplay
             This display.
         """
-        if ax is None:
-            self.figure_, _, axes = make_axes(None, (1, 1), 1, figsize=(6.4, 4.4))
-            self.ax_ = axes.flat[0]
-        else:
-            self.figure_, self.ax_ = ax.figure, ax
+        self.ax_ = make_ax(ax, figsize=(6.4, 4.4))
+        self.figure_ = self.ax_.figure
         measured, forecast = palette(self.ax_)
         end = _REACH * self.n_samples
         sizes = np.geomspace(self.train_sizes[0], end, 100)
@@ -280,7 +277,7 @@ def _fit(sizes: np.ndarray, right: np.ndarray, widening: float) -> tuple[np.ndar
     # One image more of each kind: without, a size without mistakes would have no variance.
     share = (errors * n_samples + 1) / (n_samples + 2)
     weights = n_samples / (share * (1 - share))
-    draws = np.random.default_rng(0).multinomial(n_samples, np.full(n_samples, 1 / n_samples), size=_N_DRAWS)
+    draws = count_draws(np.full(n_samples, 1 / n_samples), n_samples)
     drawn = errors + widening * (1 - draws @ right / n_samples - errors)
     law = fit_power_laws(sizes, errors[np.newaxis], weights)[0]
     return law, fit_power_laws(sizes, np.clip(drawn, 0, 1), weights)

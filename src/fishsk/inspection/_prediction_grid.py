@@ -165,11 +165,11 @@ class PredictionGridDisplay:
                 return y_pred, None
             return y_pred, find_confidence(y_pred, estimator.predict_proba(chosen), estimator.classes_)
 
-        if is_regressor(estimator):
-            _refuse_labels(label, display_labels)
-            names = None
-        elif is_classifier(estimator):
+        names = None
+        if is_classifier(estimator):
             names = name_classes(estimator.classes_, display_labels)
+        elif is_regressor(estimator):
+            _refuse_labels(label, display_labels)
         else:
             raise ValueError(f"estimator must be a classifier or a regressor. Got {estimator!r}.")
         gathered = gather_grid(
@@ -293,12 +293,9 @@ class PredictionGridDisplay:
         n_images = len(self.images)
         n_cols = max(1, min(self.n_cols, n_images))
         n_rows = max(1, -(-n_images // n_cols))
+        figsize = (max(1.4 * n_cols, 5), 1.7 * n_rows + 0.3)
         self.figure_, self.bounding_ax_, self.axes_ = make_axes(
-            ax,
-            (n_rows, n_cols),
-            n_images,
-            figsize=(max(1.4 * n_cols, 5), 1.7 * n_rows + 0.3),
-            hspace=0.4,
+            ax, (n_rows, n_cols), n_images, figsize=figsize, hspace=0.4
         )
         if not n_images:
             text = {"ha": "center", "va": "center", "parse_math": False}
@@ -315,11 +312,28 @@ class PredictionGridDisplay:
             size = np.clip(72 / self.figure_.dpi * width / (_CHARACTER_WIDTH * n_characters), 4, 9)
             style = {"loc": "left", "fontsize": size, "pad": 4, "parse_math": False}
             axes.set_title(texts[index], **(style | normalize_kwargs(text_kw or {}, Text)))
-            if self.errors is None:
-                _mark_cell(axes, self.y_pred[index] == self.y_true[index])
-            else:
-                _mark_error(axes, self.errors[index])
+            self._mark(axes, index)
         return self
+
+    def _mark(self, axes: Any, index: int) -> None:
+        """Frame an image, and put on its corner whether its prediction is right, too high or too low."""
+        from matplotlib.path import Path
+
+        # Paths, because few fonts have a check mark.
+        check: Any = Path([(-1, 0), (-0.3, -0.7), (1, 0.8)])
+        cross: Any = Path([(-0.8, -0.8), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8)], [1, 2, 1, 2])
+        if self.errors is None:
+            right = self.y_pred[index] == self.y_true[index]
+            mark, is_second, width = (check, False, 1) if right else (cross, True, 3)
+        else:
+            error = self.errors[index]
+            mark, is_second, width = "^" if error > 0 else "v" if error else None, error > 0, 1
+        color = palette(axes)[int(is_second)]
+        axes.spines[:].set(color=color, linewidth=width)
+        if mark is not None:
+            style = {"transform": axes.transAxes, "clip_on": False, "zorder": 5, "markeredgecolor": "white"}
+            axes.plot(1, 0, marker="o", markersize=11, color=color, **style)
+            axes.plot(1, 0, marker=mark, markersize=5, markeredgewidth=1.5, markerfacecolor="none", **style)
 
     def _describe(self, index: int) -> Any:
         """Return what is written above an image."""
@@ -348,28 +362,3 @@ def _shorten(name: str) -> str:
     """Leave out the middle of a long name: names of one kind often begin alike."""
     half = (_LONGEST_NAME - 1) // 2
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1 - half]}…{name[-half:]}"
-
-
-def _mark_cell(axes: Any, right: bool) -> None:
-    """Frame an image, and put a check mark or a cross on its corner."""
-    from matplotlib.path import Path
-
-    # Paths, because few fonts have a check mark.
-    check = Path([(-1, 0), (-0.3, -0.7), (1, 0.8)])
-    cross = Path([(-0.8, -0.8), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8)], [1, 2, 1, 2])
-    axes.spines[:].set(color=palette(axes)[0 if right else 1], linewidth=1 if right else 3)
-    _add_mark(axes, check if right else cross, palette(axes)[0 if right else 1])
-
-
-def _mark_error(axes: Any, error: float) -> None:
-    """Frame an image, and put on its corner whether the number predicted for it is too high or low."""
-    color = palette(axes)[1 if error > 0 else 0]
-    axes.spines[:].set(color=color, linewidth=1)
-    if error:
-        _add_mark(axes, "^" if error > 0 else "v", color)
-
-
-def _add_mark(axes: Any, mark: Any, color: str) -> None:
-    style = {"transform": axes.transAxes, "clip_on": False, "zorder": 5, "markeredgecolor": "white"}
-    axes.plot(1, 0, marker="o", markersize=11, color=color, **style)
-    axes.plot(1, 0, marker=mark, markersize=5, markeredgewidth=1.5, markerfacecolor="none", **style)

@@ -19,7 +19,7 @@ from fishsk.inspection._duplicates import find_near_pairs
 from fishsk.inspection._evaluation import check_one_target
 from fishsk.inspection._features import find_features, read_good
 from fishsk.inspection._image_facts import measure_images
-from fishsk.inspection._label_issues import name_images
+from fishsk.inspection._label_issues import import_pandas, name_images
 from fishsk.inspection._settings import check_classifier, find_pixels
 from fishsk.inspection._unfamiliar import FamiliarRows, find_nearest
 
@@ -143,13 +143,7 @@ def suggest_labels(
     ((20, 5), ['image', 'reason', 'guess', 'probability', 'score'])
     >>> to_label = X[50:][suggested.index]
     """
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError(
-            "suggest_labels returns a pandas.DataFrame, and pandas is not installed. Run "
-            "python -m pip install pandas."
-        ) from error
+    pd = import_pandas("suggest_labels")
     check_is_fitted(pipeline)
     check_classifier(pipeline)
     pixels = {"image_shape": image_shape, "input_range": input_range}

@@ -6,31 +6,21 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.metrics import average_precision_score, precision_recall_curve
+from sklearn.metrics import precision_recall_curve
 from sklearn.utils import check_consistent_length
 
-from fishsk.inspection._classification import accuracy_interval, count_draws, mean_f1, percentile_interval
+from fishsk.inspection._classification import (
+    LabelScores,
+    accuracy_interval,
+    count_draws,
+    mean_f1,
+    percentile_interval,
+    score_label,
+)
 from fishsk.inspection._feature_map import style_of_class
 from fishsk.inspection._settings import find_last, find_setting
 
 _N_NAMED = 10  # tags in a legend
-
-
-@dataclass(frozen=True)
-class TagScores:
-    """Scores of one tag: shares of 0 to 1, and NaN where they are shares of nothing."""
-
-    name: str
-    n_true: int  # images that have it
-    n_predicted: int  # images that get it
-    n_right: int  # images that do both
-    precision: float
-    precision_interval: tuple[float, float]  # of 95 %: Wilson's score interval
-    recall: float
-    recall_interval: tuple[float, float]
-    f1: float
-    average_precision: float  # the mean precision over all thresholds, weighed by the recall that each gains
-    threshold: float  # from which probability on an image gets it; NaN where the classifier has none
 
 
 @dataclass(frozen=True)
@@ -43,7 +33,7 @@ class TagsEvaluation:
     y_true: np.ndarray  # 0 and 1, (n_samples, n_tags)
     y_pred: np.ndarray
     proba: np.ndarray | None  # of each tag; None where the classifier gives none
-    tags: list[TagScores]
+    tags: list[LabelScores]
     accuracy: float  # the share of images all of whose tags are right, and no other is given
     interval: tuple[float, float]  # of the accuracy: Wilson's score interval
     macro_f1: float  # the mean of the tags' F1 scores
@@ -87,28 +77,15 @@ def evaluate_tags(
         )
     y_pred = y_pred.astype(int)
     thresholds = np.full(len(names), np.nan) if thresholds is None else thresholds
-    n_samples, hits, sizes = len(y_true), y_true & y_pred, y_true + y_pred
-    draws = count_draws(np.full(n_samples, 1 / n_samples), n_samples)
-    f1 = 2 * hits.sum(axis=0) / np.maximum(sizes.sum(axis=0), 1)
-    tags = []
-    for column, name in enumerate(names):
-        has, gets = y_true[:, column] == 1, y_pred[:, column] == 1
-        scores = np.nan if proba is None or not has.any() else average_precision_score(has, proba[:, column])
-        tags.append(
-            TagScores(
-                name=name,
-                n_true=int(has.sum()),
-                n_predicted=int(gets.sum()),
-                n_right=int((has & gets).sum()),
-                precision=float(has[gets].mean()) if gets.any() else np.nan,
-                precision_interval=accuracy_interval(has[gets]),
-                recall=float(gets[has].mean()) if has.any() else np.nan,
-                recall_interval=accuracy_interval(gets[has]),
-                f1=float(f1[column]),
-                average_precision=float(scores),
-                threshold=float(thresholds[column]),
-            )
+    columns = [None] * len(names) if proba is None else proba.T
+    tags = [
+        score_label(name, has == 1, gets == 1, column, threshold)
+        for name, has, gets, column, threshold in zip(
+            names, y_true.T, y_pred.T, columns, thresholds, strict=True
         )
+    ]
+    n_samples = len(y_true)
+    draws = count_draws(np.full(n_samples, 1 / n_samples), n_samples)
     wrong = y_true != y_pred
     rows = np.flatnonzero(wrong.any(axis=1))
     if proba is not None:
@@ -125,7 +102,7 @@ def evaluate_tags(
         accuracy=float(right.mean()),
         interval=accuracy_interval(right),
         macro_f1=float(np.mean([tag.f1 for tag in tags])),
-        macro_f1_interval=percentile_interval(mean_f1(draws @ hits, draws @ sizes)),
+        macro_f1_interval=percentile_interval(mean_f1(draws @ (y_true & y_pred), draws @ (y_true + y_pred))),
         mean_average_precision=float(np.mean(known)) if known else np.nan,
         worst=rows,
     )

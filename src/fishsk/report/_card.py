@@ -30,7 +30,7 @@ def write_card(
 ) -> Path:
     """Write the model card of what `gather_report` found, and return its path; see `write_model_card`."""
     of_classes, summary = "classes" in report, report["summary"]
-    missed = [row for row in report["classes"] if row["n_test"] and row["recall"] < 1] if of_classes else []
+    missed = [row for row in report["classes"] if row["n_true"] and row["recall"] < 1] if of_classes else []
     fitted = find_fitted(estimator)
     steps = [step for _, step in getattr(fitted, "steps", [("", fitted)])]
     return write_page(

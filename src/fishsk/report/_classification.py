@@ -17,7 +17,7 @@ from fishsk.inspection import (
     score_probabilities,
     style_of_class,
 )
-from fishsk.report._figures import draw_figure
+from fishsk.report._figures import draw_figure, gather_scores
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +38,6 @@ SECTIONS = {
     "reproduce": "Reproduce",
 }
 _N_IMAGES = 1000  # shown in the confusion matrix's cells together, as far as each shows one
-_N_SAMPLES = 8  # of each class
 _N_BINS = 10
 _PER_BIN = 20  # images, or else fewer bins
 _N_PLACES = 500
@@ -91,10 +90,13 @@ def gather(
     `rows` are the features of the test images, and `names` is what is written for each label.
     """
     with timings("Gather scores and images"):
+        classes = evaluation.classes[:, np.newaxis]
+        has, had = evaluation.y_true == classes, None if y_train is None else y_train == classes
+        labels = [names[label] for label in evaluation.classes.tolist()]
         found: dict[str, Any] = {
             "summary": _summarize(evaluation, names),
-            "classes": _gather_classes(evaluation, show, names, y_train),
-            "confusion": _gather_confusion(evaluation, show, names, max_images),
+            "classes": gather_scores(evaluation.scores, labels, has, had, show),
+            "confusion": _gather_confusion(evaluation, show, labels, max_images),
         }
     with timings("Lay images out"):
         found["map"] = _gather_map(evaluation, rows, show, names)
@@ -137,40 +139,10 @@ def _summarize(evaluation: ClassificationEvaluation, names: dict[Any, str]) -> d
     }
 
 
-def _gather_classes(
-    evaluation: ClassificationEvaluation,
-    show: Callable[[int], dict[str, Any]],
-    names: dict[Any, str],
-    y_train: np.ndarray | None,
-) -> list[dict[str, Any]]:
-    """Return a row of the classification table, and a sample of images, for each class."""
-    counts = evaluation.confusion
-    hits, n_true, n_predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
-    rows = []
-    for at, label in enumerate(evaluation.classes.tolist()):
-        members = np.flatnonzero(evaluation.y_true == label)
-        chosen = members[np.linspace(0, len(members) - 1, min(_N_SAMPLES, len(members))).astype(int)]
-        low, high = evaluation.recall_intervals[at].tolist()
-        rows.append(
-            {
-                "name": names[label],
-                "n_test": int(n_true[at]),
-                "n_train": None if y_train is None else int(np.sum(y_train == label)),
-                "precision": float(hits[at] / n_predicted[at]) if n_predicted[at] else None,
-                "recall": float(hits[at] / n_true[at]) if n_true[at] else None,
-                "low": low,
-                "high": high,
-                "f1": float(2 * hits[at] / max(1, n_true[at] + n_predicted[at])),
-                "samples": [show(index) for index in chosen],
-            }
-        )
-    return rows
-
-
 def _gather_confusion(
     evaluation: ClassificationEvaluation,
     show: Callable[[int], dict[str, Any]],
-    names: dict[Any, str],
+    labels: list[str],
     max_images: int,
 ) -> list[dict[str, Any]]:
     """Return the rows of the confusion matrix; each cell has its count, its share of the row and images.
@@ -178,7 +150,6 @@ def _gather_confusion(
     A cell shows the most confident of mistakes, and the least certain of right predictions.
     """
     counts = evaluation.confusion
-    labels = [names[label] for label in evaluation.classes.tolist()]
     most = min(max_images, max(1, _N_IMAGES // np.count_nonzero(counts)))
     rows = []
     for row, true in enumerate(evaluation.classes):

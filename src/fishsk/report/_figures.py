@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,12 @@ from sklearn.utils import estimator_html_repr
 
 from fishsk._utils.axes import PALETTE_ON_DARK, PALETTE_ON_LIGHT
 from fishsk.features import Images
-from fishsk.inspection import TrainingCurveDisplay, fitted_head, make_thumbnail
+from fishsk.inspection import LabelScores, TrainingCurveDisplay, fitted_head, make_thumbnail
 
 _LONGEST_SIDE = 128  # pixels of an image in the file
 _LOSSLESS_SIDE = 64  # pixels, up to which lossless WebP takes no more than 2 KB
 _QUALITY = 75  # of larger ones, which then take 3 KB
+_N_SAMPLES = 8  # of each class or tag
 _DARK_GROUND = "#11171d"  # as in report.css
 _ON_LIGHT = {"#ffffff": "#000000", _DARK_GROUND: "#ffffff"} | dict(  # of each color on the dark ground
     zip(map(str.lower, PALETTE_ON_DARK), map(str.lower, PALETTE_ON_LIGHT), strict=True)
@@ -114,3 +115,28 @@ def draw_figure(make_figure: Callable[[], Any]) -> dict[str, Any]:
         ground: f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
         for ground, svg in (("light", light), ("dark", dark))
     }
+
+
+def gather_scores(
+    scores: Sequence[LabelScores],
+    names: Sequence[str],
+    has: np.ndarray,
+    had: np.ndarray | None,
+    show: Callable[[int], dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """Return the scores and a sample of images of each class or tag, None where a score is not a number.
+
+    `has` and `had` are masks of the test and the training images that have each, (n_labels, n_images).
+    """
+    rows = []
+    for at, (score, members) in enumerate(zip(scores, map(np.flatnonzero, has), strict=True)):
+        chosen = members[np.linspace(0, len(members) - 1, min(_N_SAMPLES, len(members))).astype(int)]
+        samples = [show(index) for index in chosen]
+        row = {name: know(value) for name, value in vars(score).items()} | {"name": names[at]}
+        rows.append(row | {"n_train": None if had is None else int(np.sum(had[at])), "samples": samples})
+    return rows
+
+
+def know(value: Any) -> Any:
+    """Return a value, or None where it is not a number."""
+    return None if isinstance(value, float) and np.isnan(value) else value

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fishsk.inspection import TagsEvaluation, draw_tags, join_tags
-from fishsk.report._figures import draw_figure
+from fishsk.report._figures import draw_figure, gather_scores, know
 
 SECTIONS = {
     "scores": "Scores",
@@ -22,7 +22,6 @@ SECTIONS = {
     "pipeline": "Pipeline",
     "reproduce": "Reproduce",
 }
-_N_SAMPLES = 8  # of each tag
 
 
 def write_tags(row: Any, names: list[str]) -> str:
@@ -49,13 +48,8 @@ def gather(
 ) -> dict[str, Any]:
     """Return what a page about tags shows beside what all pages show."""
     with timings("Gather scores and images"):
-        rows = []
-        for column, tag in enumerate(evaluation.tags):
-            members = np.flatnonzero(evaluation.y_true[:, column])
-            chosen = members[np.linspace(0, len(members) - 1, min(_N_SAMPLES, len(members))).astype(int)]
-            n_train = None if y_train is None else int(np.sum(y_train[:, column]))
-            scores = {name: _known(value) for name, value in vars(tag).items()}
-            rows.append(scores | {"n_train": n_train, "samples": [show(index) for index in chosen]})
+        had = None if y_train is None else y_train.T
+        rows = gather_scores(evaluation.tags, evaluation.names, evaluation.y_true.T, had, show)
         n_tags = evaluation.y_true.sum(axis=1)  # of each image
         found: dict[str, Any] = {
             "tags": rows,
@@ -64,7 +58,7 @@ def gather(
                 "n_tags": len(rows),
                 "n_right": evaluation.n_samples - len(evaluation.worst),
                 "n_mistakes": len(evaluation.worst),
-                "mean_average_precision": _known(evaluation.mean_average_precision),
+                "mean_average_precision": know(evaluation.mean_average_precision),
                 "untagged": float((n_tags == 0).mean()),
                 "n_a_image": float(n_tags.mean()),
             },
@@ -72,8 +66,3 @@ def gather(
     with timings("Draw scores"):
         found["figure_of_tags"] = draw_figure(partial(draw_tags, evaluation))
     return found
-
-
-def _known(value: Any) -> Any:
-    """Return a value, or None where it is not a number."""
-    return None if isinstance(value, float) and np.isnan(value) else value

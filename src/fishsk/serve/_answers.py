@@ -39,22 +39,10 @@ _LONGEST_SIDE = 256  # pixels of the image and of its map
 class Answers:
     """What a fitted classifier or regressor says of images that come one by one, from any number of threads.
 
-    Parameters
-    ----------
-    pipeline : estimator
-        A fitted classifier or regressor of images.
-    train : sequence of path-like, default=None
-        The files that it was trained on: the images of them that are most like another one are shown with
-        it, and what is unlike all of them is said to be so.
-    min_probability : float in [0, 1], default=0.0
-        Below this probability of the most probable class, the answer is "unsure".
-    false_alarms : float in (0, 1), default=0.05
-        The share of images like those of training that may be taken for unlike them.
-
-    Raises
-    ------
-    ValueError
-        If the model predicts several labels or numbers for an image, other than tags.
+    `train` are the files that it was trained on: those most like an image are shown with it, and what is
+    unlike all of them, as `false_alarms` of the images like these are, is said to be so. Below
+    `min_probability` of the most probable class, the answer is "unsure". ValueError if the model predicts
+    several labels or numbers for an image, other than tags.
     """
 
     def __init__(

@@ -37,23 +37,10 @@ _HEADERS = {
 
 
 def make_app(answers: Answers, *, title: str = "fishsk", token: str | None = None) -> Starlette:
-    """Return the web application that says what a model sees in images.
+    """Return the web application, by ASGI, that says what a model sees in images.
 
-    It loads nothing from elsewhere, and keeps no image.
-
-    Parameters
-    ----------
-    answers : Answers
-        What is said of an image.
-    title : str, default="fishsk"
-        The title of the page.
-    token : str, default=None
-        What each request must bring; None answers requests to this machine's own names alone.
-
-    Returns
-    -------
-    starlette.applications.Starlette
-        An ASGI application.
+    It loads nothing from elsewhere, and keeps no image. `token` is what each request must bring; None answers
+    requests to this machine's own names alone.
     """
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool

@@ -12,15 +12,7 @@ _MOST = 16  # that run together: more are no faster, and the first would wait lo
 
 
 class Batches:
-    """One thread that answers in batches; nothing waits for a batch to fill.
-
-    Parameters
-    ----------
-    answer : callable
-        Returns an answer for each of several things.
-    most : int, default=16
-        The most things that it is given at a time.
-    """
+    """One thread that answers in batches of at most `most` things; nothing waits for a batch to fill."""
 
     def __init__(self, answer: Callable[[Sequence[Any]], Sequence[Any]], *, most: int = _MOST) -> None:
         self._answer = answer
@@ -44,16 +36,12 @@ class Batches:
             batch = [self._waiting.get()]
             while len(batch) < self._most and not self._waiting.empty():  # no other thread takes any
                 batch.append(self._waiting.get())
-            self._finish(
-                [(thing, future) for thing, future in batch if future.set_running_or_notify_cancel()]
-            )
+            self._finish([each for each in batch if each[1].set_running_or_notify_cancel()])
             del batch  # while this thread waits
 
     def _finish(self, batch: list[tuple[Any, Future]]) -> None:
-        if not batch:
-            return
         try:
-            answers = self._answer([thing for thing, _ in batch])
+            answers = self._answer([thing for thing, _ in batch]) if batch else []
         except BaseException as error:  # whoever asked is told, and the thread goes on
             for _, future in batch:
                 future.set_exception(error)

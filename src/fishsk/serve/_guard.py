@@ -22,19 +22,9 @@ _MAKE = "python -c 'import secrets; print(secrets.token_urlsafe())'"
 
 
 def check_token(token: str | None, host: str) -> str | None:
-    """Return the token that requests must bring, None where there is none.
+    """Return the token that requests must bring, None where there is none; empty is none.
 
-    Parameters
-    ----------
-    token : str or None
-        What the environment says; empty is none.
-    host : str
-        The address to listen on.
-
-    Raises
-    ------
-    ValueError
-        If it is too short or cannot be sent, or other machines could ask without one.
+    ValueError if it is too short or cannot be sent, or other machines could ask `host` without one.
     """
     if token and (len(token) < _SHORTEST or not token.isascii() or not token.isprintable() or " " in token):
         raise ValueError(
@@ -59,14 +49,9 @@ def _is_loopback(host: str) -> bool:
 class Guard:
     """Refuse what must not be answered, before anything else sees it.
 
-    Parameters
-    ----------
-    app : ASGI application
-        What answers.
-    token : str or None
-        What requests must bring, as ``Authorization: Bearer TOKEN``, or as the password of a browser (Basic).
-        None asks for none, and answers requests to this machine's own names alone: a foreign name that was
-        made to lead here (DNS rebinding) is refused.
+    A token comes as ``Authorization: Bearer TOKEN``, or as the password of a browser (Basic). Without one,
+    requests to this machine's own names alone are answered: a foreign name that was made to lead here (DNS
+    rebinding) is refused.
     """
 
     def __init__(self, app: ASGIApp, *, token: str | None) -> None:
