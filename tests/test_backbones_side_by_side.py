@@ -28,7 +28,7 @@ from fishsk import (
 from fishsk.datasets import make_fish_images
 from fishsk.features import find_frozen_parts
 from fishsk.inspection import explain_images, find_features
-from fishsk.inspection._features import run_frozen_steps
+from fishsk.inspection._estimators import run_frozen_steps
 from fishsk.serve import Answers
 from fishsk.store import cache_info
 

@@ -14,7 +14,7 @@ from sklearn.svm import SVC
 
 from fishsk import find_label_issues
 from fishsk.datasets import make_fish_images
-from fishsk.inspection._features import run_frozen_steps
+from fishsk.inspection._estimators import run_frozen_steps
 from fishsk.inspection._label_issues import _find_likely
 
 NAMES = np.array(["setosa", "versicolor", "virginica"])

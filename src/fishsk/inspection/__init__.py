@@ -10,16 +10,32 @@ from fishsk.inspection._classification import (
     find_confidence,
     score_probabilities,
 )
-from fishsk.inspection._comparison import ClassificationComparison, RegressionComparison, compare_pipelines
+from fishsk.inspection._comparison import (
+    ClassificationComparison,
+    PairedDifference,
+    RegressionComparison,
+    compare_pipelines,
+)
 from fishsk.inspection._coverage import AccuracyCoverageDisplay, Answers, answer_above, gather_coverage
 from fishsk.inspection._data_issues import DataIssue, DataIssues, find_data_issues
 from fishsk.inspection._drift import ImageDrift, compare_images, measure_drift
 from fishsk.inspection._duplicates import find_near_duplicates
+from fishsk.inspection._estimators import (
+    check_classifier,
+    find_features,
+    find_fitted,
+    find_pixels,
+    find_setting,
+    find_transformers,
+    fitted_head,
+    name_classes,
+    run_frozen_steps,
+    split_at_features,
+)
 from fishsk.inspection._evaluation import Evaluation, check_one_target, evaluate
 from fishsk.inspection._explanation import Explainer, Explanation, explain_images
 from fishsk.inspection._explanation_display import ExplanationDisplay
 from fishsk.inspection._feature_map import FeatureMapDisplay, lay_out, style_of_class
-from fishsk.inspection._features import find_features, find_transformers, run_frozen_steps, split_at_features
 from fishsk.inspection._gradients import find_target_scale
 from fishsk.inspection._label_issues import find_label_issues, rank_label_issues
 from fishsk.inspection._learning_forecast import LearningForecastDisplay, measure_learning
@@ -31,14 +47,6 @@ from fishsk.inspection._regression import (
     draw_prediction_errors,
     format_number,
     score_regression,
-)
-from fishsk.inspection._settings import (
-    check_classifier,
-    find_fitted,
-    find_pixels,
-    find_setting,
-    fitted_head,
-    name_classes,
 )
 from fishsk.inspection._similar_images import SimilarImagesDisplay
 from fishsk.inspection._suggestions import LabelSuggestions, rank_suggestions, suggest_labels

@@ -16,10 +16,9 @@ from fishsk._utils.progress import ProgressBar
 from fishsk.datasets import describe_left_out
 from fishsk.features import check_images
 from fishsk.inspection._duplicates import find_near_pairs
-from fishsk.inspection._features import run_frozen_steps
+from fishsk.inspection._estimators import check_classifier, find_pixels, run_frozen_steps
 from fishsk.inspection._image_facts import ImageFacts, find_middle, measure_images
 from fishsk.inspection._label_issues import rank_label_issues
-from fishsk.inspection._settings import check_classifier, find_pixels
 
 _LARGEST_RATIO = 5  # of the sizes of two classes
 _DARK, _BRIGHT = 20, 235  # mean gray values

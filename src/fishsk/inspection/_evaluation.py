@@ -9,9 +9,8 @@ from sklearn.base import is_regressor
 from sklearn.utils import check_consistent_length
 
 from fishsk.inspection._classification import ClassificationEvaluation, evaluate_classification
-from fishsk.inspection._features import run_frozen_steps
+from fishsk.inspection._estimators import find_last, find_training_mean, run_frozen_steps
 from fishsk.inspection._regression import RegressionEvaluation, as_targets, evaluate_regression
-from fishsk.inspection._settings import find_last, find_training_mean
 from fishsk.inspection._tags import (
     TagsEvaluation,
     evaluate_tags,

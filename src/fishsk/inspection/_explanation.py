@@ -13,6 +13,7 @@ from sklearn.base import is_regressor
 
 from fishsk.features import Images, check_images
 from fishsk.inspection._classification import as_labels
+from fishsk.inspection._estimators import find_fitted, find_last, find_pixels, find_setting
 from fishsk.inspection._gradients import (
     N_STEPS,
     find_input_ranges,
@@ -23,7 +24,6 @@ from fishsk.inspection._gradients import (
 )
 from fishsk.inspection._pixels import make_thumbnail, shrink_image, to_uint8
 from fishsk.inspection._regression import as_targets
-from fishsk.inspection._settings import find_fitted, find_last, find_pixels, find_setting
 
 _METHODS = ("auto", "integrated_gradients", "occlusion")
 _N_WINDOWS = 6  # along a side

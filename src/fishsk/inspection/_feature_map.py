@@ -17,9 +17,8 @@ from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.axes import make_ax
 from fishsk.features import check_images
 from fishsk.inspection._classification import as_labels
-from fishsk.inspection._features import find_features
+from fishsk.inspection._estimators import check_classifier, find_features, find_pixels, name_classes
 from fishsk.inspection._pixels import make_thumbnail
-from fishsk.inspection._settings import check_classifier, find_pixels, name_classes
 
 # Wong's colors, some darker: told apart by color-blind people, at least 3 to 1 on white and on dark ground.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#C46C9C", "#8C7A00", "#4C96C4", "#808080")

@@ -13,8 +13,7 @@ from sklearn.model_selection import check_cv, cross_val_predict
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from fishsk._compat.sklearn import safe_indexing
-from fishsk.inspection._features import run_frozen_steps
-from fishsk.inspection._settings import check_classifier
+from fishsk.inspection._estimators import check_classifier, run_frozen_steps
 
 
 @dataclass(frozen=True)

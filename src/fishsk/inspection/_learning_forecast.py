@@ -14,8 +14,7 @@ from sklearn.utils import check_consistent_length, check_random_state, column_or
 from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.axes import make_ax, palette
 from fishsk.inspection._classification import count_draws
-from fishsk.inspection._features import run_frozen_steps
-from fishsk.inspection._settings import check_classifier
+from fishsk.inspection._estimators import check_classifier, run_frozen_steps
 
 _N_SIZES = 6
 _SMALLEST = 0.1  # of the training part

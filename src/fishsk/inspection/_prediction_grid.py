@@ -14,10 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.axes import make_axes, palette
 from fishsk.inspection._classification import check_proba, find_confidence
+from fishsk.inspection._estimators import find_pixels, name_classes
 from fishsk.inspection._evaluation import check_one_target
 from fishsk.inspection._regression import format_number
 from fishsk.inspection._selection import gather_grid
-from fishsk.inspection._settings import find_pixels, name_classes
 
 _LONGEST_NAME = 24  # characters
 _CHARACTER_WIDTH = 0.6  # of the font's size

@@ -16,8 +16,8 @@ from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.axes import make_axes
 from fishsk._utils.files import expand
 from fishsk.features import check_images
+from fishsk.inspection._estimators import find_fitted, find_pixels
 from fishsk.inspection._pixels import make_thumbnail
-from fishsk.inspection._settings import find_fitted, find_pixels
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

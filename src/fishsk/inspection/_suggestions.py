@@ -16,11 +16,10 @@ from fishsk._utils.reading import read_once
 from fishsk.features import Images, check_images
 from fishsk.inspection._classification import find_confidence
 from fishsk.inspection._duplicates import find_near_pairs
+from fishsk.inspection._estimators import check_classifier, find_features, find_pixels, read_good
 from fishsk.inspection._evaluation import check_one_target
-from fishsk.inspection._features import find_features, read_good
 from fishsk.inspection._image_facts import measure_images
 from fishsk.inspection._label_issues import import_pandas, name_images
-from fishsk.inspection._settings import check_classifier, find_pixels
 from fishsk.inspection._unfamiliar import FamiliarRows, find_nearest
 
 FALSE_ALARMS = 0.05  # the share of images like those of training that are set apart as unlike them

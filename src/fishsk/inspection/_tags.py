@@ -17,8 +17,8 @@ from fishsk.inspection._classification import (
     percentile_interval,
     score_label,
 )
+from fishsk.inspection._estimators import find_last, find_setting
 from fishsk.inspection._feature_map import style_of_class
-from fishsk.inspection._settings import find_last, find_setting
 
 _N_NAMED = 10  # tags in a legend
 

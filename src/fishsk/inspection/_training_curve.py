@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 
 from fishsk._utils.axes import make_axes, palette
-from fishsk.inspection._settings import fitted_head
+from fishsk.inspection._estimators import fitted_head
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,7 +13,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._compat.sklearn import Interval, validate_params
-from fishsk.inspection._features import find_features
+from fishsk.inspection._estimators import find_features
 
 _N_CALIBRATION = 1000  # training images at most that the threshold is taken from
 _CHUNK_VALUES = 2**22  # of what rows are compared with at a time

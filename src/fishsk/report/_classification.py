@@ -22,21 +22,6 @@ from fishsk.report._figures import draw_figure, gather_scores
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SECTIONS = {
-    "scores": "Scores",
-    "confusion": "Confusion",
-    "mistakes": "Mistakes",
-    "map": "Map",
-    "data": "Data",
-    "training": "Training",
-    "calibration": "Calibration",
-    "trust": "When not to trust it",
-    "duplicates": "Near-duplicates",
-    "forecast": "More images",
-    "labels": "Labels",
-    "pipeline": "Pipeline",
-    "reproduce": "Reproduce",
-}
 _N_IMAGES = 1000  # shown in the confusion matrix's cells together, as far as each shows one
 _N_BINS = 10
 _PER_BIN = 20  # images, or else fewer bins

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,9 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 
 from fishsk.features import check_images
-from fishsk.inspection import ClassificationComparison, RegressionComparison, format_number
+from fishsk.inspection import ClassificationComparison, PairedDifference, RegressionComparison, format_number
 from fishsk.report._figures import Album
-from fishsk.report._render import format_p, format_percent, format_points, format_signed, shorten, write_page
-
-_EVEN = "They differ in the same number of images each way, or in none."
+from fishsk.report._render import write_page
 
 
 def write_comparison(
@@ -92,138 +90,48 @@ def write_comparison(
     check_consistent_length(X, comparison.y_true, image_names)
     images = check_images(X, image_shape=image_shape, input_range=input_range)
     name_a, name_b = map(str, names)
-    album = Album()
+    album, (low, high) = Album(), comparison.interval
+    per_class: dict[str, PairedDifference] = {}
     if isinstance(comparison, RegressionComparison):
-        page, answers = _describe_regression(comparison, name_a, name_b)
+        is_by_confidence, titles = False, {"nearer": "Nearer to the truth", "farther": "Farther from it"}
+        is_chance, is_b_better = low <= 0 <= high, high < 0
+        numbers = (comparison.y_true, comparison.y_pred_a, comparison.y_pred_b)
+        answers = [[*map(format_number, each)] for each in numbers]
     else:
-        page, answers = _describe_classification(comparison, name_a, name_b)
-    for group in page["groups"]:
-        group["count"] = len(group["rows"])
-        group["shown"] = [
+        titles = {"fixed": "Fixed", "broken": "Broken"}
+        is_chance, is_b_better = comparison.p_value >= 0.05, comparison.difference > 0
+        is_by_confidence = not np.isnan(comparison.confidence_b).any()
+        per_class = {str(label): found for label, found in comparison.per_class.items()}
+        answers = [[*map(str, comparison.y_true)]]
+        for side in "ab":
+            pairs = zip(
+                *(getattr(comparison, f"{name}_{side}") for name in ("y_pred", "confidence")), strict=True
+            )
+            answers.append([f"{label}" + ("" if np.isnan(sure) else f" {sure:.2f}") for label, sure in pairs])
+    groups = []
+    for id, title in titles.items():
+        rows = getattr(comparison, id)
+        shown = [
             {
                 "image": album.add("image", images, row),
                 "name": images.name(row) if image_names is None else str(image_names[row]),
-                **{name: each[row] for name, each in answers.items()},
+                "answers": [each[row] for each in answers],
             }
-            for row in group["rows"][:max_images].tolist()
+            for row in rows[:max_images].tolist()
         ]
+        groups.append({"id": id, "title": title, "count": len(rows), "shown": shown})
     return write_page(
         path,
         "comparison.html",
         title=f"{name_a} and {name_b} on {comparison.n_samples:,} images" if title is None else title,
-        sections=({"classes": "By class"} if page["classes"] else {})
-        | {group["id"]: group["title"] for group in page["groups"]},
+        sections=({"classes": "By class"} if per_class else {}) | titles,
+        of_regression="nearer" in titles,
         name_a=name_a,
         name_b=name_b,
+        is_by_confidence=is_by_confidence,
+        better=None if is_chance else name_b if is_b_better else name_a,
         whole=comparison,
+        classes=per_class,
+        groups=groups,
         images=album.images,
-        **page,
     )
-
-
-def _describe_classification(
-    comparison: ClassificationComparison, name_a: str, name_b: str
-) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """Return what the page of two classifiers says, and the truth and both answers of each image."""
-    n_a, n_b = (
-        round(share * comparison.n_samples) for share in (comparison.accuracy_a, comparison.accuracy_b)
-    )
-    better = None
-    if comparison.p_value < 0.05:
-        better = name_b if comparison.difference > 0 else name_a
-    verdict = _judge(better) if comparison.difference else _EVEN
-    order = "" if np.isnan(comparison.confidence_b).any() else f"; those of which “{name_b}” is surest first"
-    page = {
-        "lead": f"“{name_b}” recognizes {n_b:,} of {comparison.n_samples:,} images, “{name_a}” {n_a:,}. "
-        + verdict,
-        "tiles": [
-            (name_b, format_percent(comparison.accuracy_b), "accuracy"),
-            (name_a, format_percent(comparison.accuracy_a), "accuracy"),
-            _show_difference("Difference in points", comparison, format_points),
-            (
-                "McNemar's test",
-                format_p(comparison.p_value),
-                f"p, exact: {comparison.n_fixed} fixed, {comparison.n_broken} broken",
-            ),
-        ],
-        "note": None,
-        "classes": [{"name": str(label)} | vars(found) for label, found in comparison.per_class.items()],
-        "groups": [
-            {
-                "id": id,
-                "title": title,
-                "rows": rows,
-                "which": f"that only “{name}” recognized",
-                "order": order,
-            }
-            for id, title, rows, name in (
-                ("fixed", "Fixed", comparison.fixed, name_b),
-                ("broken", "Broken", comparison.broken, name_a),
-            )
-        ],
-    }
-    answers = {"true": [*map(str, comparison.y_true)]}
-    for side in "ab":
-        predicted, confidence = (getattr(comparison, f"{name}_{side}") for name in ("y_pred", "confidence"))
-        answers[f"answer_{side}"] = [
-            f"{label}" if np.isnan(sure) else f"{label} {sure:.2f}"
-            for label, sure in zip(predicted, confidence, strict=True)
-        ]
-    return page, answers
-
-
-def _describe_regression(
-    comparison: RegressionComparison, name_a: str, name_b: str
-) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """Return what the page of two regressors says, and the truth and both answers of each image."""
-    mae_a, mae_b = (shorten(error) for error in (comparison.mae_a, comparison.mae_b))
-    low, high = comparison.interval
-    better = None if low <= 0 <= high else name_b if high < 0 else name_a
-    page = {
-        "lead": f"“{name_b}” is {mae_b} off on average over {comparison.n_samples:,} images, “{name_a}” "
-        f"{mae_a}. {_judge(better)}",
-        "tiles": [
-            (name_b, mae_b, "mean absolute error"),
-            (name_a, mae_a, "mean absolute error"),
-            _show_difference("Difference", comparison, format_signed),
-            (
-                "Wilcoxon's test",
-                format_p(comparison.p_value),
-                f"p: {comparison.n_nearer} nearer, {comparison.n_farther} farther",
-            ),
-        ],
-        "note": f"Below 0, “{name_b}” is better. Interval: percentiles over bootstrap resamples of the "
-        "images, each with both errors.",
-        "classes": [],
-        "groups": [
-            {
-                "id": id,
-                "title": title,
-                "rows": rows,
-                "which": f"on which “{name_b}” is {id} {preposition} the true number",
-                "order": ", the largest difference first",
-            }
-            for id, preposition, title, rows in (
-                ("nearer", "to", "Nearer to the truth", comparison.nearer),
-                ("farther", "from", "Farther from it", comparison.farther),
-            )
-        ],
-    }
-    names = {"true": "y_true", "answer_a": "y_pred_a", "answer_b": "y_pred_b"}
-    return page, {key: [*map(format_number, getattr(comparison, name))] for key, name in names.items()}
-
-
-def _show_difference(
-    title: str,
-    comparison: ClassificationComparison | RegressionComparison,
-    write: Callable[[float], str],
-) -> tuple[str, str, str]:
-    interval = "\u00a0to\u00a0".join(map(write, comparison.interval))
-    return title, write(comparison.difference), f"95 % interval {interval}"
-
-
-def _judge(better: str | None) -> str:
-    """Return in a sentence what the test says at 5 %."""
-    if better is None:
-        return "So small a difference may well be chance."
-    return f"“{better}” is better, on images like these, beyond what chance explains."

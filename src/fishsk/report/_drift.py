@@ -11,13 +11,7 @@ from sklearn.utils import check_consistent_length
 from fishsk.features import check_images
 from fishsk.inspection import ImageDrift
 from fishsk.report._figures import Album
-from fishsk.report._render import format_p, format_percent, write_page
-
-_SAME = "The new images do not differ from those of training beyond what chance explains."
-_DIFFERENT = (
-    "The new images differ from those of training beyond what chance explains. What a test said of the model "
-    "need not hold for them: look at what moved, and label some."
-)
+from fishsk.report._render import write_page
 
 
 def write_drift(
@@ -105,25 +99,7 @@ def write_drift(
         if title is None
         else title,
         sections=({"classes": "Classes"} if drift.classes else {}) | {"moved": "What moved most"},
-        lead=_SAME if drift.p_value > level else _DIFFERENT,
-        tiles=[
-            ("p value of drift", format_p(drift.p_value), "of the clearer of two tests"),
-            (
-                "AUC of a classifier",
-                f"{drift.classifier_auc:.3f}",
-                f"0.5: it cannot tell them apart; p {format_p(drift.classifier_p_value)}",
-            ),
-            (
-                "Kernel test",
-                f"{drift.kernel_distance:.4f}".replace("-", "\u2212"),
-                f"squared discrepancy, 0 of none; p {format_p(drift.kernel_p_value)}",
-            ),
-            (
-                "Unlike all of training",
-                format_percent(drift.share_unfamiliar),
-                f"{drift.n_unfamiliar:,} images; {format_percent(drift.false_alarms)} would be by chance",
-            ),
-        ],
+        has_drifted=drift.p_value <= level,
         drift=drift,
         moved=moved,
         images=album.images,

@@ -54,7 +54,28 @@ _N_WORST = 10
 # Of integrated gradients, a quarter as many as otherwise: the colors are relative to a map's strongest place,
 # and the maps find the fish about as well (benchmarks/bench_explanations.py).
 _N_STEPS = 4
-_OPTIONAL = ("training", "forecast", "labels")  # others are there, and say so, if there is nothing to tell
+_SECTIONS = {
+    "scores": "Scores",
+    "confusion": "Confusion",
+    "errors": "Predicted against true",
+    "mistakes": "Mistakes",
+    "worst": "Largest errors",
+    "map": "Map",
+    "data": "Data",
+    "training": "Training",
+    "calibration": "Calibration",
+    "trust": "When not to trust it",
+    "duplicates": "Near-duplicates",
+    "forecast": "More images",
+    "labels": "Labels",
+    "pipeline": "Pipeline",
+    "reproduce": "Reproduce",
+}
+_LACKING = {  # these are not of the kind; others than training, forecast and labels say it if they are empty
+    "classification": {"errors", "worst"},
+    "tags": {"confusion", "errors", "worst", "map", "calibration"},
+    "regression": {"confusion", "mistakes", "map", "calibration"},
+}
 _PACKAGES = ("fishsk", "scikit-learn", "numpy", "tensorflow", "keras", "scikeras", "opencv-python-headless")
 
 
@@ -140,19 +161,15 @@ def gather_report(
     if isinstance(evaluation, ClassificationEvaluation):
         names = {label: known.get(label, str(label)) for label in evaluation.classes.tolist()}
         describe = partial(_classification.describe, evaluation, names)
-        kind, sections = "classification", _classification.SECTIONS
+        kind = "classification"
         found = _classification.gather(evaluation, rows, show, timings, names, y_train, max_images)
         write_label = lambda label: names.get(label, str(label))  # noqa: E731
     elif isinstance(evaluation, TagsEvaluation):
-        describe, kind, sections = partial(_tags.describe, evaluation), "tags", _tags.SECTIONS
+        describe, kind = partial(_tags.describe, evaluation), "tags"
         found = _tags.gather(evaluation, show, timings, y_train)
         write_label = partial(_tags.write_tags, names=evaluation.names)
     else:
-        describe, kind, sections = (
-            partial(_regression.describe, evaluation),
-            "regression",
-            _regression.SECTIONS,
-        )
+        describe, kind = partial(_regression.describe, evaluation), "regression"
         found = _regression.gather(evaluation, show, timings, target_name or TARGET)
         write_label = partial(format_number, digits=3)
     report: dict[str, Any] = found | {
@@ -184,13 +201,14 @@ def gather_report(
         report["explained"] = maps.method
         for shown, index, image, heat in zip(report["worst"], worst, maps.images, maps.maps, strict=True):
             shown["heat"] = album.add("heat", {index: lay_over(image, heat)}, index)
+    lacking = {id for id in ("training", "forecast", "labels") if not report[id]} | _LACKING[kind]
     default = {"regression": f"Predicted {target_name or TARGET} of", "tags": "Tags of"}
     versions = {package: find_version(package) for package in _PACKAGES}
     return report | {
         "title": f"{default.get(kind, 'Classification of')} {len(y):,} test images"
         if title is None
         else title,
-        "sections": {id: name for id, name in sections.items() if id not in _OPTIONAL or report[id]},
+        "sections": {id: name for id, name in _SECTIONS.items() if id not in lacking},
         "images": album.images,
         "versions": {"Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}"}
         | {package: version for package, version in versions.items() if version is not None},

@@ -18,26 +18,9 @@ from fishsk.inspection import (
 )
 from fishsk.report._figures import draw_figure
 
-SECTIONS = {
-    "scores": "Scores",
-    "errors": "Predicted against true",
-    "worst": "Largest errors",
-    "data": "Data",
-    "training": "Training",
-    "trust": "When not to trust it",
-    "duplicates": "Near-duplicates",
-    "pipeline": "Pipeline",
-    "reproduce": "Reproduce",
-}
 _N_SAMPLES = 16
 _N_RANGES = 5
 _PER_RANGE = 10  # images at least, or else fewer ranges
-_SCORES = {
-    "mae": "Mean absolute error",
-    "rmse": "Root mean squared error",
-    "r2": "R²",
-    "bias": "Bias (mean error)",
-}
 
 
 def describe(evaluation: RegressionEvaluation, index: int, name: str) -> dict[str, Any]:
@@ -77,16 +60,6 @@ def gather(
                 "within_most": most,
                 "baseline_mae": evaluation.baseline_scores.mae,
             },
-            "scores": [
-                {
-                    "name": title,
-                    "value": getattr(evaluation, name),
-                    "interval": getattr(evaluation, f"{name}_interval"),
-                    "baseline": getattr(evaluation.baseline_scores, name),
-                    "is_share": name == "r2",
-                }
-                for name, title in _SCORES.items()
-            ],
             "ranges": _gather_ranges(y, evaluation.y_pred),
             "samples": [show(index) for index in samples],
             "n_points": min(N_POINTS, len(y)),

@@ -9,8 +9,8 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
+from fishsk.features import describe_parts
 from fishsk.inspection import find_fitted
-from fishsk.report._card import write_card
 from fishsk.report._gather import gather_report
 from fishsk.report._render import write_page
 
@@ -170,7 +170,7 @@ def write_report(
         told = {"cv": cv, "target_name": report.get("target")}
         reproduce = _compose_lines(find_fitted(estimator), Path(path).name, X_train is not None, told)
     if card is not None:
-        write_card(card, estimator, report)
+        _write_card(card, estimator, report)
     return write_page(path, f"{report['kind']}.html", lines=reproduce, **report)
 
 
@@ -279,7 +279,28 @@ def write_model_card(
         explain=False,
         has_card=True,
     )
-    return write_card(path, estimator, report, license=license, intended_use=intended_use)
+    return _write_card(path, estimator, report, license=license, intended_use=intended_use)
+
+
+def _write_card(
+    path: str | os.PathLike,
+    estimator: Any,
+    report: dict[str, Any],
+    license: str | None = None,
+    intended_use: str | None = None,
+) -> Path:
+    """Write the model card of what `gather_report` found, as Hugging Face and skops write it."""
+    fitted = find_fitted(estimator)
+    steps = [step for _, step in getattr(fitted, "steps", [("", fitted)])]
+    return write_page(
+        path,
+        "card.md",
+        **report,
+        license=license,
+        intended_use=intended_use,
+        networks=list(describe_parts(steps[0]).values()),
+        head=steps[-1].__repr__(N_CHAR_MAX=2000).replace("```", "'''"),  # which would end the block
+    )
 
 
 def _compose_lines(estimator: Any, file_name: str, has_train: bool, told: dict[str, Any]) -> str:

@@ -12,17 +12,6 @@ import numpy as np
 from fishsk.inspection import TagsEvaluation, draw_tags, join_tags
 from fishsk.report._figures import draw_figure, gather_scores, know
 
-SECTIONS = {
-    "scores": "Scores",
-    "mistakes": "Mistakes",
-    "data": "Data",
-    "training": "Training",
-    "trust": "When not to trust it",
-    "duplicates": "Near-duplicates",
-    "pipeline": "Pipeline",
-    "reproduce": "Reproduce",
-}
-
 
 def write_tags(row: Any, names: list[str]) -> str:
     """Return the tags of an image for people to read."""
