@@ -143,12 +143,9 @@ def check_proba(y_proba: Any, classes: np.ndarray) -> np.ndarray:
 
 
 def find_confidence(y_pred: np.ndarray, proba: Any, classes: np.ndarray) -> np.ndarray:
-    """Return the probability of each predicted label, which need not be the most probable one.
+    """Return the probability of each predicted label; ValueError if one is none of the classes.
 
-    Raises
-    ------
-    ValueError
-        If a label is none of the classes.
+    It need not be the most probable one.
     """
     columns = {label: column for column, label in enumerate(np.asarray(classes).tolist())}
     labels = np.asarray(y_pred).tolist()

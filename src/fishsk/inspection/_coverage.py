@@ -50,13 +50,7 @@ def answer_above(evaluation: ClassificationEvaluation, probability: float) -> An
 def gather_coverage(
     evaluation: ClassificationEvaluation, probabilities: Sequence[float] = PROBABILITIES
 ) -> dict[str, Any]:
-    """Return the numbers of an `AccuracyCoverageDisplay`, by the names of its parameters.
-
-    Raises
-    ------
-    ValueError
-        If the classifier gave no probabilities.
-    """
+    """Return the numbers of an `AccuracyCoverageDisplay`; ValueError if there are no probabilities."""
     confidence = evaluation.confidence
     if evaluation.proba is None:
         raise ValueError("Probabilities must be given for each class. Got none: choose another classifier.")
@@ -195,10 +189,8 @@ class AccuracyCoverageDisplay:
             Predicted probabilities, the columns in the order of `classes`.
         classes : array-like of shape (n_classes,), default=None
             The labels; by default those of `y_true`, sorted.
-        probabilities : sequence of float, default=(0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-            Which points of the curve to mark.
-        ax, line_kw, fill_between_kw : optional
-            As in `plot`.
+        probabilities, ax, line_kw, fill_between_kw : optional
+            As in `from_estimator`.
 
         Returns
         -------

@@ -28,13 +28,7 @@ def find_setting(settings: Mapping[str, Any], name: str, default: Any) -> Any:
 
 
 def find_pixels(estimator: Any, image_shape: Any, input_range: Any) -> dict[str, Any]:
-    """Return how a fitted estimator reads images, as `check_images` takes it; what is given wins.
-
-    Raises
-    ------
-    ValueError
-        If `input_range` is a text other than "auto".
-    """
+    """Return how a fitted estimator reads images, as `check_images` takes it; what is given wins."""
     settings = find_fitted(estimator).get_params()
     if image_shape is None:
         image_shape = find_setting(settings, "image_shape", None)
@@ -154,14 +148,9 @@ class Good(NamedTuple):
 
 
 def read_good(reading: Reading, estimator: Any, X: Any, **pixels: Any) -> Good:
-    """Do what `split_at_features` does, past files that cannot be read.
+    """Do what `split_at_features` does, past files that cannot be read; ValueError if none can.
 
     `reading` is open, and knows more of the files then; `pixels` are `image_shape` and `input_range`.
-
-    Raises
-    ------
-    ValueError
-        If none of the images can be read.
     """
     images = check_images(X, **find_pixels(estimator, pixels["image_shape"], pixels["input_range"]))
     names = [images.name(row) for row in range(len(images))]

@@ -63,13 +63,7 @@ def evaluate(
 
 
 def check_one_target(y: Any, name: str) -> np.ndarray:
-    """Return labels or numbers, one for each image; `name` stands in the error.
-
-    Raises
-    ------
-    ValueError
-        If there are several for each image: tags, or several outputs.
-    """
+    """Return labels or numbers; ValueError with `name` if there are several for each image."""
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] == 1:
         return y[:, 0]

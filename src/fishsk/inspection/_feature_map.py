@@ -196,6 +196,7 @@ class FeatureMapDisplay:
             This display.
         """
         import matplotlib.pyplot as plt
+        from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
         self.ax_ = ax = make_ax(ax, figsize=(8, 6.4))
         self.figure_ = ax.figure
@@ -210,26 +211,21 @@ class FeatureMapDisplay:
         wrong = self.y_true != self.y_pred
         ring = {"s": 70, "facecolors": "none", "edgecolors": plt.rcParams["text.color"], "linewidths": 1.1}
         self.rings_ = ax.scatter(*self.places[wrong].T, **ring, label=f"{wrong.sum()} mistaken")
-        for index in spread_out(self.places, 0 if self.images is None else n_thumbnails):
-            ax.add_artist(self._frame(index))
+        classes, images = np.unique(self.y_true), self.images or []
+        for index in spread_out(self.places, n_thumbnails) if images else []:
+            image, number = images[index], int(np.searchsorted(classes, self.y_true[index]))
+            frame = AnnotationBbox(  # above its point
+                OffsetImage(image, zoom=_THUMBNAIL * 72 / max(image.shape[:2])),
+                self.places[index],
+                xybox=(0, 22),
+                boxcoords="offset points",
+                pad=0.1,
+                bboxprops={"edgecolor": style_of_class(number)[0]},
+            )
+            ax.add_artist(frame)
         ax.set(xticks=[], yticks=[])
         ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize="small")
         return self
-
-    def _frame(self, index: int) -> Any:
-        """Return an image to stand above its point."""
-        from matplotlib.offsetbox import AnnotationBbox, OffsetImage
-
-        image = (self.images or [])[index]
-        number = int(np.searchsorted(np.unique(self.y_true), self.y_true[index]))
-        return AnnotationBbox(
-            OffsetImage(image, zoom=_THUMBNAIL * 72 / max(image.shape[:2])),
-            self.places[index],
-            xybox=(0, 22),
-            boxcoords="offset points",
-            pad=0.1,
-            bboxprops={"edgecolor": style_of_class(number)[0]},
-        )
 
 
 def style_of_class(number: int) -> tuple[str, str]:

@@ -48,17 +48,9 @@ def measure_images(*sets: Images, advance: Callable[[int], None] = lambda done: 
     places = [(images, index) for images in sets for index in range(len(images))]
     with ThreadPoolExecutor() as pool:  # decoders work outside the interpreter lock
         rows = list(pool.map(measure, *zip(*places, strict=True)))
-    blank: dict[str, Any] = {
-        "error": "",
-        "height": 0,
-        "width": 0,
-        "orientation": 1,
-        "brightness": 0.0,
-        "contrast": 0.0,
-        "sharpness": 0.0,
-        "digest": "",
-        "small": np.zeros((*SMALL, 3), dtype=np.uint8),
-    }
+    blank: dict[str, Any] = {"error": "", "digest": "", "height": 0, "width": 0, "orientation": 1}
+    blank |= dict.fromkeys(("brightness", "contrast", "sharpness"), 0.0)
+    blank["small"] = np.zeros((*SMALL, 3), dtype=np.uint8)
     return ImageFacts(
         **{each.name: np.array([(blank | row)[each.name] for row in rows]) for each in fields(ImageFacts)}
     )

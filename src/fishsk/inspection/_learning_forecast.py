@@ -222,7 +222,15 @@ def measure_learning(
     tested = np.sort(np.concatenate([test for _, test in folds]))
     if not np.array_equal(tested, np.arange(len(y))):
         raise ValueError(f"cv must test each image once. Got {cv!r}. Pass a number of folds.")
-    sizes = _choose_sizes(min(len(train) for train, _ in folds), len(np.unique(y)))
+    largest, n_classes = min(len(train) for train, _ in folds), len(np.unique(y))
+    smallest = max(_SMALLEST * largest, _PER_CLASS * n_classes)
+    if smallest > largest / 2:
+        raise ValueError(
+            f"A learning curve needs {2 * _PER_CLASS} training images per class in each fold, on average. "
+            f"Got {largest} of {n_classes} classes. Add images, or raise cv."
+        )
+    # Their ratios are about equal.
+    sizes = np.unique(np.geomspace(smallest, largest, _N_SIZES).round().astype(int))
     rng = check_random_state(random_state)
     orders = [_shuffle_evenly(train, y, rng) for train, _ in folds]
     right = Parallel(n_jobs=n_jobs)(
@@ -240,17 +248,6 @@ def measure_learning(
         "drawn_laws": drawn,
         "n_samples": len(y),
     }
-
-
-def _choose_sizes(largest: int, n_classes: int) -> np.ndarray:
-    """Return numbers of training images whose ratios are about equal."""
-    smallest = max(_SMALLEST * largest, _PER_CLASS * n_classes)
-    if smallest > largest / 2:
-        raise ValueError(
-            f"A learning curve needs {2 * _PER_CLASS} training images per class in each fold, on average. "
-            f"Got {largest} of {n_classes} classes. Add images, or raise cv."
-        )
-    return np.unique(np.geomspace(smallest, largest, _N_SIZES).round().astype(int))
 
 
 def _shuffle_evenly(rows: np.ndarray, y: np.ndarray, rng: np.random.RandomState) -> np.ndarray:

@@ -122,7 +122,13 @@ class SimilarImagesDisplay:
         if n_images < 1:
             raise ValueError(f"n_images must be at least 1. Got {n_images!r}.")
         check_consistent_length(X, labels)
-        describe = _find_transformer(find_fitted(estimator))
+        describe = find_fitted(estimator)
+        if isinstance(describe, Pipeline) and not hasattr(describe[-1], "transform"):
+            describe = describe[:-1]
+        if not hasattr(describe, "transform"):
+            raise ValueError(
+                f"estimator must have transform, or be a pipeline of which a step has. Got {describe!r}."
+            )
         pixels = find_pixels(estimator, image_shape, input_range)
         queries = query[np.newaxis] if isinstance(query, np.ndarray) else [query]
         shown, collection = check_images(queries, **pixels), check_images(X, **pixels)
@@ -130,7 +136,11 @@ class SimilarImagesDisplay:
         scaler = StandardScaler().fit(features)
         index = NearestNeighbors(n_neighbors=min(n_images + 1, len(collection)), metric="cosine")
         distances, indices = index.fit(scaler.transform(features)).kneighbors(scaler.transform(asked))
-        is_other = np.array([not _is_same_file(collection.items[row], query) for row in indices[0]])
+        own, *files = (
+            expand(item).resolve() if isinstance(item, str | os.PathLike) else None
+            for item in (query, *(collection.items[row] for row in indices[0]))
+        )
+        is_other = np.array([file is None or file != own for file in files])
         indices, distances = indices[0][is_other][:n_images], distances[0][is_other][:n_images]
         return cls(
             query=make_thumbnail(shown[0]),
@@ -171,20 +181,3 @@ class SimilarImagesDisplay:
             axes.set_title(title, fontsize="small", parse_math=False)
         self.axes_.flat[0].spines[:].set(linewidth=3)
         return self
-
-
-def _find_transformer(estimator: Any) -> Any:
-    """Return what makes features in an estimator."""
-    if isinstance(estimator, Pipeline) and not hasattr(estimator[-1], "transform"):
-        return estimator[:-1]
-    if not hasattr(estimator, "transform"):
-        raise ValueError(
-            f"estimator must have transform, or be a pipeline of which a step has. Got {estimator!r}."
-        )
-    return estimator
-
-
-def _is_same_file(item: Any, query: Any) -> bool:
-    """Return whether an image of the collection is the query's own file."""
-    are_paths = all(isinstance(each, str | os.PathLike) for each in (item, query))
-    return are_paths and expand(item).resolve() == expand(query).resolve()

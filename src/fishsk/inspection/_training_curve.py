@@ -173,9 +173,40 @@ class TrainingCurveDisplay:
         TrainingCurveDisplay
             The display, plotted.
         """
+        histories = history
         if isinstance(history, Mapping):
-            history, overfit_epoch = [history], [overfit_epoch]
-        display = cls(**gather_training_curves(history, overfit_epochs=overfit_epoch), run_name=run_name)
+            histories, overfit_epoch = [history], [overfit_epoch]
+        if not histories or any(len(history.get("loss", ())) == 0 for history in histories):
+            raise ValueError(
+                "A history must be a dict of lists, 'loss' among them, of at least one epoch. Got "
+                f"{[dict(history) for history in histories]!r}. Pass KerasHeadClassifier.history_."
+            )
+        overfit_epochs = [None] * len(histories) if overfit_epoch is None else overfit_epoch
+        check_consistent_length(histories, overfit_epochs)
+        names = [name for key in _PANELS for name in (key, f"val_{key}") if all(name in h for h in histories)]
+        n_epochs = max(len(history["loss"]) for history in histories)
+        curves = {name: np.full((len(histories), n_epochs), np.nan) for name in names}
+        for name, runs in curves.items():
+            for run, history in zip(runs, histories, strict=True):
+                if len(history[name]) != len(history["loss"]):
+                    raise ValueError(
+                        f"All lists of a history must be of one length. Got {len(history['loss'])} values of "
+                        f"'loss' and {len(history[name])} of {name!r}."
+                    )
+                run[: len(history[name])] = history[name]
+            runs[~np.isfinite(runs)] = np.nan  # infinite values would warn in std, and when drawn
+        best = [
+            None if np.isnan(run).all() else int(np.nanargmin(run))
+            for run in curves.get("val_loss", np.full((len(histories), 1), np.nan))
+        ]
+        display = cls(
+            curves=curves,
+            means={name: values.mean(axis=0) for name, values in curves.items()},
+            stds={name: values.std(axis=0) for name, values in curves.items()},
+            best_epochs=best,
+            overfit_epochs=list(overfit_epochs),
+            run_name=run_name,
+        )
         return display.plot(ax=ax, line_kw=line_kw, fill_between_kw=fill_between_kw)
 
     def plot(
@@ -311,46 +342,6 @@ class TrainingCurveDisplay:
         size, width = (7, 1.8) if len(self.best_epochs) == 1 else (4, 1)
         ring = {"marker": "o", "markersize": size, "markeredgewidth": width, "linestyle": "none", "zorder": 3}
         return ring | {"color": palette(axes)[1], "markerfacecolor": axes.get_facecolor()}
-
-
-def gather_training_curves(
-    histories: Sequence[Mapping[str, Sequence[float]]], *, overfit_epochs: Sequence[int | None] | None = None
-) -> dict[str, Any]:
-    """Return the numbers of a `TrainingCurveDisplay`, by the names of its parameters.
-
-    A curve that only some of the histories have is left out.
-    """
-    if not histories or any(len(history.get("loss", ())) == 0 for history in histories):
-        raise ValueError(
-            "A history must be a dict of lists, 'loss' among them, of at least one epoch. Got "
-            f"{[dict(history) for history in histories]!r}. Pass KerasHeadClassifier.history_."
-        )
-    if overfit_epochs is None:
-        overfit_epochs = [None] * len(histories)
-    check_consistent_length(histories, overfit_epochs)
-    names = [name for key in _PANELS for name in (key, f"val_{key}") if all(name in h for h in histories)]
-    n_epochs = max(len(history["loss"]) for history in histories)
-    curves = {name: np.full((len(histories), n_epochs), np.nan) for name in names}
-    for name, runs in curves.items():
-        for run, history in zip(runs, histories, strict=True):
-            if len(history[name]) != len(history["loss"]):
-                raise ValueError(
-                    f"All lists of a history must be of one length. Got {len(history['loss'])} values of "
-                    f"'loss' and {len(history[name])} of {name!r}."
-                )
-            run[: len(history[name])] = history[name]
-        runs[~np.isfinite(runs)] = np.nan  # infinite values would warn in std, and when drawn
-    best = [
-        None if np.isnan(run).all() else int(np.nanargmin(run))
-        for run in curves.get("val_loss", np.full((len(histories), 1), np.nan))
-    ]
-    return {
-        "curves": curves,
-        "means": {name: values.mean(axis=0) for name, values in curves.items()},
-        "stds": {name: values.std(axis=0) for name, values in curves.items()},
-        "best_epochs": best,
-        "overfit_epochs": list(overfit_epochs),
-    }
 
 
 def _count_epochs(epochs: Sequence[int | None], run_name: str) -> str:

@@ -39,7 +39,7 @@ from fishsk.inspection import (
     predicts_tags,
     split_at_features,
 )
-from fishsk.report import _classification, _regression, _tags
+from fishsk.report import _classification, _regression
 from fishsk.report._figures import Album, draw_diagram, draw_training
 from fishsk.report._training import (
     ImageSet,
@@ -165,9 +165,9 @@ def gather_report(
         found = _classification.gather(evaluation, rows, show, timings, names, y_train, max_images)
         write_label = lambda label: names.get(label, str(label))  # noqa: E731
     elif isinstance(evaluation, TagsEvaluation):
-        describe, kind = partial(_tags.describe, evaluation), "tags"
-        found = _tags.gather(evaluation, show, timings, y_train)
-        write_label = partial(_tags.write_tags, names=evaluation.names)
+        describe, kind = partial(_classification.describe_tags, evaluation), "tags"
+        found = _classification.gather_tags(evaluation, show, timings, y_train)
+        write_label = partial(_classification.write_tags, names=evaluation.names)
     else:
         describe, kind = partial(_regression.describe, evaluation), "regression"
         found = _regression.gather(evaluation, show, timings, target_name or TARGET)

@@ -18,14 +18,7 @@ from fishsk.inspection import format_number
 def render_page(template: str, /, *, package: str = "fishsk.report", **context: Any) -> str:
     """Return the page of a template and of what it shows.
 
-    Parameters
-    ----------
-    template : str
-        A file in ``templates`` of the package, or else of this one.
-    package : str, default="fishsk.report"
-        The package; its templates may extend and include those of this one.
-    **context : dict
-        What the template shows.
+    The template is a file in ``templates`` of `package`, or else of this one, whose files it may extend.
     """
     import jinja2
     import markupsafe

@@ -206,19 +206,8 @@ def write_model_card(
         Their true labels, or their numbers.
     path : path-like
         The file to write, such as ``README.md``. It appears whole or not at all.
-    X_train : array-like or sequence, default=None
-        The images that the estimator was trained on, to look for test images that are unlike all of them,
-        and for near-duplicates.
-    y_train : array-like of shape (n_train_samples,), default=None
-        Their labels or numbers.
-    title : str, default=None
-        The title of the card.
-    display_labels : array-like of shape (n_classes,), default=None
-        Names to show for ``estimator.classes_``; by default the labels themselves.
-    target_name : str, default=None
-        Name of a regressor's target, such as "weight in kg"; by default "number".
-    image_shape, input_range : optional
-        As in `PredictionGridDisplay.from_estimator`.
+    X_train, y_train, title, display_labels, target_name, image_shape, input_range : optional
+        As in `write_report`.
     license : str, default=None
         The license of the model, as Hugging Face names it, such as "apache-2.0". None says nothing.
     intended_use : str, default=None

@@ -125,13 +125,7 @@ class Answers:
         return answers
 
     def predict(self, content: bytes) -> dict[str, Any]:
-        """Return what the page shows of an image file: its classes, the training images most like it.
-
-        Raises
-        ------
-        ValueError
-            If it is no image, or too large a one.
-        """
+        """Return what the page shows of an image file; ValueError if it is no image, or too large a one."""
         image = read_image(io.BytesIO(content))
         answers, shares, found = self._ask([image])
         predicted, probability, classes = answers.tolist()[0], None, []
@@ -173,11 +167,7 @@ class Answers:
         """Return a map of what in an image file spoke for a class, and which classes could be asked about.
 
         The class is by default the one that is predicted, and is compared by default with all others.
-
-        Raises
-        ------
-        ValueError
-            If it is no image, or there is no such class.
+        ValueError if it is no image, or there is no such class.
         """
         if self.tags:
             raise ValueError("There are no maps of tags: a map is of one class or number.")

@@ -34,13 +34,7 @@ class Bodies:
 
     @asynccontextmanager
     async def hold(self, request: Request, max_bytes: int) -> AsyncIterator[bytes]:
-        """Yield what was sent, and stop reading where it is too much, or too slow.
-
-        Raises
-        ------
-        starlette.exceptions.HTTPException
-            If it has more than `max_bytes`, takes too long, or there is no room for more.
-        """
+        """Yield what was sent; HTTPException if it is too much or too slow, or there is no room for it."""
         from starlette.exceptions import HTTPException
 
         too_large = HTTPException(413, f"A request must have at most {max_bytes:,} bytes here.")
@@ -66,10 +60,7 @@ class Bodies:
 def take_apart(content_type: str, content: bytes) -> list[Sent]:
     """Return the image files of a body: itself, or the parts of a form (multipart/form-data, RFC 7578).
 
-    Raises
-    ------
-    ValueError
-        If it is no such form, or holds none, or too many.
+    ValueError if it is no such form, or holds none, or too many.
     """
     header = email.message.Message()
     header["Content-Type"] = content_type

@@ -24,12 +24,8 @@ _SECONDS = 10  # in which what has begun is answered, when the end is asked for
 def open_port(port: int, host: str = HOST) -> socket.socket:
     """Return a socket that listens on an address of this machine; port 0 is any free one.
 
-    Raises
-    ------
-    OSError
-        If the port is taken, or the address is none of this machine's.
-    ValueError
-        If there is no such port.
+    OSError if the port is taken, or the address is none of this machine's; ValueError if there is no such
+    port.
     """
     if not 0 <= port < 2**16:
         raise ValueError(f"The port must be in 0 to 65535. Got {port}.")
@@ -76,12 +72,8 @@ def run_workers(
     """Serve an application by several processes, each with a model and its share of the cores.
 
     `make_app` can be pickled, and is called in each process; `tell` is called when all are ready. Of the
-    socket, which they share, the system gives a connection to one that waits for any.
-
-    Raises
-    ------
-    ValueError
-        If one cannot begin; it says why.
+    socket, which they share, the system gives a connection to one that waits for any. ValueError if a process
+    cannot begin; it says why.
     """
     stopped = threading.Event()
     workers: list[_Worker] = []
@@ -121,13 +113,7 @@ class _Worker:
         errors.close()
 
     def wait(self, stopped: threading.Event) -> None:
-        """Return when it is ready, or all shall stop.
-
-        Raises
-        ------
-        ValueError
-            If it ended.
-        """
+        """Return when it is ready, or all shall stop; ValueError if it ended."""
         while not self._ready.wait(0.1) and not stopped.is_set():
             if not self.process.is_alive():
                 raise ValueError(self.explain_end())
