@@ -109,7 +109,7 @@ def write_comparison(
             )
             answers.append([f"{label}" + ("" if np.isnan(sure) else f" {sure:.2f}") for label, sure in pairs])
     groups = []
-    for id, title in titles.items():
+    for id, heading in titles.items():
         rows = getattr(comparison, id)
         shown = [
             {
@@ -119,7 +119,7 @@ def write_comparison(
             }
             for row in rows[:max_images].tolist()
         ]
-        groups.append({"id": id, "title": title, "count": len(rows), "shown": shown})
+        groups.append({"id": id, "title": heading, "count": len(rows), "shown": shown})
     return write_page(
         path,
         "comparison.html",
