@@ -28,6 +28,7 @@ def write(folder, names=NAMES, swapped=False, **options):
 def test_the_page_says_which_is_better_and_shows_the_images(tmp_path, swapped, better):
     comparison, page = write(tmp_path, swapped=swapped)
     assert better in page.text
+    assert page.text.count("Old and New on 60 images") == 2
     assert "<0.001" in page.text
     assert len(page.find("image")) == comparison.n_fixed + comparison.n_broken
     assert [found["id"] for found in page.find("section")] == ["classes", "fixed", "broken"]
