@@ -1,6 +1,7 @@
 """Features as Parquet: what is written, who reads it, and runs that were cut."""
 
 import json
+import socket
 
 import numpy as np
 import pytest
@@ -26,6 +27,14 @@ def run(photos, tmp_path, capsys):
         return (json.loads(captured.out), parquet.read_table(target)) if not code else captured.err
 
     return run
+
+
+@pytest.fixture
+def unused_port():
+    """Return a port of this machine on which nothing listens."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
 
 
 def test_rows_are_those_of_the_transformer_beside_paths_and_labels(run):
@@ -91,6 +100,16 @@ def test_what_is_missing_is_told_before_the_work(run, monkeypatch):
     assert 'pip install "fishsk[parquet]"' in run(code=1)
     monkeypatch.undo()
     assert "--workers must be at least 1" in run("--workers", "0", code=1)
+
+
+def test_a_cluster_that_cannot_work_is_named_with_what_to_start(run, monkeypatch, unused_port):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr("fishsk.cli._cluster._PATIENCE", 1)
+    address = f"tcp://127.0.0.1:{unused_port}"
+    assert f"No scheduler answers at {address}" in run("--scheduler", address, code=1)
+    with distributed.LocalCluster(n_workers=0, dashboard_address=None) as cluster:
+        address = cluster.scheduler_address
+        assert f"The scheduler at {address} has no workers" in run("--scheduler", address, code=1)
 
 
 @pytest.mark.slow

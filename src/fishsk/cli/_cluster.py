@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 _AHEAD = 2  # chunks that each worker has before it, so that none waits
+_PATIENCE = 20  # seconds, for a scheduler to answer and for a worker to join
 
 # What libraries take for the number of threads of a process, whatever Dask says: TensorFlow, OpenCV, and
 # joblib, which LiteRT, onnxruntime and the readers of files follow.
@@ -46,7 +47,21 @@ def open_cluster(arguments: argparse.Namespace) -> Iterator[Client | None]:
     from joblib import cpu_count
 
     if arguments.scheduler is not None:
-        with Client(arguments.scheduler, set_as_default=False) as client:
+        try:
+            client = Client(arguments.scheduler, set_as_default=False, timeout=_PATIENCE)
+        except OSError as error:
+            raise OSError(
+                f"No scheduler answers at {arguments.scheduler}. Start one with `dask scheduler`, "
+                f"and workers with `dask worker {arguments.scheduler}`; or pass --workers."
+            ) from error
+        with client:
+            try:
+                client.wait_for_workers(1, timeout=_PATIENCE)
+            except TimeoutError as error:
+                raise OSError(
+                    f"The scheduler at {arguments.scheduler} has no workers. Start some with "
+                    f"`dask worker {arguments.scheduler}`."
+                ) from error
             yield client
         return
     logging.getLogger("distributed").setLevel(logging.ERROR)  # it tells of each process that ends
