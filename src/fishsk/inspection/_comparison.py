@@ -11,7 +11,6 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk.inspection._classification import (
-    ClassificationEvaluation,
     count_draws,
     percentile_interval,
     resample,
@@ -171,16 +170,11 @@ def compare_pipelines(a: Any, b: Any, X: Any, y: Any) -> ClassificationCompariso
         raise ValueError(
             f"a and b must know the same classes, or some of them. Got {known_a!r} and {known_b!r}."
         )
-    return _compare_classifiers(*(evaluate(estimator, X, y) for estimator in (a, b)))
-
-
-def _compare_classifiers(
-    a: ClassificationEvaluation, b: ClassificationEvaluation
-) -> ClassificationComparison:
-    y = a.y_true
-    right_a, right_b = y == a.y_pred, y == b.y_pred
+    found_a, found_b = (evaluate(estimator, X, y) for estimator in (a, b))
+    y = found_a.y_true
+    right_a, right_b = y == found_a.y_pred, y == found_b.y_pred
     classes = np.unique(y)
-    order = np.argsort(-b.confidence, kind="stable")
+    order = np.argsort(-found_b.confidence, kind="stable")
     return ClassificationComparison(
         **vars(_pair(right_a, right_b)),
         classes=classes,
@@ -188,10 +182,10 @@ def _compare_classifiers(
         fixed=order[(right_b & ~right_a)[order]],
         broken=order[(right_a & ~right_b)[order]],
         y_true=y,
-        y_pred_a=a.y_pred,
-        y_pred_b=b.y_pred,
-        confidence_a=a.confidence,
-        confidence_b=b.confidence,
+        y_pred_a=found_a.y_pred,
+        y_pred_b=found_b.y_pred,
+        confidence_a=found_a.confidence,
+        confidence_b=found_b.confidence,
     )
 
 

@@ -22,12 +22,11 @@ from fishsk._utils.versions import find_version
 from fishsk.features import Images, check_images
 from fishsk.inspection import (
     ClassificationEvaluation,
-    Evaluation,
-    Explainer,
     Explanation,
     TagsEvaluation,
     check_one_target,
     evaluate,
+    explain_images,
     find_features,
     find_fitted,
     find_pixels,
@@ -144,8 +143,22 @@ def gather_report(
     worst = evaluation.worst[:_N_WORST]
 
     def explain_meanwhile(config: dict[str, Any]) -> Explanation | None:
+        """Return what spoke for the worst predictions, or None where there are no maps.
+
+        Covered images must be in a form that the estimator takes: `X` holds pixels, or the estimator's own
+        transformer reads images in any form.
+        """
+        array = np.asarray(X) if hasattr(X, "__array__") else np.empty(0)
+        takes_images = find_setting(estimator.get_params(), "input_range", "none") != "none"
+        if not len(worst) or not (takes_images or (array.dtype.kind in "buif" and array.ndim > 1)):
+            return None
+        asked: dict[str, Any] = {}
+        if isinstance(evaluation, ClassificationEvaluation):
+            classes = evaluation.known_classes.tolist()
+            true = [label if label in classes else None for label in evaluation.y_true[worst].tolist()]
+            asked = {"target": evaluation.y_pred[worst], "against": np.array(true, dtype=object)}
         with config_context(**config), timings("Explain the worst predictions, meanwhile"):
-            return _explain_worst(estimator, X, worst, evaluation, pixels)
+            return explain_images(estimator, safe_indexing(X, worst), **asked, **pixels, n_steps=_N_STEPS)
 
     # Most of it is to trace one graph on one core, while what follows keeps the others busy.
     pool = ThreadPoolExecutor(1)
@@ -196,7 +209,13 @@ def gather_report(
     with timings("Describe the pipeline and the data"):
         # scikit-learn has escaped what users put into its diagram.
         report["diagram"] = markupsafe.Markup(draw_diagram(find_fitted(estimator)))
-        report["digests"] = _find_digests(estimator, test, train)
+        report["digests"] = digests = {"Test images and labels": _digest(images, y)}
+        if train is not None:
+            digests["Training images and labels"] = _digest(train.images, train.y)
+        for step in find_fitted(estimator).get_params().values():
+            if hasattr(step, "weights_digest") and step.weights_digest not in digests.values():
+                n_weights = sum(name.startswith("Frozen weights") for name in digests)
+                digests[f"Frozen weights{f' {n_weights + 1}' if n_weights else ''}"] = step.weights_digest
     if explained is not None and (maps := explained.result()) is not None:
         report["explained"] = maps.method
         for shown, index, image, heat in zip(report["worst"], worst, maps.images, maps.maps, strict=True):
@@ -227,39 +246,6 @@ class Timings:
         start = time.perf_counter()
         yield
         self.seconds[name] = time.perf_counter() - start
-
-
-def _explain_worst(
-    estimator: Any, X: Any, indices: np.ndarray, evaluation: Evaluation, pixels: dict[str, Any]
-) -> Explanation | None:
-    """Return what spoke for the worst predictions, or None where there are no maps.
-
-    Covered images must be in a form that the estimator takes: `X` holds pixels, or the estimator's own
-    transformer reads images in any form.
-    """
-    values = np.asarray(X) if hasattr(X, "__array__") else np.empty(0)
-    takes_images = find_setting(estimator.get_params(), "input_range", "none") != "none"
-    if not len(indices) or not (takes_images or (values.dtype.kind in "buif" and values.ndim > 1)):
-        return None
-    asked: dict[str, Any] = {}
-    if isinstance(evaluation, ClassificationEvaluation):
-        known = evaluation.known_classes.tolist()
-        true = [label if label in known else None for label in evaluation.y_true[indices].tolist()]
-        asked = {"target": evaluation.y_pred[indices], "against": np.array(true, dtype=object)}
-    explainer = Explainer(estimator, **pixels, n_steps=_N_STEPS)
-    return explainer.explain(safe_indexing(X, indices), **asked)
-
-
-def _find_digests(estimator: Any, test: ImageSet, train: ImageSet | None) -> dict[str, str]:
-    """Return the SHA-256 of the images with their labels or numbers, and of the frozen weights."""
-    digests = {"Test images and labels": _digest(test.images, test.y)}
-    if train is not None:
-        digests["Training images and labels"] = _digest(train.images, train.y)
-    for step in find_fitted(estimator).get_params().values():
-        if hasattr(step, "weights_digest") and step.weights_digest not in digests.values():
-            n_weights = sum(name.startswith("Frozen weights") for name in digests)
-            digests[f"Frozen weights{f' {n_weights + 1}' if n_weights else ''}"] = step.weights_digest
-    return digests
 
 
 def _digest(images: Images, y: np.ndarray | None) -> str:
