@@ -124,3 +124,11 @@ def test_networks_are_named_with_their_origin_and_license(data, tmp_path):
 )
 def test_weights_name_their_license(weights, license):
     assert weights.license.startswith(license)
+
+
+def test_tags_have_no_card_and_are_refused_before_any_work(data, tmp_path):
+    X, tags = data[0], np.eye(3, dtype=int)[data[1]]
+    classifier = KNeighborsClassifier().fit(X, tags)
+    with pytest.raises(ValueError, match="predicts tags"):
+        write_model_card(classifier, X, tags, tmp_path / "card.md", **PIXELS)
+    assert not list(tmp_path.iterdir())
