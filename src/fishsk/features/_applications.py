@@ -38,7 +38,7 @@ from fishsk.features._efficientnet_lite import (
 from fishsk.features._efficientnet_lite import describe as describe_lite
 from fishsk.features._litert_file import LitertFile, Tensor
 from fishsk.features._vgg16_network import VGG16, resolve_weights
-from fishsk.features._weights import fetch_imagenet, hash_file
+from fishsk.features._weights import draw_kernel, fetch_imagenet, hash_file
 
 if TYPE_CHECKING:
     import keras
@@ -218,7 +218,10 @@ def _load(application: Application, description: Description, pooling: str | Non
             return build_from(lambda: _build(name, description.image_size, "imagenet", pooling), str(file))
         model = _build(name, description.image_size, pooling=pooling)
         if file is None:
-            _draw(model)
+            random_state = np.random.RandomState(0)
+            for variable in model.weights:
+                if len(variable.shape) > 1:
+                    variable.assign(draw_kernel(random_state, tuple(variable.shape)))
         elif lite is None or application.digest != lite.sha256:
             model.load_weights(file)
         else:
@@ -235,16 +238,6 @@ def _load(application: Application, description: Description, pooling: str | Non
         ) from error
     model.trainable = False
     return model
-
-
-def _draw(model: keras.Model) -> None:
-    """Draw He normal kernels; RandomState's stream is frozen by NumPy's policy (NEP 19)."""
-    random_state = np.random.RandomState(0)
-    for variable in model.weights:
-        shape = tuple(variable.shape)
-        if len(shape) > 1:
-            n_in = np.prod(shape[:2] if shape[-1] == 1 else shape[:-1])  # of a depthwise kernel, or any other
-            variable.assign((random_state.standard_normal(shape) * np.sqrt(2 / n_in)).astype(np.float32))
 
 
 def check_application(backbone: str, weights: StrPath | None) -> Application | VGG16:

@@ -62,10 +62,7 @@ def load_int8(settings: Settings, folder: StrPath | None, *, shown: bool) -> Run
     ValueError if the network has something that OpenVINO or NNCF does not know.
     """
     check_not_forked()
-    return _compile(settings, keep(folder, settings.to_json(), lambda: _quantize(settings, shown)))
-
-
-def _compile(settings: Settings, content: bytes) -> Run:
+    content = keep(folder, settings.to_json(), lambda: _quantize(settings, shown))
     openvino: Any = load_module("openvino")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         network = openvino.Core().read_model(archive.read("network.xml"), archive.read("network.bin"))

@@ -60,8 +60,6 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
 
     params_without_effect = ("batch_size", "cache", "verbose")  # change no number
 
-    weights: str | os.PathLike | None
-    image_size: int | tuple[int, int] | None
     resize: str
     layers: str | Sequence[str] | None
     pooling: str | None

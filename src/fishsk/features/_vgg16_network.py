@@ -21,7 +21,7 @@ from fishsk._utils.process import check_not_forked
 from fishsk.features._description import UNKNOWN_LICENSE, Description, Size, Source
 from fishsk.features._litert_file import LitertFile, Tensor
 from fishsk.features._recipes import VGG16_CIFAR95, VGG16_IMAGENET, VGG16_UNTRAINED, Recipe
-from fishsk.features._weights import fetch_imagenet, hash_file
+from fishsk.features._weights import draw_kernel, fetch_imagenet, hash_file
 
 if TYPE_CHECKING:
     import keras
@@ -256,14 +256,13 @@ def _read_cifar95() -> Arrays:
 
 
 def _draw_arrays(widths: tuple[int, ...] = FULL_WIDTHS) -> Arrays:
-    """Draw He normal kernels; RandomState's stream is frozen by NumPy's policy (NEP 19)."""
     random_state = np.random.RandomState(0)
     arrays = {}
     n_in = 3
     for name in CONVOLUTIONS:
         n_out = widths[LAYERS[name].block]
-        kernel = random_state.standard_normal((3, 3, n_in, n_out)) * np.sqrt(2 / (9 * n_in))
-        arrays[name] = [kernel.astype(np.float32), np.zeros(n_out, dtype=np.float32)]
+        kernel = draw_kernel(random_state, (3, 3, n_in, n_out))
+        arrays[name] = [kernel, np.zeros(n_out, dtype=np.float32)]
         n_in = n_out
     return arrays
 

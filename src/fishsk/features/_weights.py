@@ -1,4 +1,4 @@
-"""Files of weights: known by their digests, and downloaded into Keras's own folder."""
+"""Weights: files known by their digests, downloads into Keras's own folder, and kernels that are drawn."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import functools
 import hashlib
 import os
 from pathlib import Path
+
+import numpy as np
 
 from fishsk._utils.downloads import download
 from fishsk._utils.files import expand
@@ -22,6 +24,12 @@ def hash_file(path: Path) -> str:
 def _remembered_sha256(path: Path, mtime_ns: int, size: int) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def draw_kernel(random_state: np.random.RandomState, shape: tuple[int, ...]) -> np.ndarray:
+    """Draw a He normal kernel; the stream of RandomState is frozen by NumPy's policy (NEP 19)."""
+    n_in = np.prod(shape[:2] if shape[-1] == 1 else shape[:-1])  # of a depthwise kernel, or any other
+    return (random_state.standard_normal(shape) * np.sqrt(2 / n_in)).astype(np.float32)
 
 
 def fetch_imagenet(name: str, url: str, known_hash: str | None, *, network: str) -> Path:

@@ -26,8 +26,9 @@ def cache_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
     ``n_bytes`` (of all files), and ``stores``, a list of one dict per settings: ``settings``, ``n_features``,
     ``n_rows``, ``n_shards``, ``n_bytes``. Unreadable shards have no rows.
     """
+    root = expand(folder)
     stores: list[dict[str, Any]] = []
-    for store_folder in list_stores(expand(folder)):
+    for store_folder in list_stores(root):
         n_rows = n_shards = n_bytes = 0
         for name in list_shards(store_folder):
             path = store_folder / name
@@ -41,7 +42,7 @@ def cache_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
         described = {key: document.get(key) for key in ("settings", "n_features")}
         stores.append({**described, "n_rows": n_rows, "n_shards": n_shards, "n_bytes": n_bytes})
     totals = {key: sum(store[key] for store in stores) for key in ("n_rows", "n_shards", "n_bytes")}
-    networks = list_networks(expand(folder))
+    networks = list_networks(root)
     for path in networks:
         with contextlib.suppress(FileNotFoundError):
             totals["n_bytes"] += path.stat().st_size
