@@ -29,7 +29,7 @@ def test_the_exit_status_tells_drift(model, photos, new, tmp_path, capsys, kind,
     out = capsys.readouterr().out
     assert f"Drift:       {'yes' if status else 'not seen'}: p = " in out
     assert "40 new, 60 of training" in out
-    assert ("beyond what chance explains. What" in page.read_text(encoding="utf-8")) == bool(status)
+    assert ("beyond what chance explains. Scores" in page.read_text(encoding="utf-8")) == bool(status)
 
 
 def test_the_numbers_are_json_too(model, photos, new, tmp_path, capsys):
