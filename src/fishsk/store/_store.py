@@ -15,7 +15,6 @@ open holds no disk space of files that were removed.
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 import json
 import os
@@ -41,8 +40,6 @@ from fishsk.store._shards import (
 
 _MAX_SHARDS = 32
 _MAX_SHARD_BYTES = 256 * 2**20
-_MAX_STORES = 8  # that a process keeps
-_MAX_INDEX_BYTES = 256 * 2**20  # of one that is kept
 _TRIES = 10  # against other processes that merge, clear, or remove the folder at the same moment
 
 
@@ -299,23 +296,3 @@ class FeatureStore:
                 "a newer fishsk wrote it. Upgrade, or name another folder with cache=... or FISHSK_CACHE."
             )
         discard(path, "it is not what was written")
-
-
-def open_store(folder: str | os.PathLike[str], settings: dict[str, Any], n_features: int) -> FeatureStore:
-    """Return the store of a folder and of settings, which this process keeps, for services.
-
-    To open one is to read and check the index of every shard, 36 bytes a row. A process does it once: at each
-    later use the store looks for another owner, another format and the shards of other processes. Parameters
-    and errors are those of `FeatureStore`; the size limit is that of now.
-    """
-    path = os.path.abspath(expand(folder))
-    store = _open(path, json.dumps(settings, sort_keys=True), n_features, default_max_bytes())
-    store.check()
-    if store.n_index_bytes > _MAX_INDEX_BYTES:
-        _open.cache_clear()
-    return store
-
-
-@functools.lru_cache(_MAX_STORES)
-def _open(folder: str, settings: str, n_features: int, max_bytes: int) -> FeatureStore:
-    return FeatureStore(folder, json.loads(settings), n_features, max_bytes=max_bytes)
