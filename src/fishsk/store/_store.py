@@ -224,6 +224,7 @@ class FeatureStore:
     def _refresh(self) -> list[Shard]:
         """Open what appeared in the folder and forget what vanished; the largest shards come first."""
         listed: set[str] | None = None
+        shards = self._shards  # other threads may set it meanwhile, to what an older list held
         for _ in range(_TRIES):  # between listing and opening, a merge elsewhere may rename what is there
             try:
                 names = set(list_shards(self._folder))
@@ -232,10 +233,10 @@ class FeatureStore:
                 return []
             self._ignored &= names
             names -= self._ignored
-            if names == listed or names == self._shards.keys():
+            if names == listed or names == shards.keys():
                 break
             listed = names
-            shards = {name: shard for name, shard in self._shards.items() if name in names}
+            shards = {name: shard for name, shard in shards.items() if name in names}
             for name in names - shards.keys():
                 path = self._folder / name
                 try:
@@ -249,7 +250,7 @@ class FeatureStore:
                     discard(path, error)
             self._shards = shards
             self.n_index_bytes = sum(shard.keys.nbytes + shard.sums.nbytes for shard in shards.values())
-        return sorted(self._shards.values(), key=lambda shard: -len(shard.keys))
+        return sorted(shards.values(), key=lambda shard: -len(shard.keys))
 
     def _compact(self) -> None:
         """Merge the smaller half of many small shards: as like meets like, a row is seldom rewritten."""
