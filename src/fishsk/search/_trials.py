@@ -132,18 +132,18 @@ def _running_trials(study: Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
 
-def _list_retried(study: Study) -> set[int]:
-    """Return the numbers of the trials that others try again."""
-    trials = study.get_trials(deepcopy=False)
+def _list_retried(trials: Sequence[FrozenTrial]) -> set[int]:
+    """Return the numbers of the trials that others among them try again."""
     return set(itertools.chain.from_iterable(trial.system_attrs.get(HISTORY, ()) for trial in trials))
 
 
 def finished_trials(study: Study) -> list[FrozenTrial]:
     """Return the trials whose folds were run, pruned and failed candidates among them."""
-    retried = _list_retried(study)
+    trials = study.get_trials(deepcopy=False)
+    retried = _list_retried(trials)
     return [
         trial
-        for trial in study.get_trials(deepcopy=False)
+        for trial in trials
         if trial.state.is_finished() and _FOLDS in trial.user_attrs and trial.number not in retried
     ]
 
@@ -227,7 +227,7 @@ def run_trials(
             left = None if deadline is None else max(0.1, deadline - time.time())
             study.optimize(run, timeout=left, callbacks=[*callbacks, stop_when_full])
         except Exception:
-            if number not in _list_retried(study):
+            if number not in _list_retried(study.get_trials(deepcopy=False)):
                 raise
             full = True  # this process was held for dead, and its trial given to another: go on with the next
         if not full:
