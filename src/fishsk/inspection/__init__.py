@@ -19,7 +19,7 @@ from fishsk.inspection._comparison import (
 from fishsk.inspection._coverage import AccuracyCoverageDisplay, Answers, answer_above, gather_coverage
 from fishsk.inspection._data_issues import DataIssue, DataIssues, find_data_issues
 from fishsk.inspection._drift import ImageDrift, compare_images, measure_drift
-from fishsk.inspection._duplicates import find_near_duplicates
+from fishsk.inspection._duplicates import NearDuplicates, find_near_duplicates
 from fishsk.inspection._estimators import (
     check_classifier,
     find_features,

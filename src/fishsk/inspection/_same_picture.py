@@ -81,7 +81,7 @@ def find_start(image: np.ndarray, other: np.ndarray) -> Start:
     """Look for the middle of a small gray image in another one, at several scales, mirrored or not."""
     middle = image[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
     best = Start(0.0, 1.0, 0.0, 0.0, False)
-    if middle.std() < _LEAST_DETAIL:  # OpenCV finds what is plain everywhere
+    if cv2.meanStdDev(middle)[1].item() < _LEAST_DETAIL:  # OpenCV finds what is plain everywhere
         return best
     searched = {False: np.ascontiguousarray(other), True: np.ascontiguousarray(other[:, ::-1])}
 

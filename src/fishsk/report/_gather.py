@@ -29,6 +29,7 @@ from fishsk.inspection import (
     explain_images,
     find_features,
     find_fitted,
+    find_near_duplicates,
     find_pixels,
     find_setting,
     format_number,
@@ -137,12 +138,15 @@ def gather_report(
     timings = Timings()
     with timings("Read features"):
         rows, rest, values = split_at_features(estimator, X, **pixels)
-    test = ImageSet(X, images, y, rows)
+    test, train = ImageSet(X, images, y, rows), None
+    if train_images is not None:
+        with timings("Read features of the training images"):
+            train = ImageSet(X_train, train_images, y_train, find_features(estimator, X_train, **pixels))
     with timings("Predict the test images"):
         evaluation = evaluate(rest, values, y, y_pred=y_pred, y_proba=y_proba, y_train=y_train)
     worst = evaluation.worst[:_N_WORST]
 
-    def explain_meanwhile(config: dict[str, Any]) -> Explanation | None:
+    def explain_worst() -> Explanation | None:
         """Return what spoke for the worst predictions, or None where there are no maps.
 
         Covered images must be in a form that the estimator takes: `X` holds pixels, or the estimator's own
@@ -157,12 +161,23 @@ def gather_report(
             classes = evaluation.known_classes.tolist()
             true = [label if label in classes else None for label in evaluation.y_true[worst].tolist()]
             asked = {"target": evaluation.y_pred[worst], "against": np.array(true, dtype=object)}
-        with config_context(**config), timings("Explain the worst predictions, meanwhile"):
-            return explain_images(estimator, safe_indexing(X, worst), **asked, **pixels, n_steps=_N_STEPS)
+        return explain_images(estimator, safe_indexing(X, worst), **asked, **pixels, n_steps=_N_STEPS)
 
-    # Most of it is to trace one graph on one core, while what follows keeps the others busy.
-    pool = ThreadPoolExecutor(1)
-    explained = pool.submit(explain_meanwhile, get_config()) if explain and not of_tags else None
+    def run(name: str, work: Callable[[], Any], config: dict[str, Any]) -> Any:
+        with config_context(**config), timings(f"{name}, meanwhile"):
+            return work()
+
+    # What follows keeps one core busy: t-SNE most of the time.
+    pool = ThreadPoolExecutor(2)
+    explained = copies = None
+    if explain and not of_tags:
+        explained = pool.submit(run, "Explain the worst predictions", explain_worst, get_config())
+    if train is not None:
+        # What two numbers or sets of tags are apart says nothing of a pair, as two classes do.
+        labels = train.y if isinstance(evaluation, ClassificationEvaluation) else None
+        sets = (test.rows, test.images, test.y), (train.rows, train.images, labels)
+        find_copies = partial(find_near_duplicates, *sets)
+        copies = pool.submit(run, "Look for near-duplicates", find_copies, get_config())
     pool.shutdown(wait=False)
     album = Album()
     write_label: Callable[[Any], str]
@@ -191,14 +206,9 @@ def gather_report(
         "n_train": None if train_images is None else len(train_images),
         **dict.fromkeys(("explained", "unfamiliar", "duplicates", "forecast", "labels")),
     }
-    train = None
-    if train_images is not None:
-        with timings("Read features of the training images"):
-            train = ImageSet(X_train, train_images, y_train, find_features(estimator, X_train, **pixels))
+    if train is not None:
         with timings("Look for unfamiliar images"):
             report["unfamiliar"] = gather_unfamiliar(test, train, album, show, evaluation)
-        with timings("Look for near-duplicates"):
-            report["duplicates"] = gather_duplicates(test, train, album, show, evaluation, write_label)
     if cv is not None and train is not None:
         with timings("Train on growing parts"):
             report["forecast"] = gather_forecast(estimator, train, cv)
@@ -216,6 +226,8 @@ def gather_report(
             if hasattr(step, "weights_digest") and step.weights_digest not in digests.values():
                 n_weights = sum(name.startswith("Frozen weights") for name in digests)
                 digests[f"Frozen weights{f' {n_weights + 1}' if n_weights else ''}"] = step.weights_digest
+    if train is not None and copies is not None:
+        report["duplicates"] = gather_duplicates(copies.result(), train, album, show, evaluation, write_label)
     if explained is not None and (maps := explained.result()) is not None:
         report["explained"] = maps.method
         for shown, index, image, heat in zip(report["worst"], worst, maps.images, maps.maps, strict=True):

@@ -10,11 +10,10 @@ from sklearn.model_selection import check_cv
 
 from fishsk.features import Images
 from fishsk.inspection import (
-    ClassificationEvaluation,
     Evaluation,
     FamiliarRows,
     LearningForecastDisplay,
-    find_near_duplicates,
+    NearDuplicates,
     measure_learning,
     rank_label_issues,
 )
@@ -77,7 +76,7 @@ def gather_unfamiliar(
 
 
 def gather_duplicates(
-    test: ImageSet,
+    found: NearDuplicates,
     train: ImageSet,
     album: Album,
     show: Callable[[int], dict[str, Any]],
@@ -85,10 +84,7 @@ def gather_duplicates(
     write_label: Callable[[Any], str],
 ) -> dict[str, Any]:
     """Return pairs of test and training images that are nearly the same, and scores without them."""
-    # What two numbers or sets of tags are apart says nothing of a pair, as two classes do.
-    labels = train.y if isinstance(evaluation, ClassificationEvaluation) else None
-    found = find_near_duplicates((test.rows, test.images, test.y), (train.rows, train.images, labels))
-    is_copy = np.isin(np.arange(len(test.images)), found.test)
+    is_copy = np.isin(np.arange(evaluation.n_samples), found.test)
     groups = {
         "All test images": np.full(len(is_copy), True),
         "Without near-duplicates": ~is_copy,
