@@ -12,7 +12,7 @@ import numpy as np
 from _common import Benchmark, choose_batch_size, compare, largest_difference, load_fish
 
 from fishsk import KerasFeatureTransformer
-from fishsk.features import _keras
+from fishsk.features import _transformer
 from fishsk.features._applications import find_application
 from fishsk.features._images import check_images
 
@@ -82,7 +82,7 @@ def measure(name, images, size, batch_sizes, repeats):
         return model.predict(batch, batch_size=batch_size, verbose=0)
 
     def transform(engine):
-        with mock.patch.object(_keras, "resolve_engine", return_value=engine):
+        with mock.patch.object(_transformer, "resolve_engine", return_value=engine):
             return transformer.transform(images)
 
     best, _ = choose_batch_size(predict, batch_sizes)
