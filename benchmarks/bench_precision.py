@@ -69,7 +69,7 @@ def judge(bench):
         ("int8, NNCF's choices", "nncf.AdvancedQuantizationParameters", defaults),
     ):
         with mock.patch(target, return_value=instead):
-            network = _int8._compile(settings, _int8._quantize(settings, shown=False))
+            network = _int8.load_int8(settings, None, shown=False)
         sides[name] = partial(run_network, network, settings, X)
     rows = measure(sides, bench.repeats, len(X))
     classifier = make_pipeline(StandardScaler(), SVC(C=3))
