@@ -52,18 +52,18 @@ class Parts:
 
     def join(self, n_parts: int, described: Mapping[str, Any]) -> int:
         """Put the parts together, one at a time, remove them, and return the number of rows."""
-        schema = parquet.read_schema(self._file(0)).with_metadata({_KEY: json.dumps(described)})
+        sizes = [parquet.read_metadata(self._file(number)).num_rows for number in range(n_parts)]
+        filled = [number for number, size in enumerate(sizes) if size]  # columns without rows have no type
+        first = self._file(filled[0] if filled else 0)
+        schema = parquet.read_schema(first).with_metadata({_KEY: json.dumps(described)})
         whole = self.folder / "whole.parquet"
-        n_rows = 0
         with parquet.ParquetWriter(whole, schema, compression="zstd", use_dictionary=False) as writer:
-            for number in range(n_parts):
+            for number in filled:
                 part = parquet.read_table(self._file(number)).replace_schema_metadata(schema.metadata)
-                if part.num_rows:
-                    writer.write_table(part, row_group_size=part.num_rows)
-                n_rows += part.num_rows
+                writer.write_table(part, row_group_size=part.num_rows)
         whole.replace(self.path)
         shutil.rmtree(self.folder)
-        return n_rows
+        return sum(sizes)
 
     def _file(self, number: int) -> Path:
         return self.folder / f"{number:06}.parquet"

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from fishsk._utils.versions import find_version
 from fishsk.features import Images, check_images
 from fishsk.inspection import (
     ClassificationEvaluation,
+    Evaluation,
     Explanation,
     TagsEvaluation,
     check_one_target,
@@ -105,27 +106,21 @@ def gather_report(
     """
     import markupsafe
 
-    check_is_fitted(estimator)
-    if not (is_regressor(estimator) or is_classifier(estimator)):
-        raise ValueError(f"estimator must be a classifier or a regressor. Got {estimator!r}.")
-    of_regression = is_regressor(estimator)
-    given, other = ("regressor", "classifier") if of_regression else ("classifier", "regressor")
-    for_classes = {"display_labels": display_labels, "cv": cv, "y_proba": y_proba}
-    for name, value in (for_classes if of_regression else {"target_name": target_name}).items():
-        if value is not None:
-            raise ValueError(f"{name} is for a {other}. Got {value!r} and a {given}: pass None.")
+    kind = _find_kind(
+        estimator,
+        y,
+        has_card=has_card,
+        of_classes={"display_labels": display_labels, "cv": cv},
+        of_classifiers={"y_proba": y_proba},
+        of_regressors={"target_name": target_name},
+    )
     if cv is not None and y_train is None:
         raise ValueError(
             "cv trains on training images: pass X_train and y_train with it. Got cv without y_train."
         )
     pixels = {"image_shape": image_shape, "input_range": input_range}
     form = find_pixels(estimator, **pixels)
-    of_tags = predicts_tags(estimator) and is_of_tags(y)
-    check_targets = (lambda y, name: np.asarray(y)) if of_tags else check_one_target
-    if of_tags and (cv is not None or display_labels is not None):
-        raise ValueError("cv and display_labels are for classes: this model predicts tags. Pass None.")
-    if of_tags and has_card:
-        raise ValueError("A model card is of classes or numbers: this model predicts tags. Pass card=None.")
+    check_targets = (lambda y, name: np.asarray(y)) if kind == "tags" else check_one_target
     y = check_targets(y, "y")
     check_consistent_length(X, y, y_proba, y_pred, image_names)
     if X_train is not None:
@@ -133,51 +128,28 @@ def gather_report(
         check_consistent_length(X_train, y_train)
     images = check_images(X, **form)
     train_images = None if X_train is None else check_images(X_train, **form)
-    known = {} if of_regression or of_tags else name_classes(estimator.classes_, display_labels)
+    known = name_classes(estimator.classes_, display_labels) if kind == "classification" else {}
 
     timings = Timings()
     with timings("Read features"):
         rows, rest, values = split_at_features(estimator, X, **pixels)
-    test, train = ImageSet(X, images, y, rows), None
+    train = None
     if train_images is not None:
         with timings("Read features of the training images"):
             train = ImageSet(X_train, train_images, y_train, find_features(estimator, X_train, **pixels))
     with timings("Predict the test images"):
         evaluation = evaluate(rest, values, y, y_pred=y_pred, y_proba=y_proba, y_train=y_train)
     worst = evaluation.worst[:_N_WORST]
-
-    def explain_worst() -> Explanation | None:
-        """Return what spoke for the worst predictions, or None where there are no maps.
-
-        Covered images must be in a form that the estimator takes: `X` holds pixels, or the estimator's own
-        transformer reads images in any form.
-        """
-        array = np.asarray(X) if hasattr(X, "__array__") else np.empty(0)
-        takes_images = find_setting(estimator.get_params(), "input_range", "none") != "none"
-        if not len(worst) or not (takes_images or (array.dtype.kind in "buif" and array.ndim > 1)):
-            return None
-        asked: dict[str, Any] = {}
-        if isinstance(evaluation, ClassificationEvaluation):
-            classes = evaluation.known_classes.tolist()
-            true = [label if label in classes else None for label in evaluation.y_true[worst].tolist()]
-            asked = {"target": evaluation.y_pred[worst], "against": np.array(true, dtype=object)}
-        return explain_images(estimator, safe_indexing(X, worst), **asked, **pixels, n_steps=_N_STEPS)
-
-    def run(name: str, work: Callable[[], Any], config: dict[str, Any]) -> Any:
-        with config_context(**config), timings(f"{name}, meanwhile"):
-            return work()
-
-    # What follows keeps one core busy: t-SNE most of the time.
-    pool = ThreadPoolExecutor(2)
     explained = copies = None
-    if explain and not of_tags:
-        explained = pool.submit(run, "Explain the worst predictions", explain_worst, get_config())
+    pool = ThreadPoolExecutor(2)  # what follows keeps one core busy, t-SNE most of the time
+    if explain and kind != "tags":
+        maps_of = partial(_explain, estimator, X, evaluation, worst, pixels)
+        explained = pool.submit(timings.run, "Explain the worst predictions", maps_of, get_config())
     if train is not None:
         # What two numbers or sets of tags are apart says nothing of a pair, as two classes do.
-        labels = train.y if isinstance(evaluation, ClassificationEvaluation) else None
-        sets = (test.rows, test.images, test.y), (train.rows, train.images, labels)
-        find_copies = partial(find_near_duplicates, *sets)
-        copies = pool.submit(run, "Look for near-duplicates", find_copies, get_config())
+        labels = train.y if kind == "classification" else None
+        find = partial(find_near_duplicates, (rows, images, y), (train.rows, train.images, labels))
+        copies = pool.submit(timings.run, "Look for near-duplicates", find, get_config())
     pool.shutdown(wait=False)
     album = Album()
     write_label: Callable[[Any], str]
@@ -189,15 +161,14 @@ def gather_report(
     if isinstance(evaluation, ClassificationEvaluation):
         names = {label: known.get(label, str(label)) for label in evaluation.classes.tolist()}
         describe = partial(_classification.describe, evaluation, names)
-        kind = "classification"
         found = _classification.gather(evaluation, rows, show, timings, names, y_train, max_images)
         write_label = lambda label: names.get(label, str(label))  # noqa: E731
     elif isinstance(evaluation, TagsEvaluation):
-        describe, kind = partial(_classification.describe_tags, evaluation), "tags"
+        describe = partial(_classification.describe_tags, evaluation)
         found = _classification.gather_tags(evaluation, show, timings, y_train)
         write_label = partial(_classification.write_tags, names=evaluation.names)
     else:
-        describe, kind = partial(_regression.describe, evaluation), "regression"
+        describe = partial(_regression.describe, evaluation)
         found = _regression.gather(evaluation, show, timings, target_name or TARGET)
         write_label = partial(format_number, digits=3)
     report: dict[str, Any] = found | {
@@ -208,7 +179,7 @@ def gather_report(
     }
     if train is not None:
         with timings("Look for unfamiliar images"):
-            report["unfamiliar"] = gather_unfamiliar(test, train, album, show, evaluation)
+            report["unfamiliar"] = gather_unfamiliar(rows, train, album, show, evaluation)
     if cv is not None and train is not None:
         with timings("Train on growing parts"):
             report["forecast"] = gather_forecast(estimator, train, cv)
@@ -219,13 +190,8 @@ def gather_report(
     with timings("Describe the pipeline and the data"):
         # scikit-learn has escaped what users put into its diagram.
         report["diagram"] = markupsafe.Markup(draw_diagram(find_fitted(estimator)))
-        report["digests"] = digests = {"Test images and labels": _digest(images, y)}
-        if train is not None:
-            digests["Training images and labels"] = _digest(train.images, train.y)
-        for step in find_fitted(estimator).get_params().values():
-            if hasattr(step, "weights_digest") and step.weights_digest not in digests.values():
-                n_weights = sum(name.startswith("Frozen weights") for name in digests)
-                digests[f"Frozen weights{f' {n_weights + 1}' if n_weights else ''}"] = step.weights_digest
+        sets = {"Test": (images, y)} | ({} if train is None else {"Training": (train.images, train.y)})
+        report["digests"] = _find_digests(estimator, sets)
     if train is not None and copies is not None:
         report["duplicates"] = gather_duplicates(copies.result(), train, album, show, evaluation, write_label)
     if explained is not None and (maps := explained.result()) is not None:
@@ -247,6 +213,70 @@ def gather_report(
     }
 
 
+def _find_kind(
+    estimator: Any,
+    y: Any,
+    *,
+    has_card: bool,
+    of_classes: Mapping[str, Any],
+    of_classifiers: Mapping[str, Any],
+    of_regressors: Mapping[str, Any],
+) -> str:
+    """Return what a fitted estimator predicts: "classification", "tags" or "regression".
+
+    ValueError if it is neither classifier nor regressor, or if an option is given that its kind has not.
+    """
+    check_is_fitted(estimator)
+    if not (is_regressor(estimator) or is_classifier(estimator)):
+        raise ValueError(f"estimator must be a classifier or a regressor. Got {estimator!r}.")
+    given, other, odd = "classifier", "regressor", dict(of_regressors)
+    if is_regressor(estimator):
+        given, other, odd = other, given, {**of_classes, **of_classifiers}
+    for name, value in odd.items():
+        if value is not None:
+            raise ValueError(f"{name} is for a {other}. Got {value!r} and a {given}: pass None.")
+    if is_regressor(estimator):
+        return "regression"
+    if not (predicts_tags(estimator) and is_of_tags(y)):
+        return "classification"
+    if any(value is not None for value in of_classes.values()):
+        names = " and ".join(of_classes)
+        raise ValueError(f"{names} are for classes: this model predicts tags. Pass None.")
+    if has_card:
+        raise ValueError("A model card is of classes or numbers: this model predicts tags. Pass card=None.")
+    return "tags"
+
+
+def _explain(
+    estimator: Any, X: Any, evaluation: Evaluation, worst: np.ndarray, pixels: Mapping[str, Any]
+) -> Explanation | None:
+    """Return what spoke for the worst predictions, or None where there are no maps.
+
+    Covered images must be in a form that the estimator takes: `X` holds pixels, or the estimator's own
+    transformer reads images in any form.
+    """
+    array = np.asarray(X) if hasattr(X, "__array__") else np.empty(0)
+    takes_images = find_setting(estimator.get_params(), "input_range", "none") != "none"
+    if not len(worst) or not (takes_images or (array.dtype.kind in "buif" and array.ndim > 1)):
+        return None
+    asked: dict[str, Any] = {}
+    if isinstance(evaluation, ClassificationEvaluation):
+        classes = evaluation.known_classes.tolist()
+        true = [label if label in classes else None for label in evaluation.y_true[worst].tolist()]
+        asked = {"target": evaluation.y_pred[worst], "against": np.array(true, dtype=object)}
+    return explain_images(estimator, safe_indexing(X, worst), **asked, **pixels, n_steps=_N_STEPS)
+
+
+def _find_digests(estimator: Any, sets: Mapping[str, tuple[Images, np.ndarray | None]]) -> dict[str, str]:
+    """Return the digests of sets of images with their labels, and of the frozen weights."""
+    digests = {f"{name} images and labels": _digest(*each) for name, each in sets.items()}
+    for step in find_fitted(estimator).get_params().values():
+        if hasattr(step, "weights_digest") and step.weights_digest not in digests.values():
+            n_weights = sum(name.startswith("Frozen weights") for name in digests)
+            digests[f"Frozen weights{f' {n_weights + 1}' if n_weights else ''}"] = step.weights_digest
+    return digests
+
+
 class Timings:
     """The seconds of named stages."""
 
@@ -258,6 +288,11 @@ class Timings:
         start = time.perf_counter()
         yield
         self.seconds[name] = time.perf_counter() - start
+
+    def run(self, name: str, work: Callable[[], Any], config: Mapping[str, Any]) -> Any:
+        """Return the result of a thread's work, done with the caller's configuration of scikit-learn."""
+        with config_context(**config), self(f"{name}, meanwhile"):
+            return work()
 
 
 def _digest(images: Images, y: np.ndarray | None) -> str:

@@ -42,15 +42,15 @@ def _score_groups(evaluation: Evaluation, groups: dict[str, np.ndarray]) -> dict
 
 
 def gather_unfamiliar(
-    test: ImageSet,
+    rows: np.ndarray,
     train: ImageSet,
     album: Album,
     show: Callable[[int], dict[str, Any]],
     evaluation: Evaluation,
 ) -> dict[str, Any]:
-    """Return test images that are unlike all of the training images, the most so first."""
+    """Return test images that are unlike all of the training images, by their features, most so first."""
     try:
-        found = FamiliarRows(train.rows).compare(test.rows)
+        found = FamiliarRows(train.rows).compare(rows)
     except ValueError as error:  # so few training images that nothing can be said
         return {"reason": str(error)}
     flagged = np.flatnonzero(found.is_unfamiliar)
