@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -16,7 +17,6 @@ from sklearn.utils import gen_batches
 from fishsk.features import Images
 from fishsk.inspection._same_picture import (
     SMALL,
-    Picture,
     cut_frame,
     find_start,
     make_gray,
@@ -25,6 +25,7 @@ from fishsk.inspection._same_picture import (
 )
 
 SAME = 0.94  # benchmarks/bench_duplicates.py: 98 % of copies are found, and hardly anything else
+_N_NEIGHBORS = 5  # of an image by its features, that may be the same picture; half as many by their look
 _LOOK = 16  # pixels by which images that look alike are proposed
 _CHUNK = 64  # items that a thread takes at once: to hand over each takes as long as the work on some
 
@@ -45,15 +46,12 @@ class NearDuplicates:
 def find_near_duplicates(
     test: tuple[np.ndarray, Images, np.ndarray | None],
     train: tuple[np.ndarray, Images, np.ndarray | None],
-    *,
-    threshold: float = SAME,
-    n_neighbors: int = 5,
 ) -> NearDuplicates:
     """Return the test images that are nearly the same as a training image [1]_, the most similar first.
 
-    Features and small copies propose, and pixels decide. The nearest training images of each test image, as
-    many as `n_neighbors`, are found by the cosine of their features, standardized over the training images,
-    and half as many by the correlation of 16 x 16 gray values within plain borders. Each such pair is
+    Features and small copies propose, and pixels decide. The 5 nearest training images of each test image are
+    found by the cosine of their features, standardized over the training images, and 3 by the correlation of
+    16 x 16 gray values within plain borders. Each such pair is
     aligned, at other scales, shifted and mirrored, and compared block by block at 128 pixels. Light,
     contrast, compression, other sizes, borders, small text and crops of up to a tenth at each side hardly
     change what is compared; other things of the same shape differ in it. `benchmarks/bench_duplicates.py`
@@ -70,10 +68,10 @@ def find_near_duplicates(
     train_features, train_images, train_labels = train
     scaler = StandardScaler().fit(train_features)
     copies, train_copies = _Copies.of_images(images), _Copies.of_images(train_images)
-    by_features = _find_nearest(scaler.transform(features), scaler.transform(train_features), n_neighbors)
-    by_look = _find_nearest(copies.describe(), train_copies.describe(), -(-n_neighbors // 2))
+    by_features = _find_nearest(scaler.transform(features), scaler.transform(train_features), _N_NEIGHBORS)
+    by_look = _find_nearest(copies.describe(), train_copies.describe(), -(-_N_NEIGHBORS // 2))
     candidates = np.hstack([by_features, by_look])
-    similarity = _compare(copies, train_copies, _pair(candidates), threshold).reshape(candidates.shape)
+    similarity = _compare(copies, train_copies, _pair(candidates)).reshape(candidates.shape)
     highest = float("nan")
     if labels is not None and train_labels is not None:
         others = labels[:, np.newaxis] != train_labels[candidates]
@@ -81,18 +79,12 @@ def find_near_duplicates(
     rows = np.arange(len(candidates))
     best = similarity.argmax(axis=1)
     nearest, similarity = candidates[rows, best], similarity[rows, best]
-    found = np.flatnonzero(similarity >= threshold)
-    found = found[np.argsort(-similarity[found], kind="stable")]
-    return NearDuplicates(found, nearest[found], similarity[found], threshold, highest)
+    found = _keep_same(similarity)
+    return NearDuplicates(found, nearest[found], similarity[found], SAME, highest)
 
 
 def find_near_pairs(
-    features: np.ndarray,
-    small: Sequence[np.ndarray] | np.ndarray,
-    read: Callable[[int], np.ndarray],
-    *,
-    threshold: float = SAME,
-    n_neighbors: int = 5,
+    features: np.ndarray, small: Sequence[np.ndarray] | np.ndarray, read: Callable[[int], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the pairs of images of one set that are nearly the same, as `find_near_duplicates` finds them.
 
@@ -102,16 +94,11 @@ def find_near_pairs(
     if len(features) < 2:
         return np.empty((0, 2), dtype=int), np.empty(0)
     copies = _Copies([make_gray(image, SMALL) for image in small], read)
-    candidates = np.hstack(
-        [
-            _find_nearest(StandardScaler().fit_transform(features), None, n_neighbors),
-            _find_nearest(copies.describe(), None, -(-n_neighbors // 2)),
-        ]
-    )
-    pairs = np.unique(np.sort(_pair(candidates), axis=1), axis=0)
-    similarity = _compare(copies, copies, pairs, threshold)
-    found = np.flatnonzero(similarity >= threshold)
-    found = found[np.argsort(-similarity[found], kind="stable")]
+    by_features = _find_nearest(StandardScaler().fit_transform(features), None, _N_NEIGHBORS)
+    by_look = _find_nearest(copies.describe(), None, -(-_N_NEIGHBORS // 2))
+    pairs = np.unique(np.sort(_pair(np.hstack([by_features, by_look])), axis=1), axis=0)
+    similarity = _compare(copies, copies, pairs)
+    found = _keep_same(similarity)
     return pairs[found], similarity[found]
 
 
@@ -120,8 +107,7 @@ class _Copies:
 
     def __init__(self, small: Sequence[np.ndarray], read: Callable[[int], np.ndarray]) -> None:
         self.small = small
-        self._read = read
-        self._pictures: dict[int, Picture] = {}
+        self.picture = cache(lambda row: make_picture(read(row)))
 
     @classmethod
     def of_images(cls, images: Images) -> _Copies:
@@ -137,20 +123,13 @@ class _Copies:
         """Return 256 numbers for each image, whose cosine tells images that look alike, framed or not."""
         return np.stack([cut_frame(image, _LOOK).ravel() for image in self.small])
 
-    def picture(self, row: int) -> Picture:
-        """Return what is compared of an image."""
-        if row not in self._pictures:  # two threads may both make it: it is the same
-            self._pictures[row] = make_picture(self._read(row))
-        return self._pictures[row]
-
 
 def _find_nearest(rows: np.ndarray, others: np.ndarray | None, n_neighbors: int) -> np.ndarray:
     """Return the nearest others of each row by their cosine; None are the rows themselves, without each."""
     n_others = len(rows) - 1 if others is None else len(others)
     neighbors = NearestNeighbors(n_neighbors=min(n_neighbors, n_others), metric="cosine")
-    if others is None:
-        return neighbors.fit(rows).kneighbors(return_distance=False)
-    return neighbors.fit(others).kneighbors(rows, return_distance=False)
+    fitted = neighbors.fit(rows if others is None else others)
+    return fitted.kneighbors(None if others is None else rows, return_distance=False)
 
 
 def _pair(candidates: np.ndarray) -> np.ndarray:
@@ -159,7 +138,7 @@ def _pair(candidates: np.ndarray) -> np.ndarray:
     return np.column_stack([rows, candidates.ravel()])
 
 
-def _compare(copies: _Copies, others: _Copies, pairs: np.ndarray, threshold: float) -> np.ndarray:
+def _compare(copies: _Copies, others: _Copies, pairs: np.ndarray) -> np.ndarray:
     """Return the similarity of each pair of an image and another one; 0 of what is not alike at 32 pixels."""
 
     def compare(pair: list[int]) -> float:
@@ -169,13 +148,19 @@ def _compare(copies: _Copies, others: _Copies, pairs: np.ndarray, threshold: flo
             return 0.0
         images = copies.picture(row), others.picture(other)
         similarity = measure_similarity(*images, start)
-        if similarity >= threshold:
+        if similarity >= SAME:
             return similarity
         # Of a crop, the whole holds the middle; of an image with a border it may be the other way round.
         start = find_start(others.small[other], copies.small[row])
         return max(similarity, measure_similarity(*images[::-1], start)) if start.is_alike else similarity
 
     return np.array(_map_in_threads(compare, pairs.tolist()))
+
+
+def _keep_same(similarity: np.ndarray) -> np.ndarray:
+    """Return the places of near-duplicates, the most similar first."""
+    found = np.flatnonzero(similarity >= SAME)
+    return found[np.argsort(-similarity[found], kind="stable")]
 
 
 def _map_in_threads(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
