@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from scipy.stats import median_abs_deviation
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from fishsk._compat.sklearn import safe_indexing
@@ -17,7 +18,7 @@ from fishsk.datasets import describe_left_out
 from fishsk.features import check_images
 from fishsk.inspection._duplicates import find_near_pairs
 from fishsk.inspection._estimators import check_classifier, find_pixels, run_frozen_steps
-from fishsk.inspection._image_facts import ImageFacts, find_middle, measure_images
+from fishsk.inspection._image_facts import ImageFacts, measure_images
 from fishsk.inspection._label_issues import rank_label_issues
 
 _LARGEST_RATIO = 5  # of the sizes of two classes
@@ -313,7 +314,8 @@ def _check_looks(facts: ImageFacts) -> dict[str, list[Found]]:
     plain = facts.contrast < _PLAIN
     sharpness = np.log(np.maximum(facts.sharpness, 1e-6))
     usable = readable & ~plain
-    middle, spread = find_middle(sharpness[usable]) if usable.any() else (0.0, 1.0)
+    usual = sharpness[usable if usable.any() else readable]
+    middle, spread = np.median(usual), max(0.1, median_abs_deviation(usual, scale="normal"))
     sides, aspects = np.sqrt(facts.height * facts.width), facts.width / np.maximum(facts.height, 1)
     size, aspect = (
         np.abs(np.log(np.maximum(values, 1e-6) / np.median(values[readable]))) for values in (sides, aspects)

@@ -76,9 +76,3 @@ def _measure(image: np.ndarray) -> dict[str, Any]:
         "digest": content.hexdigest(),
         "small": to_uint8(resize_image(pixels, SMALL)),
     }
-
-
-def find_middle(values: np.ndarray) -> tuple[float, float]:
-    """Return the median, and the standard deviation that the median deviation from it stands for."""
-    middle = float(np.median(values))
-    return middle, max(0.1, 1.4826 * float(np.median(np.abs(values - middle))))
