@@ -19,11 +19,9 @@ from fishsk.inspection import (
     FamiliarRows,
     UnfamiliarImages,
     check_one_target,
-    find_confidence,
     find_features,
     find_fitted,
     format_number,
-    join_tags,
     lay_over,
     name_tags,
     predict_tag_proba,
@@ -40,9 +38,9 @@ class Answers:
     """What a fitted classifier or regressor says of images that come one by one, from any number of threads.
 
     `train` are the files that it was trained on: those most like an image are shown with it, and what is
-    unlike all of them, as `false_alarms` of the images like these are, is said to be so. Below
-    `min_probability` of the most probable class, the answer is "unsure". ValueError if the model predicts
-    several labels or numbers for an image, other than tags.
+    unlike all of them, as 5 % of the images like these are, is said to be so. Below `min_probability` of the
+    most probable class, the answer is "unsure". ValueError if the model predicts several labels or numbers
+    for an image, other than tags.
     """
 
     def __init__(
@@ -51,7 +49,6 @@ class Answers:
         *,
         train: Sequence[str | os.PathLike] | None = None,
         min_probability: float = 0.0,
-        false_alarms: float = 0.05,
     ) -> None:
         # Several outputs are refused here, and the network is made ready. Maps are not: they load TensorFlow,
         # behind the first answer.
@@ -68,7 +65,7 @@ class Answers:
         self.train = train
         self._familiar = None
         if train is not None:
-            self._familiar = FamiliarRows(find_features(pipeline, train), false_alarms=false_alarms)
+            self._familiar = FamiliarRows(find_features(pipeline, train))
         # Gradients are TensorFlow's; where there is none, parts of the image are covered instead.
         has_gradients = find_version("tensorflow") is not None
         self._explainer = Explainer(pipeline, method="auto" if has_gradients else "occlusion")
@@ -86,61 +83,53 @@ class Answers:
         parts = [part for _, step in steps for part in find_frozen_parts(step).values() or [step]]
         return ", ".join(type(part).__name__ for part in parts if part not in (None, "passthrough"))
 
-    def _ask(self, images: Sequence[Any]) -> tuple[np.ndarray, np.ndarray | None, UnfamiliarImages | None]:
-        """Return what is predicted, with its probabilities, and how far the images are from training."""
+    def _ask(self, images: Sequence[Any]) -> tuple[list[dict[str, Any]], UnfamiliarImages | None]:
+        """Return what is seen in each image, for JSON, and how far they are from training."""
         with self._lock:
             rows, rest, values = split_at_features(self.pipeline, images)
             predicted = np.asarray(rest.predict(values))
             proba = predict_tag_proba(rest, values)
             found = None if self._familiar is None else self._familiar.compare(rows)
-        return predicted if self.tags else predicted.ravel(), proba, found
-
-    def classify(self, contents: Sequence[bytes]) -> list[dict[str, Any]]:
-        """Return what is seen in each of several image files, or why one cannot be read, for JSON."""
-        try:
-            predicted, proba, found = self._ask([*map(io.BytesIO, contents)])  # bytes may be taken for a path
-        except ValueError as error:
-            if len(contents) > 1:  # one that is bad keeps none of the others from their answers
-                half = len(contents) // 2
-                return self.classify(contents[:half]) + self.classify(contents[half:])
-            return [{"error": str(error).replace("'image 0'", "The image")}]
+        predicted = predicted if self.tags else predicted.ravel()
         names = [str(label) for label in self.labels]
-        confidence = np.empty(0)
-        if proba is not None and not self.tags:
-            confidence = find_confidence(predicted, proba, np.asarray(self.labels))
         answers = []
         for place, label in enumerate(predicted.tolist()):
             answer: dict[str, Any] = {"class": str(label)} if names else {"number": label}
+            shares = {} if proba is None else dict(zip(names, proba[place].tolist(), strict=True))
             if self.tags:
                 answer = {"tags": [tag for tag, has in zip(names, label, strict=True) if has]}
-            elif proba is not None:
-                answer["probability"] = float(confidence[place])
-            if proba is not None:
-                answer["probabilities"] = dict(zip(names, proba[place].tolist(), strict=True))
+            elif shares:
+                answer["probability"] = shares[str(label)]
+            if shares:
+                answer["probabilities"] = shares
             if "probability" in answer:
                 answer["unsure"] = answer["probability"] < self.min_probability
             if found is not None:
                 answer["unfamiliar"] = bool(found.is_unfamiliar[place])
             answers.append(answer)
-        return answers
+        return answers, found
+
+    def classify(self, contents: Sequence[bytes]) -> list[dict[str, Any]]:
+        """Return what is seen in each of several image files, or why one cannot be read, for JSON."""
+        try:
+            return self._ask([*map(io.BytesIO, contents)])[0]  # bytes may be taken for a path
+        except ValueError as error:
+            if len(contents) > 1:  # one that is bad keeps none of the others from their answers
+                half = len(contents) // 2
+                return self.classify(contents[:half]) + self.classify(contents[half:])
+            return [{"error": str(error).replace("'image 0'", "The image")}]
 
     def predict(self, content: bytes) -> dict[str, Any]:
         """Return what the page shows of an image file; ValueError if it is no image, or too large a one."""
         image = read_image(io.BytesIO(content))
-        answers, shares, found = self._ask([image])
-        predicted, probability, classes = answers.tolist()[0], None, []
-        if shares is not None:
-            order = np.argsort(-shares[0], kind="stable")[:_N_CLASSES].tolist()
-            classes = [{"name": str(self.labels[at]), "probability": float(shares[0, at])} for at in order]
-        if shares is not None and not self.tags:
-            probability = float(shares[0, self.labels.index(predicted)])
-        if self.tags:
-            predicted = join_tags(predicted, self.tags).replace(";", ", ") or "no tag"
+        (answer,), found = self._ask([image])
+        predicted = answer.get("class", ", ".join(answer.get("tags", ())) or "no tag")
+        shares = sorted(answer.get("probabilities", {}).items(), key=lambda named: -named[1])
         similar = None
         if found is not None and self.train is not None:
             paths = [Path(self.train[row]) for row in found.neighbors[0]]
             similar = {
-                "is_unfamiliar": bool(found.is_unfamiliar[0]),
+                "is_unfamiliar": answer["unfamiliar"],
                 "false_alarms": found.false_alarms,
                 "images": [
                     {"name": path.name, "folder": path.parent.name, "image": encode_image(read_image(path))}
@@ -150,11 +139,11 @@ class Answers:
         return {
             "image": encode_image(image, _LONGEST_SIDE),
             "size": f"{image.shape[1]:,} x {image.shape[0]:,}",
-            "predicted": str(predicted) if self.labels else format_number(predicted),
-            "probability": probability,
-            "is_unsure": probability is not None and probability < self.min_probability,
+            "predicted": predicted if self.labels else format_number(answer["number"]),
+            "probability": answer.get("probability"),
+            "is_unsure": answer.get("unsure", False),
             "min_probability": self.min_probability,
-            "classes": classes,
+            "classes": [{"name": name, "probability": share} for name, share in shares[:_N_CLASSES]],
             "is_number": not self.labels,
             "is_of_tags": bool(self.tags),
             "n_more": max(0, len(self.labels) - _N_CLASSES),
