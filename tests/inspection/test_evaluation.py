@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, recall_score
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
@@ -37,8 +37,11 @@ def test_rows_of_the_confusion_matrix_are_true_classes(evaluation):
 
 
 def test_per_class_scores_are_scikit_learns(evaluation):
-    assert evaluation.per_class["ray"]["recall"] == 0.5
-    assert evaluation.per_class["tuna"]["support"] == 1
+    scores = {label.name: label for label in evaluation.scores}
+    recall = recall_score(evaluation.y_true, evaluation.y_pred, average=None, zero_division=0.0)
+    assert [label.recall for label in evaluation.scores] == recall.tolist()
+    assert scores["ray"].recall == 0.5
+    assert scores["tuna"].n_true == 1
 
 
 def test_the_interval_is_wilsons():

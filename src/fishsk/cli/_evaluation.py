@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 
 from rich.text import Text
 from sklearn.metrics import classification_report
@@ -47,12 +48,16 @@ def show_evaluation(
 def _show_classification(
     screen: Screen, evaluation: ClassificationEvaluation, origins: Sequence[str]
 ) -> None:
+    y_true, y_pred, labels = evaluation.y_true, evaluation.y_pred, evaluation.classes
+    report = partial(classification_report, y_true, y_pred, labels=labels, zero_division=0.0)
     low, high = evaluation.interval
     screen.fact(
         "Accuracy",
         f"{evaluation.accuracy:.3f} on {evaluation.n_samples} test images "
         f"(95 % interval {low:.3f} to {high:.3f})",
-        **pick(evaluation, "accuracy", "per_class", "classes"),
+        accuracy=evaluation.accuracy,
+        per_class=report(output_dict=True),
+        classes=labels,
         accuracy_interval=[low, high],
         n_test=evaluation.n_samples,
         confusion_matrix=evaluation.confusion,
@@ -66,12 +71,8 @@ def _show_classification(
             f"{scores.brier_score:.3f}{of_known}; {scores.n_sure_and_wrong} wrong above 0.99",
             probabilities=asdict(scores),
         )
-    y_true, y_pred, labels = evaluation.y_true, evaluation.y_pred, evaluation.classes
     names = [str(label) for label in labels]
-    screen.say("\nClassification report\n")
-    screen.say(
-        classification_report(y_true, y_pred, labels=labels, target_names=names, digits=3, zero_division=0.0)
-    )
+    screen.say(f"\nClassification report\n\n{report(target_names=names, digits=3)}")
     numbers = [str(index) for index in range(1, len(names) + 1)]
     numbered = [f"{number} {name}" for number, name in zip(numbers, names, strict=True)]
     cells = [

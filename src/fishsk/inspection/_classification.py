@@ -8,13 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy.stats import binomtest
-from sklearn.metrics import (
-    average_precision_score,
-    brier_score_loss,
-    classification_report,
-    confusion_matrix,
-    log_loss,
-)
+from sklearn.metrics import average_precision_score, brier_score_loss, confusion_matrix, log_loss
 
 N_DRAWS = 1000  # bootstrap resamples
 _N_BINS = 15  # as in Guo et al.
@@ -76,7 +70,6 @@ class ClassificationEvaluation:
     macro_f1: float  # the mean of the classes' F1 scores
     macro_f1_interval: tuple[float, float]  # percentiles over bootstrap resamples of the images
     scores: list[LabelScores]  # of each class
-    per_class: dict[str, Any]  # scikit-learn's classification report
     confusion: np.ndarray  # counts; rows are true classes
     worst: np.ndarray  # indices of the wrong predictions, the most confident first
 
@@ -117,7 +110,6 @@ def evaluate_classification(
         macro_f1=float(_macro_f1(confusion)),
         macro_f1_interval=percentile_interval(_macro_f1(draws.reshape(-1, *confusion.shape))),
         scores=[score_label(str(label), y_true == label, y_pred == label) for label in labels.tolist()],
-        per_class=classification_report(y_true, y_pred, labels=labels, output_dict=True, zero_division=0.0),
         confusion=confusion,
         worst=wrong[np.argsort(-confidence[wrong], kind="stable")],
     )
