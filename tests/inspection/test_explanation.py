@@ -155,11 +155,12 @@ def test_any_classifier_of_pixels_is_explained_at_the_place_that_it_looks_at(hea
     assert max(row, column) < 6
 
 
-def test_rows_of_pixels_in_a_range_of_their_own(rng):
+@pytest.mark.parametrize("steps", [[StandardScaler(), LogisticRegression()], [LogisticRegression()]])
+def test_rows_of_pixels_in_a_range_of_their_own(steps, rng):
     X = rng.random((60, 64))
     y = X[:, 9] > 0.5
     X[y, :20] += 2
-    search = GridSearchCV(make_pipeline(StandardScaler(), LogisticRegression()), {}, cv=2).fit(X, y)
+    search = GridSearchCV(make_pipeline(*steps), {}, cv=2).fit(X, y)
     found = explain_images(search, X[:3], image_shape=(8, 8), input_range=(0, 3))
     assert found.method == "occlusion"
     assert np.shape(found.maps) == (3, 8, 8)

@@ -236,8 +236,6 @@ def style_of_class(number: int) -> tuple[str, str]:
 
 def spread_out(places: np.ndarray, n_places: int) -> Sequence[int]:
     """Return the indices of places that are far from each other, each the farthest from those before."""
-    if not len(places):
-        return []
     chosen = [int(np.linalg.norm(places - places.mean(axis=0), axis=1).argmin())]
     distance = np.linalg.norm(places - places[chosen[0]], axis=1)
     while len(chosen) < min(n_places, len(places)):

@@ -35,9 +35,10 @@ def find_keras_steps(estimator: Any) -> list[Any] | None:
     """
     if not isinstance(estimator, Pipeline):
         return None
-    first, *between, last = [step for _, step in estimator.steps if step not in (None, "passthrough")]
-    if not between and last is first:
+    steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
+    if len(steps) < 2:
         return None
+    first, *between, last = steps
     if isinstance(last, TransformedTargetRegressor):
         if find_target_scale(last) is None:
             return None
