@@ -1,4 +1,4 @@
-"""The frozen networks that the options of a command ask for, or else the recipe's: made, and named."""
+"""The frozen networks of a command: made as options ask for, named, and run over images before other work."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import argparse
 import contextlib
 import os
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -15,11 +15,13 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 
 from fishsk import features
+from fishsk._compat.sklearn import safe_indexing
 from fishsk._pipeline import make_fish_pipeline
 from fishsk._utils.files import expand
 from fishsk.cli._arguments import Photos
 from fishsk.cli._screen import Screen
-from fishsk.inspection import find_transformers
+from fishsk.datasets import tell_faults
+from fishsk.inspection import find_transformers, go_past_bad, run_frozen_steps, split_at_features
 
 _N_MEASURED = 100  # images whose sides tell those of all
 _SMALL_BYTES = 2**17  # which no file of a small image has
@@ -106,3 +108,64 @@ def _are_small(images: Any) -> bool:
                 else:
                     sides.append(max(features.read_sides(image)))
     return bool(sides) and float(np.median(sides)) <= features.SMALL_SIDE
+
+
+class Rows(NamedTuple):
+    """Images that can be read, as far as a pipeline's frozen networks have seen them."""
+
+    paths: list[str]
+    errors: dict[str, str]  # why others cannot be read
+    features: np.ndarray  # by which images are compared
+    rest: Any  # the steps that come after the features
+    values: Any  # what these take
+
+
+def read_features(
+    screen: Screen, estimator: Any, paths: list[str], *, skip_bad: bool, may_be_none: bool = False
+) -> Rows:
+    """Run images through the frozen networks; each file is read once, and none is decoded that is known."""
+    with screen.measured("features"), shown_progress(estimator), go_past_bad([estimator], paths) as errors:
+        rows, rest, values = split_at_features(estimator, paths)
+    on_error, faults = "skip" if skip_bad else "raise", [errors.get(path) for path in paths]
+    kept = tell_faults(
+        faults, "images cannot be read", on_error, remedy="--skip-bad", may_be_none=may_be_none
+    )
+    if len(kept) < len(paths):
+        rows, values = rows[kept], safe_indexing(values, kept)
+    bad = {path: errors[path] for path in paths if path in errors}
+    return Rows([paths[index] for index in kept], bad, rows, rest, values)
+
+
+def run_networks(
+    screen: Screen, photos: Photos, *estimators: Any, skip_bad: bool
+) -> tuple[Photos, list[tuple[Any, Any]]]:
+    """Run labeled images through the frozen networks of estimators, in one pass over the files.
+
+    Return those that can be read, and of each estimator what learns, and what that takes: see
+    `run_frozen_steps`.
+    """
+    paths = photos.paths.tolist()
+    with screen.measured("features"), shown_progress(*estimators), go_past_bad(estimators, paths) as errors:
+        found = [run_frozen_steps(each, photos.paths) for each in estimators]
+    faults = [errors.get(path) for path in paths]
+    if photos.rows is not None:
+        faults = [fault and f"row {row}: {fault}" for row, fault in zip(photos.rows, faults, strict=True)]
+    on_error = "skip" if skip_bad else "raise"
+    kept = tell_faults(faults, "images cannot be read", on_error, remedy="--skip-bad")
+    if len(kept) < len(paths):
+        found = [(learner, safe_indexing(rows, kept)) for learner, rows in found]
+    return photos.choose(kept, errors), found
+
+
+@contextlib.contextmanager
+def shown_progress(*estimators: Any) -> Iterator[None]:
+    """Let the frozen networks of estimators show progress bars."""
+    transformers = [each for estimator in estimators for each in find_transformers(estimator)]
+    before = [transformer.verbose for transformer in transformers]
+    try:
+        for transformer in transformers:
+            transformer.set_params(verbose=1)
+        yield
+    finally:
+        for transformer, verbose in zip(transformers, before, strict=True):
+            transformer.set_params(verbose=verbose)

@@ -28,6 +28,7 @@ from fishsk.inspection._estimators import (
     find_setting,
     find_transformers,
     fitted_head,
+    go_past_bad,
     name_classes,
     run_frozen_steps,
     split_at_features,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +17,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._compat.sklearn import safe_indexing
-from fishsk._utils.reading import Reading
+from fishsk._utils.reading import find_reading
 from fishsk.datasets import find_errors
 from fishsk.features import FrozenFeatures, Images, check_images, find_frozen_parts
 
@@ -130,10 +132,27 @@ def split_at_features(
 
 def find_transformers(estimator: Any) -> list[FrozenFeatures]:
     """Return the transformers of an estimator that take the images as they come, whatever their names are."""
+    estimator = find_fitted(estimator)
     if isinstance(estimator, Pipeline):
         steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
         return find_transformers(steps[0]) if steps else []
     return list(find_frozen_parts(estimator).values())
+
+
+@contextmanager
+def go_past_bad(estimators: Sequence[Any], files: Sequence[str]) -> Iterator[Mapping[str, str]]:
+    """Let the frozen networks of estimators go over files together, past bad ones; yield why these are bad.
+
+    The caller is in the context of `read_once`.
+    """
+    transformers = [each for estimator in estimators for each in find_transformers(estimator)]
+    reading = find_reading()
+    assert reading is not None
+    if not transformers:  # whatever reads the files stops at the first that is bad
+        errors = zip(files, find_errors([*files]), strict=True)
+        reading.errors |= {file: error for file, error in errors if error is not None}
+    with reading.share(transformers):
+        yield reading.errors
 
 
 class Good(NamedTuple):
@@ -147,27 +166,19 @@ class Good(NamedTuple):
     values: Any
 
 
-def read_good(reading: Reading, estimator: Any, X: Any, **pixels: Any) -> Good:
+def read_good(estimator: Any, X: Any, **pixels: Any) -> Good:
     """Do what `split_at_features` does, past files that cannot be read; ValueError if none can.
 
-    `reading` is open, and knows more of the files then; `pixels` are `image_shape` and `input_range`.
+    The caller is in the context of `read_once`; `pixels` are `image_shape` and `input_range`.
     """
     images = check_images(X, **find_pixels(estimator, pixels["image_shape"], pixels["input_range"]))
     names = [images.name(row) for row in range(len(images))]
-    transformers = find_transformers(find_fitted(estimator))
-    if transformers:
-        with reading.share(transformers):
+    transformers = find_transformers(estimator)
+    are_files = [isinstance(item, str | os.PathLike) for item in images.items]
+    with go_past_bad([estimator], [*compress(names, are_files)]) as known:
+        if transformers:
             features, rest, values = split_at_features(estimator, X, **pixels)
-    else:  # whatever reads the files stops at the first that is bad
-        files = [
-            name
-            for name, item in zip(names, images.items, strict=True)
-            if isinstance(item, str | os.PathLike)
-        ]
-        reading.errors |= {
-            name: error for name, error in zip(files, find_errors(files), strict=True) if error is not None
-        }
-    errors = {row: reading.errors[name] for row, name in enumerate(names) if name in reading.errors}
+    errors = {row: known[name] for row, name in enumerate(names) if name in known}
     rows = np.array([row for row in range(len(names)) if row not in errors], dtype=int)
     if not len(rows):
         raise ValueError(f"There must be images that can be read. Got none of {len(names)}: {errors[0]}")

@@ -146,8 +146,8 @@ def suggest_labels(
     check_is_fitted(pipeline)
     check_classifier(pipeline)
     pixels = {"image_shape": image_shape, "input_range": input_range}
-    with read_once() as reading:
-        good = read_good(reading, pipeline, X_unlabeled, **pixels)
+    with read_once():
+        good = read_good(pipeline, X_unlabeled, **pixels)
         labeled = None
         if X_train is not None:
             checked = check_images(X_train, **find_pixels(pipeline, **pixels))

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
 
     from sklearn.base import is_regressor
 
-    from fishsk.cli._features import run_networks
+    from fishsk.cli._networks import run_networks
     from fishsk.inspection import RegressionComparison, compare_pipelines, format_number, predicts_tags
     from fishsk.persistence import load_pipeline
     from fishsk.report import write_comparison

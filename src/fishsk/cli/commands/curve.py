@@ -46,8 +46,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     target = prepare_file(arguments.output, (*PICTURES, *TABLES))
     load_tensorflow(screen)
 
-    from fishsk.cli._features import run_networks
-    from fishsk.cli._networks import make_pipeline, show_networks
+    from fishsk.cli._networks import make_pipeline, run_networks, show_networks
     from fishsk.inspection import LearningForecastDisplay
     from fishsk.persistence import load_pipeline
 

@@ -36,10 +36,9 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     load_tensorflow(screen)
 
     from fishsk.cli._evaluation import show_evaluation
-    from fishsk.cli._features import shown_progress
     from fishsk.cli._figures import save_figures
     from fishsk.cli._fish import find_fish
-    from fishsk.cli._networks import make_pipeline, show_networks
+    from fishsk.cli._networks import make_pipeline, show_networks, shown_progress
     from fishsk.features import FrozenFeatures
     from fishsk.inspection import evaluate, find_transformers, run_frozen_steps
     from fishsk.persistence import save_pipeline
@@ -52,7 +51,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     pipeline = make_pipeline(arguments, fish.X_train)
     show_networks(screen, pipeline)
     transformers = find_transformers(pipeline)
-    with screen.measured("features"), shown_progress(transformers), FrozenFeatures.count_images() as count:
+    with screen.measured("features"), shown_progress(pipeline), FrozenFeatures.count_images() as count:
         learner, train = run_frozen_steps(pipeline, fish.X_train)
         _, test = run_frozen_steps(pipeline, fish.X_test)
     speed = (n_train + n_test) / screen.seconds["features"]

@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     new_paths, left_out = list_files(arguments.images)
     train_paths, _ = list_files([arguments.train])
 
-    from fishsk.cli._features import read_features
+    from fishsk.cli._networks import read_features
     from fishsk.inspection import measure_drift
     from fishsk.persistence import load_pipeline
     from fishsk.report import write_drift

@@ -28,8 +28,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     folder = None if arguments.output is None else prepare_folder(arguments.output)
 
     from fishsk.cli._evaluation import show_evaluation
-    from fishsk.cli._features import run_networks
     from fishsk.cli._figures import save_figures
+    from fishsk.cli._networks import run_networks
     from fishsk.inspection import evaluate
     from fishsk.persistence import load_pipeline
 

@@ -53,8 +53,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     from sklearn.exceptions import UndefinedMetricWarning
     from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
 
-    from fishsk.cli._features import run_networks
-    from fishsk.cli._networks import make_pipeline, of_task, show_networks
+    from fishsk.cli._networks import make_pipeline, of_task, run_networks, show_networks
     from fishsk.inspection import find_target_scale, fitted_head, format_number
     from fishsk.persistence import save_pipeline
 

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
             arguments.target = ["label"]
         train = load_photos(arguments.train, arguments)
 
-    from fishsk.cli._features import read_features
+    from fishsk.cli._networks import read_features
     from fishsk.features import check_images
     from fishsk.inspection import check_classifier, rank_suggestions
     from fishsk.persistence import load_pipeline

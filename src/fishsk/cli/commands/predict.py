@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     from sklearn.base import is_regressor
 
     from fishsk import inspection
-    from fishsk.cli._features import read_features
+    from fishsk.cli._networks import read_features
     from fishsk.persistence import load_pipeline
 
     pipeline = load_pipeline(arguments.model)

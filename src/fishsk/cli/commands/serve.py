@@ -92,7 +92,7 @@ def _make_app(arguments: argparse.Namespace, screen: Screen) -> Any:
     """Return the web application."""
     train = None if arguments.train is None else list_files([arguments.train])[0]
 
-    from fishsk.cli._features import find_transformers, read_features
+    from fishsk.cli._networks import find_transformers, read_features
     from fishsk.persistence import load_pipeline
     from fishsk.serve import Answers, make_app
 

@@ -47,8 +47,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
 
     from sklearn.dummy import DummyClassifier
 
-    from fishsk.cli._features import read_features
-    from fishsk.cli._networks import make_pipeline, show_networks
+    from fishsk.cli._networks import make_pipeline, read_features, show_networks
     from fishsk.inspection import SimilarImagesDisplay
     from fishsk.persistence import load_pipeline
 

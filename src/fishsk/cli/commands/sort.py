@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     n_before = len(paths) - len(todo)
 
     from fishsk._utils.progress import ProgressBar
-    from fishsk.cli._features import read_features
+    from fishsk.cli._networks import read_features
     from fishsk.inspection import check_classifier, check_one_target, find_confidence
     from fishsk.persistence import load_pipeline
 

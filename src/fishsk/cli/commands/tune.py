@@ -57,9 +57,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     from sklearn.model_selection import KFold
     from sklearn.pipeline import Pipeline
 
-    from fishsk.cli._features import run_networks
     from fishsk.cli._figures import N_FOR_IMPORTANCES, save_study_figures
-    from fishsk.cli._networks import list_candidates, make_pipeline, of_task, show_networks
+    from fishsk.cli._networks import list_candidates, make_pipeline, of_task, run_networks, show_networks
     from fishsk.features import find_frozen_parts
     from fishsk.persistence import save_pipeline
     from fishsk.search import OptunaSearchCV, default_search_space
