@@ -43,7 +43,7 @@ def open_cluster(arguments: argparse.Namespace) -> Iterator[Client | None]:
     if find_spec("distributed") is None:
         raise ImportError('A cluster needs Dask. Run: python -m pip install "fishsk[dask]"')
     import dask
-    from distributed import Client, LocalCluster
+    from distributed import Client
     from joblib import cpu_count
 
     if arguments.scheduler is not None:
@@ -66,11 +66,8 @@ def open_cluster(arguments: argparse.Namespace) -> Iterator[Client | None]:
         return
     logging.getLogger("distributed").setLevel(logging.ERROR)  # it tells of each process that ends
     settings = limit_threads(max(1, cpu_count() // arguments.workers))
-    with (
-        dask.config.set(settings),
-        LocalCluster(n_workers=arguments.workers, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
+    cluster = {"n_workers": arguments.workers, "threads_per_worker": 1, "dashboard_address": None}
+    with dask.config.set(settings), Client(set_as_default=False, **cluster) as client:
         yield client
 
 
