@@ -11,6 +11,7 @@ from sphinx.util.docutils import SphinxDirective
 from fishsk import features, make_fish_pipeline
 from fishsk.cli import build_parser
 from fishsk.features import BACKBONES
+from fishsk.features._applications import Application
 from fishsk.features._vgg16_network import CONVOLUTIONS, LAYERS, resolve_weights
 
 SHIPPED = Path(features.__file__).parent / "weights" / "cifar95.safetensors"
@@ -75,9 +76,10 @@ class BackboneFacts(SphinxDirective):
             "GFLOP": lambda row: f"{row['GFLOP']:.2g}",
             "Download, about": lambda row: f"{row['weights_MB']:.0f} MB",
             "Features": lambda row: f"{row['features']:,}",
+            "Runs on": lambda row: {"litert": "LiteRT", "tensorflow": "TensorFlow"}[
+                Application(row["network"]).engine
+            ],
         }
-        if "runs_on" in rows[0]:
-            columns["Runs on"] = lambda row: row["runs_on"]
         for key in rows[0]:
             if key.endswith("images_per_second"):
                 title = key.removesuffix("images_per_second").strip("_") or "fishsk"

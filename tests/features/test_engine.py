@@ -70,6 +70,9 @@ def assert_near(rows, expected):
     [
         (KerasFeatureTransformer(backbone="EfficientNetLite0", weights=None), "litert"),
         (KerasFeatureTransformer(backbone="MobileNetV3Small", weights=None), "litert"),
+        (KerasFeatureTransformer(backbone="MobileNetV2", weights=None, image_size=32), "litert"),
+        (KerasFeatureTransformer(backbone="EfficientNetB0", weights=None, image_size=32), "litert"),
+        (KerasFeatureTransformer(backbone="EfficientNetB7", weights=None, image_size=32), "tensorflow"),
         (KerasFeatureTransformer(backbone="ResNet50", weights=None, image_size=32), "tensorflow"),
         (KerasFeatureTransformer(backbone="VGG19", weights=None, image_size=32), "tensorflow"),
         (VGG16FeatureTransformer(weights=None), "tensorflow"),

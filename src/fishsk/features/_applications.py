@@ -44,18 +44,18 @@ if TYPE_CHECKING:
     import keras
 
 _DRAW_VERSION = 1  # raised when the same network comes to be drawn with other numbers
-# The first letters of the names of networks that TensorFlow runs. It was faster in a first run of
-# benchmarks/bench_backbones.py, and to convert the deepest of them takes more than 10 GB of memory.
-_FASTER_BY_TENSORFLOW = (
+# The first letters of the names of networks that LiteRT runs: it was faster than TensorFlow in every round of
+# benchmarks/bench_backbones.py. To convert larger ones takes TensorFlow many gigabytes of memory.
+_FASTER_BY_LITERT = (
+    "ConvNeXtTiny",
     "DenseNet",
-    "EfficientNetB",
-    "EfficientNetV2",
-    "Inception",
-    "MobileNetV2",
-    "NASNet",
-    "ResNet",
-    "VGG",
-    "Xception",
+    "EfficientNetB0",
+    "EfficientNetB1",
+    "EfficientNetB2",
+    "EfficientNetB3",
+    "EfficientNetLite",
+    "EfficientNetV2B",
+    "MobileNet",
 )
 
 
@@ -118,8 +118,7 @@ class Application(Source):
 
     @property
     def engine(self) -> str:
-        # benchmarks/bench_backbones.py compares them.
-        return "tensorflow" if self.name.startswith(_FASTER_BY_TENSORFLOW) else "litert"
+        return "litert" if self.name.startswith(_FASTER_BY_LITERT) else "tensorflow"
 
     def describe(self, image_size: Size | None, notes: StrPath | None) -> Description:
         """Return what is known of the network, without Keras where the cache folder `notes` says it.
