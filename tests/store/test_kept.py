@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from test_store import N_FEATURES, SETTINGS, holds, make_keys, make_rows, shard_paths, write
 from test_store_faults import flip, logged
 
-from fishsk.store import FeatureStore, _kept, _shards, _store, open_store
+from fishsk.store import FeatureStore, _shards, _store, open_store
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -19,9 +20,9 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.fixture(autouse=True)
 def nothing_kept():
     """Let each test begin with no store open, and leave none."""
-    _kept._kept.clear()
+    _store._kept.clear()
     yield
-    _kept._kept.clear()
+    _store._kept.clear()
 
 
 @pytest.fixture
@@ -103,17 +104,17 @@ def test_a_kept_store_holds_no_file(tmp_path, kept):
 
 
 def test_few_stores_are_kept(tmp_path):
-    for number in range(3 * _kept._MAX_STORES):
+    for number in range(3 * _store._MAX_STORES):
         open_store(tmp_path, {"number": number}, N_FEATURES)
-    assert len(_kept._kept) == _kept._MAX_STORES
+    assert len(_store._kept) == _store._MAX_STORES
 
 
 def test_large_indexes_are_not_kept(tmp_path, kept, monkeypatch):
-    monkeypatch.setattr(_kept, "_MAX_INDEX_BYTES", 100)
+    monkeypatch.setattr(_store, "_MAX_INDEX_BYTES", 100)
     kept.write(make_keys(range(9)), make_rows(range(9)))
     assert kept_holds(kept, range(9)).all()
     assert open_again(tmp_path) is kept
-    assert _kept._kept == {}
+    assert _store._kept == {}
 
 
 def test_the_limit_is_of_all_kept_indexes_together(tmp_path, monkeypatch):
@@ -121,9 +122,9 @@ def test_the_limit_is_of_all_kept_indexes_together(tmp_path, monkeypatch):
     for store in stores:
         store.write(make_keys(range(9)), make_rows(range(9)))
         assert store.read(make_keys(range(9)))[1].all()
-    monkeypatch.setattr(_kept, "_MAX_INDEX_BYTES", stores[1].n_index_bytes + 1)
+    monkeypatch.setattr(_store, "_MAX_INDEX_BYTES", stores[1].n_index_bytes + 1)
     assert open_store(tmp_path, {"number": 1}, N_FEATURES) is stores[1]
-    assert [*_kept._kept.values()] == stores[1:]
+    assert [*_store._kept.values()] == stores[1:]
 
 
 def test_what_was_merged_is_forgotten(kept):
@@ -168,14 +169,19 @@ os.kill(os.getpid(), signal.SIGTERM)
 
 @needs_fork
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
-def test_fault_52_a_fork_while_a_thread_holds_the_lock(tmp_path, kept):
-    with _kept._lock:
-        pid = os.fork()
-    if pid == 0:
-        try:
-            open_again(tmp_path).write(make_keys([1]), make_rows([1]))
-            os._exit(0)
-        finally:
-            os._exit(1)
+def test_fault_52_a_fork_while_a_thread_opens_the_cache(tmp_path, kept, monkeypatch):
+    opening, go_on = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        with monkeypatch.context() as patch:
+            patch.setattr(kept, "check", lambda: opening.set() or go_on.wait(60))
+            pool.submit(open_again, tmp_path)
+            assert opening.wait(60)
+        if (pid := os.fork()) == 0:
+            try:
+                open_again(tmp_path).write(make_keys([1]), make_rows([1]))
+                os._exit(0)
+            finally:
+                os._exit(1)
+        go_on.set()
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert kept_holds(kept, [0, 1]).tolist() == [False, True]

@@ -160,7 +160,7 @@ def test_merging_drops_copies(tmp_path, store):
 
 def test_a_mapped_shard_outlives_its_name(tmp_path, store):
     write(store, range(4))
-    opened = _shards.Shard(shard_paths(tmp_path)[0]).open()
+    opened = _shards.Rows(_shards.Shard(shard_paths(tmp_path)[0]))
     clear_cache(tmp_path)
     rows, valid = opened.take(np.arange(4))
     assert valid.all()

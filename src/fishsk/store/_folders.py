@@ -30,13 +30,10 @@ def default_folder() -> Path:
 
 def evict(root: Path, max_bytes: int) -> None:
     """Remove the least recently used shards and networks until the cache folder is within its limit."""
-    paths = list_networks(root)
-    sweep(root / NETWORKS)
-    for folder in list_stores(root):
+    for folder in [root / NETWORKS, *list_stores(root)]:
         sweep(folder)
-        paths += [folder / name for name in list_shards(folder)]
     files = []
-    for path in paths:
+    for path in [*list_networks(root), *list_rows(root)]:
         with contextlib.suppress(FileNotFoundError):  # other processes evict, merge and clear too
             status = os.stat(path)
             files.append((status.st_mtime_ns, status.st_size, path))
@@ -59,24 +56,31 @@ def list_stores(root: Path) -> list[Path]:
         return []
 
 
+def list_rows(root: Path) -> list[Path]:
+    """Return the shards of all settings in a cache folder."""
+    return [folder / name for folder in list_stores(root) for name in list_shards(folder)]
+
+
 def list_networks(root: Path) -> list[Path]:
     """Return the files of the networks in a cache folder, and of their descriptions."""
     return sorted([*(root / NETWORKS).glob("*.network"), *(root / NETWORKS).glob("*.description")])
 
 
-def check_owner(folder: Path) -> None:
+def check_owner(*folders: Path) -> None:
     """Refuse what is no folder, or is another user's, who could have put any numbers there."""
-    try:
-        status = os.stat(folder)
-    except OSError:  # absent, or out of reach: `read` and `write` will say so
-        return
-    if not stat.S_ISDIR(status.st_mode):
-        raise NotADirectoryError(f"The feature cache must be a folder. Got the file {str(folder)!r}.")
-    if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
-        raise PermissionError(
-            f"The feature cache must belong to user {os.geteuid()}, who runs this. {str(folder)!r} belongs "
-            f"to user {status.st_uid}. Name your own with cache=... or FISHSK_CACHE, or pass cache=None."
-        )
+    for folder in folders:
+        try:
+            status = os.stat(folder)
+        except OSError:  # absent, or out of reach: `read` and `write` will say so
+            return
+        if not stat.S_ISDIR(status.st_mode):
+            raise NotADirectoryError(f"The feature cache must be a folder. Got the file {str(folder)!r}.")
+        if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
+            raise PermissionError(
+                f"The feature cache must belong to user {os.geteuid()}, who runs this. {str(folder)!r} "
+                f"belongs to user {status.st_uid}. Name your own with cache=... or FISHSK_CACHE, or pass "
+                "cache=None."
+            )
 
 
 def default_max_bytes() -> int:

@@ -31,8 +31,7 @@ def keep(
         return make()
     root = expand(folder)
     path = root / NETWORKS / f"{sha256_of(subject)[:32]}.{kind}"
-    check_owner(root)
-    check_owner(path.parent)
+    check_owner(root, path.parent)
     try:
         head, _, content = path.read_bytes().partition(b"\n")
         if head == _describe(subject, content):

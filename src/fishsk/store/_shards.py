@@ -74,10 +74,6 @@ class Shard:
         (hits,) = (self.keys.take(at, mode="clip") == keys).nonzero()  # one that is beyond the last is not it
         return hits, at[hits]
 
-    def open(self) -> Rows:
-        """Map the rows, or raise OSError; they can be read for as long as what is returned lives."""
-        return Rows(self)
-
     def touch(self) -> None:
         """Mark the file as used now, at most once a minute."""
         now = time.monotonic()
@@ -88,7 +84,10 @@ class Shard:
 
 
 class Rows:
-    """The rows of a shard, mapped, whatever becomes of the file's name."""
+    """The rows of a shard, mapped for as long as this lives, whatever becomes of the file's name.
+
+    OSError if the file cannot be opened.
+    """
 
     def __init__(self, shard: Shard):
         self.shard = shard
@@ -178,7 +177,7 @@ def merge_shards(shards: Sequence[Shard]) -> None:
 
     OSError if one cannot be read, which another process may have merged or removed, or nothing be written.
     """
-    opened = [shard.open() for shard in shards]
+    opened = [*map(Rows, shards)]
     valid = [rows.find_valid() for rows in opened]
     keys = np.concatenate([shard.keys[at] for shard, at in zip(shards, valid, strict=True)])
     # The checksums move with the rows: new ones would bless what decays between the check and the copy.

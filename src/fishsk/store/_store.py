@@ -10,6 +10,10 @@ them one. A reader goes on with the shards it has mapped, whatever becomes of th
 where one was gone before; only on Windows, where mapped files cannot be removed, merged shards stay until a
 later merge or eviction. Between calls a store holds verified indexes and no file, so that one which is kept
 open holds no disk space of files that were removed.
+
+To make a store is to read and check the index of every shard, 36 bytes a row. `open_store` keeps stores, for
+services that ask for one image at a time: at each later use, what is kept looks for another owner, another
+format and the shards of other processes.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from fishsk._utils.files import expand, sweep, sync_folder, write_atomically
 from fishsk.store._folders import SETTINGS, check_owner, default_max_bytes, evict, parse_settings, sha256_of
 from fishsk.store._shards import (
     FORMAT,
+    Rows,
     Shard,
     as_keys,
     checksums,
@@ -41,6 +46,8 @@ from fishsk.store._shards import (
 _MAX_SHARDS = 32
 _MAX_SHARD_BYTES = 256 * 2**20
 _TRIES = 10  # against other processes that merge, clear, or remove the folder at the same moment
+_MAX_STORES = 8
+_MAX_INDEX_BYTES = 256 * 2**20  # of the stores that are kept
 
 
 class FeatureStore:
@@ -122,8 +129,7 @@ class FeatureStore:
 
     def check(self) -> None:
         """Refuse a folder of another user or of a newer format."""
-        check_owner(self._root)
-        check_owner(self._folder)
+        check_owner(self._root, self._folder)
         self._check_settings()
 
     def read(self, keys: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
@@ -153,7 +159,7 @@ class FeatureStore:
             if not hits.size:
                 continue
             try:
-                opened = shard.open()
+                opened = Rows(shard)
             except FileNotFoundError:
                 complete = False
                 continue
@@ -270,8 +276,7 @@ class FeatureStore:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         status = os.stat(self._folder)
         if (status.st_dev, status.st_ino) != self._synced:  # new, or made by someone else just now
-            check_owner(self._root)
-            check_owner(self._folder)
+            check_owner(self._root, self._folder)
             sync_folder(self._root)
             self._synced = status.st_dev, status.st_ino
         if not (self._folder / SETTINGS).exists():
@@ -297,3 +302,33 @@ class FeatureStore:
                 "a newer fishsk wrote it. Upgrade, or name another folder with cache=... or FISHSK_CACHE."
             )
         discard(path, "it is not what was written")
+
+
+# The least recently used first. Threads share it without a lock, which a fork could leave locked: each step
+# is one call of a dict's, and who misses what another has just opened opens it again.
+_kept: dict[tuple[str, str, int, int], FeatureStore] = {}
+
+
+def open_store(folder: str | os.PathLike[str], settings: dict[str, Any], n_features: int) -> FeatureStore:
+    """Return the store of a folder and of settings, from those that this process keeps where it is there.
+
+    Parameters and errors are those of `FeatureStore`; the size limit is that of now.
+    """
+    folder = os.path.abspath(expand(folder))
+    max_bytes = default_max_bytes()
+    key = (folder, json.dumps(settings, sort_keys=True), n_features, max_bytes)
+    store = _kept.get(key)
+    if store is None:
+        store = FeatureStore(folder, settings, n_features, max_bytes=max_bytes)
+    else:
+        store.check()
+    _kept.pop(key, None)
+    _kept[key] = store
+    kept = _kept.copy()
+    n_bytes = sum(each.n_index_bytes for each in kept.values())
+    for oldest, each in kept.items():
+        if len(_kept) <= _MAX_STORES and n_bytes <= _MAX_INDEX_BYTES:
+            break
+        _kept.pop(oldest, None)
+        n_bytes -= each.n_index_bytes
+    return store

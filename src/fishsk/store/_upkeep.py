@@ -13,10 +13,11 @@ from fishsk.store._folders import (
     check_owner,
     default_max_bytes,
     list_networks,
+    list_rows,
     list_stores,
     parse_settings,
 )
-from fishsk.store._shards import Shard, discard, list_shards, merge_shards
+from fishsk.store._shards import Rows, Shard, discard, list_shards, merge_shards
 
 
 def cache_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -58,21 +59,17 @@ def clear_cache(folder: str | os.PathLike[str]) -> int:
     root = expand(folder)
     check_owner(root)
     n_bytes = 0
+    for path in [*list_rows(root), *list_networks(root)]:
+        with contextlib.suppress(FileNotFoundError):  # other processes merge, evict and clear too
+            size = path.stat().st_size
+            path.unlink()
+            n_bytes += size
     for store_folder in list_stores(root):
-        for name in list_shards(store_folder):
-            with contextlib.suppress(FileNotFoundError):  # other processes merge, evict and clear too
-                size = os.stat(store_folder / name).st_size
-                os.unlink(store_folder / name)
-                n_bytes += size
         sweep(store_folder)
         with contextlib.suppress(OSError):  # a folder that a writer has filled again stays
             if os.listdir(store_folder) == [SETTINGS]:  # no rows of a newer format, no writer at work
                 os.unlink(store_folder / SETTINGS)
             store_folder.rmdir()
-    for path in list_networks(root):
-        with contextlib.suppress(FileNotFoundError):
-            n_bytes += path.stat().st_size
-            path.unlink()
     sweep(root / NETWORKS)
     with contextlib.suppress(OSError):  # not there, or a file has come meanwhile
         (root / NETWORKS).rmdir()
@@ -89,10 +86,10 @@ def verify_cache(folder: str | os.PathLike[str]) -> dict[str, Any]:
     root = expand(folder)
     check_owner(root)
     report: dict[str, Any] = {"n_rows": 0, "n_corrupt": 0, "n_unreadable": 0, "files": []}
-    for path in [store / name for store in list_stores(root) for name in list_shards(store)]:
+    for path in list_rows(root):
         try:
             shard = Shard(path)
-            valid = shard.open().find_valid()
+            valid = Rows(shard).find_valid()
         except FileNotFoundError:  # merged or evicted since it was listed
             continue
         except (OSError, ValueError) as error:
