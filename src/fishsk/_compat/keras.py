@@ -7,7 +7,7 @@ import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 from keras.src.models.functional import Functional
@@ -57,20 +57,15 @@ _UNSAFE = {
 }
 
 
-class Download(NamedTuple):
-    """A file that Keras would download: its name there, its URL, and its hash, where Keras has one."""
-
-    name: str
-    url: str
-    known_hash: str | None
-
-
 class _AskedForError(Exception):
     """Keras has asked for a file."""
 
 
-def find_download(build: Callable[[], Any]) -> Download:
-    """Return what a function of keras.applications would download, and let it do nothing further."""
+def find_download(build: Callable[[], Any]) -> tuple[str, str, str | None]:
+    """Return what a function of keras.applications would download, and let it do nothing further.
+
+    That is a file's name in Keras's folder, its URL, and its hash where Keras has one.
+    """
 
     def ask(fname: str, origin: str, *, file_hash: str | None = None, **_: Any) -> str:
         raise _AskedForError(fname, origin, file_hash)
@@ -81,7 +76,7 @@ def find_download(build: Callable[[], Any]) -> Download:
         except _AskedForError as asked:
             name, url, digest = asked.args
             kind = {32: "md5", 64: "sha256"}.get(len(digest or ""))
-            return Download(name, url, kind and f"{kind}:{digest}")
+            return name, url, kind and f"{kind}:{digest}"
     raise ValueError("the function must want to download weights")
 
 

@@ -24,6 +24,11 @@ class Reading:
         self._rows: dict[int, np.ndarray] = {}
         self._seen: object = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is kept for further calls."""
+        return self in _open
+
     @contextmanager
     def share(self, transformers: Sequence[object], *, go_on: bool = True) -> Iterator[None]:
         """Let transformers that see the same images go over them together.
@@ -74,6 +79,6 @@ def read_once() -> Iterator[Reading]:
         _open.remove(reading)
 
 
-def find_reading() -> Reading | None:
-    """Return the innermost reading that is open."""
-    return _open[-1] if _open else None
+def find_reading() -> Reading:
+    """Return the innermost reading that is open; where none is, one that knows nothing, and is not kept."""
+    return _open[-1] if _open else Reading()

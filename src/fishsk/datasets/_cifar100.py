@@ -133,10 +133,8 @@ def fetch_fish(
     """
     if subset not in _PARTS:
         raise ValueError(f"subset must be one of {list(_PARTS)}. Got {subset!r}.")
-    if chosen := data_home or os.environ.get("FISHSK_DATA"):
-        home = expand(chosen)
-    else:
-        home = platformdirs.user_cache_path("fishsk", appauthor=False) / "data"
+    default = platformdirs.user_cache_path("fishsk", appauthor=False) / "data"
+    home = expand(data_home or os.environ.get("FISHSK_DATA") or default)
     parts = _PARTS[subset]
     folder, archive, cache = home / _FOLDER, home / _ARCHIVE, home / _CACHE
     if folder.is_dir():

@@ -20,4 +20,4 @@ from fishsk.features._recipes import BACKBONES, SIZE_FOR_SMALL, SMALL_SIDE, Reci
 from fishsk.features._resizing import resize_image
 from fishsk.features._transformer import FrozenFeatures
 from fishsk.features._vgg16 import VGG16FeatureTransformer
-from fishsk.features._vgg16_network import WEIGHTS, resolve_weights
+from fishsk.features._vgg16_network import resolve_weights

@@ -6,7 +6,7 @@ import functools
 import inspect
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,12 +142,12 @@ class Application(Source):
         return known_hash or f"url:{url}"
 
     def load(self, description: Description, pooling: str | None) -> keras.Model:
-        """Return the frozen Keras model; on Keras's own `pooling` the very end of some networks depends."""
+        """Return the Keras model; on Keras's own `pooling` the very end of some networks depends."""
         return _load(self, description, pooling)
 
-    def write_maps(self, file: LitertFile) -> dict[str, Tensor]:
+    def write_maps(self, file: LitertFile) -> Iterable[tuple[str, Tensor]]:
         if self.lite is None or self.digest != self.lite.sha256:
-            return {}
+            return ()
         return write_maps(file, self.lite, self.file or find_weights(self.name))
 
     def preprocess(self, images: Any) -> Any:
@@ -188,7 +188,7 @@ def _describe(name: str, imagenet: bool, image_size: Size | None) -> Description
             color = Application(name).preprocess(np.array([[[[0, 100, 255]]]], dtype=np.float32))
             description = describe_model(model, size, last=last, more=f"{color.tolist()}")
             download = find_download(lambda: _build(name, size, "imagenet")) if imagenet else None
-        return replace(description, download=download and (*download,))
+        return replace(description, download=download)
 
     return build_apart(describe)
 
@@ -204,7 +204,7 @@ def _find_size(name: str) -> Size:
 
 @functools.lru_cache(maxsize=2)
 def _load(application: Application, description: Description, pooling: str | None) -> keras.Model:
-    """Return the frozen model. The last two are kept, so that equal transformers of a process share one."""
+    """Return the Keras model. The last two are kept, so that equal transformers of a process share one."""
     from fishsk._compat.keras import build_from
 
     name, lite, file = application.name, application.lite, application.file
@@ -228,15 +228,13 @@ def _load(application: Application, description: Description, pooling: str | Non
         return model
 
     try:
-        model = build_apart(build)
+        return build_apart(build)
     except Exception as error:  # h5py raises kinds of its own on corrupt bytes, and Keras many
         if file is None or (lite is not None and application.digest == lite.sha256):
             raise
         raise ValueError(
             f"{str(file)!r} must hold weights of {name} without its top, as Keras loads them: {error}"
         ) from error
-    model.trainable = False
-    return model
 
 
 def check_application(backbone: str, weights: StrPath | None) -> Application | VGG16:

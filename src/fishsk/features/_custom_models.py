@@ -131,18 +131,15 @@ def _load_file(source: ModelFile) -> keras.Model:
     except Exception as error:  # zipfile and h5py raise kinds of their own on corrupt bytes, Keras many
         raise ValueError(f"{path!r} cannot be loaded by Keras as a network: {error}") from error
     _check_model(model, source.name)
-    model.trainable = False
     return model
 
 
 @functools.lru_cache(maxsize=2)
 def _copy(source: GivenModel) -> keras.Model:
-    check_not_forked()
     import keras
 
     model = build_apart(lambda: keras.models.clone_model(source.model))
     model.set_weights(source.model.get_weights())
-    model.trainable = False
     return model
 
 

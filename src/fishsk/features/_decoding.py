@@ -126,9 +126,7 @@ def read_sides(path: str | os.PathLike) -> tuple[int, int]:
     OSError if it is no image, or cannot be opened.
     """
     file, box = split_box(path)
-    content = read_bytes(file)
-    if (reading := find_reading()) is not None:
-        reading.contents[os.fspath(file)] = content
+    content = find_reading().contents[os.fspath(file)] = read_bytes(file)
     with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
         return image.size if box is None else box.find_sides(*image.size)
 

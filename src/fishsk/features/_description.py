@@ -12,8 +12,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-import numpy as np
-
 from fishsk._utils.files import StrPath
 from fishsk._utils.versions import find_version
 from fishsk.features._litert_file import LitertFile, Tensor
@@ -55,11 +53,6 @@ class Description:
                 )
         return tuple(layers)
 
-    def count_columns(self, layer: str, pooling: str | None) -> int:
-        """Return the number of features of a layer."""
-        shape = dict(self.shapes)[layer]
-        return int(np.prod(shape)) if pooling is None else shape[-1]
-
 
 def _freeze(value: object) -> Any:
     """Return JSON's lists as tuples."""
@@ -98,9 +91,9 @@ class Source:
         """Return RGB in 0 to 255, an array or a Keras tensor, as the network was trained to see it."""
         return images  # what is to be done, a custom network does itself
 
-    def write_maps(self, file: LitertFile) -> dict[str, Tensor]:
-        """Write the network to a file of LiteRT, and return its maps: none where that takes TensorFlow."""
-        return {}
+    def write_maps(self, file: LitertFile) -> Iterable[tuple[str, Tensor]]:
+        """Write the network to a file of LiteRT, and yield its maps: none where that takes TensorFlow."""
+        return ()
 
 
 @dataclass(frozen=True)

@@ -247,14 +247,13 @@ def _get_kernel(arrays: dict[str, np.ndarray], unit: Unit, gain: np.ndarray | No
     return kernel.transpose((2, 3, 0, 1) if unit.is_depthwise else (2, 3, 1, 0))
 
 
-def write_maps(file: LitertFile, lite: Lite, path: StrPath) -> dict[str, Tensor]:
-    """Write a network to a file of LiteRT, and return its maps by the names of their layers.
+def write_maps(file: LitertFile, lite: Lite, path: StrPath) -> Iterator[tuple[str, Tensor]]:
+    """Write a network to a file of LiteRT, and yield its maps with the names of their layers.
 
     Batch normalization is folded into the convolutions, and ReLU6 is a part of them: the layers before these
     have no map here.
     """
     arrays = read_torch_file(path, sha256=lite.sha256)
-    maps: dict[str, Tensor] = {}
     outputs: dict[str, Tensor] = {}
     x = file.rescale(file.images, 1 / 128, -127 / 128)
     for unit in list_units(lite):
@@ -270,8 +269,8 @@ def write_maps(file: LitertFile, lite: Lite, path: StrPath) -> dict[str, Tensor]
             activation="RELU6" if unit.has_relu else "NONE",
             is_depthwise=unit.is_depthwise,
         )
-        maps[f"{unit.name}_{'relu' if unit.has_relu else 'bn'}"] = x
+        yield f"{unit.name}_{'relu' if unit.has_relu else 'bn'}", x
         if unit.added:
-            x = maps[unit.sum_name] = file.add(outputs[unit.added], x)
+            x = file.add(outputs[unit.added], x)
+            yield unit.sum_name, x
         outputs[unit.name] = x
-    return maps

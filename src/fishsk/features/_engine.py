@@ -61,12 +61,6 @@ def load_network(settings: Settings, folder: StrPath | None, *, shown: bool) -> 
         return _loaded[settings]
 
 
-def forget_networks() -> None:
-    """Let the next call of `load_network` load anew."""
-    with _lock:
-        _loaded.clear()
-
-
 @functools.cache
 def _is_onednn_on() -> bool:
     """Return whether TensorFlow runs on oneDNN in this process, or will; warn once where that was not meant.
@@ -102,12 +96,12 @@ def _has_gpu() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def _start_afresh() -> None:
-    """Forget the parent's networks, whose threads a forked process does not have."""
+def forget_networks() -> None:
+    """Let the next call load anew, as a forked process must, which lacks the threads of its parent."""
     global _lock
     _lock = threading.Lock()
     _loaded.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_afresh)
+    os.register_at_fork(after_in_child=forget_networks)

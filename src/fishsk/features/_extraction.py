@@ -99,12 +99,21 @@ class Part:
         self._unwritten: list[tuple[list[bytes], np.ndarray]] = []
         self._written = time.perf_counter()
 
-    def look_up(self, chunk: range, keys: Sequence[bytes]) -> None:
-        """Set the features of those images of a chunk that are stored; the others are missing, or copies."""
+    def look_up(self, chunk: Sequence[int], keys: Sequence[bytes]) -> None:
+        """Set the features of those of some consecutive images that are stored.
+
+        The others are missing, or copies.
+        """
         found = np.full(len(chunk), self._store is not None)
-        if self._store is not None:
-            rows_of_views = self._read_views(keys, found)
-            self.features[chunk.start : chunk.stop] = self.settings.average(rows_of_views)
+        if (store := self._store) is not None:
+
+            def read(view: View) -> np.ndarray:
+                rows, stored = store.read(_keys_of_view(keys, view))
+                np.logical_and(found, stored, out=found)  # who has the rows of all views
+                return rows
+
+            # One view after the other: all of them may not fit into memory.
+            self.features[chunk[0] : chunk[-1] + 1] = self.settings.average(map(read, self.settings.views))
         self.missing, self._copies = set(), {}
         first: dict[bytes, int] = {}
         for index, key, is_found in zip(chunk, keys, found.tolist(), strict=True):
@@ -116,14 +125,6 @@ class Part:
                     self.missing.add(index)
                 else:
                     self._copies[index] = twin
-
-    def _read_views(self, keys: Sequence[bytes], found: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the rows of each view, all of which may not fit into memory; keep in `found` who has all."""
-        assert self._store is not None
-        for view in self.settings.views:
-            rows, stored = self._store.read(_keys_of_view(keys, view))
-            np.logical_and(found, stored, out=found)
-            yield rows
 
     def run(self, indices: list[int], pixels: np.ndarray, keys: Mapping[int, bytes], *, shown: bool) -> None:
         """Set the features of images that are missing, of their resized pixels."""
@@ -156,7 +157,7 @@ class Part:
         for index, twin in self._copies.items():
             self.features[index] = self.features[twin]
             if twin in bad:
-                _forgive(images.name(index), bad[twin])
+                find_reading().forgive(images.name(index), bad[twin])
 
     def finish(self) -> None:
         """Write what is not written yet, and count what was known."""
@@ -190,27 +191,32 @@ def read_or_extract(images: Images, parts: Sequence[Part], *, shown: bool) -> No
             title = " + ".join(names)
             bar = stack.enter_context(ProgressBar(title, len(images), unit="images", shown=shown))
             readers = stack.enter_context(ThreadPoolExecutor(N_READERS))
-        for chunk in _cut(images):
+        for chunk in _cut(range(len(images)), images.file_size, _CHUNK, _CHUNK_BYTES):
             _run_chunk(images, chunk, parts, readers, bar, shown=shown)
     for part in parts:
         part.finish()
 
 
-def _cut(images: Images) -> Iterator[range]:
-    """Yield consecutive images, the files of which take a bounded part of the memory."""
-    start, n_bytes = 0, 0
-    for index in range(len(images)):
-        size = images.file_size(index)
-        if index > start and (index - start == _CHUNK or n_bytes + size > _CHUNK_BYTES):
-            yield range(start, index)
-            start, n_bytes = index, 0
+def _cut(
+    indices: Sequence[int], count_bytes: Callable[[int], int], most: int, most_bytes: int
+) -> Iterator[list[int]]:
+    """Yield images in their order, at most so many at once, whose files have at most so many bytes."""
+    part: list[int] = []
+    n_bytes = 0
+    for index in indices:
+        size = count_bytes(index)
+        if part and (len(part) == most or n_bytes + size > most_bytes):
+            yield part
+            part, n_bytes = [], 0
+        part.append(index)
         n_bytes += size
-    yield range(start, len(images))
+    if part:
+        yield part
 
 
 def _run_chunk(
     images: Images,
-    chunk: range,
+    chunk: Sequence[int],
     parts: Sequence[Part],
     readers: ThreadPoolExecutor | None,
     bar: ProgressBar | None,
@@ -276,7 +282,7 @@ def _read(
         try:
             content = contents[index] = images.read(index)
         except (OSError, ValueError) as error:
-            if _forgive(images.name(index), error):
+            if find_reading().forgive(images.name(index), error):
                 return _UNREADABLE
             raise
         return images.digest(index, content)
@@ -306,16 +312,7 @@ def _make_batches(
 ) -> list[list[int]]:
     """Divide images into batches that suit the networks; those of large files are read in seconds."""
     most = min((part.batch_size for part in parts if part.missing), default=1)
-    batches: list[list[int]] = []
-    n_bytes = 0
-    for index in indices:
-        size = len(contents[index] or b"")
-        if not batches or len(batches[-1]) == most or n_bytes + size > _BATCH_BYTES:
-            batches.append([])
-            n_bytes = 0
-        batches[-1].append(index)
-        n_bytes += size
-    return batches
+    return [*_cut(indices, lambda index: len(contents[index] or b""), most, _BATCH_BYTES)]
 
 
 def _load_ahead(
@@ -352,12 +349,6 @@ def _forgiven(images: Images, indices: Sequence[int], bad: dict[int, str]) -> It
         yield
     except (OSError, ValueError) as error:
         for index in indices:
-            if not _forgive(images.name(index), error):
+            if not find_reading().forgive(images.name(index), error):
                 raise
             bad[index] = str(error)
-
-
-def _forgive(name: str, error: Exception | str) -> bool:
-    """Return whether somebody wants to know which files cannot be read, and is told this one."""
-    reading = find_reading()
-    return reading is not None and reading.forgive(name, error)

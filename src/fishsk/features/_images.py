@@ -19,7 +19,6 @@ from fishsk.features._sequence import CONTENT, Images, is_path, to_rgb
 
 _TEXT = "OSTU"  # kinds of NumPy's dtypes that can hold paths
 _CHANNELS = (1, 3, 4)  # gray, RGB, RGB and alpha
-_CHUNK = 256  # images that are checked at a time, so that checks need no memory to speak of
 _LONGEST_REPR = 200  # letters of a value in an error
 _NO_PATH = re.compile(r"data:|[A-Za-z][\w+.-]+://|.{32768}", re.DOTALL)  # addresses, the text of a file
 
@@ -37,10 +36,8 @@ def check_images(X: Any, *, image_shape: tuple | None = None, input_range: tuple
     _check_shape(image_shape)
     if _is_image(X):
         raise ValueError(f"X must hold several images. Got a single one, {_show(X)}. Pass [X].")
-    if not isinstance(X, list | tuple | np.ndarray) and hasattr(X, "__array__"):
-        X = _check_table(X, image_shape)
-    elif not isinstance(X, list | np.ndarray):
-        X = _check_container(X)
+    if not isinstance(X, list | tuple | np.ndarray):
+        X = _check_table(X, image_shape) if hasattr(X, "__array__") else _check_container(X)
     if isinstance(X, np.ndarray) and X.dtype.kind in _TEXT and X.ndim == 2 and X.shape[1] == 1:
         X = X[:, 0]
     if _is_sequence_of_items(X):
@@ -115,7 +112,7 @@ def _check_container(X: Any) -> Any:
             f"{X!r}. Pass list(X)."
         )
     if isinstance(X, Sequence):
-        return X if isinstance(X, tuple) else list(X)
+        return list(X)
     if (hasattr(X, "__iter__") or hasattr(X, "__getitem__")) and not hasattr(X, "toarray"):
         raise TypeError(  # tf.data.Dataset, torch's DataLoader, Keras's PyDataset
             f"X must be an array or a sequence of images. Got a {type(X).__name__}. Pass the images' paths, "
@@ -245,35 +242,31 @@ def _check_channels(X: np.ndarray) -> np.ndarray:
 
 
 def _check_pixels(X: np.ndarray, input_range: tuple | None) -> np.ndarray:
-    """Check that the values are finite and in range, a chunk at a time."""
+    """Check that the values are finite and in range."""
     if X.dtype == np.uint8 or X.dtype == bool:
         if X.dtype == np.uint8 and input_range and all(image.max() <= 1 for image in X) and X.any():
             _warn_of_dark("The images are bytes", "Multiply them by 255 if 1 is white.")
         return X
-    highest: list[float] = []  # of each image
-    for start in range(0, len(X), _CHUNK):
-        chunk = X[start : start + _CHUNK].reshape(len(X[start : start + _CHUNK]), -1)
-        low, high = chunk.min(axis=1), chunk.max(axis=1)  # NaN passes through min and max
-        bad = ~(np.isfinite(low) & np.isfinite(high))
-        if bad.any():
-            raise ValueError(
-                "Pixels must be finite. Input X contains NaN or infinity, first in image "
-                f"{start + int(bad.argmax())}. Repair it or leave it out."
-            )
-        if input_range is None:
-            continue
-        highest.extend(high.tolist())
-        bad = (low < input_range[0]) | (high > input_range[1])
-        if bad.any():
-            index = int(bad.argmax())
-            raise ValueError(
-                f"Pixels that are not uint8 must lie in input_range={tuple(input_range)!r}. Image "
-                f"{start + index} has values from {low[index]} to {high[index]} ({X.dtype}). "
-                f"Pass input_range=(0, {_likely_white(X.dtype, high[index])}) if these are black and white."
-            )
-    dark = [index for index, value in enumerate(highest) if 0 < value <= 1]
-    if dark and input_range == (0, 255):
-        which = f"Some images, first image {dark[0]}, are" if max(highest) > 1 else "The images are"
+    low, high = X.min(axis=(1, 2, 3)), X.max(axis=(1, 2, 3))  # NaN passes through both
+    bad = ~(np.isfinite(low) & np.isfinite(high))
+    if bad.any():
+        raise ValueError(
+            "Pixels must be finite. Input X contains NaN or infinity, first in image "
+            f"{int(bad.argmax())}. Repair it or leave it out."
+        )
+    if input_range is None:
+        return X
+    bad = (low < input_range[0]) | (high > input_range[1])
+    if bad.any():
+        index = int(bad.argmax())
+        raise ValueError(
+            f"Pixels that are not uint8 must lie in input_range={tuple(input_range)!r}. Image {index} has "
+            f"values from {low[index]} to {high[index]} ({X.dtype}). "
+            f"Pass input_range=(0, {_likely_white(X.dtype, high[index])}) if these are black and white."
+        )
+    dark = (high > 0) & (high <= 1)
+    if dark.any() and input_range == (0, 255):
+        which = f"Some images, first image {dark.argmax()}, are" if high.max() > 1 else "The images are"
         kind = "floats" if X.dtype.kind == "f" else "integers"
         _warn_of_dark(f"{which} {kind}", "Pass input_range=(0, 1) if 1 is white, in all of them.")
     return X

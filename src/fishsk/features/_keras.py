@@ -132,6 +132,8 @@ class KerasFeatureTransformer(FrozenFeatures):
 
     _parameter_constraints = FrozenFeatures._parameter_constraints | {
         "backbone": [str, os.PathLike, HasMethods(["get_layer", "get_config"])],
+        "weights": [str, os.PathLike, None],
+        "precision": [StrOptions({"float32", "int8"})],
         "preprocessing": [StrOptions(set(PREPROCESSINGS)), None],
     }
 

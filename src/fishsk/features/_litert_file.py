@@ -101,13 +101,6 @@ class LitertFile:
             shape = (1, sum(row.shape[1] for row in rows))
             output = self._operate("CONCATENATION", rows, shape, "Concatenation", axis=1)
 
-        needed, kept = {output.number}, []
-        for operator in reversed(self._operators):
-            if operator.outputs[0] in needed:
-                needed.update(operator.inputs)
-                kept.append(operator)
-        used = {self._tensors[number].buffer for number in needed}
-
         class Buffer(schema.BufferT):  # type: ignore[name-defined]
             """A buffer that is aligned in the file."""
 
@@ -120,7 +113,7 @@ class LitertFile:
             tensors=self._tensors,
             inputs=[self.images.number],
             outputs=[output.number],
-            operators=kept[::-1],
+            operators=self._operators,
         )
         model = schema.ModelT(
             version=_VERSION,
@@ -129,9 +122,7 @@ class LitertFile:
                 for code in codes
             ],
             subgraphs=[graph],
-            buffers=[
-                Buffer(data=data if place in used else None) for place, data in enumerate(self._buffers)
-            ],
+            buffers=[Buffer(data=data) for data in self._buffers],
         )
         builder = flatbuffers.Builder(2**20 + sum(data.size for data in self._buffers if data is not None))
         builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)

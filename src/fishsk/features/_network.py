@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -67,9 +68,9 @@ class KerasBackbone:
             "keras_pooling": self.keras_pooling,
         }
 
-    def write_maps(self, file: LitertFile) -> dict[str, Tensor]:
-        """Write the network to a file of LiteRT, and return its maps: none where that takes TensorFlow."""
-        return self.source.write_maps(file) if self.preprocessing is None else {}
+    def write_maps(self, file: LitertFile) -> Iterable[tuple[str, Tensor]]:
+        """Write the network to a file of LiteRT, and yield its maps: none where that takes TensorFlow."""
+        return self.source.write_maps(file) if self.preprocessing is None else ()
 
     def load_maps(self, layers: Sequence[str]) -> keras.Model:
         """Return the frozen Keras model from RGB in 0 to 255 to the outputs of layers."""
@@ -114,7 +115,11 @@ class Settings:
     @functools.cached_property
     def columns(self) -> dict[str, int]:
         """The number of features of each layer."""
-        return {layer: self.backbone.description.count_columns(layer, self.pooling) for layer in self.layers}
+        shapes = dict(self.backbone.description.shapes)
+        return {
+            layer: math.prod(shapes[layer]) if self.pooling is None else shapes[layer][-1]
+            for layer in self.layers
+        }
 
     @property
     def n_features(self) -> int:

@@ -7,7 +7,9 @@ import os
 from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, cast
+
+import numpy as np
 
 from fishsk._compat.sklearn import StrOptions
 from fishsk.features._network import Settings
@@ -113,11 +115,7 @@ class OnnxFeatureTransformer(FrozenFeatures):
     is_keras = False
     precision = "float32"  # and no parameter: an .onnx file can hold a network that is quantized
 
-    _parameter_constraints: ClassVar[dict[str, list]] = {
-        name: allowed
-        for name, allowed in FrozenFeatures._parameter_constraints.items()
-        if name not in ("precision", "weights")
-    } | {
+    _parameter_constraints = FrozenFeatures._parameter_constraints | {
         "path": [str, os.PathLike],
         "pooling": [StrOptions({"avg", "max", "first"}), None],
         "preprocessing": [StrOptions(set(_PREPROCESSINGS)), tuple, list, None],
@@ -175,18 +173,12 @@ def _resolve_preprocessing(given: Any) -> tuple[Triple, Triple]:
     """Return mean and standard deviation of RGB in 0 to 255."""
     if given is None:
         return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    pair = _PREPROCESSINGS[given] if isinstance(given, str) else tuple(given)
-    numbers = [number for part in pair if isinstance(part, tuple | list) for number in part]
-    if (
-        len(pair) != 2
-        or len(numbers) != 6
-        or len(pair[0]) != 3
-        or not all(isinstance(number, Real) and math.isfinite(number) for number in numbers)
-        or min(numbers[3:]) <= 0
-    ):
+    numbers = np.array(_PREPROCESSINGS[given] if isinstance(given, str) else given, dtype=object)
+    are_numbers = all(isinstance(number, Real) and math.isfinite(number) for number in numbers.flat)
+    if numbers.shape != (2, 3) or not are_numbers or min(numbers[1]) <= 0:
         raise ValueError(
             f"preprocessing must be one of {sorted(_PREPROCESSINGS)}, a pair of three means and three "
             f"standard deviations above 0 of RGB in 0 to 1, or None. Got {given!r}."
         )
-    red, green, blue, *spread = (float(255 * number) for number in numbers)
-    return (red, green, blue), (spread[0], spread[1], spread[2])
+    mean, std = (255 * numbers).astype(float).tolist()
+    return cast(Triple, tuple(mean)), cast(Triple, tuple(std))

@@ -69,7 +69,9 @@ class FrozenUnion(FeatureUnion):
     @contextlib.contextmanager
     def _together(self) -> Iterator[None]:
         with contextlib.ExitStack() as stack:
-            reading = find_reading() or stack.enter_context(read_once())
+            reading = find_reading()
+            if not reading.is_open:
+                reading = stack.enter_context(read_once())
             stack.enter_context(reading.share(list(find_frozen_parts(self).values()), go_on=False))
             yield
 

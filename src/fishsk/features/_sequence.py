@@ -59,7 +59,7 @@ class Images(Sequence):
             yield to_rgb(item, self.input_range)
             return
         content = self.read(index) if content is None else content
-        if find_reading() is not None:
+        if find_reading().is_open:
             self._find_digest(index, content)
         with decode(content, self.name(index)) as image:
             yield image
@@ -98,27 +98,23 @@ class Images(Sequence):
             form = hashlib.sha256(f"{image.dtype.str}{image.shape}".encode())
             form.update(np.ascontiguousarray(image).data)
             return form.digest()
-        known = self.recall(index) if content is None else None
-        if known is not None:
+        if known := self.recall(index):
             return known
         return self._sign(index, self._find_digest(index, self.read(index) if content is None else content))
 
     def recall(self, index: int) -> bytes | None:
         """Return the digest of an image whose file was read before, where somebody keeps them."""
         item = self.items[index]
-        reading = find_reading() if is_path(item) else None
-        digest = None if reading is None else reading.digests.get(self.file(index))
+        digest = find_reading().digests.get(self.file(index)) if is_path(item) else None
         return None if digest is None else self._sign(index, digest)
 
     def _find_digest(self, index: int, content: bytes) -> bytes:
         """Return the digest of a file, and keep it where somebody wants to know."""
-        reading = find_reading() if is_path(self.items[index]) else None
-        if reading is None:
-            return digest_file(content)
+        digests = find_reading().digests if is_path(self.items[index]) else {}
         file = self.file(index)
-        if file not in reading.digests:
-            reading.digests[file] = digest_file(content)
-        return reading.digests[file]
+        if file not in digests:
+            digests[file] = digest_file(content)
+        return digests[file]
 
     def _sign(self, index: int, digest: bytes) -> bytes:
         box = split_box(self.items[index])[1]
@@ -131,8 +127,7 @@ class Images(Sequence):
             return None
         if isinstance(item, bytes):
             return item
-        reading = find_reading()
-        content = None if reading is None else reading.contents.pop(self.file(index), None)
+        content = find_reading().contents.pop(self.file(index), None)
         return read_bytes(item) if content is None else content
 
     def load(self, indices: Sequence[int], size: tuple[int, int], resize: str = "stretch") -> np.ndarray:

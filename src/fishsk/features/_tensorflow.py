@@ -19,7 +19,7 @@ from fishsk._compat.litert import make_interpreter
 from fishsk._utils.files import StrPath
 from fishsk._utils.process import check_not_forked
 from fishsk._utils.progress import ProgressBar
-from fishsk.features._litert_file import LitertFile
+from fishsk.features._litert_file import LitertFile, Tensor
 from fishsk.features._network import KerasBackbone, Run, Settings, View
 from fishsk.store import keep
 
@@ -75,10 +75,12 @@ def _make(settings: Settings, shown: bool) -> bytes:
 def _write(settings: Settings) -> bytes | None:
     """Return what can be written without TensorFlow, or else None."""
     file = LitertFile(settings.image_size)
-    maps = cast(KerasBackbone, settings.backbone).write_maps(file)
-    if not maps.keys() >= set(settings.layers):
-        return None
-    return file.to_bytes([file.pool(maps[layer], settings.pooling) for layer in settings.layers])
+    maps: dict[str, Tensor] = {}
+    for layer, x in cast(KerasBackbone, settings.backbone).write_maps(file):
+        maps[layer] = x
+        if maps.keys() >= set(settings.layers):  # what lies behind them is not written
+            return file.to_bytes([file.pool(maps[layer], settings.pooling) for layer in settings.layers])
+    return None
 
 
 def _convert(settings: Settings, shown: bool) -> bytes:

@@ -42,13 +42,11 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
     _doc_link_module, _doc_link_template = link_documentation()
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
-        "weights": [str, os.PathLike, None],
         "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
         "resize": [StrOptions(set(RESIZES))],
         "layers": [str, "array-like", None],
         "pooling": [StrOptions({"avg", "max"}), None],
         "views": [StrOptions({"mirror"}), None],
-        "precision": [StrOptions({"float32", "int8"})],
         "image_shape": [tuple, list, None],
         "input_range": [tuple, list, None],
         "batch_size": [Interval(Integral, 1, 2**31 - 1, closed="both"), None],
@@ -188,11 +186,11 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
             return self._map_blocks(X, self._settings().n_features)
         self._check_columns(X, reset=False)
         reading = find_reading()
-        features = None if reading is None else reading.take(X, self)
+        features = reading.take(X, self)
         if features is None:
-            sharers = [] if reading is None else [*filter(self._sees_like, reading.find_sharers(self))]
+            sharers = [*filter(self._sees_like, reading.find_sharers(self))]
             features, *others = _transform_together([self, *sharers], X)
-            if reading is not None and sharers:
+            if sharers:
                 reading.keep(X, sharers, others)
         return features
 

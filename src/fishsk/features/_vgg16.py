@@ -64,12 +64,6 @@ class VGG16FeatureTransformer(KerasFeatureTransformer):
 
     backbone = VGG16.name  # and no parameter
 
-    _parameter_constraints = {
-        name: allowed
-        for name, allowed in KerasFeatureTransformer._parameter_constraints.items()
-        if name != "backbone"
-    }
-
     def __init__(
         self,
         *,

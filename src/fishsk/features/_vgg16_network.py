@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -119,15 +119,14 @@ class VGG16(Source):
         x = keras.layers.Rescaling(scale, offset, dtype="float32", name="preprocess")(images)
         return keras.ops.flip(x, axis=3) if self.bgr else x
 
-    def write_maps(self, file: LitertFile) -> dict[str, Tensor]:
+    def write_maps(self, file: LitertFile) -> Iterator[tuple[str, Tensor]]:
         if self.bgr:
-            return {}
-        arrays, maps = self.read_arrays(), {}
+            return
+        arrays = self.read_arrays()
         x = file.rescale(file.images, *self._rescaling)
         for name, layer in LAYERS.items():
             x = file.convolve(x, *arrays[name], activation="RELU") if layer.is_convolution else file.halve(x)
-            maps[name] = x
-        return maps
+            yield name, x
 
     def read_arrays(self) -> Arrays:
         """Return kernel and bias of each convolution, once their shapes are known to fit."""
@@ -148,7 +147,7 @@ class VGG16(Source):
 
 @functools.lru_cache(maxsize=2)
 def load_backbone(source: VGG16) -> keras.Model:
-    """Return the frozen Keras model of 13 convolutions and 5 poolings, for preprocessed images of any size.
+    """Return the Keras model of 13 convolutions and 5 poolings, for preprocessed images of any size.
 
     Its layers carry Keras's names. The last two backbones are kept, so that equal transformers of a process
     share one.
@@ -165,7 +164,6 @@ def load_backbone(source: VGG16) -> keras.Model:
         else:
             x = keras.layers.MaxPooling2D(2, name=name)(x)
     model = keras.Model(inputs, x, name="vgg16")
-    model.trainable = False
     for name in CONVOLUTIONS:
         model.get_layer(name).set_weights(arrays[name])
     return model

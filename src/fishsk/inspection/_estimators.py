@@ -147,7 +147,7 @@ def go_past_bad(estimators: Sequence[Any], files: Sequence[str]) -> Iterator[Map
     """
     transformers = [each for estimator in estimators for each in find_transformers(estimator)]
     reading = find_reading()
-    assert reading is not None
+    assert reading.is_open
     if not transformers:  # whatever reads the files stops at the first that is bad
         errors = zip(files, find_errors([*files]), strict=True)
         reading.errors |= {file: error for file, error in errors if error is not None}

@@ -134,7 +134,7 @@ def export_model(pipeline: Pipeline, path: str | os.PathLike) -> float:
     check_pipeline(pipeline)
     networks = describe_parts(steps[0])
     batches = _make_batches(networks)
-    expected = _predict(_compute_in_float32(pipeline, batches[0]), method, batches)
+    expected = _predict(_compute_in_float32(pipeline), method, batches)
     notes = _describe(steps[-1], networks, batches[0].dtype, _OUTPUTS[method], len(expected[0]))
     with tempfile.TemporaryDirectory() as folder:
         temporary = Path(folder) / f"model{path.suffix}"
@@ -171,7 +171,7 @@ def _make_batches(networks: dict[str, dict[str, Any]]) -> list[np.ndarray]:
     return [(low + batch * ((high - low) / 255)).astype(np.float32) for batch in batches]
 
 
-def _compute_in_float32(pipeline: Pipeline, images: np.ndarray) -> Pipeline:
+def _compute_in_float32(pipeline: Pipeline) -> Pipeline:
     """Return a pipeline whose networks compute in float32: the same one, unless they compute in int8."""
     rough = [
         f"{name}__precision"
@@ -188,11 +188,7 @@ def _compute_in_float32(pipeline: Pipeline, images: np.ndarray) -> Pipeline:
         stacklevel=3,
     )
     steps = [(name, clone(step) if find_frozen_parts(step) else step) for name, step in pipeline.steps]
-    refined = Pipeline(steps).set_params(**dict.fromkeys(rough, "float32"))
-    for _, step in steps:
-        if find_frozen_parts(step):
-            step.fit(images)
-    return refined
+    return Pipeline(steps).set_params(**dict.fromkeys(rough, "float32"))
 
 
 def _predict(pipeline: Pipeline, method: str, batches: list[np.ndarray]) -> list[list[np.ndarray]]:
