@@ -373,3 +373,19 @@ def test_a_forked_process_ends_without_a_crash(small, tmp_path):
     environment = os.environ | {"FISHSK_CACHE": str(tmp_path)}
     run = subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], env=environment, check=False)
     assert run.returncode == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_forked_process_does_not_free_its_parents_networks(monkeypatch):
+    parent = os.getpid()
+
+    class Network:
+        def __del__(self):
+            if os.getpid() != parent:  # OpenVINO's would wait for threads that are not there
+                os._exit(1)
+
+    monkeypatch.setattr(_engine, "_loaded", {"settings": Network()})
+    if (pid := os.fork()) == 0:
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

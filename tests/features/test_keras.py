@@ -170,7 +170,7 @@ def test_each_network_is_fitted_cross_validated_and_saved(name, fish, tmp_path, 
         np.testing.assert_array_equal(fresh.transform(X[order]), rows[order])
 
 
-@pytest.mark.parametrize("name", COMPARED)
+@pytest.mark.parametrize("name", sort_slow(COMPARED, QUICK))
 def test_features_are_those_of_keras_itself(name, fish):
     transformer = KerasFeatureTransformer(backbone=name, weights=None, image_size=32)
     build = getattr(keras.applications, name)

@@ -209,6 +209,7 @@ def test_a_network_that_eight_bits_do_not_suit_says_so(
     assert n_quantized() == (1 if cache else 2)
 
 
+@pytest.mark.slow
 def test_the_distance_to_float32_is_that_of_the_features(
     needs_openvino, first_block, n_quantized, monkeypatch
 ):
@@ -224,6 +225,7 @@ def test_the_distance_to_float32_is_that_of_the_features(
     np.testing.assert_allclose(measured[0], expected, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_network_is_quantized_once_and_again_to_the_same_bits(
     needs_openvino, fish, first_block, n_quantized, tmp_path
 ):
@@ -240,6 +242,7 @@ def test_a_network_is_quantized_once_and_again_to_the_same_bits(
     np.testing.assert_array_equal(first_block.set_params(views=None).transform(fish[0]), rows)
 
 
+@pytest.mark.slow
 def test_fault_05_a_damaged_network_is_quantized_again(
     needs_openvino, fish, first_block, n_quantized, tmp_path
 ):
@@ -346,6 +349,7 @@ def test_a_pickle_holds_no_network(needs_openvino, fish, vgg16):
     np.testing.assert_array_equal(pickle.loads(pickled).transform(fish[0]), rows)
 
 
+@pytest.mark.slow
 def test_nothing_is_printed_and_a_bar_is_on_standard_error(
     needs_openvino, fish, first_block, n_quantized, capfd
 ):

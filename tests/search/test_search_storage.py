@@ -142,6 +142,7 @@ def test_fault_43_the_trial_of_a_killed_worker_is_tried_again(storage, monkeypat
     assert not any(trial.state in (TrialState.RUNNING, TrialState.WAITING) for trial in trials)
 
 
+@pytest.mark.slow
 def test_fault_43_kills_at_random_moments_lose_and_repeat_nothing(location, study_name):
     code = f"""
 _study.HEARTBEAT_SECONDS, _study.SILENCE_SECONDS = 1, 2

@@ -30,6 +30,7 @@ _ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 _ONEDNN_MACHINES = ("x86_64", "AMD64")  # on which `import fishsk` switches it on
 _MAX_LOADED = 4
 _loaded: dict[Settings, Run] = {}  # the oldest first
+_of_parent: dict[Settings, Run] = {}
 _lock = threading.Lock()  # a network that one thread loads is not loaded by others
 
 
@@ -97,11 +98,16 @@ def _has_gpu() -> bool:
 
 
 def forget_networks() -> None:
-    """Let the next call load anew, as a forked process must, which lacks the threads of its parent."""
-    global _lock
-    _lock = threading.Lock()
-    _loaded.clear()
+    """Let the next call of `load_network` load anew."""
+    with _lock:
+        _loaded.clear()
+
+
+def _start_afresh() -> None:
+    """Leave the parent's networks, whose threads a forked process lacks: to free one would wait for them."""
+    global _lock, _loaded, _of_parent
+    _lock, _loaded, _of_parent = threading.Lock(), {}, _loaded
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=forget_networks)
+    os.register_at_fork(after_in_child=_start_afresh)
