@@ -229,19 +229,18 @@ def _find_kind(
     check_is_fitted(estimator)
     if not (is_regressor(estimator) or is_classifier(estimator)):
         raise ValueError(f"estimator must be a classifier or a regressor. Got {estimator!r}.")
-    given, other, odd = "classifier", "regressor", dict(of_regressors)
-    if is_regressor(estimator):
-        given, other, odd = other, given, {**of_classes, **of_classifiers}
+    of_regression = is_regressor(estimator)
+    given, other = ("regressor", "classifier") if of_regression else ("classifier", "regressor")
+    odd = {**of_classes, **of_classifiers} if of_regression else of_regressors
     for name, value in odd.items():
         if value is not None:
             raise ValueError(f"{name} is for a {other}. Got {value!r} and a {given}: pass None.")
-    if is_regressor(estimator):
+    if of_regression:
         return "regression"
     if not (predicts_tags(estimator) and is_of_tags(y)):
         return "classification"
     if any(value is not None for value in of_classes.values()):
-        names = " and ".join(of_classes)
-        raise ValueError(f"{names} are for classes: this model predicts tags. Pass None.")
+        raise ValueError("cv and display_labels are for classes: this model predicts tags. Pass None.")
     if has_card:
         raise ValueError("A model card is of classes or numbers: this model predicts tags. Pass card=None.")
     return "tags"
