@@ -141,7 +141,7 @@ def gather_report(
         evaluation = evaluate(rest, values, y, y_pred=y_pred, y_proba=y_proba, y_train=y_train)
     worst = evaluation.worst[:_N_WORST]
     explained = copies = None
-    pool = ThreadPoolExecutor(2)  # what follows keeps one core busy, t-SNE most of the time
+    pool = ThreadPoolExecutor(1)  # what follows keeps another core busy, t-SNE most of the time
     if explain and kind != "tags":
         maps_of = partial(_explain, estimator, X, evaluation, worst, pixels)
         explained = pool.submit(timings.run, "Explain the worst predictions", maps_of, get_config())
