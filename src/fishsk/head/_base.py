@@ -28,13 +28,15 @@ from fishsk.head._keywords import (
     resolve_batch_size,
 )
 from fishsk.head._state import find_turn, learns_as_a_whole
-from fishsk.head._targets import Unchanged, take_rows
+from fishsk.head._targets import Rows, RowsLike, Unchanged, take_rows
 
 if TYPE_CHECKING:
     import keras
+    from numpy.typing import ArrayLike
     from sklearn.callback import CallbackContext
 
     from fishsk.head._custom import KerasNetwork
+    from fishsk.head._keywords import Builder, Loss
 
 _PREDICTION_BATCH = 256
 
@@ -72,8 +74,8 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
 
     n_features_in_: int
     history_: dict[str, list[float]]
-    target_encoder_: Any
-    feature_encoder_: Any
+    target_encoder_: BaseEstimator
+    feature_encoder_: BaseEstimator
 
     _doc_link_module, _doc_link_template = link_documentation()
     _scaled_penalty = 80  # that l2="scale" divides by the number of rows: benchmarks/bench_recipe.py
@@ -86,7 +88,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
 
     def __init__(
         self,
-        model: Any = None,
+        model: Builder | None = None,
         *,
         hidden_units: int | tuple[int, ...] = 512,
         activation: str = "relu",
@@ -94,18 +96,18 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         learning_rate: float = 1e-3,
         epochs: int = 20,
         batch_size: int | str | None = 32,
-        optimizer: Any = "adam",
-        loss: Any = None,
+        optimizer: str | type | keras.optimizers.Optimizer = "adam",
+        loss: Loss | None = None,
         validation_fraction: float | None = 0.1,
         lr_factor: float = 0.5,
         early_stopping: bool = False,
         early_stopping_patience: int = 5,
         l2: float | str = 0.0,
-        callbacks: Any = None,
+        callbacks: object = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
-        **keywords: Any,
+        **keywords: object,
     ) -> None:
         self.model = model
         self.hidden_units = hidden_units
@@ -138,7 +140,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         """Return the parameters, those that were routed to a part among them, as any estimator does."""
         return super().get_params(deep) | self._extra_params()
 
-    def set_params(self, **params: Any) -> Self:
+    def set_params(self, **params: object) -> Self:
         """Set parameters, also those that are routed to a part, such as ``callbacks__...``."""
         known = KEYWORDS.keys() | self._extra_params().keys()
         routed = {name for name in params if is_routed(name) or name in known}
@@ -157,7 +159,9 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
 
     @learns_as_a_whole
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, **keywords: Any) -> Self:
+    def fit(
+        self, X: RowsLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **keywords: object
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -192,7 +196,9 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
 
     @learns_as_a_whole
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, **keywords: Any) -> Self:
+    def partial_fit(
+        self, X: RowsLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **keywords: object
+    ) -> Self:
         """Train for one more epoch on the given rows, without a validation part.
 
         The learning rate stays at `learning_rate`; Adam's moments and the randomness go on where they were,
@@ -216,7 +222,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         return self
 
     @learns_as_a_whole
-    def initialize(self, X: Any, y: Any) -> Self:
+    def initialize(self, X: RowsLike, y: ArrayLike) -> Self:
         """Draw the first weights for `X` and `y` without training, as scikeras's method of this name does."""
         from fishsk.head import _fitting
 
@@ -225,41 +231,41 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         return self
 
     @property
-    def feature_encoder(self) -> Any:
+    def feature_encoder(self) -> BaseEstimator:
         """Transformer of `X` before it reaches the network, for subclasses to override."""
         return Unchanged()
 
     @property
-    def target_encoder(self) -> Any:
+    def target_encoder(self) -> BaseEstimator:
         """Transformer of `y` before it reaches the network, for subclasses to override."""
         raise NotImplementedError
 
-    def _validate_rows(self, X: Any, *, reset: bool) -> np.ndarray | dict[str, np.ndarray]:
+    def _validate_rows(self, X: RowsLike, *, reset: bool) -> Rows:
         """Return rows as float32, for a custom network rows of any shape and of integers, too."""
         if reset:
             self._is_custom = find_builder(self) is not None
         if not self._is_custom:
             return validate_data(self, X, reset=reset, dtype=np.float32, order="C")
-        several = isinstance(X, Mapping) and not issparse(X)  # one sparse format is a dict
-        parts = X if several else {"": validate_data(self, X, reset=reset, dtype=None, allow_nd=True)}
-        parts = {name: np.asarray(part) for name, part in parts.items()}
-        parts = {name: p if p.dtype.kind in "iu" else p.astype(np.float32) for name, p in parts.items()}
-        check_consistent_length(*parts.values())
-        return parts if several else parts[""]
+        if isinstance(X, Mapping) and not issparse(X):  # one sparse format is a dict
+            parts = {name: _as_numbers(np.asarray(part)) for name, part in X.items()}
+            check_consistent_length(*parts.values())
+            return parts
+        return _as_numbers(validate_data(self, X, reset=reset, dtype=None, allow_nd=True))
 
-    def _validate_targets(self, X: Any, y: Any) -> np.ndarray:
+    def _validate_targets(self, X: Rows, y: ArrayLike) -> np.ndarray:
         """Return targets as an array, with as many rows as `X`."""
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
-        y = np.asarray(y)
-        if y.dtype.kind == "f":
-            assert_all_finite(y, input_name="y")
-        check_consistent_length(*(X.values() if isinstance(X, dict) else [X]), y)
-        if y.ndim == 2 and y.shape[1] == 1 and type_of_target(y) in ("binary", "multiclass"):
-            y = column_or_1d(y, warn=True)
-        return y
+        targets = np.asarray(y)
+        if targets.dtype.kind == "f":
+            assert_all_finite(targets, input_name="y")
+        check_consistent_length(*(X.values() if isinstance(X, dict) else [X]), targets)
+        is_column = targets.ndim == 2 and targets.shape[1] == 1
+        if is_column and type_of_target(targets) in ("binary", "multiclass"):
+            return column_or_1d(targets, warn=True)
+        return targets
 
-    def _weigh(self, X: Any, y: np.ndarray, sample_weight: Any) -> np.ndarray:
+    def _weigh(self, X: Rows, y: np.ndarray, sample_weight: ArrayLike | None) -> np.ndarray:
         """Return the weight of each row."""
         rows = next(iter(X.values())) if isinstance(X, dict) else X
         return check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
@@ -329,7 +335,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         """Number of epochs trained, 0 before; the name is scikeras's."""
         return getattr(self, "n_iter_", 0)
 
-    def to_keras(self, features: Any) -> Any:
+    def to_keras(self, features: keras.KerasTensor) -> keras.KerasTensor:
         """Add this head to a functional Keras model, in layers that load without fishsk.
 
         Parameters
@@ -346,20 +352,20 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
 
         return add_to_model(self, features)
 
-    def _scores(self, X: Any, keywords: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    def _scores(self, X: RowsLike, keywords: Mapping[str, object] = MappingProxyType({})) -> Any:
         """Return the logits of rows before they are calibrated, or the numbers that a regressor predicts."""
         check_is_fitted(self)
         asked = find_prediction(self, keywords)
-        X = self.feature_encoder_.transform(self._validate_rows(X, reset=False))
-        batch_size = resolve_batch_size(asked.get("batch_size"), X, _PREDICTION_BATCH)
+        rows = self.feature_encoder_.transform(self._validate_rows(X, reset=False))
+        batch_size = resolve_batch_size(asked.get("batch_size"), rows, _PREDICTION_BATCH)
         if asked.get("steps") is not None:
-            X = take_rows(X, slice(asked["steps"] * batch_size))
+            rows = take_rows(rows, slice(asked["steps"] * batch_size))
         given = [self.callbacks, asked["callbacks"], getattr(self, "predict__callbacks", None)]
         if all(each is None for each in given):
-            return self._network.scores(X, batch_size)
+            return self._network.scores(rows, batch_size)
         from fishsk.head._callbacks import watch_prediction
 
-        return watch_prediction(self, asked["callbacks"], partial(self._network.scores, X, batch_size))
+        return watch_prediction(self, asked["callbacks"], partial(self._network.scores, rows, batch_size))
 
     def _begin_task(self, max_subtasks: int) -> CallbackContext:
         """Return the context in which scikit-learn's callbacks see a fit."""
@@ -368,7 +374,12 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_seed")
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         state = super().__getstate__()
         state.pop("_model", None)
         return state
+
+
+def _as_numbers(array: np.ndarray) -> np.ndarray:
+    """Return integers as they are, and anything else as float32."""
+    return array if array.dtype.kind in "iu" else array.astype(np.float32)

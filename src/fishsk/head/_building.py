@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _random_lock = threading.RLock()
 
 
-def build_custom(head: KerasHead, meta: Mapping[str, Any], seed: int) -> keras.Model:
+def build_custom(head: KerasHead, meta: Mapping[str, object], seed: int) -> keras.Model:
     """Return the compiled model of a head's `model`, with first weights that follow from `seed` alone."""
     builder, params = find_builder(head), head.get_params()
     with preserved_random(seed):
@@ -117,7 +117,7 @@ def _check_compiled(head: KerasHead, model: keras.Model) -> None:
         )
 
 
-def add_to_model(head: KerasHead, features: Any) -> Any:
+def add_to_model(head: KerasHead, features: keras.KerasTensor) -> keras.KerasTensor:
     """Return what a fitted head predicts of `features`, as the output of layers of Keras."""
     network, temperature = head._network, getattr(head, "temperature_", 1.0)
     if isinstance(network, DenseNetwork):

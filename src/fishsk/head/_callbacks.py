@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import keras
 
@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
     from fishsk.head._base import KerasHead
 
+_Outputs = TypeVar("_Outputs")
+
 _OLD_HOOKS = ("on_batch_begin", "on_batch_end")
 _PREDICT_HOOKS = ("on_predict_begin", "on_predict_end", "on_predict_batch_begin", "on_predict_batch_end")
 
 
-def make_callbacks(head: KerasHead, destination: str, extra: Any) -> list[keras.callbacks.Callback]:
+def make_callbacks(
+    head: KerasHead, destination: str, extra: Iterable[keras.callbacks.Callback] | None
+) -> list[keras.callbacks.Callback]:
     """Return a head's callbacks for all, those for "fit" or "predict", and `extra` ones of a call.
 
     Names (of `keras.callbacks`) and classes are instantiated, with parameters spelled as in scikeras:
@@ -52,7 +56,9 @@ def _find_class(name: str) -> type[keras.callbacks.Callback]:
     return found
 
 
-def watch_prediction(head: KerasHead, extra: Any, predict: Callable[[], Any]) -> Any:
+def watch_prediction(
+    head: KerasHead, extra: Iterable[keras.callbacks.Callback] | None, predict: Callable[[], _Outputs]
+) -> _Outputs:
     """Return what `predict` returns, which the callbacks that look at predictions see as one batch."""
     callbacks = make_callbacks(head, "predict", extra)
     watching = [callback for callback in callbacks if _overrides(callback, _PREDICT_HOOKS)]
@@ -96,7 +102,9 @@ def _overrides(callback: keras.callbacks.Callback, hooks: Iterable[str]) -> bool
 
 
 def show_epochs(
-    context: CallbackContext, task: Mapping[str, Any], reconstruct: Callable[[keras.Model], dict[str, Any]]
+    context: CallbackContext,
+    task: Mapping[str, object],
+    reconstruct: Callable[[keras.Model], dict[str, object]],
 ) -> keras.callbacks.Callback:
     """Return what shows each epoch to scikit-learn's callbacks, as a task in the `context` of the fit.
 
@@ -105,10 +113,10 @@ def show_epochs(
     callback, begun = keras.callbacks.LambdaCallback(), []
     shown = {**task, "reconstruction_attributes": lambda: reconstruct(callback.model)}
 
-    def begin(epoch: int, logs: Any = None) -> None:
+    def begin(epoch: int, logs: object = None) -> None:
         begun.append(context.subcontext(task_name="epoch").call_on_fit_task_begin(**shown))
 
-    def end(epoch: int, logs: Any = None) -> None:
+    def end(epoch: int, logs: object = None) -> None:
         if begun.pop().call_on_fit_task_end(**shown):
             callback.model.stop_training = True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,10 +17,13 @@ from fishsk.head._base import KerasHead
 from fishsk.head._calibration import to_probabilities
 from fishsk.head._keywords import find_builder
 from fishsk.head._state import learns_as_a_whole
-from fishsk.head._targets import ClassEncoder, find_codes, join_outputs
+from fishsk.head._targets import ClassEncoder, Rows, RowsLike, find_codes, join_outputs
 
 if TYPE_CHECKING:
     import keras
+    from numpy.typing import ArrayLike
+
+    from fishsk.head._keywords import Builder, Loss
 
 
 class KerasHeadClassifier(ClassifierMixin, KerasHead):
@@ -179,7 +183,7 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
 
     def __init__(
         self,
-        model: Any = None,
+        model: Builder | None = None,
         *,
         hidden_units: int | tuple[int, ...] = 512,
         activation: str = "relu",
@@ -187,8 +191,8 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         learning_rate: float = 1e-3,
         epochs: int = 20,
         batch_size: int | str | None = 32,
-        optimizer: Any = "adam",
-        loss: Any = None,
+        optimizer: str | type | keras.optimizers.Optimizer = "adam",
+        loss: Loss | None = None,
         validation_fraction: float | None = 0.1,
         lr_factor: float = 0.5,
         early_stopping: bool = False,
@@ -196,13 +200,13 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         l2: float | str = 0.0,
         calibration: str | None = "temperature",
         class_weight: dict | str | None = None,
-        tags: Any = None,
+        tags: Sequence[str] | None = None,
         threshold: float | str = 0.5,
-        callbacks: Any = None,
+        callbacks: object = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
-        **keywords: Any,
+        **keywords: object,
     ) -> None:
         super().__init__(
             model,
@@ -233,7 +237,12 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
     @learns_as_a_whole
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
-        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None, **keywords: Any
+        self,
+        X: RowsLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        **keywords: object,
     ) -> Self:
         """Train for one more epoch on the given rows, without a validation part.
 
@@ -275,7 +284,7 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         check_is_fitted(self)
         return self.target_encoder_.thresholds_
 
-    def predict_proba(self, X: Any, **keywords: Any) -> Any:
+    def predict_proba(self, X: RowsLike, **keywords: object) -> Any:
         """Return the probability of each class.
 
         Parameters
@@ -294,7 +303,7 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         proba = self._to_probabilities(self._scores(X, keywords))
         return self.target_encoder_.inverse_transform(proba, return_proba=True)
 
-    def predict_log_proba(self, X: Any, **keywords: Any) -> Any:
+    def predict_log_proba(self, X: RowsLike, **keywords: object) -> Any:
         """Return the logarithm of the probability of each class.
 
         Parameters
@@ -314,7 +323,7 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
             return [np.log(np.maximum(part, tiny)) for part in proba]
         return np.log(np.maximum(proba, tiny))
 
-    def predict(self, X: Any, **keywords: Any) -> np.ndarray:
+    def predict(self, X: RowsLike, **keywords: object) -> np.ndarray:
         """Return the most probable class, or the tags whose probability is above their threshold.
 
         Parameters
@@ -332,7 +341,7 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         proba = self._to_probabilities(self._scores(X, keywords))
         return self.target_encoder_.inverse_transform(proba)
 
-    def _to_probabilities(self, scores: Any) -> Any:
+    def _to_probabilities(self, scores: np.ndarray | list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
         """Return the probabilities of each output, as the encoder of the targets reads them."""
         parts = scores if isinstance(scores, list) else [scores]
         parts = [
@@ -389,7 +398,7 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
             )
         return codes if len(present) > 1 else None
 
-    def _weigh(self, X: Any, y: np.ndarray, sample_weight: Any) -> np.ndarray:
+    def _weigh(self, X: Rows, y: np.ndarray, sample_weight: ArrayLike | None) -> np.ndarray:
         weight = super()._weigh(X, y, sample_weight)
         if self.class_weight is None:
             return weight

@@ -11,7 +11,7 @@ import numpy as np
 
 from fishsk.head._calibration import to_scores
 from fishsk.head._dense import Architecture, DenseNetwork
-from fishsk.head._targets import take_rows
+from fishsk.head._targets import Rows, take_rows
 
 if TYPE_CHECKING:
     from fishsk.head._trainer import Trainer
@@ -26,7 +26,7 @@ _KINDS = {
 }
 
 
-def name_loss(loss: Any) -> str | None:
+def name_loss(loss: object) -> str | None:
     """Return what a name, function, class or instance of a loss is called; None for several, or for none."""
     if loss is None or isinstance(loss, list | tuple | dict):
         return None
@@ -65,7 +65,7 @@ class KerasNetwork:
         """What each output means."""
         return [kind for kind, _ in self.read_losses()]
 
-    def scores(self, X: Any, batch_size: int = 256) -> Any:
+    def scores(self, X: Rows, batch_size: int = 256) -> Any:
         """Return the logits of rows where outputs are probabilities, else the outputs; of several a list."""
         batches = [
             self.model.predict_step((take_rows(X, slice(start, start + batch_size)),))
@@ -90,5 +90,5 @@ class KerasNetwork:
         ]
         return found * len(getattr(self.model, "outputs", None) or [0]) if len(found) == 1 else found
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return vars(self) | {"trainer": None}  # Keras writes the model; graphs are traced anew

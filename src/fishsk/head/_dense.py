@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import erf, expit
@@ -71,13 +71,13 @@ class Architecture:
         import keras
 
         check_not_forked()
-        settings: dict[str, Any] = {
+        settings: dict[str, object] = {
             # An unseeded initializer would draw its seed from Python's global `random`.
             "kernel_initializer": keras.initializers.GlorotUniform(seed=0),
             "kernel_regularizer": keras.regularizers.L2(self.l2) if self.l2 else None,
             "dtype": "float32",
         }
-        layers: list[Any] = [keras.Input((self.n_features,), dtype="float32", name="features")]
+        layers: list[keras.Layer] = [keras.Input((self.n_features,), dtype="float32", name="features")]
         for index in range(max(1, len(self.hidden_units))):
             if self.hidden_units:
                 settings |= {"activation": self.activation, "name": _name_hidden(index)}

@@ -15,8 +15,6 @@ No class of scikeras is changed, so that other estimators of the process are as 
 
 from __future__ import annotations
 
-from typing import Any
-
 from scikeras.wrappers import KerasClassifier, KerasRegressor
 
 from fishsk.head import _classifier, _regressor
@@ -34,7 +32,7 @@ class _WithoutWrapper(type):
             return super().mro()  # of a user's subclass
         return [cls, *plain.__mro__[:-1], *rest, object]
 
-    def __instancecheck__(cls, instance: Any) -> bool:
+    def __instancecheck__(cls, instance: object) -> bool:
         return super().__instancecheck__(instance) or (
             cls.__bases__[-1] in (KerasClassifier, KerasRegressor) and type(instance) is cls.__bases__[0]
         )

@@ -6,7 +6,7 @@ import copy
 import importlib
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from fishsk.head._keywords import find_builder
 from fishsk.head._regressor import KerasHeadRegressor
 from fishsk.head._targets import ClassEncoder, NumberEncoder, Unchanged, is_categorical
 
+if TYPE_CHECKING:
+    import keras
+
 _CUSTOM = "custom"  # what a file says in the place of a `model`
 _PLAIN = (KerasHeadClassifier, KerasHeadRegressor)  # without scikeras's classes among their bases
 
@@ -24,14 +27,14 @@ _PLAIN = (KerasHeadClassifier, KerasHeadRegressor)  # without scikeras's classes
 class SavedNetwork:
     """A custom network in a file: its configuration, as JSON, and its weights."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: keras.Model) -> None:
         import keras
 
         self.configuration = json.dumps(keras.saving.serialize_keras_object(model))
         check_configuration(json.loads(self.configuration))
         self.weights = model.get_weights()
 
-    def restore(self) -> Any:
+    def restore(self) -> keras.Model:
         """Return the Keras model; ValueError if it is not of Keras's own parts, or a weight does not fit."""
         import keras
 
@@ -114,7 +117,7 @@ def complete(heads: list[KerasHead]) -> None:
             head.model = models[0]
 
 
-def check_configuration(described: Any) -> None:
+def check_configuration(described: object) -> None:
     """Refuse, by a ValueError, a configuration of Keras that runs code or reads files."""
     from fishsk._compat.keras import find_unsafe
 

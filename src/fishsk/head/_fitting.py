@@ -24,10 +24,12 @@ from fishsk.head._dense import DenseNetwork
 from fishsk.head._keywords import find_builder, find_training, resolve_batch_size
 from fishsk.head._scikeras import name_metric
 from fishsk.head._state import join_histories
-from fishsk.head._targets import ClassEncoder, find_codes, take_rows
+from fishsk.head._targets import ClassEncoder, Rows, RowsLike, find_codes, take_rows
 from fishsk.head._trainer import use_trainer
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from fishsk.head._base import KerasHead
 
 _LR_PATIENCE = 3  # epochs without a better loss, before the learning rate is lowered
@@ -39,14 +41,20 @@ _N_FOLDS = 3  # that choose thresholds, where no rows validate
 class _Data:
     """Rows and targets as a network takes them, the weight of each row, and which rows train and validate."""
 
-    X: Any
+    X: Rows
     targets: Any
     weight: np.ndarray
     train: np.ndarray
     validation: np.ndarray | None
 
 
-def fit(head: KerasHead, X: Any, y: Any, sample_weight: Any, keywords: Mapping[str, Any]) -> None:
+def fit(
+    head: KerasHead,
+    X: RowsLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None,
+    keywords: Mapping[str, object],
+) -> None:
     """Train a head on rows, some of which validate, and calibrate it by these."""
     training = find_training(head, keywords)
     warm = head.warm_start and head.initialized_
@@ -73,7 +81,7 @@ def fit(head: KerasHead, X: Any, y: Any, sample_weight: Any, keywords: Mapping[s
     callbacks = _make_steering(head, network, "loss" if data.validation is None else "val_loss")
     if hasattr(head, "_skl_callbacks"):
 
-        def reconstruct(model: keras.Model) -> dict[str, Any]:
+        def reconstruct(model: keras.Model) -> dict[str, object]:
             """Return the attributes of a head with the weights of `model`, which is in training."""
             is_custom = network.architecture is None
             learned = KerasNetwork.of(copy_model(model)) if is_custom else network.learned(model)
@@ -87,7 +95,12 @@ def fit(head: KerasHead, X: Any, y: Any, sample_weight: Any, keywords: Mapping[s
 
 
 def fit_an_epoch(
-    head: KerasHead, X: Any, y: Any, sample_weight: Any, keywords: Mapping[str, Any], classes: Any = None
+    head: KerasHead,
+    X: RowsLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None,
+    keywords: Mapping[str, object],
+    classes: ArrayLike | None = None,
 ) -> None:
     """Train for one epoch on all rows; the optimizer and the randomness go on where they were."""
     if taken := {"epochs", "initial_epoch"} & keywords.keys():
@@ -103,21 +116,23 @@ def fit_an_epoch(
     _train(head, network, data, training, [], keeps_optimizer=True)
 
 
-def initialize(head: KerasHead, X: Any, y: Any) -> None:
+def initialize(head: KerasHead, X: RowsLike, y: ArrayLike) -> None:
     """Take over the weights that training would start from."""
     X, y, _ = _take_data(head, X, y, None, reset=True)
     network = _begin(head, X, y)
     head._take_over(network.learned(network.model), {})
 
 
-def _take_data(head: KerasHead, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Any, Any, Any]:
+def _take_data(
+    head: KerasHead, X: RowsLike, y: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool
+) -> tuple[Rows, np.ndarray, np.ndarray]:
     """Return checked rows and targets, and the weight of each row."""
     X = head._validate_rows(X, reset=reset)
     y = head._validate_targets(X, y)
     return X, y, head._weigh(X, y, sample_weight)
 
 
-def _begin(head: KerasHead, X: Any, y: np.ndarray, classes: Any = None) -> KerasNetwork:
+def _begin(head: KerasHead, X: Rows, y: np.ndarray, classes: ArrayLike | None = None) -> KerasNetwork:
     """Return a new network for these rows and targets, and learn what there is to know of them."""
     check_not_forked()
     encoder = head.target_encoder
@@ -139,7 +154,9 @@ def _begin(head: KerasHead, X: Any, y: np.ndarray, classes: Any = None) -> Keras
     head._seed = int(check_random_state(head.random_state).randint(np.iinfo(np.int32).max))
     kind = getattr(target_encoder, "kind_", None)
     if find_builder(head) is None:
-        architecture = head._make_architecture(feature_encoder.transform(X[:1]).shape[1], len(y))
+        architecture = head._make_architecture(
+            feature_encoder.transform(take_rows(X, slice(1))).shape[1], len(y)
+        )
         weights = architecture.draw_weights(head._seed)
         if kind == "tags":
             # From the share of rows with each tag: a bias of 0 is half, which a rare tag is far from.
@@ -186,12 +203,12 @@ def _go_on(head: KerasHead, n_rows: int, *, keeps_optimizer: bool = False) -> Ke
 
 
 def _encode(
-    head: KerasHead, X: Any, y: np.ndarray, weight: np.ndarray, training: dict[str, Any], model: keras.Model
+    head: KerasHead, X: Rows, y: np.ndarray, weight: np.ndarray, training: dict[str, Any], model: keras.Model
 ) -> _Data:
     """Return rows, targets and weights as the network takes them, with `validation_data` at their end."""
     n_outputs = len(getattr(model, "outputs", None) or [0])
 
-    def encode(X: Any, y: Any) -> Any:
+    def encode(X: Rows, y: np.ndarray) -> tuple[Rows, Any]:
         targets = head.target_encoder_.transform(y)
         if n_outputs > 1 and isinstance(targets, np.ndarray) and targets.shape[1:] == (n_outputs,):
             targets = np.hsplit(targets, n_outputs)
@@ -316,7 +333,7 @@ def _calibrate(head: KerasHead, data: _Data) -> None:
     head.temperature_ = fit_temperature(scores, kinds, codes, data.weight[data.validation])
 
 
-def _set_thresholds(head: KerasHead, X: Any, y: np.ndarray, data: _Data, weight: np.ndarray | None) -> None:
+def _set_thresholds(head: KerasHead, X: Rows, y: np.ndarray, data: _Data, weight: np.ndarray | None) -> None:
     """Set from which probability on each tag is given: by rows that validate, or else by folds of all."""
     threshold, encoder = getattr(head, "threshold", 0.5), head.target_encoder_
     if getattr(encoder, "kind_", None) != "tags" or threshold == 0.5:

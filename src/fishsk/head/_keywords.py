@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import keras
 
     from fishsk.head._base import KerasHead
+    from fishsk.head._targets import Rows
+
+    Builder: TypeAlias = Callable[..., keras.Model] | keras.Model
+    Loss: TypeAlias = str | type | Callable[..., object] | keras.losses.Loss | list | dict
 
 #: Prefixes of parameters that are routed to a part.
 PREFIXES = ("model", "compile", "optimizer", "loss", "metrics", "callbacks", "fit", "predict")
 
 #: Keywords of `keras.Model.compile` that the heads take besides their own parameters, with their defaults.
-COMPILATION: dict[str, Any] = {
+COMPILATION: dict[str, object] = {
     "loss_weights": None,
     "metrics": None,
     "run_eagerly": False,
     "weighted_metrics": None,
 }
 #: Those of `keras.Model.fit`.
-_TRAINING: dict[str, Any] = {
+_TRAINING: dict[str, object] = {
     "initial_epoch": 0,
     "shuffle": True,
     "steps_per_epoch": None,
@@ -45,18 +49,18 @@ def is_routed(name: str) -> bool:
     return bool(separator) and prefix in PREFIXES
 
 
-def route(params: Mapping[str, Any], destination: str) -> dict[str, Any]:
+def route(params: Mapping[str, object], destination: str) -> dict[str, Any]:
     """Return the parameters that are routed to a destination, without its prefix."""
     prefix = f"{destination}__"
     return {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
 
 
-def find_builder(head: KerasHead) -> Callable[..., keras.Model] | keras.Model | None:
+def find_builder(head: KerasHead) -> Builder | None:
     """Return the function or model that a head is to use, or None for its built-in network."""
     return head.model if head.model is not None else getattr(head, _BUILD_METHOD, None)
 
 
-def find_training(head: KerasHead, keywords: Mapping[str, Any]) -> dict[str, Any]:
+def find_training(head: KerasHead, keywords: Mapping[str, object]) -> dict[str, Any]:
     """Return how a fit is to go, by Keras's names: `keywords` of fit win over ``fit__...``, this over all.
 
     TypeError if a keyword or a parameter that is routed to ``fit`` or ``predict`` is none of Keras's.
@@ -75,13 +79,13 @@ def find_training(head: KerasHead, keywords: Mapping[str, Any]) -> dict[str, Any
     return found
 
 
-def find_prediction(head: KerasHead, keywords: Mapping[str, Any]) -> dict[str, Any]:
+def find_prediction(head: KerasHead, keywords: Mapping[str, object]) -> dict[str, Any]:
     """Return how a prediction is to go: `keywords` win over ``predict__...``."""
     return _take("predict", route(vars(head), "predict"), keywords, _PREDICT)
 
 
 def _take(
-    what: str, routed: Mapping[str, Any], keywords: Mapping[str, Any], known: Iterable[str]
+    what: str, routed: Mapping[str, object], keywords: Mapping[str, object], known: Iterable[str]
 ) -> dict[str, Any]:
     """Return what is routed to a method and the `keywords` of its call, which win, if all of it is known.
 
@@ -93,7 +97,7 @@ def _take(
     return {**routed, **keywords, "callbacks": keywords.get("callbacks")}
 
 
-def resolve_batch_size(batch_size: int | str | None, X: Any, default: int) -> int:
+def resolve_batch_size(batch_size: int | str | None, X: Rows, default: int) -> int:
     """Return the rows of a batch: None is the default, -1 are all rows, "auto" is by their number."""
     if batch_size is None:
         return default

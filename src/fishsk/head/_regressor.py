@@ -9,10 +9,11 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import Tags
 
 from fishsk.head._base import KerasHead
-from fishsk.head._targets import NumberEncoder, join_outputs
+from fishsk.head._targets import NumberEncoder, Rows, RowsLike, join_outputs
 
 if TYPE_CHECKING:
     import keras
+    from numpy.typing import ArrayLike
 
 
 class KerasHeadRegressor(RegressorMixin, KerasHead):
@@ -90,7 +91,7 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
 
     _scaled_penalty = 2500  # benchmarks/bench_regression.py; squared errors are steeper than cross-entropies
 
-    def predict(self, X: Any, **keywords: Any) -> np.ndarray:
+    def predict(self, X: RowsLike, **keywords: object) -> np.ndarray:
         """Return the predicted numbers.
 
         Parameters
@@ -116,7 +117,7 @@ class KerasHeadRegressor(RegressorMixin, KerasHead):
         """Transformer of `y` before it reaches the network, for subclasses to override."""
         return NumberEncoder()
 
-    def _validate_targets(self, X: Any, y: Any) -> np.ndarray:
+    def _validate_targets(self, X: Rows, y: ArrayLike) -> np.ndarray:
         y = super()._validate_targets(X, y)
         return y.astype(np.float64) if y.dtype.kind == "O" else y
 

@@ -18,21 +18,23 @@ from scikeras.utils import metric_name
 from fishsk.head._keywords import route
 
 
-def _find_loss(name: str) -> Any:
+def _find_loss(name: str) -> type | Callable[..., object]:
     """Return a loss by the name of its class or of its function."""
     found = getattr(keras.losses, name, None)
     return found if inspect.isclass(found) else keras.losses.get(name)
 
 
 #: What makes classes of names, by the parameter that holds these.
-CLASS_FINDERS: dict[str, Callable[[str], Any]] = {
+CLASS_FINDERS: dict[str, Callable[[str], object]] = {
     "optimizer": get_optimizer_class,
     "loss": _find_loss,
     "metrics": get_metric_class,
 }
 
 
-def instantiate(name: str, items: Any, params: Mapping[str, Any], find_class: Callable[[str], Any]) -> Any:
+def instantiate(
+    name: str, items: object, params: Mapping[str, object], find_class: Callable[[str], object]
+) -> Any:
     """Return `items`, a name, class, instance or several, with names and classes called with their `params`.
 
     These are such as ``callbacks__patience``, ``callbacks__0__patience`` and ``callbacks__key__patience``,

@@ -7,11 +7,16 @@ Encoders have the interface of scikeras's: a subclass of a head may put another 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.multiclass import type_of_target
+
+RowsLike = ArrayLike | Mapping[str, ArrayLike]
+Rows = np.ndarray | dict[str, np.ndarray]  # as a network takes them
 
 
 class ClassEncoder(BaseEstimator):
@@ -27,7 +32,9 @@ class ClassEncoder(BaseEstimator):
         The names of the columns of `y`, which are then tags, also where each row has just one.
     """
 
-    def __init__(self, loss: Any = None, classes: Any = None, tags: Any = None) -> None:
+    def __init__(
+        self, loss: object = None, classes: ArrayLike | None = None, tags: Sequence[str] | None = None
+    ) -> None:
         self.loss = loss
         self.classes = classes
         self.tags = tags
@@ -99,7 +106,7 @@ class ClassEncoder(BaseEstimator):
             return np.eye(y.shape[1], dtype=np.int64)[chosen]
         return self.classes_[np.minimum(chosen, len(self.classes_) - 1)]
 
-    def get_metadata(self) -> dict[str, Any]:
+    def get_metadata(self) -> dict[str, object]:
         """Return what a function that builds a network may ask of its `meta`."""
         n_classes = list(map(len, self.classes_)) if self.kind_ == "columns" else len(self.classes_)
         n_columns = len(self.classes_) if self.kind_ == "columns" else 1
@@ -124,11 +131,11 @@ class NumberEncoder(BaseEstimator):
             raise ValueError(f"y must hold {expected}, as in the first fit. Got shape {y.shape}.")
         return y.astype(np.float32)
 
-    def inverse_transform(self, y: Any) -> np.ndarray:
+    def inverse_transform(self, y: ArrayLike) -> np.ndarray:
         """Return outputs of a network in the shape of the targets."""
         return np.asarray(y).reshape(-1, *self.shape_)
 
-    def get_metadata(self) -> dict[str, Any]:
+    def get_metadata(self) -> dict[str, object]:
         """Return what a function that builds a network may ask of its `meta`."""
         return {"n_outputs_": self.shape_[0] if self.shape_ else 1, "n_outputs_expected_": 1}
 
@@ -136,11 +143,11 @@ class NumberEncoder(BaseEstimator):
 class Unchanged(BaseEstimator):
     """Rows as they are, arrays or dicts of them."""
 
-    def fit(self, X: Any) -> Self:
+    def fit(self, X: Rows) -> Self:
         """Learn nothing."""
         return self
 
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: Rows) -> Rows:
         """Return `X`."""
         return X
 
@@ -154,7 +161,7 @@ def take_rows(nest: Any, rows: Any) -> Any:
     return nest[rows]
 
 
-def is_categorical(loss: Any) -> bool:
+def is_categorical(loss: object) -> bool:
     """Return whether a loss is Keras's categorical cross-entropy, by name, class, instance or function."""
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
     return name in ("categorical_crossentropy", "CategoricalCrossentropy", "cce")

@@ -87,7 +87,7 @@ class Trainer:
             other.assign(mine)
         return (parts, described) == self._before
 
-    def _look(self) -> tuple[list[int], Any]:
+    def _look(self) -> tuple[list[int], object]:
         return [id(part) for part in (self.model.optimizer, *_list_state(self.model))], _describe(self.model)
 
     def fit(
@@ -177,10 +177,10 @@ class Trainer:
             logs["loss"] -= penalty / n_rows
         return logs
 
-    def _over_rows(self, step: Callable[[Any], Any], specs: Any) -> Any:
+    def _over_rows(self, step: Callable[[Any], object], specs: Any) -> Callable[..., None]:
         """Return what takes `step` with each batch of rows: a graph, unless the model is to run eagerly."""
 
-        def take(data: Any, rows: Any) -> None:
+        def take(data: Any, rows: tf.Tensor) -> None:
             if self._penalized:
                 n_rows = tf.cast(tf.size(rows), tf.float64)
                 penalty = tf.add_n([each.regularizer(each.value) for each in self._penalized])
@@ -188,8 +188,8 @@ class Trainer:
             step(keras.tree.map_structure(lambda part: tf.gather(part, rows), data))
 
         @tf.autograph.experimental.do_not_convert
-        def run(data: Any, rows: Any, batch_size: Any) -> None:
-            def body(start: Any) -> Any:
+        def run(data: Any, rows: tf.Tensor, batch_size: tf.Tensor) -> None:
+            def body(start: tf.Tensor) -> list[tf.Tensor]:
                 take(data, rows[start : start + batch_size])
                 return [start + batch_size]
 
@@ -202,7 +202,9 @@ class Trainer:
         return tf.function(run).get_concrete_function(specs, tf.TensorSpec((None,), tf.int64), number)
 
 
-def _drop_out(layer: keras.layers.Dropout, rate: tf.Variable, inputs: Any, training: bool = False) -> Any:
+def _drop_out(
+    layer: keras.layers.Dropout, rate: tf.Variable, inputs: tf.Tensor, training: bool = False
+) -> tf.Tensor:
     """Do what a Dropout layer does, with a rate that is read when it is done."""
     if not training:
         return inputs
@@ -229,7 +231,7 @@ def _fused_adam(model: keras.Model) -> Iterator[None]:
     }
     composed = optimizer.update_step
 
-    def update_step(gradient: Any, variable: Any, learning_rate: Any) -> None:
+    def update_step(gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
         if isinstance(gradient, tf.IndexedSlices) or variable.dtype != tf.float32:
             composed(gradient, variable, learning_rate)
             return
@@ -302,13 +304,13 @@ def use_trainer(model: keras.Model, data: Any, own: Trainer | None) -> Iterator[
                 del _kept[0]
 
 
-def _list_state(model: keras.Model) -> list[Any]:
+def _list_state(model: keras.Model) -> list[keras.Variable]:
     return [*model.weights, *model.optimizer.variables]
 
 
-def _list_numbers(model: keras.Model) -> list[tuple[Any, str]]:
+def _list_numbers(model: keras.Model) -> list[tuple[object, str]]:
     """Return the parts of a model that hold a number which its graph need not know, and its name there."""
-    numbers: list[tuple[Any, str]] = []
+    numbers: list[tuple[object, str]] = []
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             numbers += _list_numbers(layer)
