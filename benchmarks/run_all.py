@@ -3,6 +3,7 @@
 import argparse
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -19,11 +20,12 @@ def main():
     options = ["--quick"] if arguments.quick else []
     if arguments.repeats:
         options += ["--repeats", str(arguments.repeats)]
-    failed = [
-        name
-        for name in arguments.only or names
-        if subprocess.run([sys.executable, HERE / f"bench_{name}.py", *options]).returncode
-    ]
+    failed = []
+    for name in arguments.only or names:
+        start = time.monotonic()
+        if subprocess.run([sys.executable, HERE / f"bench_{name}.py", *options]).returncode:
+            failed.append(name)
+        print(f"bench_{name}: {(time.monotonic() - start) / 60:.1f} minutes\n", flush=True)
     if failed:
         print(f"Failed: {', '.join(failed)}", file=sys.stderr)
     return bool(failed)
