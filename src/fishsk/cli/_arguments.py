@@ -6,14 +6,15 @@ import argparse
 import difflib
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fishsk._utils.files import expand
 
 if TYPE_CHECKING:
     import numpy as np
+    from sklearn.base import BaseEstimator
     from sklearn.utils import Bunch
 
 UNSURE = "unsure"  # what is written for an answer that is not probable enough
@@ -135,38 +136,36 @@ class Photos:
     rows: np.ndarray | None  # of each image in a table
     left_out: dict[str, str]  # each file of a folder, or row of a table, that is none of the images, and why
     unknown: dict[str, int]  # how many images of each class or tag that the model does not know
-    tags: list[str]
+    names: list[str]  # of the classes or tags
     n_boxes: int
 
     @property
     def n_classes(self) -> int:
         """How many classes or tags there are."""
-        return len(self.tags) or len(set(self.y))
+        return len(self.names) if self.task == "tags" else len(set(self.y))
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """What ``--json`` says of what has no part, or not its full part, in a command's figures."""
         return {"left_out": self.left_out} | ({"unknown_classes": self.unknown} if self.unknown else {})
 
     def describe(self) -> str:
         """Return how many images there are, of what, and where."""
-        if self.task == "regression":
-            from fishsk.inspection import format_number
+        from fishsk.inspection import format_number
 
-            low, high = format_number(self.y.min()), format_number(self.y.max())
-            return f"{len(self.y):,} in {self.source}, {self.target} {low} to {high}"
-        if self.target is None:
-            return f"{len(self.y):,} of {self.n_classes} classes in {self.source}"
-        n_boxes = f", {self.n_boxes:,} boxes" if self.n_boxes else ""
-        kind = "tags" if self.tags else "classes"
-        return f"{len(self.y):,} in {self.source}, {self.n_classes} {kind}{n_boxes}"
+        if self.task == "regression":
+            what = f"{self.target} {format_number(self.y.min())} to {format_number(self.y.max())}"
+        else:
+            what = f"{self.n_classes} {'tags' if self.task == 'tags' else 'classes'}"
+        boxes = f", {self.n_boxes:,} boxes" if self.n_boxes else ""
+        return f"{len(self.y):,} in {self.source}, {what}{boxes}"
 
     def choose(self, chosen: Sequence[int], errors: Mapping[str, str]) -> Photos:
         """Return some of them; `errors` says what is wrong with the files of the others."""
         names = self.paths.tolist() if self.rows is None else [f"row {row}" for row in self.rows]
         named = zip(names, self.paths.tolist(), strict=True)
         y, unknown = self.y[chosen], self.unknown
-        if unknown and not self.tags:
+        if unknown and self.task == "classification":
             unknown = {name: n for name, n in Counter(y.tolist()).items() if name in unknown}
         return replace(
             self,
@@ -178,7 +177,7 @@ class Photos:
         )
 
 
-def load_photos(source: str, arguments: argparse.Namespace, *, model: Any = None) -> Photos:
+def load_photos(source: str, arguments: argparse.Namespace, *, model: BaseEstimator | None = None) -> Photos:
     """Return the images of a folder or a table, with the labels or numbers that a model learns or knows.
 
     No file is opened: whoever reads them says which are bad. `arguments` hold what `add_photos` and
@@ -210,14 +209,14 @@ def load_photos(source: str, arguments: argparse.Namespace, *, model: Any = None
         data = load_image_folder(source, check_files=False)
         data.update(task="classification", rows=None, n_boxes=0)
         target, what = None, f"The folders in {source!r}"
-    y, unknown, tags = data.target, dict[str, int](), list[str]()
+    y, unknown, names = data.target, dict[str, int](), data.target_names
     if data.task == "classification":
         y, unknown = _as_labels(data, known, what)
     elif data.task == "tags":
-        tags = data.target_names if known is None else known
-        y, unknown = _as_tags(data, tags, what)
+        names = names if known is None else known
+        y, unknown = _as_tags(data, names, what)
     return Photos(
-        data.images, y, data.task, source, target, data.rows, data.left_out, unknown, tags, data.n_boxes
+        data.images, y, data.task, source, target, data.rows, data.left_out, unknown, names, data.n_boxes
     )
 
 
@@ -226,7 +225,7 @@ def _load_table(source: str, arguments: argparse.Namespace, target: list[str] | 
 
     return load_image_table(
         source,
-        target=target[0] if target and len(target) == 1 else target,
+        target=target,
         path_column=arguments.paths,
         box_columns=arguments.boxes,
         task=task,
@@ -254,7 +253,7 @@ def _as_tags(data: Bunch, tags: list[str], what: str) -> tuple[np.ndarray, dict[
     return np.column_stack([columns.get(name, absent) for name in tags]), unknown
 
 
-def _as_labels(data: Bunch, classes: Any, what: str) -> tuple[np.ndarray, dict[str, int]]:
+def _as_labels(data: Bunch, classes: Iterable[object] | None, what: str) -> tuple[np.ndarray, dict[str, int]]:
     """Return the label of each image, and how many has each class that is none of a model's `classes`."""
     import numpy as np
 
@@ -271,9 +270,8 @@ def _as_labels(data: Bunch, classes: Any, what: str) -> tuple[np.ndarray, dict[s
         folded, listed = {label.casefold(): label for label in labels}, []
         for name, count in unknown.items():
             near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.8)
-            listed.append(
-                f"{name!r}, {count:,} images" + "".join(f": is it {folded[each]!r}?" for each in near)
-            )
+            hint = f": is it {folded[near[0]]!r}?" if near else ""
+            listed.append(f"{name!r}, {count:,} images{hint}")
         warnings.warn(
             f"{what} hold classes that the model does not know ({'; '.join(listed)}). It knows {[*labels]}. "
             "Their images count as wrong, and have no part in scores of probabilities.",
@@ -310,14 +308,12 @@ def list_files(
     return found, left_out
 
 
-def check_probability(least: float | None, model: Any = None) -> None:
-    """Check that answers can be withheld below a probability, of a model if it is there."""
+def check_probability(least: float | None, model: BaseEstimator) -> None:
+    """Check that answers of a model can be withheld below a probability."""
     if least is None:
         return
     if not 0 <= least <= 1:
         raise ValueError(f"--min-probability must be in 0 to 1. Got {least:g}.")
-    if model is None:
-        return
 
     from fishsk.inspection import predicts_tags
 

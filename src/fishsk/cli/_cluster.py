@@ -8,10 +8,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    import numpy as np
     from distributed import Client, Future
+    from sklearn.base import BaseEstimator
+
+    _Found: TypeAlias = tuple[np.ndarray, dict[str, str]]  # features, and why files cannot be read
 
 _AHEAD = 2  # chunks that each worker has before it, so that none waits
 _PATIENCE = 20  # seconds, for a scheduler to answer and for a worker to join
@@ -47,21 +51,8 @@ def open_cluster(arguments: argparse.Namespace) -> Iterator[Client | None]:
     from joblib import cpu_count
 
     if arguments.scheduler is not None:
-        try:
-            client = Client(arguments.scheduler, set_as_default=False, timeout=_PATIENCE)
-        except OSError as error:
-            raise OSError(
-                f"No scheduler answers at {arguments.scheduler}. Start one with `dask scheduler`, "
-                f"and workers with `dask worker {arguments.scheduler}`; or pass --workers."
-            ) from error
-        with client:
-            try:
-                client.wait_for_workers(1, timeout=_PATIENCE)
-            except TimeoutError as error:
-                raise OSError(
-                    f"The scheduler at {arguments.scheduler} has no workers. Start some with "
-                    f"`dask worker {arguments.scheduler}`."
-                ) from error
+        with Client(arguments.scheduler, set_as_default=False, timeout=_PATIENCE) as client:
+            client.wait_for_workers(1, timeout=_PATIENCE)
             yield client
         return
     logging.getLogger("distributed").setLevel(logging.ERROR)  # it tells of each process that ends
@@ -71,19 +62,21 @@ def open_cluster(arguments: argparse.Namespace) -> Iterator[Client | None]:
         yield client
 
 
-def compute(client: Client | None, work: Callable, items: Iterable, *common: Any) -> Iterator[Any]:
-    """Yield what `work` makes of each item, in their order; on a cluster a few are in work at a time.
+def compute(
+    client: Client | None, work: Callable[..., _Found], chunks: Iterable[list[str]], step: BaseEstimator
+) -> Iterator[_Found]:
+    """Yield what `work` makes of each chunk of files, in order; on a cluster a few are in work at a time.
 
-    It takes an item, and `common`, which is sent once. Without a client it works in this process.
+    It takes a chunk, and `step`, which is sent once. Without a client it works in this process.
     """
     if client is None:
-        yield from (work(item, *common) for item in items)
+        yield from (work(chunk, step) for chunk in chunks)
         return
-    shared = [client.scatter(each, broadcast=True, hash=False) for each in common]
+    sent = client.scatter(step, broadcast=True, hash=False)
     n_ahead = _AHEAD * max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
     futures: deque[Future] = deque()
-    for item in items:
-        futures.append(client.submit(work, item, *shared, pure=False))
+    for chunk in chunks:
+        futures.append(client.submit(work, chunk, sent, pure=False))
         if len(futures) >= n_ahead:
             yield futures.popleft().result()
     while futures:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from typing import TypeAlias
 
 from rich.text import Text
 from sklearn.metrics import classification_report
@@ -21,6 +22,7 @@ from fishsk.inspection import (
 )
 
 _N_WORST = 5
+_Written: TypeAlias = Mapping[str, Callable[..., str]]  # how each column is written
 _SCORES = {
     "mae": "mean absolute error",
     "rmse": "root mean squared error",
@@ -91,18 +93,10 @@ def _show_classification(
             f"The confusion matrix of {len(names)} classes is wider than this terminal: --json prints it, "
             "and --output draws it.\n"
         )
-    mistakes = [
-        (y_true[at], y_pred[at], evaluation.confidence[at], origins[at]) for at in evaluation.worst[:_N_WORST]
-    ]
-    keys = ("true", "predicted", "probability", "image")
-    screen.facts["mistakes"] = [dict(zip(keys, row, strict=True)) for row in mistakes]
-    screen.say("Most confident mistakes" if mistakes else "No mistakes.")
-    if mistakes:
-        screen.table(
-            [(true, predicted, f"{share:.3f}", name) for true, predicted, share, name in mistakes],
-            header=("true class", "predicted class", "probability", "image"),
-            right=[2],
-        )
+    worst = evaluation.worst[:_N_WORST]
+    mistakes = [(y_true[at], y_pred[at], evaluation.confidence[at], origins[at]) for at in worst]
+    written: _Written = {"true": str, "predicted": str, "probability": "{:.3f}".format, "image": str}
+    _show_worst(screen, "mistakes", "Most confident mistakes", mistakes, written, right=[2])
 
 
 def _show_tags(screen: Screen, evaluation: TagsEvaluation, origins: Sequence[str]) -> None:
@@ -138,29 +132,13 @@ def _show_tags(screen: Screen, evaluation: TagsEvaluation, origins: Sequence[str
         [join_tags(row, evaluation.names) for row in y] for y in (evaluation.y_true, evaluation.y_pred)
     )
     mistakes = [(y_true[at], y_pred[at], origins[at]) for at in evaluation.worst[:_N_WORST]]
-    screen.facts["mistakes"] = [
-        dict(zip(("true", "predicted", "image"), row, strict=True)) for row in mistakes
-    ]
-    screen.say("Most confident mistakes" if mistakes else "No mistakes.")
-    if mistakes:
-        screen.table(
-            [(true or "-", predicted or "-", name) for true, predicted, name in mistakes],
-            header=("true tags", "predicted tags", "image"),
-        )
+    written: _Written = dict.fromkeys(("true", "predicted", "image"), lambda text: text or "-")
+    _show_worst(screen, "mistakes", "Most confident mistakes", mistakes, written)
 
 
 def _show_regression(
     screen: Screen, evaluation: RegressionEvaluation, origins: Sequence[str], target: str
 ) -> None:
-    names = ("value", "interval", "always_the_mean")
-    scores = {
-        name: (
-            getattr(evaluation, name),
-            getattr(evaluation, f"{name}_interval"),
-            getattr(evaluation.baseline_scores, name),
-        )
-        for name in _SCORES
-    }
     screen.fact(
         "Error",
         f"{target} is {format_number(evaluation.mae, digits=3)} off on average, on {evaluation.n_samples} "
@@ -168,28 +146,30 @@ def _show_regression(
         n_test=evaluation.n_samples,
         target=target,
         **pick(evaluation, "baseline", "baseline_is_of"),
-        **{name: dict(zip(names, found, strict=True)) for name, found in scores.items()},
     )
     rows = []
-    for name, (value, (low, high), always) in scores.items():
-        value, low, high, always = (
-            f"{each:.3f}" if name == "r2" else format_number(each, digits=3)
-            for each in (value, low, high, always)
-        )
-        rows.append((_SCORES[name], value, f"{low} to {high}", always))
+    for name, title in _SCORES.items():
+        value, interval = getattr(evaluation, name), getattr(evaluation, f"{name}_interval")
+        always = getattr(evaluation.baseline_scores, name)
+        screen.facts[name] = {"value": value, "interval": interval, "always_the_mean": always}
+        write = "{:.3f}".format if name == "r2" else partial(format_number, digits=3)
+        rows.append((title, write(value), " to ".join(map(write, interval)), write(always)))
     mean = format_number(evaluation.baseline)
     screen.table(rows, header=("score", "this model", "95 % interval", f"always {mean}"), right=[1, 2, 3])
     screen.say(f"{mean} is the mean of the {evaluation.baseline_is_of} images.\n")
     y_true, y_pred, errors = evaluation.y_true, evaluation.y_pred, evaluation.errors
     worst = [(y_true[at], y_pred[at], errors[at], origins[at]) for at in evaluation.worst[:_N_WORST]]
-    keys = ("true", "predicted", "error", "image")
-    screen.facts["worst"] = [dict(zip(keys, row, strict=True)) for row in worst]
-    screen.say("Largest errors")
-    screen.table(
-        [
-            (format_number(true), format_number(predicted), format_number(error, digits=3, sign=True), name)
-            for true, predicted, error, name in worst
-        ],
-        header=keys,
-        right=[0, 1, 2],
-    )
+    signed = partial(format_number, digits=3, sign=True)
+    written: _Written = {"true": format_number, "predicted": format_number, "error": signed, "image": str}
+    _show_worst(screen, "worst", "Largest errors", worst, written, right=[0, 1, 2])
+
+
+def _show_worst(
+    screen: Screen, fact: str, title: str, rows: list[tuple], written: _Written, right: Sequence[int] = ()
+) -> None:
+    """Print the worst predictions, and keep them for machines; each column is `written` by a function."""
+    screen.facts[fact] = [dict(zip(written, row, strict=True)) for row in rows]
+    screen.say(title if rows else "No mistakes.")
+    if rows:
+        cells = [[write(cell) for write, cell in zip(written.values(), row, strict=True)] for row in rows]
+        screen.table(cells, header=[*written], right=right)

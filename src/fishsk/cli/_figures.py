@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.metrics import ConfusionMatrixDisplay
@@ -14,31 +16,33 @@ from fishsk import inspection
 if TYPE_CHECKING:
     import optuna
     from matplotlib.figure import Figure
+    from sklearn.base import BaseEstimator
+
+    from fishsk._utils.typing import ImagesLike
 
 _LONGEST_TICK = 12  # letters
 N_FOR_IMPORTANCES = 10  # finished trials; a forest fitted to fewer tells noise
 
 
 def save_figures(
-    folder: Path, evaluation: inspection.Evaluation, images: Any, estimator: Any, *, target: str | None = None
+    folder: Path,
+    evaluation: inspection.Evaluation,
+    images: ImagesLike,
+    estimator: BaseEstimator,
+    *,
+    target: str | None = None,
 ) -> list[Path]:
     """Write the training curves, and predictions against the truth, as PNG; return the files.
 
     A head without a history has no training curves. `target` is what a regressor predicts.
     """
     figures: dict[str, Figure] = {}
-    try:
-        inspection.fitted_head(estimator)
-    except TypeError:
-        pass
-    else:
+    with contextlib.suppress(TypeError):
         figures["training_curves.png"] = inspection.TrainingCurveDisplay.from_estimator(estimator).figure_
     if isinstance(evaluation, inspection.RegressionEvaluation):
-        for name, kind in (
-            ("predicted_against_true.png", "actual_vs_predicted"),
-            ("residuals.png", "residual_vs_predicted"),
-        ):
-            figures[name] = inspection.draw_prediction_errors(evaluation, kind, target or "number")
+        draw = partial(inspection.draw_prediction_errors, evaluation, target_name=target or "number")
+        figures["predicted_against_true.png"] = draw("actual_vs_predicted")
+        figures["residuals.png"] = draw("residual_vs_predicted")
         figures["largest_errors.png"] = inspection.PredictionGridDisplay.from_predictions(
             images, evaluation.y_true, evaluation.y_pred, select="largest_errors", n_rows=4
         ).figure_
@@ -77,10 +81,8 @@ def save_study_figures(folder: Path, study: optuna.Study, *, score: str = "accur
         panels = np.atleast_1d(draw.plot_slice(study, target_name=score))
         drawn = {"history.png": history, "parameters.png": panels[0]}
         if len(finished) >= N_FOR_IMPORTANCES and len({trial.value for trial in finished}) > 1:
-            evaluator = FanovaImportanceEvaluator(seed=0)
-            drawn["importances.png"] = draw.plot_param_importances(
-                study, evaluator=evaluator, target_name=score
-            )
+            find = FanovaImportanceEvaluator(seed=0)
+            drawn["importances.png"] = draw.plot_param_importances(study, evaluator=find, target_name=score)
         history.figure.canvas.draw()
         for ax in panels:
             ticks = [label.get_text() for label in ax.get_xticklabels()]

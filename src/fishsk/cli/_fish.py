@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from sklearn.model_selection import train_test_split
 
@@ -15,22 +13,14 @@ _PATIENCE = 5.0  # seconds without an answer, after which the demo goes on with 
 _DOWNLOAD_SECONDS = 60.0  # seconds for the whole of CIFAR-100, 161 MB
 
 
-class FishData(NamedTuple):
-    """Training and test images with their class names, and where they come from."""
-
-    source: str
-    X_train: np.ndarray
-    y_train: np.ndarray
-    X_test: np.ndarray
-    y_test: np.ndarray
-    origins: list[str]  # what each test image is called
-
-
-def find_fish(data: str | None, *, offline: bool, random_state: int) -> FishData:
+def find_fish(
+    data: str | None, *, offline: bool, random_state: int
+) -> tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[str]]:
     """Return the images that were asked for, else real fish that can be had within seconds, else drawn ones.
 
-    `data` holds ``cifar-100-binary``, or one folder per class: a quarter of these is kept for the test, and
-    of drawn ones. `random_state` seeds the drawing and that split.
+    They are, in this order, where they come from, images to train and to test, the names of their classes,
+    and what each test image is called. `data` holds ``cifar-100-binary``, or one folder per class: a quarter
+    of these is kept for the test, and of drawn ones. `random_state` seeds the drawing and that split.
     """
     if data is not None and not (expand(data) / "cifar-100-binary").is_dir():
         folder = load_image_folder(data)
@@ -54,15 +44,16 @@ def find_fish(data: str | None, *, offline: bool, random_state: int) -> FishData
                 raise
             reason = "--offline was given" if offline else str(error).splitlines()[0]
         else:
-            source, labels = f"real fish of CIFAR-100, {train.source}", np.asarray(FISH_NAMES)
-            origins = [f"image {index}" for index in range(len(test.images))]
-            return FishData(
-                source, train.images, labels[train.target], test.images, labels[test.target], origins
-            )
+            y_train, y_test = (np.asarray(FISH_NAMES)[each.target] for each in (train, test))
+            source = f"real fish of CIFAR-100, {train.source}"
+            origins = [f"image {index}" for index in range(len(y_test))]
+            return source, train.images, test.images, y_train, y_test, origins
         source = f"SYNTHETIC fish, drawn by fishsk, for want of real ones ({reason})"
         X, y = make_fish_images(_N_DRAWN, random_state=random_state)
         names = FISH_NAMES
-    y, indices = np.asarray(names)[y], np.arange(len(X))
-    kept, tested = train_test_split(indices, test_size=0.25, stratify=y, random_state=random_state)
+    y = np.asarray(names)[y]
+    *parts, _, tested = train_test_split(
+        X, y, np.arange(len(X)), test_size=0.25, stratify=y, random_state=random_state
+    )
     origins = [str(X[index]) if isinstance(X[index], str) else f"image {index}" for index in tested]
-    return FishData(source, X[kept], y[kept], X[tested], y[tested], origins)
+    return source, *parts, origins

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -17,29 +16,27 @@ from sklearn.pipeline import Pipeline
 from fishsk import features
 from fishsk._compat.sklearn import safe_indexing
 from fishsk._pipeline import make_fish_pipeline
-from fishsk._utils.files import expand
 from fishsk.cli._arguments import Photos
 from fishsk.cli._screen import Screen
 from fishsk.datasets import tell_faults
 from fishsk.inspection import find_transformers, go_past_bad, run_frozen_steps, split_at_features
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 _N_MEASURED = 100  # images whose sides tell those of all
-_SMALL_BYTES = 2**17  # which no file of a small image has
 
 
-def make_pipeline(
-    arguments: argparse.Namespace, images: Any, *, backbones: Sequence[str] | None = None, **params: Any
-) -> Pipeline:
+def make_pipeline(arguments: argparse.Namespace, images: np.ndarray | list[str], **params: Any) -> Pipeline:
     """Return the pipeline that options ask for, with the recipe's networks where they name none.
 
-    `arguments` hold what `add_network` or `add_training` added; `backbones` are networks in the place of
-    theirs, and other parameters win over them. Small `images` are enlarged for the recipe's networks to the
-    size that pays best.
+    `arguments` hold what `add_network` or `add_training` added; other parameters win over them. Small
+    `images` are enlarged for the recipe's networks to the size that pays best.
     """
     options = vars(arguments)
     recipe, weights = options.get("recipe", "default"), arguments.weights
     is_old = weights is not None or recipe == "report"
-    names = list(backbones or arguments.backbone or (["vgg16"] if is_old else features.BACKBONES))
+    names = list(arguments.backbone or (["vgg16"] if is_old else features.BACKBONES))
     if weights is None:
         names = ["vgg16.cifar95" if name.lower() == "vgg16" else name for name in names]
         weights = "imagenet"
@@ -67,7 +64,7 @@ def make_pipeline(
 def of_task(photos: Photos) -> dict[str, Any]:
     """Return the parameters of `make_fish_pipeline` that what is to be learned asks for."""
     if photos.task == "tags":
-        return {"head__tags": [*photos.tags], "head__threshold": "f1"}
+        return {"head__tags": [*photos.names], "head__threshold": "f1"}
     return {"task": photos.task}
 
 
@@ -89,13 +86,13 @@ def list_candidates(pipelines: Sequence[Pipeline]) -> list[BaseEstimator]:
     return candidates
 
 
-def show_networks(screen: Screen, *estimators: Any) -> None:
+def show_networks(screen: Screen, *estimators: BaseEstimator) -> None:
     """Print which frozen networks estimators hold, the size of their images, and whence their weights."""
     lines = dict.fromkeys(each.describe_network() for part in estimators for each in find_transformers(part))
     screen.fact("Network", f"\n{'':13}".join(lines), networks=[*lines])
 
 
-def _are_small(images: Any) -> bool:
+def _are_small(images: np.ndarray | list[str]) -> bool:
     """Return whether the longer sides of most of some images are short."""
     sides = []
     with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
@@ -103,8 +100,6 @@ def _are_small(images: Any) -> bool:
             with contextlib.suppress(Exception):  # almost anything; who reads the pixels says what is wrong
                 if isinstance(image, np.ndarray):
                     sides.append(max(image.shape[:2]))
-                elif features.split_box(image)[1] is None and os.path.getsize(expand(image)) > _SMALL_BYTES:
-                    sides.append(np.inf)
                 else:
                     sides.append(max(features.read_sides(image)))
     return bool(sides) and float(np.median(sides)) <= features.SMALL_SIDE
@@ -116,12 +111,12 @@ class Rows(NamedTuple):
     paths: list[str]
     errors: dict[str, str]  # why others cannot be read
     features: np.ndarray  # by which images are compared
-    rest: Any  # the steps that come after the features
-    values: Any  # what these take
+    rest: BaseEstimator  # the steps that come after the features
+    values: object  # what these take
 
 
 def read_features(
-    screen: Screen, estimator: Any, paths: list[str], *, skip_bad: bool, may_be_none: bool = False
+    screen: Screen, estimator: BaseEstimator, paths: list[str], *, skip_bad: bool, may_be_none: bool = False
 ) -> Rows:
     """Run images through the frozen networks; each file is read once, and none is decoded that is known."""
     with screen.measured("features"), shown_progress(estimator), go_past_bad([estimator], paths) as errors:
@@ -137,8 +132,8 @@ def read_features(
 
 
 def run_networks(
-    screen: Screen, photos: Photos, *estimators: Any, skip_bad: bool
-) -> tuple[Photos, list[tuple[Any, Any]]]:
+    screen: Screen, photos: Photos, *estimators: BaseEstimator, skip_bad: bool
+) -> tuple[Photos, list[tuple[BaseEstimator, ArrayLike]]]:
     """Run labeled images through the frozen networks of estimators, in one pass over the files.
 
     Return those that can be read, and of each estimator what learns, and what that takes: see
@@ -158,14 +153,13 @@ def run_networks(
 
 
 @contextlib.contextmanager
-def shown_progress(*estimators: Any) -> Iterator[None]:
+def shown_progress(*estimators: BaseEstimator) -> Iterator[None]:
     """Let the frozen networks of estimators show progress bars."""
-    transformers = [each for estimator in estimators for each in find_transformers(estimator)]
-    before = [transformer.verbose for transformer in transformers]
+    before = [(each, each.verbose) for estimator in estimators for each in find_transformers(estimator)]
     try:
-        for transformer in transformers:
-            transformer.set_params(verbose=1)
+        for each, _ in before:
+            each.set_params(verbose=1)
         yield
     finally:
-        for transformer, verbose in zip(transformers, before, strict=True):
-            transformer.set_params(verbose=verbose)
+        for each, verbose in before:
+            each.set_params(verbose=verbose)

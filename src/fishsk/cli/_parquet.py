@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,32 +24,30 @@ class Parts:
         self.path = path
         self.folder = path.with_name(f"{path.name}.parts")
 
-    def read(self, number: int, key: str) -> dict[str, Any] | None:
-        """Return what is known of a part that was written under the same key, or None."""
+    def read(self, number: int, key: str) -> dict[str, str] | None:
+        """Return why files of a part cannot be read, or None where none was written under the same key."""
         try:
             known = json.loads(parquet.read_schema(self._file(number)).metadata[_KEY])
         except (OSError, KeyError, TypeError, ValueError):  # ArrowInvalid is a ValueError
             return None
-        return known if known["key"] == key else None
+        return known["errors"] if known["key"] == key else None
 
     def write(
-        self, number: int, columns: Mapping[str, Sequence], features: np.ndarray, known: dict[str, Any]
+        self, number: int, columns: Mapping[str, list], features: np.ndarray, key: str, errors: dict[str, str]
     ) -> None:
-        """Write a part whole or not at all, with what is to be known of it."""
+        """Write a part whole or not at all, under a key, with why others of its files cannot be read."""
         rows = np.ascontiguousarray(features, dtype=np.float32)
         arrays = {name: pa.array([*map(to_utf8, values)]) for name, values in columns.items()}
-        if any(
-            isinstance(label, list) for label in columns.get("label", [])
-        ):  # tags, of which there may be none
+        if any(isinstance(label, list) for label in columns.get("label", [])):  # tags, perhaps none
             arrays["label"] = pa.array(columns["label"], pa.list_(pa.string()))
         arrays["features"] = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1])
-        table = pa.table(arrays).replace_schema_metadata({_KEY: json.dumps(known)})
+        table = pa.table(arrays).replace_schema_metadata({_KEY: json.dumps({"key": key, "errors": errors})})
         sink = pa.BufferOutputStream()
         parquet.write_table(table, sink, compression="zstd", use_dictionary=False)
         self.folder.mkdir(exist_ok=True)
         write_atomically(self._file(number), [sink.getvalue()])
 
-    def join(self, n_parts: int, described: Mapping[str, Any]) -> int:
+    def join(self, n_parts: int, described: Mapping[str, object]) -> int:
         """Put the parts together, one at a time, remove them, and return the number of rows."""
         sizes = [parquet.read_metadata(self._file(number)).num_rows for number in range(n_parts)]
         filled = [number for number, size in enumerate(sizes) if size]  # columns without rows have no type

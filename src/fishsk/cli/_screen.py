@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fishsk._utils.versions import check_tensorflow
 
@@ -26,28 +26,27 @@ class Screen:
 
         self.as_json = as_json
         self.console = Console(stderr=as_json, highlight=False, markup=False, emoji=False, soft_wrap=True)
-        self.facts: dict[str, Any] = {}  # what machines are told
+        self.facts: dict[str, object] = {}  # what machines are told
         self.seconds: dict[str, float] = {}  # how long each stage took
-        self._has_shown = False
 
     def say(self, text: str = "") -> None:
         """Print words as they are."""
         self.console.print(to_text(text))
 
-    def fact(self, title: str, text: str, **facts: Any) -> None:
+    def fact(self, title: str, text: str, **facts: object) -> None:
         """Print one titled line, and keep its numbers for machines."""
         self.say(f"{title + ':':13}{text}")
         self.facts |= facts
 
     def table(
-        self, rows: Sequence[Sequence[Any]], *, header: Sequence[str] = (), right: Sequence[int] = ()
+        self, rows: Sequence[Sequence[object]], *, header: Sequence[str], right: Sequence[int] = ()
     ) -> None:
         """Print a table of `str` or rich's Text; `right` are the columns that are aligned to the right.
 
         What is wider than the terminal becomes one block of lines a row, and is never cut.
         """
         table = make_table(rows, header=header, right=right)
-        if not header or self.fits(table):
+        if self.fits(table):
             self.console.print(table)
             return
         width = max(map(len, header))
@@ -75,21 +74,17 @@ class Screen:
         yield
         self.seconds[name] = self.seconds.get(name, 0) + time.perf_counter() - start
 
-    def figures(self, written: list[Path]) -> None:
-        """Print which figures were written."""
-        self.fact("Figures", ", ".join(map(str, written)), figures=written)
-
     def show_facts(self) -> None:
         """Print what machines are told, once; a command that goes on for long does it itself."""
-        if self.as_json and not self._has_shown:
+        if self.as_json and self.facts:
             print(json.dumps(to_plain(self.facts), indent=2, allow_nan=False), flush=True)
-            self._has_shown = True
+            self.facts = {}
 
     def show_seconds(self) -> None:
         """Print the seconds of each stage so far."""
-        self.say("\nSeconds of each stage")
-        rows = [(name, f"{seconds:.1f}") for name, seconds in self.seconds.items()]
-        self.table([*rows, ("together", f"{sum(self.seconds.values()):.1f}")], right=[1])
+        stages = self.seconds | {"together": sum(self.seconds.values())}
+        rows = [(name, f"{seconds:.1f}") for name, seconds in stages.items()]
+        self.table(rows, header=("Seconds of each stage", ""), right=[1])
         self.facts["seconds"] = self.seconds
 
 
@@ -111,47 +106,40 @@ def load_tensorflow(screen: Screen) -> None:
             os.close(kept)
 
 
-def make_table(
-    rows: Sequence[Sequence[Any]], *, header: Sequence[str] = (), right: Sequence[int] = ()
-) -> Table:
+def make_table(rows: Sequence[Sequence[object]], *, header: Sequence[str], right: Sequence[int]) -> Table:
     """Return a table of text, as `Screen.table` prints it."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, show_header=bool(header))
-    for column in range(len(header or rows[0])):
-        title = to_text(header[column] if header else "")
-        table.add_column(title, justify="right" if column in right else "left", no_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD)
+    for column, title in enumerate(header):
+        table.add_column(to_text(title), justify="right" if column in right else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else to_text(cell) for cell in row))
     return table
 
 
-def pick(found: object, *names: str) -> dict[str, Any]:
+def pick(found: object, *names: str) -> dict[str, object]:
     """Return some attributes by their names, as facts."""
     return {name: getattr(found, name) for name in names}
 
 
-def to_text(value: Any) -> Text:
+def to_text(value: object) -> Text:
     """Return what a user named as rich's text: no markup, no emoji codes, no terminal's control codes."""
     from rich.text import Text
 
     return Text("".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(value)))
 
 
-def to_plain(value: Any) -> Any:
+def to_plain(value: object) -> object:
     """Return a fact as JSON can hold it; what is no number is null."""
-    import numpy as np
-
     if isinstance(value, dict):
         return {str(name): to_plain(item) for name, item in value.items()}
-    if isinstance(value, np.ndarray | list | tuple):
+    if isinstance(value, list | tuple):
         return [to_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return to_plain(value.item())
+    if hasattr(value, "tolist"):  # NumPy's arrays and numbers
+        return to_plain(value.tolist())
     if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)

@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from fishsk._utils.files import expand, write_atomically
 from fishsk.cli._screen import Screen
@@ -82,7 +81,7 @@ def write_or_keep(screen: Screen, title: str, path: Path, write: Callable[[Path]
     screen.fact(title, f"{path}{' (open it in a browser)' if is_page else ''}", **{title.lower(): path})
 
 
-def to_csv(rows: Iterable[Iterable[Any]]) -> str:
+def to_csv(rows: Iterable[Iterable[object]]) -> str:
     """Return rows as CSV, with six digits of each float."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows(
@@ -91,7 +90,7 @@ def to_csv(rows: Iterable[Iterable[Any]]) -> str:
     return text.getvalue()
 
 
-def write_table(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+def write_table(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """Write rows as Parquet or as CSV, in which names that are no text keep their bytes."""
     if path.suffix.lower() in FRAMES:
         import pyarrow as pa
@@ -109,6 +108,6 @@ def write_table(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]
     write_atomically(path, [content])
 
 
-def to_utf8(value: Any) -> Any:
+def to_utf8(value: object) -> object:
     """Return text as UTF-8 can hold it, with a question mark for a byte of a name that is none."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +19,7 @@ from fishsk.inspection import (
     score_probabilities,
     style_of_class,
 )
-from fishsk.report._figures import draw_figure, gather_scores, know
+from fishsk.report._figures import Show, draw_figure, gather_scores, know
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +44,7 @@ _SHAPES = {  # by matplotlib's names of markers, around (0, 0)
 
 def describe(
     evaluation: ClassificationEvaluation, names: dict[Any, str], index: int, name: str
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the classes of an image for people to read."""
     true, predicted = (
         names[labels[[index]].tolist()[0]] for labels in (evaluation.y_true, evaluation.y_pred)
@@ -68,38 +66,35 @@ def describe(
 def gather(
     evaluation: ClassificationEvaluation,
     rows: np.ndarray,
-    show: Callable[[int], dict[str, Any]],
-    timings: Callable[[str], AbstractContextManager[None]],
+    show: Show,
     names: dict[Any, str],
     y_train: np.ndarray | None,
     max_images: int,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return what a classifier's page shows beside what all pages show.
 
     `rows` are the features of the test images, and `names` is what is written for each label.
     """
-    with timings("Gather scores and images"):
-        classes = evaluation.classes[:, np.newaxis]
-        has, had = evaluation.y_true == classes, None if y_train is None else y_train == classes
-        labels = [names[label] for label in evaluation.classes.tolist()]
-        found: dict[str, Any] = {
-            "summary": _summarize(evaluation, names),
-            "classes": gather_scores(evaluation.scores, labels, has, had, show),
-            "confusion": _gather_confusion(evaluation, show, labels, max_images),
-        }
-    with timings("Lay images out"):
-        found["map"] = _gather_map(evaluation, rows, show, names)
-    with timings("Draw scores"):
-        found["coverage"] = found["calibration"] = None
-        if evaluation.proba is not None:
-            coverage = gather_coverage(evaluation)
-            figures = draw_figure(lambda: AccuracyCoverageDisplay(**coverage).plot().figure_)
-            found["coverage"] = figures | {"marks": coverage["marks"]}
-            found["calibration"] = _draw_calibration(evaluation)
-    return found
+    classes = evaluation.classes[:, np.newaxis]
+    has, had = evaluation.y_true == classes, None if y_train is None else y_train == classes
+    labels = [names[label] for label in evaluation.classes.tolist()]
+    coverage = calibration = None
+    if evaluation.proba is not None:
+        found = gather_coverage(evaluation)
+        coverage = draw_figure(lambda: AccuracyCoverageDisplay(**found).plot().figure_)
+        coverage["marks"] = found["marks"]
+        calibration = _draw_calibration(evaluation)
+    return {
+        "summary": _summarize(evaluation, names),
+        "classes": gather_scores(evaluation.scores, labels, has, had, show),
+        "confusion": _gather_confusion(evaluation, show, labels, max_images),
+        "map": _gather_map(evaluation, rows, show, names),
+        "coverage": coverage,
+        "calibration": calibration,
+    }
 
 
-def _summarize(evaluation: ClassificationEvaluation, names: dict[Any, str]) -> dict[str, Any]:
+def _summarize(evaluation: ClassificationEvaluation, names: dict[Any, str]) -> dict[str, object]:
     """Return the numbers of the first screen."""
     wrong = evaluation.confusion * (1 - np.eye(len(evaluation.classes), dtype=int))
     true, predicted = np.unravel_index(wrong.argmax(), wrong.shape)
@@ -129,11 +124,8 @@ def _summarize(evaluation: ClassificationEvaluation, names: dict[Any, str]) -> d
 
 
 def _gather_confusion(
-    evaluation: ClassificationEvaluation,
-    show: Callable[[int], dict[str, Any]],
-    labels: list[str],
-    max_images: int,
-) -> list[dict[str, Any]]:
+    evaluation: ClassificationEvaluation, show: Show, labels: list[str], max_images: int
+) -> list[dict[str, object]]:
     """Return the rows of the confusion matrix; each cell has its count, its share of the row and images.
 
     A cell shows the most confident of mistakes, and the least certain of right predictions.
@@ -164,11 +156,8 @@ def _gather_confusion(
 
 
 def _gather_map(
-    evaluation: ClassificationEvaluation,
-    rows: np.ndarray,
-    show: Callable[[int], dict[str, Any]],
-    names: dict[Any, str],
-) -> dict[str, Any]:
+    evaluation: ClassificationEvaluation, rows: np.ndarray, show: Show, names: dict[Any, str]
+) -> dict[str, object]:
     """Return test images as points, where those of like features, `rows`, are neighbors."""
     chosen = np.sort(np.random.default_rng(0).permutation(evaluation.n_samples)[:_N_PLACES])
     places = lay_out(rows[chosen], random_state=0)
@@ -178,10 +167,8 @@ def _gather_map(
         shown = show(index)
         width, height = shown["image"]["width"], shown["image"]["height"]
         scale = _PEEK / max(width, height)
-        left, top = (
-            min(max(0.0, center - scale * side / 2), extent - scale * side)
-            for center, side, extent in ((x, width, _MAP[0]), (y - 0.62 * _PEEK, height, _MAP[1]))
-        )
+        sides = scale * np.array([width, height])
+        left, top = np.clip(np.array([x, y - 0.62 * _PEEK]) - sides / 2, 0, np.array(_MAP) - sides)
         peek = {"x": f"{left:.1f}", "y": f"{top:.1f}", "scale": f"{scale:.3f}"}
         number = int(np.searchsorted(evaluation.classes, evaluation.y_true[index]))
         points.append(shown | {"x": f"{x:.1f}", "y": f"{y:.1f}", "class": number, "peek": peek})
@@ -199,7 +186,7 @@ def _gather_map(
     }
 
 
-def _draw_calibration(evaluation: ClassificationEvaluation) -> dict[str, Any]:
+def _draw_calibration(evaluation: ClassificationEvaluation) -> dict[str, object]:
     """Return scikit-learn's calibration display of the predicted classes, with its numbers."""
     from sklearn.calibration import CalibrationDisplay, calibration_curve
 
@@ -234,7 +221,7 @@ def write_tags(row: Any, names: list[str]) -> str:
     return join_tags(row, names).replace(";", ", ") or "no tag"
 
 
-def describe_tags(evaluation: TagsEvaluation, index: int, name: str) -> dict[str, Any]:
+def describe_tags(evaluation: TagsEvaluation, index: int, name: str) -> dict[str, object]:
     """Return the tags of an image for people to read, and which are off."""
     names = evaluation.names
     true, got = evaluation.y_true[index], evaluation.y_pred[index]
@@ -245,29 +232,20 @@ def describe_tags(evaluation: TagsEvaluation, index: int, name: str) -> dict[str
     return shown | {"confidence": None, "words": words, "map_words": ""}
 
 
-def gather_tags(
-    evaluation: TagsEvaluation,
-    show: Callable[[int], dict[str, Any]],
-    timings: Callable[[str], AbstractContextManager[None]],
-    y_train: np.ndarray | None,
-) -> dict[str, Any]:
+def gather_tags(evaluation: TagsEvaluation, show: Show, y_train: np.ndarray | None) -> dict[str, object]:
     """Return what a page about tags shows beside what all pages show."""
-    with timings("Gather scores and images"):
-        had = None if y_train is None else y_train.T
-        rows = gather_scores(evaluation.tags, evaluation.names, evaluation.y_true.T, had, show)
-        n_tags = evaluation.y_true.sum(axis=1)  # of each image
-        found: dict[str, Any] = {
-            "tags": rows,
-            "summary": vars(evaluation)
-            | {
-                "n_tags": len(rows),
-                "n_right": evaluation.n_samples - len(evaluation.worst),
-                "n_mistakes": len(evaluation.worst),
-                "mean_average_precision": know(evaluation.mean_average_precision),
-                "untagged": float((n_tags == 0).mean()),
-                "n_a_image": float(n_tags.mean()),
-            },
-        }
-    with timings("Draw scores"):
-        found["figure_of_tags"] = draw_figure(partial(draw_tags, evaluation))
-    return found
+    had = None if y_train is None else y_train.T
+    n_tags = evaluation.y_true.sum(axis=1)  # of each image
+    return {
+        "tags": gather_scores(evaluation.tags, evaluation.names, evaluation.y_true.T, had, show),
+        "summary": vars(evaluation)
+        | {
+            "n_tags": len(evaluation.tags),
+            "n_right": evaluation.n_samples - len(evaluation.worst),
+            "n_mistakes": len(evaluation.worst),
+            "mean_average_precision": know(evaluation.mean_average_precision),
+            "untagged": float((n_tags == 0).mean()),
+            "n_a_image": float(n_tags.mean()),
+        },
+        "figure_of_tags": draw_figure(partial(draw_tags, evaluation)),
+    }

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import os
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.utils import check_consistent_length
 
+from fishsk._utils.files import StrPath
 from fishsk.features import check_images
 from fishsk.inspection import DataIssue, DataIssues
 from fishsk.report._figures import Album
 from fishsk.report._render import write_page
+
+if TYPE_CHECKING:
+    from fishsk._utils.typing import ImagesLike
 
 _N_TOGETHER = 4  # pictures of one group
 _WITHOUT_PICTURES = {"unreadable", "unknown_class"}
@@ -20,13 +24,13 @@ _WITHOUT_PICTURES = {"unreadable", "unknown_class"}
 
 def write_data_issues(
     issues: DataIssues,
-    X: Any,
-    path: str | os.PathLike,
+    X: ImagesLike,
+    path: StrPath,
     *,
-    X_test: Any = None,
+    X_test: ImagesLike | None = None,
     title: str | None = None,
     image_shape: tuple[int, ...] | None = None,
-    input_range: Any = (0, 255),
+    input_range: tuple[float, float] | None = (0, 255),
     max_images: int = 24,
 ) -> Path:
     """Write the result of `find_data_issues` as one self-contained HTML file.
@@ -88,7 +92,7 @@ def write_data_issues(
         test = check_images(X_test, image_shape=image_shape, input_range=input_range)
     album = Album()
 
-    def show(row: int, has_picture: bool) -> dict[str, Any]:
+    def show(row: int, has_picture: bool) -> dict[str, object]:
         image = None
         if has_picture:
             kind, images, index = ("train", train, row) if row < n_train else ("test", test, row - n_train)
@@ -96,7 +100,7 @@ def write_data_issues(
         is_test = bool(issues.is_test[row])
         return {"name": issues.names[row], "label": str(issues.y[row]), "is_test": is_test, "image": image}
 
-    def describe(issue: DataIssue) -> dict[str, Any]:
+    def describe(issue: DataIssue) -> dict[str, object]:
         has_pictures = issue.kind not in _WITHOUT_PICTURES and any(found.rows for found in issue.found)
         return vars(issue) | {
             "has_pictures": has_pictures,
@@ -111,7 +115,6 @@ def write_data_issues(
             ],
         }
 
-    levels = [issue.level for issue in issues.issues]
     readable = issues.facts.error == ""
     sizes = "of no"
     if readable.any():
@@ -121,14 +124,12 @@ def write_data_issues(
     return write_page(
         path,
         "data_issues.html",
-        title=f"Is it sound? A check of {len(issues.y):,} images" if title is None else title,
+        title=title or f"Is it sound? A check of {len(issues.y):,} images",
         sections={},
         issues=[describe(issue) for issue in issues.issues],
         n_train=n_train,
         n_test=len(issues.y) - n_train,
-        n_errors=levels.count("error"),
-        n_warnings=levels.count("warning"),
-        n_notes=levels.count("note"),
+        levels=Counter(issue.level for issue in issues.issues),
         classes=[
             (str(label), *(int(np.sum((issues.y == label) & each)) for each in (is_train, issues.is_test)))
             for label in np.unique(issues.y).tolist()

@@ -6,7 +6,7 @@ import base64
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -16,6 +16,12 @@ from fishsk._utils.axes import PALETTE_ON_DARK, PALETTE_ON_LIGHT
 from fishsk.features import Images
 from fishsk.inspection import LabelScores, TrainingCurveDisplay, fitted_head, make_thumbnail
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
+    from matplotlib.figure import Figure
+    from sklearn.base import BaseEstimator
+
+Show: TypeAlias = Callable[[int], dict[str, Any]]  # what is shown of a test image, by its place
 _LONGEST_SIDE = 128  # pixels of an image in the file
 _LOSSLESS_SIDE = 64  # pixels, up to which lossless WebP takes no more than 2 KB
 _QUALITY = 75  # of larger ones, which then take 3 KB
@@ -26,7 +32,7 @@ _ON_LIGHT = {"#ffffff": "#000000", _DARK_GROUND: "#ffffff"} | dict(  # of each c
 )
 
 
-def encode_image(image: np.ndarray, longest_side: int = _LONGEST_SIDE) -> dict[str, Any]:
+def encode_image(image: np.ndarray, longest_side: int = _LONGEST_SIDE) -> dict[str, object]:
     """Return an image, made smaller if it is large, as a data URI with its width and height."""
     pixels = make_thumbnail(image, longest_side)
     height, width = pixels.shape[:2]
@@ -53,10 +59,10 @@ class Album:
     """
 
     def __init__(self, longest_side: int = _LONGEST_SIDE) -> None:
-        self.images: dict[str, dict[str, Any]] = {}
+        self.images: dict[str, dict[str, object]] = {}
         self._longest_side = longest_side
 
-    def add(self, kind: str, images: Images | Mapping[int, np.ndarray], index: int) -> dict[str, Any]:
+    def add(self, kind: str, images: Images | Mapping[int, np.ndarray], index: int) -> dict[str, object]:
         """Return the id of an image in the page, with its data URI, width and height."""
         key = f"{kind}-{index}"
         if key not in self.images:
@@ -64,7 +70,7 @@ class Album:
         return {"id": key} | self.images[key]
 
 
-def draw_training(estimator: Any) -> dict[str, Any] | None:
+def draw_training(estimator: BaseEstimator) -> dict[str, object] | None:
     """Return the training curves as SVG, or None if the estimator keeps no history."""
     try:
         head = fitted_head(estimator)
@@ -82,15 +88,18 @@ def draw_training(estimator: Any) -> dict[str, Any] | None:
     }
 
 
-def draw_diagram(estimator: Any) -> str:
+def draw_diagram(estimator: BaseEstimator) -> Markup:
     """Return scikit-learn's diagram of an estimator as HTML without scripts and the buttons they serve.
 
     scikit-learn escapes what users put into it, so that these tags are its own.
     """
-    return re.sub(r"<(script|button)\b.*?</\1>", "", estimator_html_repr(estimator), flags=re.DOTALL)
+    from markupsafe import Markup
+
+    text = re.sub(r"<(script|button)\b.*?</\1>", "", estimator_html_repr(estimator), flags=re.DOTALL)
+    return Markup(text)
 
 
-def draw_figure(make_figure: Callable[[], Any]) -> dict[str, Any]:
+def draw_figure(make_figure: Callable[[], Figure]) -> dict[str, object]:
     """Return a figure as SVG in two data URIs, on a light and on a dark ground; it is drawn once.
 
     On the dark ground, because matplotlib leaves out black, SVG's own color, which could not be replaced.
@@ -122,8 +131,8 @@ def gather_scores(
     names: Sequence[str],
     has: np.ndarray,
     had: np.ndarray | None,
-    show: Callable[[int], dict[str, Any]],
-) -> list[dict[str, Any]]:
+    show: Show,
+) -> list[dict[str, object]]:
     """Return the scores and a sample of images of each class or tag, None where a score is not a number.
 
     `has` and `had` are masks of the test and the training images that have each, (n_labels, n_images).
@@ -137,6 +146,6 @@ def gather_scores(
     return rows
 
 
-def know(value: Any) -> Any:
+def know(value: object) -> object:
     """Return a value, or None where it is not a number."""
     return None if isinstance(value, float) and np.isnan(value) else value

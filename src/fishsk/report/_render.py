@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import datetime
-import os
 import re
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fishsk._utils.files import expand, write_atomically
+from fishsk._utils.files import StrPath, expand, write_atomically
 from fishsk._version import __version__
 from fishsk.inspection import format_number
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
-def render_page(template: str, /, *, package: str = "fishsk.report", **context: Any) -> str:
+
+def render_page(template: str, /, *, package: str = "fishsk.report", **context: object) -> str:
     """Return the page of a template and of what it shows.
 
     The template is a file in ``templates`` of `package`, or else of this one, whose files it may extend.
@@ -30,23 +33,21 @@ def render_page(template: str, /, *, package: str = "fishsk.report", **context: 
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    slash = markupsafe.Markup("/<wbr>")  # a path breaks behind it rather than in the middle of a word
     environment.filters |= {
+        "breakable": lambda name: markupsafe.escape(name).replace("/", slash),
         "markdown": escape_markdown,
-        "percent": format_percent,
-        "points": format_points,
+        "percent": lambda share: f"{100 * share:.1f}\u00a0%",
+        "points": lambda share: f"{100 * share:+.1f}".replace("-", "\u2212"),
         "number": shorten,
-        "p": format_p,
         "fraction": lambda value: shorten(round(value, 3) + 0.0),
-        "signed": format_signed,
+        "signed": partial(shorten, digits=2, sign=True),
+        "p": lambda p_value: "<0.001" if p_value < 0.001 else f"{p_value:.3f}",
     }
-    # Paths break behind a slash rather than in the middle of a word.
-    environment.filters["breakable"] = lambda name: markupsafe.escape(name).replace(
-        "/", markupsafe.Markup("/<wbr>")
-    )
     return environment.get_template(template).render(context)
 
 
-def write_page(path: str | os.PathLike, template: str, **context: Any) -> Path:
+def write_page(path: StrPath, template: str, **context: Any) -> Path:
     """Write the page of a template as a file that appears whole or not at all, and return its path.
 
     It says when and by which version of fishsk it was written. What no encoding has, such as some file names,
@@ -59,31 +60,11 @@ def write_page(path: str | os.PathLike, template: str, **context: Any) -> Path:
     return path
 
 
-def escape_markdown(text: Any) -> Any:
+def escape_markdown(text: object) -> Markup:
     """Return text as Markdown that shows it as it is, in one line, also in a cell of a table."""
     import markupsafe
 
     return markupsafe.Markup(re.sub(r"([\\`*_\[\]<>|&#~$!])", r"\\\1", " ".join(str(text).split())))
-
-
-def format_p(p_value: float) -> str:
-    """Return a p value, which says nothing more below a thousandth."""
-    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
-
-
-def format_percent(share: float) -> str:
-    """Return a share in percent."""
-    return f"{100 * share:.1f}\u00a0%"
-
-
-def format_points(share: float) -> str:
-    """Return a difference between shares in points, with its sign."""
-    return f"{100 * share:+.1f}".replace("-", "\u2212")
-
-
-def format_signed(value: float) -> str:
-    """Return a number with its sign, in two digits."""
-    return shorten(value, digits=2, sign=True)
 
 
 def shorten(value: float, *, digits: int = 3, sign: bool = False) -> str:

@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sklearn.base import BaseEstimator
 
+from fishsk._utils.files import StrPath
 from fishsk.features import describe_parts
 from fishsk.inspection import find_fitted
 from fishsk.report._gather import gather_report
 from fishsk.report._render import write_page
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from fishsk._utils.typing import Folds, ImagesLike
+
 
 def write_report(
-    estimator: Any,
-    X: Any,
-    y: Any,
-    path: str | os.PathLike,
+    estimator: BaseEstimator,
+    X: ImagesLike,
+    y: ArrayLike,
+    path: StrPath,
     *,
-    X_train: Any = None,
-    y_train: Any = None,
-    y_pred: Any = None,
-    y_proba: Any = None,
+    X_train: ImagesLike | None = None,
+    y_train: ArrayLike | None = None,
+    y_pred: ArrayLike | None = None,
+    y_proba: ArrayLike | None = None,
     title: str | None = None,
-    display_labels: Any = None,
+    display_labels: ArrayLike | None = None,
     target_name: str | None = None,
     image_names: Sequence[str] | None = None,
     image_shape: tuple[int, ...] | None = None,
-    input_range: Any = "auto",
+    input_range: tuple[float, float] | str | None = "auto",
     max_images: int = 24,
     explain: bool = True,
-    cv: Any = None,
+    cv: Folds = None,
     reproduce: str | None = None,
-    card: str | os.PathLike | None = None,
+    card: StrPath | None = None,
 ) -> Path:
     """Write a report on a fitted classifier or regressor of images, one self-contained HTML file.
 
@@ -159,8 +164,7 @@ def write_report(
         display_labels=display_labels,
         target_name=target_name,
         image_names=image_names,
-        image_shape=image_shape,
-        input_range=input_range,
+        pixels={"image_shape": image_shape, "input_range": input_range},
         max_images=max_images,
         explain=explain,
         cv=cv,
@@ -175,18 +179,18 @@ def write_report(
 
 
 def write_model_card(
-    estimator: Any,
-    X: Any,
-    y: Any,
-    path: str | os.PathLike,
+    estimator: BaseEstimator,
+    X: ImagesLike,
+    y: ArrayLike,
+    path: StrPath,
     *,
-    X_train: Any = None,
-    y_train: Any = None,
+    X_train: ImagesLike | None = None,
+    y_train: ArrayLike | None = None,
     title: str | None = None,
-    display_labels: Any = None,
+    display_labels: ArrayLike | None = None,
     target_name: str | None = None,
     image_shape: tuple[int, ...] | None = None,
-    input_range: Any = "auto",
+    input_range: tuple[float, float] | str | None = "auto",
     license: str | None = None,
     intended_use: str | None = None,
 ) -> Path:
@@ -262,8 +266,7 @@ def write_model_card(
         title=title,
         display_labels=display_labels,
         target_name=target_name,
-        image_shape=image_shape,
-        input_range=input_range,
+        pixels={"image_shape": image_shape, "input_range": input_range},
         max_images=1,
         explain=False,
         has_card=True,
@@ -272,8 +275,8 @@ def write_model_card(
 
 
 def _write_card(
-    path: str | os.PathLike,
-    estimator: Any,
+    path: StrPath,
+    estimator: BaseEstimator,
     report: dict[str, Any],
     license: str | None = None,
     intended_use: str | None = None,
@@ -292,7 +295,7 @@ def _write_card(
     )
 
 
-def _compose_lines(estimator: Any, file_name: str, has_train: bool, told: dict[str, Any]) -> str:
+def _compose_lines(estimator: BaseEstimator, file_name: str, has_train: bool, told: dict[str, object]) -> str:
     """Return the lines of Python that make an estimator and its report, told what is not None."""
     names = {"fishsk": {"write_report"}}
     for each in (estimator, *estimator.get_params().values()):
@@ -304,10 +307,8 @@ def _compose_lines(estimator: Any, file_name: str, has_train: bool, told: dict[s
     train = ", X_train=X_train, y_train=y_train" if has_train else ""
     train += "".join(f", {name}={value!r}" for name, value in told.items() if value is not None)
     lines = [
-        *imports,
-        "",
         f"estimator = {estimator.__repr__(N_CHAR_MAX=10**6)}",
         "estimator.fit(X_train, y_train)",
         f"write_report(estimator, X, y, {file_name!r}{train})",
     ]
-    return "\n".join(lines)
+    return "\n".join([*imports, "", *lines])

@@ -9,12 +9,16 @@ import os
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+from fishsk._utils.files import StrPath
 from fishsk.features import check_images
 from fishsk.inspection import LabelSuggestions
 from fishsk.report._figures import Album
 from fishsk.report._render import write_page
+
+if TYPE_CHECKING:
+    from fishsk._utils.typing import ImagesLike
 
 _LONGEST_SIDE = 320  # pixels: what a person labels is shown larger than what a report shows
 _KEYS = "123456789abcdefghijklmnopqrstvwxyz"  # of the classes; 0 skips, u takes back
@@ -22,10 +26,10 @@ _KEYS = "123456789abcdefghijklmnopqrstvwxyz"  # of the classes; 0 skips, u takes
 
 def write_suggestions(
     found: LabelSuggestions,
-    X: Any,
-    path: str | os.PathLike,
+    X: ImagesLike,
+    path: StrPath,
     *,
-    classes: Sequence[Any],
+    classes: Sequence[object],
     labeled: Sequence[tuple[str, str]] = (),
     title: str | None = None,
     max_unfamiliar: int = 24,
@@ -60,7 +64,7 @@ def write_suggestions(
     return write_page(
         path,
         "next.html",
-        title=f"What to label next: {n_suggested} of {len(images):,} images" if title is None else title,
+        title=title or f"What to label next: {n_suggested} of {len(images):,} images",
         sections={"label": "Label", "suggested": "Suggested"}
         | ({"unfamiliar": "Unlike the labeled images"} if strange else {})
         | ({"apart": "Set apart"} if found.duplicate or found.unreadable else {}),

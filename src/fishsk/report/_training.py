@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.model_selection import check_cv
@@ -17,22 +17,26 @@ from fishsk.inspection import (
     measure_learning,
     rank_label_issues,
 )
-from fishsk.report._figures import Album, draw_figure
+from fishsk.report._figures import Album, Show, draw_figure
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+    from fishsk._utils.typing import Folds, ImagesLike
 
 _N_SHOWN = {"unfamiliar": 12, "labels": 24}
-_MORE = (1, 3)  # times the present number of images per class
 
 
 class ImageSet(NamedTuple):
     """Images as the user gave them, the same images checked, their labels or numbers, and their features."""
 
-    X: Any
+    X: ImagesLike
     images: Images
     y: np.ndarray | None
     rows: np.ndarray
 
 
-def _score_groups(evaluation: Evaluation, groups: dict[str, np.ndarray]) -> dict[str, Any]:
+def _score_groups(evaluation: Evaluation, groups: dict[str, np.ndarray]) -> dict[str, object]:
     """Return the score of groups of images, each a mask; None of a group without images."""
     rows = []
     for name, members in groups.items():
@@ -42,12 +46,8 @@ def _score_groups(evaluation: Evaluation, groups: dict[str, np.ndarray]) -> dict
 
 
 def gather_unfamiliar(
-    rows: np.ndarray,
-    train: ImageSet,
-    album: Album,
-    show: Callable[[int], dict[str, Any]],
-    evaluation: Evaluation,
-) -> dict[str, Any]:
+    rows: np.ndarray, train: ImageSet, album: Album, show: Show, evaluation: Evaluation
+) -> dict[str, object]:
     """Return test images that are unlike all of the training images, by their features, most so first."""
     try:
         found = FamiliarRows(train.rows).compare(rows)
@@ -79,10 +79,10 @@ def gather_duplicates(
     found: NearDuplicates,
     train: ImageSet,
     album: Album,
-    show: Callable[[int], dict[str, Any]],
+    show: Show,
     evaluation: Evaluation,
     write_label: Callable[[Any], str],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return pairs of test and training images that are nearly the same, and scores without them."""
     is_copy = np.isin(np.arange(evaluation.n_samples), found.test)
     groups = {
@@ -110,24 +110,32 @@ def gather_duplicates(
     }
 
 
-def gather_forecast(estimator: Any, train: ImageSet, cv: Any) -> dict[str, Any]:
+def gather_forecast(estimator: BaseEstimator, train: ImageSet, cv: Folds) -> dict[str, object]:
     """Return the learning curve as SVG, and what more training images would bring as rows."""
     y = np.asarray(train.y)
     display = LearningForecastDisplay(**measure_learning(estimator, train.X, y, cv=cv, random_state=0))
-    n_classes = len(np.unique(y))
+    facts = {"n_train": len(y), "n_folds": check_cv(cv, y).get_n_splits()}
+    rows = list_gains(display, len(np.unique(y)))
+    return draw_figure(lambda: display.plot().figure_) | facts | {"rows": rows}
+
+
+def list_gains(
+    display: LearningForecastDisplay, n_classes: int, more: Sequence[int] = ()
+) -> list[dict[str, Any]]:
+    """Return what 0 and more images of each class would bring: by default as many again, and three times."""
+    a_class = max(1, round(display.n_samples / n_classes))
     rows = []
-    for more in (0, *(times * max(1, round(len(y) / n_classes)) for times in _MORE)):
-        accuracy, *interval = display.predict(display.n_samples + more * n_classes)
-        gain, *gain_interval = display.predict_gain(more * n_classes)
-        row = {"more": more, "accuracy": accuracy, "interval": interval}
+    for number in (0, *(more or (a_class, 3 * a_class))):
+        accuracy, *interval = display.predict(display.n_samples + number * n_classes)
+        gain, *gain_interval = display.predict_gain(number * n_classes)
+        row = {"more_a_class": number, "accuracy": accuracy, "interval": interval}
         rows.append(row | {"gain": gain, "gain_interval": gain_interval})
-    drawn = draw_figure(lambda: display.plot().figure_)
-    return drawn | {"rows": rows, "n_train": len(y), "n_folds": check_cv(cv, y).get_n_splits()}
+    return rows
 
 
 def gather_labels(
-    estimator: Any, train: ImageSet, cv: Any, album: Album, write_label: Callable[[Any], str]
-) -> dict[str, Any]:
+    estimator: BaseEstimator, train: ImageSet, cv: Folds, album: Album, write_label: Callable[[Any], str]
+) -> dict[str, object]:
     """Return the training images whose label is likely wrong, the worst first, with their pictures."""
     found = rank_label_issues(estimator, train.X, train.y, cv=cv)
     worst = zip(found.rows.tolist(), found.given.tolist(), found.likely.tolist(), found.score, strict=True)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import io
-import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import is_regressor
+from sklearn.base import BaseEstimator, is_regressor
 
+from fishsk._utils.files import StrPath
 from fishsk._utils.versions import find_version
 from fishsk.features import find_frozen_parts, read_image
 from fishsk.inspection import (
@@ -30,6 +30,9 @@ from fishsk.inspection import (
 )
 from fishsk.report import encode_image
 
+if TYPE_CHECKING:
+    from fishsk._utils.typing import ImagesLike
+
 _N_CLASSES = 10  # that are listed; the others have next to no probability
 _LONGEST_SIDE = 256  # pixels of the image and of its map
 
@@ -45,9 +48,9 @@ class Answers:
 
     def __init__(
         self,
-        pipeline: Any,
+        pipeline: BaseEstimator,
         *,
-        train: Sequence[str | os.PathLike] | None = None,
+        train: Sequence[StrPath] | None = None,
         min_probability: float = 0.0,
     ) -> None:
         # Several outputs are refused here, and the network is made ready. Maps are not: they load TensorFlow,
@@ -63,18 +66,11 @@ class Answers:
         self.labels = [] if is_regressor(pipeline) else self.tags or np.asarray(pipeline.classes_).tolist()
         self.min_probability = min_probability
         self.train = train
-        self._familiar = None
-        if train is not None:
-            self._familiar = FamiliarRows(find_features(pipeline, train))
+        self._familiar = None if train is None else FamiliarRows(find_features(pipeline, train))
         # Gradients are TensorFlow's; where there is none, parts of the image are covered instead.
         has_gradients = find_version("tensorflow") is not None
         self._explainer = Explainer(pipeline, method="auto" if has_gradients else "occlusion")
         self._lock = threading.Lock()  # one network, one image: two at a time would not be faster
-
-    @property
-    def has_probabilities(self) -> bool:
-        """Whether answers hold probabilities."""
-        return hasattr(self.pipeline, "predict_proba")
 
     @property
     def step_names(self) -> str:
@@ -83,7 +79,7 @@ class Answers:
         parts = [part for _, step in steps for part in find_frozen_parts(step).values() or [step]]
         return ", ".join(type(part).__name__ for part in parts if part not in (None, "passthrough"))
 
-    def _ask(self, images: Sequence[Any]) -> tuple[list[dict[str, Any]], UnfamiliarImages | None]:
+    def _ask(self, images: ImagesLike) -> tuple[list[dict[str, Any]], UnfamiliarImages | None]:
         """Return what is seen in each image, for JSON, and how far they are from training."""
         with self._lock:
             rows, rest, values = split_at_features(self.pipeline, images)
@@ -99,17 +95,16 @@ class Answers:
             if self.tags:
                 answer = {"tags": [tag for tag, has in zip(names, label, strict=True) if has]}
             elif shares:
-                answer["probability"] = shares[str(label)]
+                share = shares[str(label)]
+                answer |= {"probability": share, "unsure": share < self.min_probability}
             if shares:
                 answer["probabilities"] = shares
-            if "probability" in answer:
-                answer["unsure"] = answer["probability"] < self.min_probability
             if found is not None:
                 answer["unfamiliar"] = bool(found.is_unfamiliar[place])
             answers.append(answer)
         return answers, found
 
-    def classify(self, contents: Sequence[bytes]) -> list[dict[str, Any]]:
+    def classify(self, contents: Sequence[bytes]) -> list[dict[str, object]]:
         """Return what is seen in each of several image files, or why one cannot be read, for JSON."""
         try:
             return self._ask([*map(io.BytesIO, contents)])[0]  # bytes may be taken for a path
@@ -119,7 +114,7 @@ class Answers:
                 return self.classify(contents[:half]) + self.classify(contents[half:])
             return [{"error": str(error).replace("'image 0'", "The image")}]
 
-    def predict(self, content: bytes) -> dict[str, Any]:
+    def predict(self, content: bytes) -> dict[str, object]:
         """Return what the page shows of an image file; ValueError if it is no image, or too large a one."""
         image = read_image(io.BytesIO(content))
         (answer,), found = self._ask([image])
@@ -152,7 +147,7 @@ class Answers:
 
     def explain(
         self, content: bytes, *, target: str | None = None, against: str | None = None
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """Return a map of what in an image file spoke for a class, and which classes could be asked about.
 
         The class is by default the one that is predicted, and is compared by default with all others.
@@ -165,8 +160,6 @@ class Answers:
         for name in (target, against):
             if name is not None and name not in labels:
                 raise ValueError(f"There must be one of the classes {list(labels)}. Got {name!r}.")
-        if target is not None and target == against:
-            raise ValueError("A class cannot be compared with itself: choose another one, or all others.")
         with self._lock:
             found = self._explainer.explain(
                 [image],

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fishsk._version import __version__
 from fishsk.report import render_page
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _IMAGE = "application/octet-stream"  # other sites cannot make a browser send it here without asking first
 # What programs send an image as: nothing is what requests says of bytes, the last one curl --data-binary.
 _KINDS = ("", _IMAGE, "application/x-www-form-urlencoded")
+_render = partial(render_page, package="fishsk.serve")
 _ASKED = ("target", "against")  # of an explanation
 _PAGE = ("/", "/serve.js", "/prediction", "/explanation")
 _HEADERS = {
@@ -62,13 +64,7 @@ def make_app(answers: Answers, *, title: str = "fishsk", token: str | None = Non
         max_bytes=MAX_BYTES,
         version=__version__,
     )
-    description = describe_service(
-        answers.labels,
-        of_tags=bool(answers.tags),
-        has_probabilities=answers.has_probabilities,
-        has_train=answers.train is not None,
-        has_token=token is not None,
-    )
+    description = describe_service(answers, token is not None)
     bodies, batches = Bodies(), Batches(answers.classify)
 
     async def predict(request: Request) -> Response:
@@ -83,10 +79,10 @@ def make_app(answers: Answers, *, title: str = "fishsk", token: str | None = Non
                 sent = take_apart(content_type, content)
             except ValueError as error:
                 raise HTTPException(400, str(error)) from error
-            futures = [asyncio.wrap_future(batches.submit(each.content)) for each in sent]
+            futures = [asyncio.wrap_future(batches.submit(image)) for _, image in sent]
             found = await asyncio.gather(*futures)
-        images = [{"name": each.name} | answer for each, answer in zip(sent, found, strict=True)]
-        answer: dict[str, Any] = {"images": images, "seconds": time.perf_counter() - start}
+        images = [{"name": name} | answer for (name, _), answer in zip(sent, found, strict=True)]
+        answer = {"images": images, "seconds": time.perf_counter() - start}
         if any("error" not in image for image in images):
             return JSONResponse(answer, headers=_HEADERS)
         return JSONResponse({"error": images[0]["error"]} | answer, 422, headers=_HEADERS)
@@ -94,7 +90,9 @@ def make_app(answers: Answers, *, title: str = "fishsk", token: str | None = Non
     async def show_health(request: Request) -> Response:
         return JSONResponse({"status": "ok", "fishsk": __version__, "waiting": batches.n_waiting})
 
-    def answer_with(template: str, find: Callable[..., dict[str, Any]]) -> Callable[..., Awaitable[Response]]:
+    def answer_with(
+        template: str, find: Callable[..., dict[str, object]]
+    ) -> Callable[..., Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             if request.headers.get("Content-Type") != _IMAGE:
                 raise HTTPException(415, f"Send the bytes of an image file as {_IMAGE}.")
@@ -112,8 +110,6 @@ def make_app(answers: Answers, *, title: str = "fishsk", token: str | None = Non
         status, text, headers = 500, f"This is a bug in fishsk: {error!r}", dict[str, str]()
         if isinstance(error, HTTPException):
             status, text, headers = error.status_code, error.detail, dict(error.headers or {})
-        elif isinstance(error, ClientDisconnect):  # nobody reads it
-            status, text = 400, "The request was cut."
         if request.url.path in _PAGE:
             return PlainTextResponse(text, status, headers=_HEADERS | headers)
         return JSONResponse({"error": text}, status, headers=_HEADERS | headers)
@@ -127,6 +123,7 @@ def make_app(answers: Answers, *, title: str = "fishsk", token: str | None = Non
         "/prediction": ("POST", answer_with("prediction.html", answers.predict)),
         "/explanation": ("POST", answer_with("explanation.html", answers.explain)),
     }
+    # A request that was cut is no error to log, and nobody reads its answer.
     return Starlette(
         routes=[
             Route(path, answer, methods=[method], include_in_schema=path not in _PAGE)
@@ -135,7 +132,3 @@ def make_app(answers: Answers, *, title: str = "fishsk", token: str | None = Non
         middleware=[Middleware(Guard, token=token)],
         exception_handlers=dict.fromkeys((HTTPException, ClientDisconnect, Exception), show_error),
     )
-
-
-def _render(template: str, **context: Any) -> str:
-    return render_page(template, package="fishsk.serve", **context)

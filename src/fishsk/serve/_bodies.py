@@ -7,7 +7,7 @@ import email
 import email.message
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -17,13 +17,6 @@ MAX_TOGETHER = 4 * MAX_BYTES  # of a request that sends several
 MAX_IMAGES = 256  # of a request
 _MAX_HELD = 2**28  # bytes of all requests that are not answered yet
 _SECONDS = 60.0  # to send a request
-
-
-class Sent(NamedTuple):
-    """An image file, and what its sender calls it."""
-
-    name: str | None
-    content: bytes
 
 
 class Bodies:
@@ -57,15 +50,15 @@ class Bodies:
             self._n_held -= len(content)
 
 
-def take_apart(content_type: str, content: bytes) -> list[Sent]:
+def take_apart(content_type: str, content: bytes) -> list[tuple[str | None, bytes]]:
     """Return the image files of a body: itself, or the parts of a form (multipart/form-data, RFC 7578).
 
-    ValueError if it is no such form, or holds none, or too many.
+    With each comes what its sender calls it. ValueError if it is no such form, or holds none, or too many.
     """
     header = email.message.Message()
     header["Content-Type"] = content_type
     if header.get_content_type() != "multipart/form-data":
-        return [Sent(None, content)]
+        return [(None, content)]
     boundary = header.get_boundary()
     pieces = (b"\r\n" + content).split(b"\r\n--" + boundary.encode("latin-1")) if boundary else []
     if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
@@ -75,11 +68,11 @@ def take_apart(content_type: str, content: bytes) -> list[Sent]:
     return [_read_part(piece) for piece in pieces[1:-1]]
 
 
-def _read_part(piece: bytes) -> Sent:
+def _read_part(piece: bytes) -> tuple[str | None, bytes]:
     """Return the file that a part of a form holds, of its headers and its content."""
     head, is_whole, content = piece.partition(b"\r\n\r\n")
     if not is_whole:
         raise ValueError("Each part of a form must have headers, and an empty line after them.")
     headers = email.message_from_bytes(head.lstrip())
     name = headers.get_filename() or headers.get_param("name", header="Content-Disposition")
-    return Sent(name if isinstance(name, str) else None, content)
+    return name if isinstance(name, str) else None, content

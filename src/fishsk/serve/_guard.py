@@ -8,7 +8,7 @@ import hmac
 import ipaddress
 import socket
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
@@ -24,26 +24,20 @@ _MAKE = "python -c 'import secrets; print(secrets.token_urlsafe())'"
 def check_token(token: str | None, host: str) -> str | None:
     """Return the token that requests must bring, None where there is none; empty is none.
 
-    ValueError if it is too short or cannot be sent, or other machines could ask `host` without one.
+    ValueError if it is too short or cannot be sent, or other machines could ask `host` without one; OSError
+    if there is no such host.
     """
     if token and (len(token) < _SHORTEST or not token.isascii() or not token.isprintable() or " " in token):
         raise ValueError(
             f"{TOKEN} must have at least {_SHORTEST} letters and digits without spaces. Make one by {_MAKE}"
         )
-    if not token and not _is_loopback(host):
+    found = socket.getaddrinfo(host or "0.0.0.0", None)  # no name means all addresses
+    if not token and not all(ipaddress.ip_address(address[0]).is_loopback for *_, address in found):
         raise ValueError(
             f"--host {host} lets other machines ask, who must send a token. Set {TOKEN} to one, such as "
             f"{_MAKE} prints, or leave --host out."
         )
     return token or None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return False  # `open_port` says that there is no such address
-    return bool(host) and all(ipaddress.ip_address(address[0]).is_loopback for *_, address in found)
 
 
 class Guard:
@@ -63,13 +57,12 @@ class Guard:
         from starlette.datastructures import Headers
         from starlette.responses import JSONResponse
 
-        app: Any = self._app
-        if scope["type"] == "http":
-            refused = self._refuse(scope["method"], scope["path"], Headers(scope=scope))
-            if refused is not None:
-                status, text = refused
-                wanted = {"WWW-Authenticate": 'Bearer, Basic realm="fishsk"'} if status == 401 else None
-                app = JSONResponse({"error": text}, status, wanted)
+        app = self._app
+        is_request = scope["type"] == "http"
+        if is_request and (refused := self._refuse(scope["method"], scope["path"], Headers(scope=scope))):
+            status, text = refused
+            wanted = {"WWW-Authenticate": 'Bearer, Basic realm="fishsk"'} if status == 401 else None
+            app = JSONResponse({"error": text}, status, wanted)
         await app(scope, receive, send)
 
     def _refuse(self, method: str, path: str, headers: Mapping[str, str]) -> tuple[int, str] | None:

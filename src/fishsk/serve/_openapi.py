@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from fishsk._version import __version__
+from fishsk.serve._answers import Answers
 from fishsk.serve._bodies import MAX_BYTES, MAX_IMAGES, MAX_TOGETHER
 
 _ERRORS = {
@@ -23,30 +23,23 @@ _NUMBER = {"type": "number"}
 _FLAG = {"type": "boolean"}
 
 
-def describe_service(
-    labels: Sequence[Any], *, of_tags: bool, has_probabilities: bool, has_train: bool, has_token: bool
-) -> dict[str, Any]:
-    """Return the description of the routes for programs.
-
-    `labels` are classes or tags, and none where numbers are predicted. Answers may hold probabilities and
-    tell unfamiliar images, and requests may need a token.
-    """
+def describe_service(answers: Answers, has_token: bool) -> dict[str, object]:
+    """Return the description of the routes for programs, whose requests may need a token."""
     share = {"type": "number", "minimum": 0, "maximum": 1}
-    names = [str(label) for label in labels]
-    answer: dict[str, Any] = {}
-    if of_tags:
+    names = [str(label) for label in answers.labels]
+    answer: dict[str, object] = {}
+    if answers.tags:
         answer["tags"] = {"type": "array", "items": {"enum": names}}
     elif names:
         answer["class"] = {"enum": names}
     else:
         answer["number"] = _NUMBER
-    if has_probabilities:
-        if not of_tags:
-            answer["probability"] = share | {"description": "That of the class."}
+    if hasattr(answers.pipeline, "predict_proba"):
         answer["probabilities"] = _make_object(dict.fromkeys(names, share))
-    if has_probabilities and not of_tags:
-        answer["unsure"] = _FLAG | {"description": "Whether the probability is below --min-probability."}
-    if has_train:
+        if not answers.tags:
+            answer["probability"] = share | {"description": "That of the class."}
+            answer["unsure"] = _FLAG | {"description": "Whether the probability is below --min-probability."}
+    if answers.train is not None:
         answer["unfamiliar"] = _FLAG | {"description": "Whether no training image is like it."}
     name = {"type": ["string", "null"], "description": "The name of the file, where it was sent."}
     schemas = {
@@ -77,7 +70,6 @@ def describe_service(
         | {
             str(status): _respond(text, "BadImages" if status == 422 else "Error")
             for status, text in _ERRORS.items()
-            if has_token or status != 401
         },
     }
     health = {
@@ -91,7 +83,6 @@ def describe_service(
         "summary": "This description",
         "responses": {"200": {"description": "OpenAPI 3.1.", "content": {"application/json": {}}}},
     }
-    scheme = {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}} if has_token else {}
     return {
         "openapi": "3.1.1",
         "info": {"title": "fishsk serve", "version": __version__},
@@ -100,12 +91,15 @@ def describe_service(
             "/health": {"get": health},
             "/openapi.json": {"get": openapi},
         },
-        "components": {"schemas": schemas} | scheme,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
         "security": [{"token": []}] if has_token else [],
     }
 
 
-def _make_object(properties: dict[str, Any]) -> dict[str, Any]:
+def _make_object(properties: Mapping[str, object]) -> dict[str, object]:
     """Return the schema of an object that has just these entries."""
     return {
         "type": "object",
@@ -115,11 +109,11 @@ def _make_object(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _list_of(*names: str) -> dict[str, Any]:
+def _list_of(*names: str) -> dict[str, object]:
     kinds = [{"$ref": f"#/components/schemas/{name}"} for name in names]
     return {"type": "array", "items": {"anyOf": kinds}}
 
 
-def _respond(text: str, name: str) -> dict[str, Any]:
+def _respond(text: str, name: str) -> dict[str, object]:
     schema = {"$ref": f"#/components/schemas/{name}"}
     return {"description": text, "content": {"application/json": {"schema": schema}}}

@@ -9,10 +9,15 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING
 
 import joblib
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +53,7 @@ def find_address(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def run_server(app: Any, listening: socket.socket) -> None:
+def run_server(app: ASGIApp, listening: socket.socket) -> None:
     """Serve an ASGI application until the process is interrupted, or told to end."""
     import uvicorn
 
@@ -61,103 +66,58 @@ def run_server(app: Any, listening: socket.socket) -> None:
         timeout_graceful_shutdown=_SECONDS,
     )
     # uvicorn raises the signal again when it has answered what it was answering.
-    with _handled(signal.SIG_IGN, signal.SIGTERM), contextlib.suppress(KeyboardInterrupt):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
     listening.close()
 
 
 def run_workers(
-    make_app: Callable[[], Any], listening: socket.socket, n_workers: int, *, tell: Callable[[], None]
+    make_app: Callable[[], ASGIApp], listening: socket.socket, n_workers: int, *, tell: Callable[[], None]
 ) -> None:
     """Serve an application by several processes, each with a model and its share of the cores.
 
-    `make_app` can be pickled, and is called in each process; `tell` is called when all are ready. Of the
-    socket, which they share, the system gives a connection to one that waits for any. ValueError if a process
-    cannot begin; it says why.
+    `make_app` can be pickled, and is called in each process, first in one that ends: its error is raised
+    here, and what it makes, the others find in the cache. Then `tell` is called. Of the socket, which they
+    share, the system gives a connection to one that waits for any.
     """
+    for name in _THREADS:
+        os.environ.setdefault(name, str(max(1, joblib.cpu_count() // n_workers)))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context) as first:
+        first.submit(_make, make_app).result()
     stopped = threading.Event()
-    workers: list[_Worker] = []
-    with _share_cores(n_workers), _handled(lambda *_: stopped.set(), signal.SIGINT, signal.SIGTERM):
-        try:
-            while len(workers) < n_workers and not stopped.is_set():
-                workers.append(_Worker(make_app, listening))
-                if len(workers) in (1, n_workers):  # what the first one makes, the others find in the cache
-                    for worker in workers:
-                        worker.wait(stopped)
-            if not stopped.is_set():
-                tell()
-            while not stopped.wait(0.5):
-                for place, worker in enumerate(workers):
-                    if not worker.process.is_alive():
-                        logger.warning("%s. Another one begins.", worker.explain_end())
-                        workers[place] = _Worker(make_app, listening)
-        finally:
-            for worker in workers:
-                worker.process.terminate()
-            for worker in workers:
-                worker.process.join(_SECONDS + 1)
-                worker.process.kill()
-            listening.close()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+
+    def start() -> BaseProcess:
+        worker = context.Process(target=_answer, args=(make_app, listening), daemon=True)
+        worker.start()
+        return worker
+
+    workers = [start() for _ in range(n_workers)]
+    try:
+        tell()
+        while not stopped.wait(0.5):
+            for place, worker in enumerate(workers):
+                if not worker.is_alive():
+                    logger.warning("A process ended, status %s. Another one begins.", worker.exitcode)
+                    workers[place] = start()
+    finally:
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.join(_SECONDS + 1)
+            worker.kill()
+        listening.close()
 
 
-class _Worker:
-    """A process that answers."""
-
-    def __init__(self, make_app: Callable[[], Any], listening: socket.socket) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._ready = context.Event()
-        self._errors, errors = context.Pipe(duplex=False)
-        work = (make_app, listening, self._ready, errors)
-        self.process = context.Process(target=_work, args=work, daemon=True)
-        self.process.start()
-        errors.close()
-
-    def wait(self, stopped: threading.Event) -> None:
-        """Return when it is ready, or all shall stop; ValueError if it ended."""
-        while not self._ready.wait(0.1) and not stopped.is_set():
-            if not self.process.is_alive():
-                raise ValueError(self.explain_end())
-
-    def explain_end(self) -> str:
-        """Return why it ended."""
-        self.process.join()
-        with contextlib.suppress(EOFError):
-            return self._errors.recv()
-        return f"A process of the service ended, with exit status {self.process.exitcode}"
+def _make(make_app: Callable[[], ASGIApp]) -> None:
+    """Make the application, which cannot leave its process."""
+    make_app()
 
 
-def _work(make_app: Callable[[], Any], listening: socket.socket, ready: Any, errors: Any) -> None:
+def _answer(make_app: Callable[[], ASGIApp], listening: socket.socket) -> None:
     """Answer in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches all: the first process ends the others
-    try:
-        app = make_app()
-    except (ValueError, OSError, ImportError, MemoryError) as error:
-        errors.send(str(error))
-        return
-    ready.set()
-    run_server(app, listening)
-
-
-@contextlib.contextmanager
-def _share_cores(n_workers: int) -> Iterator[None]:
-    """Let processes that begin meanwhile use their share of the cores, unless the user says how many."""
-    added = {
-        name: str(max(1, joblib.cpu_count() // n_workers)) for name in _THREADS if name not in os.environ
-    }
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            del os.environ[name]
-
-
-@contextlib.contextmanager
-def _handled(handler: Any, *numbers: int) -> Iterator[None]:
-    """Let signals be handled otherwise meanwhile."""
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, former in before.items():
-            signal.signal(number, former)
+    run_server(make_app(), listening)

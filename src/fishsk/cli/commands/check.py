@@ -16,7 +16,7 @@ import argparse
 import warnings
 
 from fishsk._utils.files import expand
-from fishsk.cli._arguments import add_columns, add_training, load_photos
+from fishsk.cli._arguments import Photos, add_columns, add_training, load_photos
 from fishsk.cli._screen import Screen, load_tensorflow, pick
 from fishsk.cli._targets import PAGES, prepare_file, write_or_keep
 
@@ -38,25 +38,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", default="check.html", metavar="FILE", help="the page to write")
     add_training(parser)
+    parser.set_defaults(task="classification", skip_bad=True)  # what is left out is an issue
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
     if arguments.cv < 0 or arguments.cv == 1:
         raise ValueError(f"--cv must be 0 or at least 2. Got {arguments.cv}.")
     target = prepare_file(arguments.output, PAGES)
-    X, y, classes, left_out = _list_images(arguments.folder, arguments)
-    X_test = y_test = None
-    where = f"{len(X):,} of {len(classes)} classes in {arguments.folder}"
+    photos, test = _list_images(arguments.folder, arguments), None
+    left_out = photos.left_out
+    where = f"{len(photos.paths):,} of {len(photos.names)} classes in {arguments.folder}"
     if arguments.test is not None:
-        X_test, y_test, _, more = _list_images(arguments.test, arguments)
-        left_out |= more
-        where += f", {len(X_test):,} in {arguments.test}"
+        test = _list_images(arguments.test, arguments)
+        left_out |= test.left_out
+        where += f", {len(test.paths):,} in {arguments.test}"
     load_tensorflow(screen)
 
     from fishsk.cli._networks import make_pipeline, show_networks
     from fishsk.inspection import find_data_issues
     from fishsk.report import write_data_issues
 
+    X, X_test = photos.paths, None if test is None else test.paths
     pipeline = make_pipeline(arguments, X, features__verbose=1)
     n_test = 0 if X_test is None else len(X_test)
     screen.fact("Images", where, n_images=len(X), n_test=n_test, left_out=left_out)
@@ -64,22 +66,23 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     with screen.measured("check"):
         data = find_data_issues(
             X,
-            y,
+            photos.y,
             X_test=X_test,
-            y_test=y_test,
+            y_test=None if test is None else test.y,
             pipeline=pipeline,
             cv=arguments.cv or None,
-            classes=classes,
+            classes=photos.names,
             min_images=arguments.min_images,
             left_out=left_out,
             verbose=1,
         )
-    screen.facts |= {"level": data.level, "issues": []}
+    issues = []
     for issue in data.issues:
         found = [
             {"images": [data.names[row] for row in each.rows], "detail": each.detail} for each in issue.found
         ]
-        screen.facts["issues"].append(pick(issue, "kind", "level", "title", "advice") | {"found": found})
+        issues.append(pick(issue, "kind", "level", "title", "advice") | {"found": found})
+    screen.facts |= {"level": data.level, "issues": issues}
     if data.issues:
         screen.table(
             [(issue.level, issue.title, f"{len(issue.found):,}") for issue in data.issues],
@@ -96,23 +99,10 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     return int(data.level in failing)
 
 
-def _list_images(
-    source: str, arguments: argparse.Namespace
-) -> tuple[list[str], list[str], list[str], dict[str, str]]:
-    """Return images, readable or not, their classes, all classes, and what was left out, with why."""
-    if expand(source).is_file():
-        names = arguments.target or []
-        if len(names) > 1 or [name.casefold() for name in names] == ["tags"]:
-            raise ValueError(
-                "check looks for what is wrong with classes, of which an image has one. Got tags."
-            )
-        arguments.task, arguments.skip_bad = "classification", True  # what is left out is an issue
-        photos = load_photos(source, arguments)
-        return photos.paths.tolist(), photos.y.tolist(), sorted(set(photos.y.tolist())), photos.left_out
-
-    from fishsk.datasets import load_image_folder
-
+def _list_images(source: str, arguments: argparse.Namespace) -> Photos:
+    """Return images, readable or not, with their classes."""
+    columns = None if expand(source).is_dir() else arguments.target
+    if columns and (len(columns) > 1 or columns[0].casefold() == "tags"):
+        raise ValueError("check looks for what is wrong with classes, of which an image has one. Got tags.")
     with warnings.catch_warnings(action="ignore"):  # what it warns of is an issue here
-        data = load_image_folder(source, check_files=False)
-    labels = [data.target_names[label] for label in data.target]
-    return data.images.tolist(), labels, data.target_names, data.left_out
+        return load_photos(source, argparse.Namespace(**vars(arguments) | {"target": columns}))

@@ -58,21 +58,18 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     names = Path(arguments.old).stem, Path(arguments.new).stem
     if names[0] == names[1]:
         names = arguments.old, arguments.new
+    change = comparison.difference, *comparison.interval
     if isinstance(comparison, RegressionComparison):
         name, what, sides = "mae", "mean absolute ", (comparison.mae_a, comparison.mae_b)
-        by = {"nearer": comparison.nearer, "farther": comparison.farther}
         first, second = (format_number(error, digits=3) for error in sides)
-        change = [
-            format_number(each, digits=3, sign=True) for each in (comparison.difference, *comparison.interval)
-        ]
-        test = "Wilcoxon's signed-rank test"
+        difference, low, high = (format_number(each, digits=3, sign=True) for each in change)
+        kinds, test = ["nearer", "farther"], "Wilcoxon's signed-rank test"
     else:
         name, what, sides = "accuracy", "", (comparison.accuracy_a, comparison.accuracy_b)
-        by = {"fixed": comparison.fixed, "broken": comparison.broken}
         first, second = (f"{each:.3f}" for each in sides)
-        change = [f"{100 * each:+.1f}" for each in (comparison.difference, *comparison.interval)]
-        change[0] += " points"
-        test = "McNemar's exact test"
+        difference, low, high = (f"{100 * each:+.1f}" for each in change)
+        difference += " points"
+        kinds, test = ["fixed", "broken"], "McNemar's exact test"
     screen.fact(
         "Error" if what else "Accuracy",
         f"{what}{first} {names[0]}, {second} {names[1]}, on {comparison.n_samples} test images",
@@ -81,9 +78,9 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     )
     screen.fact(
         "Difference",
-        f"{change[0]} (95 % interval {change[1]} to {change[2]}; {test}: p = {comparison.p_value:.3g})",
+        f"{difference} (95 % interval {low} to {high}; {test}: p = {comparison.p_value:.3g})",
         **pick(comparison, "difference", "interval", "p_value"),
-        **{kind: [paths[row] for row in rows] for kind, rows in by.items()},
+        **{kind: paths[getattr(comparison, kind)] for kind in kinds},
     )
     if isinstance(comparison, RegressionComparison):
         screen.say(

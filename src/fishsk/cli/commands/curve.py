@@ -49,6 +49,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     from fishsk.cli._networks import make_pipeline, run_networks, show_networks
     from fishsk.inspection import LearningForecastDisplay
     from fishsk.persistence import load_pipeline
+    from fishsk.report import list_gains
 
     photos = load_photos(arguments.photos, arguments)
     if photos.task != "classification":
@@ -84,17 +85,12 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         header=("training images", "accuracy", "of the folds"),
         right=[0, 1],
     )
-    # What more images of each class would bring: 0, and as many as are asked for.
-    a_class = max(1, round(n_images / n_classes))
-    forecast, table = [], []
-    for more in (0, *(arguments.more or [a_class, 3 * a_class])):
-        accuracy, *interval = display.predict(display.n_samples + more * n_classes)
-        gain, *gain_interval = display.predict_gain(more * n_classes)
-        facts = {"more_a_class": more, "accuracy": accuracy, "interval": interval}
-        forecast.append(facts | {"gain": gain, "gain_interval": gain_interval})
-        points = [f"{100 * each:+.1f}" for each in (gain, *gain_interval)]
-        expected = f"{accuracy:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
+    forecast, table = list_gains(display, n_classes, arguments.more or ()), []
+    for row in forecast:
+        more, (low, high) = row["more_a_class"], row["interval"]
+        points = [f"{100 * each:+.1f}" for each in (row["gain"], *row["gain_interval"])]
         gained = f"{points[0]} ({points[1]} to {points[2]})" if more else ""
+        expected = f"{row['accuracy']:.3f} ({low:.3f} to {high:.3f})"
         table.append((f"{more:,}" if more else "none", expected, gained))
     law = dict(zip(("floor", "scale", "exponent"), display.law.tolist(), strict=True))
     screen.facts |= {"forecast": forecast, "power_law": law}

@@ -45,15 +45,17 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     from fishsk.report import write_report
 
     with screen.measured("find images"):
-        fish = find_fish(arguments.data, offline=arguments.offline, random_state=arguments.seed)
-    n_train, n_test = len(fish.X_train), len(fish.X_test)
-    screen.fact("Images", f"{n_train} to train, {n_test} to test: {fish.source}", data=fish.source)
-    pipeline = make_pipeline(arguments, fish.X_train)
+        source, X_train, X_test, y_train, y_test, names = find_fish(
+            arguments.data, offline=arguments.offline, random_state=arguments.seed
+        )
+    n_train, n_test = len(X_train), len(X_test)
+    screen.fact("Images", f"{n_train} to train, {n_test} to test: {source}", data=source)
+    pipeline = make_pipeline(arguments, X_train)
     show_networks(screen, pipeline)
     transformers = find_transformers(pipeline)
     with screen.measured("features"), shown_progress(pipeline), FrozenFeatures.count_images() as count:
-        learner, train = run_frozen_steps(pipeline, fish.X_train)
-        _, test = run_frozen_steps(pipeline, fish.X_test)
+        learner, train = run_frozen_steps(pipeline, X_train)
+        _, test = run_frozen_steps(pipeline, X_test)
     speed = (n_train + n_test) / screen.seconds["features"]
     n_runs = (n_train + n_test) * len(transformers)
     screen.fact(
@@ -64,14 +66,14 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         n_extracted=count.n_extracted,
     )
     with screen.stage("train"):
-        learner.fit(train, fish.y_train)  # these are the pipeline's own steps
+        learner.fit(train, y_train)  # these are the pipeline's own steps
     head = pipeline["head"]
     screen.fact("Training", f"{head.n_iter_} epochs, the best one {head.best_epoch_ + 1}")
     with screen.stage("test"):
-        evaluation = evaluate(learner, test, fish.y_test)
-    show_evaluation(screen, evaluation, fish.origins)
+        evaluation = evaluate(learner, test, y_test)
+    show_evaluation(screen, evaluation, names)
     with screen.stage("figures"):
-        written = save_figures(output, evaluation, fish.X_test, pipeline)
+        written = save_figures(output, evaluation, X_test, pipeline)
     data = os.environ.get("FISHSK_DATA")  # which says where the images are
     command = f"FISHSK_DATA={shlex.quote(data)} {arguments.command_line}" if data else arguments.command_line
     model, report = output / "fish.fishsk", output / "report.html"
@@ -82,19 +84,19 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         report,
         lambda path: write_report(
             pipeline,
-            fish.X_test,
-            fish.y_test,
+            X_test,
+            y_test,
             path,
-            X_train=fish.X_train,
-            y_train=fish.y_train,
+            X_train=X_train,
+            y_train=y_train,
             y_pred=evaluation.y_pred,
             y_proba=evaluation.proba,
-            image_names=fish.origins,
+            image_names=names,
             title="Which fish is it?",
             reproduce=command,
         ),
     )
-    screen.figures(written)
+    screen.fact("Figures", ", ".join(map(str, written)), figures=written)
     screen.show_seconds()
     screen.say("\nWhat next, with images of yours:")
     screen.say(f"  python -m fishsk predict {shlex.quote(str(model))} photo.jpg --output -")

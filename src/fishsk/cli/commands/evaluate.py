@@ -40,5 +40,6 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     evaluation = evaluate(learner, rows, photos.y)
     show_evaluation(screen, evaluation, photos.paths.tolist(), target=photos.target)
     if folder is not None:
-        screen.figures(save_figures(folder, evaluation, photos.paths, pipeline, target=photos.target))
+        written = save_figures(folder, evaluation, photos.paths, pipeline, target=photos.target)
+        screen.fact("Figures", ", ".join(map(str, written)), figures=written)
     return int(bool(photos.unknown))

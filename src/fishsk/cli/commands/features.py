@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fishsk._utils.files import expand
 from fishsk.cli._arguments import add_columns, add_network, add_skip_bad, list_files, load_photos
@@ -26,7 +26,7 @@ from fishsk.cli._targets import FRAMES, prepare_file
 
 if TYPE_CHECKING:
     import numpy as np
-
+    from sklearn.base import BaseEstimator
 
 _N_PART = 512  # images of a part: seconds of work, 22 MB of the recipe's features
 
@@ -61,12 +61,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, screen: Screen) -> None:
     target = prepare_file(arguments.output, FRAMES)
-    labels: list[Any] | None = None
+    labels: list[object] | None = None
     if arguments.labels or arguments.target:
         photos = load_photos(arguments.photos, arguments)
         paths, left_out, labels = photos.paths.tolist(), photos.left_out, photos.y.tolist()
         if photos.task == "tags":
-            labels = [[tag for tag, has in zip(photos.tags, row, strict=True) if has] for row in photos.y]
+            labels = [[tag for tag, has in zip(photos.names, row, strict=True) if has] for row in photos.y]
     else:
         paths, left_out = list_files([arguments.photos], arguments)
 
@@ -80,12 +80,12 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
 
     step = make_pipeline(arguments, paths, head=DummyClassifier())["features"]
     show_networks(screen, step)
-    described = {name: dict(part) for name, part in describe_parts(step).items()}
+    described = describe_parts(step)
     parts, chunks = Parts(target), [*gen_batches(len(paths), _N_PART)]
     keys = [_find_key(described, paths[chunk], labels and labels[chunk]) for chunk in chunks]
     known = [parts.read(number, key) for number, key in enumerate(keys)]
-    missing = [number for number, each in enumerate(known) if each is None]
-    n_known = len(paths) - sum(len(paths[chunks[number]]) for number in missing)
+    missing = [paths[chunk] for chunk, errors in zip(chunks, known, strict=True) if errors is None]
+    n_known = len(paths) - sum(map(len, missing))
     where = f", {n_known:,} of a run before" if n_known else ""
     screen.fact(
         "Images", f"{len(paths):,} in {arguments.photos}{where}", n_images=len(paths), n_known=n_known
@@ -95,21 +95,25 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         open_cluster(arguments) as client,
         ProgressBar("features", len(paths), unit="images", shown=True) as bar,
     ):
-        bar.advance(n_known)
-        found = compute(client, extract, (paths[chunks[number]] for number in missing), step)
-        for number, (features, errors) in zip(missing, found, strict=True):
-            _check_errors(errors, skip_bad=arguments.skip_bad)
-            chunk = paths[chunks[number]]
-            good = [at for at, path in enumerate(chunk) if path not in errors]
-            columns = {"path": [chunk[at] for at in good]}
-            if labels is not None:
-                columns["label"] = [labels[chunks[number]][at] for at in good]
-            known[number] = part = {"key": keys[number], "errors": errors}
-            parts.write(number, columns, features[good], part)
-            bar.advance(len(chunk))
-    for part in filter(None, known):
-        _check_errors(part["errors"], skip_bad=arguments.skip_bad)
-        left_out |= part["errors"]
+        found = compute(client, extract, missing, step)
+        for number, (chunk, errors) in enumerate(zip(chunks, known, strict=True)):
+            features = None
+            if errors is None:
+                features, errors = next(found)
+            if errors and not arguments.skip_bad:
+                listed = "\n".join(errors.values())
+                raise ValueError(
+                    f"{len(errors)} images cannot be read:\n{listed}\nFix or remove them, or pass --skip-bad "
+                    "to go on without them. What was done is kept: run the same command again."
+                )
+            if features is not None:
+                good = [at for at, path in enumerate(paths[chunk]) if path not in errors]
+                columns = {"path": [paths[chunk][at] for at in good]}
+                if labels is not None:
+                    columns["label"] = [labels[chunk][at] for at in good]
+                parts.write(number, columns, features[good], keys[number], errors)
+            left_out |= errors
+            bar.advance(len(paths[chunk]))
     with screen.stage("join"):
         n_rows = parts.join(len(chunks), {"networks": described})
     n_features = sum(part.n_features_out for part in find_frozen_parts(step).values())
@@ -124,7 +128,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     screen.show_seconds()
 
 
-def extract(paths: list[str], step: Any) -> tuple[np.ndarray, dict[str, str]]:
+def extract(paths: list[str], step: BaseEstimator) -> tuple[np.ndarray, dict[str, str]]:
     """Return the features of files, in any process, and why some cannot be read, whose rows are 0."""
     import numpy as np
 
@@ -135,7 +139,7 @@ def extract(paths: list[str], step: Any) -> tuple[np.ndarray, dict[str, str]]:
         return np.asarray(step.transform(paths)), dict(reading.errors)
 
 
-def _find_key(described: dict[str, Any], paths: list[str], labels: list[Any] | None) -> str:
+def _find_key(described: dict[str, dict], paths: list[str], labels: list[object] | None) -> str:
     """Return what tells a part of the same networks, files and labels from others."""
     from fishsk.features import split_box
 
@@ -146,12 +150,3 @@ def _find_key(described: dict[str, Any], paths: list[str], labels: list[Any] | N
         if file.exists():
             digest.update(repr((file.stat().st_size, file.stat().st_mtime_ns)).encode())
     return digest.hexdigest()
-
-
-def _check_errors(errors: dict[str, str], *, skip_bad: bool) -> None:
-    if errors and not skip_bad:
-        listed = "\n".join(errors.values())
-        raise ValueError(
-            f"{len(errors)} images cannot be read:\n{listed}\nFix or remove them, or pass --skip-bad to go "
-            "on without them. What was done is kept: run the same command again."
-        )

@@ -22,7 +22,6 @@ import argparse
 import json
 import warnings
 from collections import Counter
-from typing import Any
 
 from fishsk.cli._arguments import add_photos, add_training, load_photos
 from fishsk.cli._screen import Screen, load_tensorflow
@@ -98,7 +97,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     screen.show_seconds()
 
 
-def _parse_setting(setting: str) -> tuple[str, Any]:
+def _parse_setting(setting: str) -> tuple[str, object]:
     """Return a name and a value, which is JSON where it reads as JSON, and text otherwise."""
     name, equals, text = setting.partition("=")
     if not equals or "__" not in name:

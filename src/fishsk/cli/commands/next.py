@@ -18,7 +18,7 @@ from pathlib import Path
 
 from fishsk._utils.files import expand, write_atomically
 from fishsk.cli._arguments import add_columns, add_unlabeled, list_files, load_photos
-from fishsk.cli._screen import Screen, pick, to_plain
+from fishsk.cli._screen import Screen, to_plain
 from fishsk.cli._targets import PAGES, TABLES, prepare_file, write_or_keep, write_table
 
 
@@ -83,8 +83,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         for row, score, reason in zip(found.rows.tolist(), found.score, found.reason, strict=True)
     ]
     apart = {
-        kind: {names[row]: reason for row, reason in rows.items()}
-        for kind, rows in pick(found, "unreadable", "duplicate", "unfamiliar").items()
+        kind: {names[row]: reason for row, reason in getattr(found, kind).items()}
+        for kind in ("unreadable", "duplicate", "unfamiliar")
     }
     screen.fact("Images", f"{len(new.paths):,}", n_images=len(new.paths), left_out=left_out)
     counts = ", ".join(f"{len(rows):,} {kind}" for kind, rows in apart.items())

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from typing import Any
 
 from fishsk.cli._arguments import UNSURE, add_columns, add_model, add_skip_bad, check_probability, list_files
 from fishsk.cli._screen import Screen, pick
@@ -79,7 +78,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         known = read_features(screen, pipeline, files, skip_bad=arguments.skip_bad)
     new = read_features(screen, pipeline, paths, skip_bad=arguments.skip_bad)
     predicted = new.rest.predict(new.values)
-    columns: dict[str, Any] = {"path": new.paths, "predicted": predicted.tolist()}
+    columns: dict[str, list] = {"path": new.paths, "predicted": predicted.tolist()}
     numbers: dict[str, float] = {}
     counts: dict[str, int] = {}
     if is_regressor(pipeline):

@@ -15,11 +15,14 @@ import functools
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fishsk._utils.reading import read_once
 from fishsk.cli._arguments import add_model, add_skip_bad, check_probability, list_files
 from fishsk.cli._screen import Screen
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +63,6 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         raise ImportError(
             f"serve needs {' and '.join(missing)}. Run: python -m pip install {' '.join(missing)}"
         )
-    check_probability(arguments.min_probability)
     if arguments.workers < 1:
         raise ValueError(f"--workers must be at least 1. Got {arguments.workers}.")
 
@@ -84,12 +86,14 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
             tell()
             run_server(app, listening)
         else:
-            make_app = functools.partial(_make_app_alone, arguments)
-            run_workers(make_app, listening, arguments.workers, tell=tell)
+            run_workers(functools.partial(_make_app, arguments), listening, arguments.workers, tell=tell)
 
 
-def _make_app(arguments: argparse.Namespace, screen: Screen) -> Any:
-    """Return the web application."""
+def _make_app(arguments: argparse.Namespace, screen: Screen | None = None) -> Starlette:
+    """Return the web application; without a screen, as in a process of its own, it says nothing."""
+    if screen is None:
+        screen = Screen()
+        screen.console.quiet = True
     train = None if arguments.train is None else list_files([arguments.train])[0]
 
     from fishsk.cli._networks import find_transformers, read_features
@@ -99,7 +103,8 @@ def _make_app(arguments: argparse.Namespace, screen: Screen) -> Any:
     pipeline = load_pipeline(arguments.model)
     check_probability(arguments.min_probability or None, pipeline)
     if train is not None:
-        train = read_features(screen, pipeline, train, skip_bad=arguments.skip_bad).paths
+        with read_once():
+            train = read_features(screen, pipeline, train, skip_bad=arguments.skip_bad).paths
         screen.fact("Training", f"{len(train):,} images in {arguments.train}", n_train=len(train))
     with screen.stage("get ready"):
         answers = Answers(pipeline, train=train, min_probability=arguments.min_probability)
@@ -107,11 +112,3 @@ def _make_app(arguments: argparse.Namespace, screen: Screen) -> Any:
         transformer.set_params(cache=None)  # nothing is kept of what others send
     title = f"What does {Path(arguments.model).name} see?"
     return make_app(answers, title=title, token=arguments.token)
-
-
-def _make_app_alone(arguments: argparse.Namespace) -> Any:
-    """Return the web application in a process of its own, which says nothing."""
-    screen = Screen()
-    screen.console.quiet = True
-    with read_once():
-        return _make_app(arguments, screen)

@@ -13,6 +13,7 @@ again, it goes on where it was stopped: what stands in the table is done, also w
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import filecmp
 import itertools
@@ -145,22 +146,13 @@ def _place(source: Path, folder: Path, root: Path, taken: set[str], *, link: boo
         placed = target.relative_to(root).as_posix()
         if placed in taken:
             continue
-        try:
-            if link and not target.exists():
+        with contextlib.suppress(FileExistsError):  # another process was faster
+            if link:
                 os.link(source, target)
             elif not target.exists():
                 with open(source, "rb") as file:
                     write_atomically(target, iter(lambda: file.read(2**20), b""), overwrite=False)
                 shutil.copystat(source, target)
-        except FileExistsError:  # another process was faster
-            pass
-        except OSError as error:
-            if not link:
-                raise
-            raise type(error)(
-                f"{str(source)!r} cannot be linked into {str(folder)!r}: {error.strerror}. Hard links stay "
-                "on one disk: leave out --link to copy."
-            ) from error
         if filecmp.cmp(source, target, shallow=False):
             break
     taken.add(placed)

@@ -15,7 +15,6 @@ import argparse
 import itertools
 import warnings
 from pathlib import Path
-from typing import Any
 
 from fishsk.cli._arguments import add_photos, add_training, load_photos
 from fishsk.cli._screen import Screen, load_tensorflow
@@ -69,13 +68,15 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     folds = arguments.cv
     if photos.task != "classification":  # plain folds follow the rows, which a table is sorted by
         folds = KFold(arguments.cv, shuffle=True, random_state=arguments.seed)
+    pipelines = []
     # The sets of networks to try: of each option one name, in all combinations, none twice.
-    sets = [None] if arguments.backbone is None else dict.fromkeys(itertools.product(*arguments.backbone))
-    pipelines = [make_pipeline(arguments, photos.paths, backbones=each, **of_task(photos)) for each in sets]
+    for backbone in dict.fromkeys(itertools.product(*arguments.backbone or ())):
+        given = argparse.Namespace(**vars(arguments) | {"backbone": backbone})
+        pipelines.append(make_pipeline(given, photos.paths, **of_task(photos)))
     show_networks(screen, *pipelines)
     pipeline = pipelines[0]
     candidates = list_candidates(pipelines)
-    space: dict[str, Any] = default_search_space(pipeline)
+    space = default_search_space(pipeline)
     if len(candidates) > 1:
         space["features"] = candidates
         table = []
@@ -102,8 +103,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         tried = Pipeline([("features", each), ("head", pipeline["head"])])
         photos, _ = run_networks(screen, photos, tried, skip_bad=arguments.skip_bad)
     screen.fact("Images", photos.describe(), n_images=len(photos.paths), task=photos.task, **photos.facts)
-    with screen.measured("search"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UndefinedMetricWarning)  # of a tag that a fold has nowhere
+    ignored = warnings.catch_warnings(action="ignore", category=UndefinedMetricWarning)
+    with screen.measured("search"), ignored:  # of a tag that a fold has nowhere
         search.fit(photos.paths, photos.y)
     screen.fact(
         "Best",
@@ -115,7 +116,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         screen.say(f"  {name} = {value!r}")
     write_or_keep(screen, "Model", model, lambda path: save_pipeline(search.best_estimator_, path))
     written = save_study_figures(output, search.study_, score=score)
-    screen.figures(written)
+    screen.fact("Figures", ", ".join(map(str, written)), figures=written)
     if output / "importances.png" not in written:
         screen.say(f"No importances: they need {N_FOR_IMPORTANCES} finished trials whose scores differ.")
     screen.show_seconds()
