@@ -70,6 +70,7 @@ def describe_service(answers: Answers, has_token: bool) -> dict[str, object]:
         | {
             str(status): _respond(text, "BadImages" if status == 422 else "Error")
             for status, text in _ERRORS.items()
+            if has_token or status != 401
         },
     }
     health = {
@@ -83,6 +84,7 @@ def describe_service(answers: Answers, has_token: bool) -> dict[str, object]:
         "summary": "This description",
         "responses": {"200": {"description": "OpenAPI 3.1.", "content": {"application/json": {}}}},
     }
+    scheme = {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}} if has_token else {}
     return {
         "openapi": "3.1.1",
         "info": {"title": "fishsk serve", "version": __version__},
@@ -91,10 +93,7 @@ def describe_service(answers: Answers, has_token: bool) -> dict[str, object]:
             "/health": {"get": health},
             "/openapi.json": {"get": openapi},
         },
-        "components": {
-            "schemas": schemas,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-        },
+        "components": {"schemas": schemas} | scheme,
         "security": [{"token": []}] if has_token else [],
     }
 
