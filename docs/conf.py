@@ -77,6 +77,7 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "remove_config_comments": True,
     "show_signature": False,
+    "parallel": True,  # as many stories at a time as `sphinx-build -j` says
 }
 
 URLS = site_files.read_urls()
