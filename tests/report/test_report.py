@@ -335,7 +335,7 @@ def test_tags_are_refused_before_any_work(tmp_path, monkeypatch, targets):
     estimator = make_pipeline(FunctionTransformer(flatten), GaussianNB()).fit(X, y)
     monkeypatch.setattr(GaussianNB, "predict", lambda *_: pytest.fail("it was asked"))
     given = {"y": y, "y_train": y, "X_train": X} | {targets: np.eye(3)[y]}
-    with pytest.raises(ValueError, match=rf"{targets} must be one label or one number for each image"):
+    with pytest.raises(ValueError, match=rf"{targets} should be a 1d array"):
         write_report(estimator, X, path=tmp_path / "r.html", **given)
 
 

@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, brier_score_loss, confusion_matrix, log_loss
+from sklearn.utils import column_or_1d
 
 N_DRAWS = 1000  # bootstrap resamples
+_BLOCK = 2**20  # drawn images at a time
 _N_BINS = 15  # as in Guo et al.
 _SURE = 0.99
 
@@ -115,6 +117,11 @@ def evaluate_classification(
     )
 
 
+def check_one_target(y: Any, name: str) -> np.ndarray:
+    """Return labels or numbers; ValueError with `name` if there are several for each image."""
+    return column_or_1d(y, input_name=name)
+
+
 def as_labels(labels: Any) -> np.ndarray:
     """Return labels with a dtype of their own: scikit-learn cannot compare numbers among objects."""
     labels = np.asarray(labels)
@@ -168,9 +175,9 @@ def percentile_interval(drawn: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def resample(n_samples: int, n_draws: int, n_at_a_time: int) -> Iterator[np.ndarray]:
-    """Yield bootstrap resamples, each a row of places, always the same; some drawn images at a time."""
-    rng, step = np.random.default_rng(0), max(1, n_at_a_time // n_samples)
+def resample(n_samples: int, n_draws: int = N_DRAWS) -> Iterator[np.ndarray]:
+    """Yield bootstrap resamples, each a row of places, always the same; some of them at a time."""
+    rng, step = np.random.default_rng(0), max(1, _BLOCK // n_samples)
     for start in range(0, n_draws, step):
         yield rng.integers(n_samples, size=(min(step, n_draws - start), n_samples))
 

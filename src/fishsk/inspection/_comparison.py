@@ -10,16 +10,11 @@ from scipy.stats import binomtest, wilcoxon
 from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
-from fishsk.inspection._classification import (
-    count_draws,
-    percentile_interval,
-    resample,
-)
+from fishsk.inspection._classification import count_draws, percentile_interval, resample
 from fishsk.inspection._evaluation import evaluate
 from fishsk.inspection._regression import RegressionEvaluation
 
 _N_DRAWS = 10_000  # bootstrap resamples
-_BLOCK = 2**22  # drawn images at a time
 
 
 @dataclass(frozen=True)
@@ -192,7 +187,7 @@ def compare_pipelines(a: Any, b: Any, X: Any, y: Any) -> ClassificationCompariso
 def _compare_regressors(a: RegressionEvaluation, b: RegressionEvaluation) -> RegressionComparison:
     change = np.abs(b.errors) - np.abs(a.errors)
     order = np.argsort(change, kind="stable")
-    draws = resample(len(change), _N_DRAWS, _BLOCK)
+    draws = resample(len(change), _N_DRAWS)
     nearer, farther = order[change[order] < 0], order[::-1][change[order[::-1]] > 0]
     return RegressionComparison(
         n_samples=a.n_samples,

@@ -13,9 +13,8 @@ from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._compat.sklearn import Interval, validate_params
-from fishsk.inspection._classification import accuracy_interval
+from fishsk.inspection._classification import accuracy_interval, check_one_target
 from fishsk.inspection._estimators import split_at_features
-from fishsk.inspection._evaluation import check_one_target
 from fishsk.inspection._unfamiliar import FamiliarRows
 
 _FEWEST = 10  # new images

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import compress
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler, normalize
+from sklearn.preprocessing import normalize
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.reading import find_reading
 from fishsk.datasets import find_errors
-from fishsk.features import FrozenFeatures, Images, check_images, find_frozen_parts
+from fishsk.features import FrozenFeatures, check_images, find_frozen_parts
 
 _SMALL = (32, 32)  # what stands for features where there are none
 
@@ -34,9 +31,7 @@ def find_pixels(estimator: Any, image_shape: Any, input_range: Any) -> dict[str,
     settings = find_fitted(estimator).get_params()
     if image_shape is None:
         image_shape = find_setting(settings, "image_shape", None)
-    if isinstance(input_range, str):
-        if input_range != "auto":
-            raise ValueError(f"input_range must be 'auto', (low, high) or None. Got {input_range!r}.")
+    if isinstance(input_range, str) and input_range == "auto":
         input_range = find_setting(settings, "input_range", (0, 255))
     return {"image_shape": image_shape, "input_range": input_range}
 
@@ -82,14 +77,6 @@ def find_last(estimator: Any) -> Any:
     while isinstance(last, Pipeline):
         last = last[-1]
     return last
-
-
-def find_training_mean(estimator: Any) -> float | None:
-    """Return the mean of the targets that a fitted regressor learned from, where its scaler has kept it."""
-    last = find_last(estimator)
-    scaler = getattr(last, "transformer_", None) if isinstance(last, TransformedTargetRegressor) else None
-    mean = getattr(scaler, "mean_", None) if isinstance(scaler, StandardScaler) else None
-    return float(mean[0]) if mean is not None and len(mean) == 1 else None
 
 
 def find_features(
@@ -153,40 +140,6 @@ def go_past_bad(estimators: Sequence[Any], files: Sequence[str]) -> Iterator[Map
         reading.errors |= {file: error for file, error in errors if error is not None}
     with reading.share(transformers):
         yield reading.errors
-
-
-class Good(NamedTuple):
-    """Images that can be read, as far as a pipeline's frozen networks have seen them."""
-
-    rows: np.ndarray  # their places in the data
-    errors: dict[int, str]  # the places of the others, and why they cannot be read
-    images: Images
-    features: np.ndarray  # these three are what `split_at_features` returns
-    rest: Any
-    values: Any
-
-
-def read_good(estimator: Any, X: Any, **pixels: Any) -> Good:
-    """Do what `split_at_features` does, past files that cannot be read; ValueError if none can.
-
-    The caller is in the context of `read_once`; `pixels` are `image_shape` and `input_range`.
-    """
-    images = check_images(X, **find_pixels(estimator, pixels["image_shape"], pixels["input_range"]))
-    names = [images.name(row) for row in range(len(images))]
-    transformers = find_transformers(estimator)
-    are_files = [isinstance(item, str | os.PathLike) for item in images.items]
-    with go_past_bad([estimator], [*compress(names, are_files)]) as known:
-        if transformers:
-            features, rest, values = split_at_features(estimator, X, **pixels)
-    errors = {row: known[name] for row, name in enumerate(names) if name in known}
-    rows = np.array([row for row in range(len(names)) if row not in errors], dtype=int)
-    if not len(rows):
-        raise ValueError(f"There must be images that can be read. Got none of {len(names)}: {errors[0]}")
-    if not transformers:
-        features, rest, values = split_at_features(estimator, safe_indexing(X, rows), **pixels)
-    elif errors:
-        features, values = features[rows], safe_indexing(values, rows)
-    return Good(rows, errors, images.choose(rows), features, rest, values)
 
 
 def run_frozen_steps(estimator: Any, X: Any) -> tuple[Any, Any]:

@@ -70,7 +70,7 @@ def find_label_issues(pipeline: Any, X: Any, y: Any, *, cv: Any = 5, n_jobs: int
     ImportError
         If pandas is not installed.
     ValueError
-        If `pipeline` is no classifier that tells how sure it is, or `y` has a single class.
+        If `pipeline` is no classifier, or `y` has a single class.
 
     See Also
     --------
@@ -106,7 +106,8 @@ def find_label_issues(pipeline: Any, X: Any, y: Any, *, cv: Any = 5, n_jobs: int
     ...     images[issues.index], issues["given_label"], issues["likely_label"], select="first"
     ... )  # doctest: +SKIP
     """
-    pd = import_pandas("find_label_issues")
+    import pandas as pd
+
     found = rank_label_issues(pipeline, X, y, cv=cv, n_jobs=n_jobs)
     return pd.DataFrame(
         {
@@ -118,18 +119,6 @@ def find_label_issues(pipeline: Any, X: Any, y: Any, *, cv: Any = 5, n_jobs: int
         },
         index=found.rows,
     )
-
-
-def import_pandas(function: str) -> Any:
-    """Return pandas; ImportError that names the public function that needs it."""
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError(
-            f"{function} returns a pandas.DataFrame, and pandas is not installed. Run "
-            "python -m pip install pandas."
-        ) from error
-    return pandas
 
 
 def rank_label_issues(
@@ -164,11 +153,6 @@ def _predict_out_of_fold(learner: Any, X: Any, y: np.ndarray, cv: Any, n_jobs: i
     """Return probabilities of each image, columns in sorted order, by classifiers that have not seen it."""
     if hasattr(learner, "predict_proba"):
         return cross_val_predict(clone(learner), X, y, cv=cv, n_jobs=n_jobs, method="predict_proba")
-    if not hasattr(learner, "decision_function"):
-        raise ValueError(
-            f"estimator must have predict_proba or decision_function. Got {learner!r}. Wrap it in "
-            "sklearn.calibration.CalibratedClassifierCV."
-        )
     values = cross_val_predict(clone(learner), X, y, cv=cv, n_jobs=n_jobs, method="decision_function")
     values = values.reshape(len(y), -1)  # of two classes there is one column
     return cross_val_predict(LogisticRegression(), values, y, cv=cv, method="predict_proba")

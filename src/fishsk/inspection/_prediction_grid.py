@@ -8,14 +8,13 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.axes import make_axes, palette
-from fishsk.inspection._classification import check_proba, find_confidence
+from fishsk.inspection._classification import check_one_target, check_proba, find_confidence
 from fishsk.inspection._estimators import find_pixels, name_classes
-from fishsk.inspection._evaluation import check_one_target
 from fishsk.inspection._regression import format_number
 from fishsk.inspection._selection import gather_grid
 
@@ -156,12 +155,11 @@ class PredictionGridDisplay:
             The display, plotted.
         """
         check_is_fitted(estimator)
-        has_proba = hasattr(estimator, "predict_proba")
 
         def predict(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
             chosen = safe_indexing(X, rows)
-            y_pred = check_one_target(estimator.predict(chosen), "What the estimator predicts")
-            if names is None or not has_proba:
+            y_pred = check_one_target(estimator.predict(chosen), "y_pred")
+            if names is None or not hasattr(estimator, "predict_proba"):
                 return y_pred, None
             return y_pred, find_confidence(y_pred, estimator.predict_proba(chosen), estimator.classes_)
 
@@ -240,19 +238,19 @@ class PredictionGridDisplay:
         if y_pred is None and y_proba is None:
             raise ValueError("Predictions must be given. Got neither y_pred nor y_proba: pass one or both.")
         check_consistent_length(X, y_true, y_pred, y_proba)
+        y_pred = None if y_pred is None else check_one_target(y_pred, "y_pred")
+        names = confidence = None
         if y_proba is None and (select == "largest_errors" or _have_fractions(y_true, y_pred)):
             _refuse_labels(label, display_labels, classes)
-            names = confidence = None
-            y_pred = column_or_1d(y_pred)
         else:
             if classes is None:
-                given = (y_true,) if y_pred is None else (y_true, y_pred)
-                classes = np.unique(np.concatenate([column_or_1d(labels) for labels in given]))
+                classes = np.union1d(y_true, y_true if y_pred is None else y_pred)
             classes = np.asarray(classes)
-            y_proba = None if y_proba is None else check_proba(y_proba, classes)
-            y_pred = classes[y_proba.argmax(axis=1)] if y_pred is None else column_or_1d(y_pred)
             names = name_classes(classes, display_labels)
-            confidence = None if y_proba is None else find_confidence(y_pred, y_proba, classes)
+            if y_proba is not None:
+                proba = check_proba(y_proba, classes)
+                y_pred = classes[proba.argmax(axis=1)] if y_pred is None else y_pred
+                confidence = find_confidence(y_pred, proba, classes)
         gathered = gather_grid(
             X,
             y_true,
