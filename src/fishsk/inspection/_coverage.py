@@ -50,22 +50,17 @@ def answer_above(evaluation: ClassificationEvaluation, probability: float) -> An
 def gather_coverage(
     evaluation: ClassificationEvaluation, probabilities: Sequence[float] = PROBABILITIES
 ) -> dict[str, Any]:
-    """Return the numbers of an `AccuracyCoverageDisplay`; ValueError if there are no probabilities."""
-    confidence = evaluation.confidence
-    if evaluation.proba is None:
-        raise ValueError("Probabilities must be given for each class. Got none: choose another classifier.")
-    steps = np.unique(confidence)[::-1]
-    if len(steps) > _N_POINTS:
-        steps = steps[np.linspace(0, len(steps) - 1, _N_POINTS).astype(int)]
+    """Return the numbers of an `AccuracyCoverageDisplay`, of predictions that have probabilities."""
+    steps = np.unique(evaluation.confidence)[::-1]
+    steps = steps[np.linspace(0, len(steps) - 1, min(_N_POINTS, len(steps))).astype(int)]
     curve = [answer_above(evaluation, step) for step in steps]
+    marks = [answer_above(evaluation, probability) for probability in sorted(probabilities)]
     return {
         "probability": steps,
         "coverage": np.array([each.coverage for each in curve]),
         "accuracy": np.array([each.accuracy for each in curve]),
         "interval": np.array([each.interval for each in curve]),
-        "marks": [
-            each for each in (answer_above(evaluation, p) for p in sorted(probabilities)) if each.coverage > 0
-        ],
+        "marks": [mark for mark in marks if mark.coverage > 0],
     }
 
 

@@ -86,15 +86,13 @@ class Explainer:
                     "target and against are classes; of a regressor its one number is explained. Got "
                     f"target={target!r}, against={against!r}."
                 )
-            targets = as_targets(self.estimator.predict(X), "What the estimator predicts")
+            targets = as_targets(self.estimator.predict(X), "y_pred")
             scale = np.array([find_target_scale(find_last(self.estimator)) or 1], dtype=np.float32)
             contrasts = [(scale, np.zeros(1, dtype=np.float32))] * len(images)
         else:
-            if target is None:
-                targets = as_labels(self.estimator.predict(X))
-            else:
-                targets = _spread(target, len(images), "target")
-            others = None if against is None else _spread(against, len(images), "against")
+            asked = self.estimator.predict(X) if target is None else target
+            targets = as_labels(np.broadcast_to(asked, len(images)))
+            others = None if against is None else as_labels(np.broadcast_to(against, len(images)))
             contrasts = _find_contrasts(targets, others, as_labels(self.estimator.classes_))
         if self.steps is None:
             maps = self._occlude(X, images, contrasts)
@@ -146,17 +144,6 @@ def explain_images(
     return Explainer(estimator, **options).explain(X, target=target, against=against)
 
 
-def _spread(labels: Any, n_images: int, name: str) -> np.ndarray:
-    """Return a label for each image."""
-    if np.ndim(labels) == 0:
-        return as_labels([labels] * n_images)
-    if len(labels) != n_images:
-        raise ValueError(
-            f"{name} must be one class, or one for each of the {n_images} images. Got {len(labels)} of them."
-        )
-    return as_labels(labels)
-
-
 def _find_contrasts(
     targets: np.ndarray, others: np.ndarray | None, classes: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -187,7 +174,7 @@ def _score(
     """
     X = images.reshape(len(images), *shape)
     if is_regressor(estimator):
-        return as_targets(estimator.predict(X), "What the estimator predicts")
+        return as_targets(estimator.predict(X), "y_pred")
     first, second = these > 0, those > 0
     if hasattr(estimator, "predict_proba"):
         proba = estimator.predict_proba(X)

@@ -17,8 +17,6 @@ from fishsk.inspection._pixels import lay_over
 from fishsk.inspection._regression import format_number
 from fishsk.inspection._selection import find_label
 
-_METHODS = {"integrated_gradients": "integrated gradients", "occlusion": "occlusion"}
-
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ExplanationDisplay:
@@ -229,7 +227,7 @@ class ExplanationDisplay:
             words = f"Orange speaks for the class, blue {other}"
             if self.of_regression:
                 words = "Orange raises the number, blue lowers it"
-            self.figure_.suptitle(f"{words} ({_METHODS.get(self.method, self.method)})", size="medium")
+            self.figure_.suptitle(f"{words} ({self.method.replace('_', ' ')})", size="medium")
         return self
 
     def _describe(self, index: int) -> str:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import StandardScaler
 
 from fishsk._utils.versions import check_tensorflow
 from fishsk.features import add_to_keras_model, find_frozen_parts
@@ -61,10 +61,7 @@ def find_target_scale(last: Any) -> float | None:
     if not isinstance(last, TransformedTargetRegressor):
         return 1.0
     scaler = last.transformer_
-    if type(scaler) is StandardScaler:
-        return float(scaler.scale_[0]) if scaler.with_std else 1.0
-    is_identity = type(scaler) is FunctionTransformer and scaler.func is None and scaler.inverse_func is None
-    return 1.0 if is_identity else None
+    return float(scaler.scale_[0]) if type(scaler) is StandardScaler and scaler.with_std else None
 
 
 def load_gradient(

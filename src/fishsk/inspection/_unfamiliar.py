@@ -23,9 +23,7 @@ _CHUNK_VALUES = 2**22  # of what rows are compared with at a time
 class UnfamiliarImages:
     """How far images are from those of training, and which are too far."""
 
-    distance: (
-        np.ndarray
-    )  # the mean distance to the nearest training images: 0 of the same features, at most 2
+    distance: np.ndarray  # the mean one to the nearest training images: 0 of the same features, at most 2
     nearest: np.ndarray  # the index of the nearest training image
     neighbors: np.ndarray  # those of the images that the distance is averaged over, nearest first
     threshold: float  # the distance above which an image is unfamiliar
