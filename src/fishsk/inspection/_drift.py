@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from numbers import Integral, Real
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from sklearn.base import is_classifier
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
-from fishsk._compat.sklearn import Interval, validate_params
 from fishsk.inspection._classification import accuracy_interval, check_one_target
 from fishsk.inspection._estimators import split_at_features
 from fishsk.inspection._unfamiliar import FamiliarRows
@@ -36,7 +34,7 @@ class ClassShare:
     p_value: float  # Fisher's exact test, times the number of classes (Bonferroni), at most 1
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class ImageDrift:
     """What `compare_images` found."""
 
@@ -46,9 +44,9 @@ class ImageDrift:
     # How well a classifier tells the two apart: the probability that of a new image and one of training it
     # takes the former for the new one, 0.5 if it cannot.
     classifier_auc: float
-    classifier_p_value: float
+    classifier_p_value: float = field(repr=False)
     kernel_distance: float  # the squared maximum mean discrepancy, 0 where the two do not differ
-    kernel_p_value: float
+    kernel_p_value: float = field(repr=False)
     n_train: int
     n_new: int
     n_compared: tuple[int, int]  # how many of each the two tests compared, drawn at random
@@ -56,27 +54,16 @@ class ImageDrift:
     share_unfamiliar: float
     interval_unfamiliar: tuple[float, float]  # of 95 %, Wilson's
     false_alarms: float  # the share to expect of images like those of training
-    classes: tuple[ClassShare, ...]  # those whose share moved most first; empty of a regressor
-    moved: np.ndarray  # the places of the new images, those farthest from training first
-    distance: np.ndarray  # of each new image to its nearest training images, as `find_unfamiliar` measures it
+    # Those whose share moved most come first; there are none of a regressor.
+    classes: tuple[ClassShare, ...] = field(repr=False)
+    # The places of the new images, those farthest from training first.
+    moved: np.ndarray = field(repr=False)
+    # Of each new image to its nearest training images, as `find_unfamiliar` measures it.
+    distance: np.ndarray = field(repr=False)
     threshold: float  # the distance above which an image is unlike those of training
-    nearest: np.ndarray  # the training image nearest to each
-
-    def __repr__(self) -> str:
-        return (
-            f"ImageDrift(p_value={self.p_value:.3g}, classifier_auc={self.classifier_auc:.3f}, "
-            f"kernel_distance={self.kernel_distance:.3g}, share_unfamiliar={self.share_unfamiliar:.3f}, "
-            f"n_train={self.n_train}, n_new={self.n_new})"
-        )
+    nearest: np.ndarray = field(repr=False)  # the training image nearest to each
 
 
-@validate_params(
-    {
-        "n_permutations": [Interval(Integral, 19, None, closed="left")],
-        "false_alarms": [Interval(Real, 0, 1, closed="neither")],
-    },
-    prefer_skip_nested_validation=True,
-)
 def compare_images(
     X_train: Any,
     X_new: Any,
@@ -269,11 +256,8 @@ def _find_discrepancy(kernel: np.ndarray, is_new: np.ndarray) -> np.ndarray:
     among_new = (targets * sums).sum(axis=0)
     between = sums.sum(axis=0) - among_new
     among_train = off.sum() - among_new - 2 * between
-    return (
-        among_new / (n_new * (n_new - 1))
-        + among_train / (n_train * (n_train - 1))
-        - 2 * between / (n_new * n_train)
-    )
+    means = among_new / (n_new * (n_new - 1)) + among_train / (n_train * (n_train - 1))
+    return means - 2 * between / (n_new * n_train)
 
 
 def _compare_classes(rest: Any, *values: Any) -> tuple[ClassShare, ...]:

@@ -47,6 +47,18 @@ def name_classes(classes: np.ndarray, display_labels: Any) -> dict[Any, str]:
     return {label: str(name) for label, name in zip(labels, names, strict=True)}
 
 
+def find_label(label: Any, names: Mapping[Any, str]) -> Any:
+    """Return the label that `label` is, or whose name it is."""
+    if label in names:
+        return label
+    for known, name in names.items():
+        if name == label:
+            return known
+    raise ValueError(
+        f"label must be one of {list(names)!r} or of their names {list(names.values())!r}. Got {label!r}."
+    )
+
+
 def check_classifier(estimator: Any) -> None:
     """Raise a ValueError if an estimator is no classifier."""
     if not is_classifier(estimator):

@@ -28,7 +28,6 @@ from fishsk.inspection._regression import as_targets
 _METHODS = ("auto", "integrated_gradients", "occlusion")
 _N_WINDOWS = 6  # along a side
 _WINDOW = 0.3  # of a side; benchmarks/bench_explanations.py: finer ones cost more and find the fish no better
-_BATCH_BYTES = 2**26  # of covered copies
 _TINY = 1e-6  # the least probability that counts: trees and neighbors answer 0 and 1
 
 
@@ -184,10 +183,9 @@ def _score(
     if hasattr(estimator, "decision_function") and not is_by_pairs:
         values = estimator.decision_function(X)
         values = np.column_stack([-values, values]) if values.ndim == 1 else values
-        return values[:, first].mean(axis=1) - values[:, second].mean(axis=1)
-    answers = np.asarray(estimator.predict(X))
-    classes = np.asarray(estimator.classes_)
-    return np.isin(answers, classes[first]) * 1.0 - np.isin(answers, classes[second])
+    else:
+        values = np.asarray(estimator.predict(X))[:, np.newaxis] == estimator.classes_
+    return values[:, first].mean(axis=1) - values[:, second].mean(axis=1)
 
 
 def occlude(image: np.ndarray, score: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -205,15 +203,10 @@ def occlude(image: np.ndarray, score: Callable[[np.ndarray], np.ndarray]) -> np.
     rows, columns = _make_windows(image.shape[0]), _make_windows(image.shape[1])
     windows = [(row, column) for row in rows for column in columns]
     color = image.mean(axis=(0, 1)).astype(image.dtype)
-    falls = np.empty(len(windows))
-    whole = score(image[np.newaxis])[0]
-    step = max(1, _BATCH_BYTES // image.nbytes)
-    for start in range(0, len(windows), step):
-        part = windows[start : start + step]
-        covered = np.repeat(image[np.newaxis], len(part), axis=0)
-        for each, (row, column) in zip(covered, part, strict=True):
-            each[np.ix_(row, column)] = color
-        falls[start : start + step] = whole - score(covered)
+    covered = np.repeat(image[np.newaxis], len(windows), axis=0)
+    for each, (row, column) in zip(covered, windows, strict=True):
+        each[np.ix_(row, column)] = color
+    falls = score(image[np.newaxis]) - score(covered)
     heat = rows.T @ falls.reshape(len(rows), len(columns)) @ columns
     return heat / np.outer(rows.sum(axis=0), columns.sum(axis=0))
 

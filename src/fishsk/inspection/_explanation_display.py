@@ -11,11 +11,10 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._utils.axes import make_axes
-from fishsk.inspection._estimators import name_classes
+from fishsk.inspection._estimators import find_label, name_classes
 from fishsk.inspection._explanation import explain_images
 from fishsk.inspection._pixels import lay_over
 from fishsk.inspection._regression import format_number
-from fishsk.inspection._selection import find_label
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

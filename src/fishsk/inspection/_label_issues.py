@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import check_cv, cross_val_predict
 from sklearn.utils import check_consistent_length, column_or_1d
@@ -111,7 +110,10 @@ def find_label_issues(pipeline: Any, X: Any, y: Any, *, cv: Any = 5, n_jobs: int
     found = rank_label_issues(pipeline, X, y, cv=cv, n_jobs=n_jobs)
     return pd.DataFrame(
         {
-            "image": name_images(X, found.rows),
+            "image": [
+                os.fspath(item) if isinstance(item, str | os.PathLike) else f"image {row}"
+                for row, item in zip(found.rows.tolist(), safe_indexing(X, found.rows), strict=True)
+            ],
             "given_label": found.given,
             "likely_label": found.likely,
             "score": found.score,
@@ -132,7 +134,12 @@ def rank_label_issues(
         raise ValueError(f"y must have at least two classes. Got {classes.tolist()!r} alone.")
     check_classifier(estimator)
     learner, features = run_frozen_steps(estimator, X)
-    proba = _predict_out_of_fold(learner, features, y, check_cv(cv, y, classifier=True), n_jobs)
+    cv = check_cv(cv, y, classifier=True)
+    method = "predict_proba" if hasattr(learner, "predict_proba") else "decision_function"
+    proba = cross_val_predict(learner, features, y, cv=cv, n_jobs=n_jobs, method=method)
+    if method == "decision_function":
+        values = proba.reshape(len(y), -1)  # of two classes there is one column
+        proba = cross_val_predict(LogisticRegression(), values, y, cv=cv, method="predict_proba")
     likely = _find_likely(proba, codes)
     samples = np.arange(len(codes))
     score = proba[samples, codes]
@@ -149,15 +156,6 @@ def rank_label_issues(
     )
 
 
-def _predict_out_of_fold(learner: Any, X: Any, y: np.ndarray, cv: Any, n_jobs: int | None) -> np.ndarray:
-    """Return probabilities of each image, columns in sorted order, by classifiers that have not seen it."""
-    if hasattr(learner, "predict_proba"):
-        return cross_val_predict(clone(learner), X, y, cv=cv, n_jobs=n_jobs, method="predict_proba")
-    values = cross_val_predict(clone(learner), X, y, cv=cv, n_jobs=n_jobs, method="decision_function")
-    values = values.reshape(len(y), -1)  # of two classes there is one column
-    return cross_val_predict(LogisticRegression(), values, y, cv=cv, method="predict_proba")
-
-
 def _find_likely(proba: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Return the class that each image confidently belongs to; the given one where there is none.
 
@@ -169,12 +167,3 @@ def _find_likely(proba: np.ndarray, codes: np.ndarray) -> np.ndarray:
     confident = proba >= thresholds
     likely = np.where(confident, proba, -1).argmax(axis=1)
     return np.where(confident.any(axis=1), likely, codes)
-
-
-def name_images(X: Any, rows: np.ndarray) -> list[str]:
-    """Return the paths of some images, and numbers in words for images that are not files."""
-    items = safe_indexing(X, rows) if len(rows) else []
-    return [
-        os.fspath(item) if isinstance(item, str | os.PathLike) else f"image {row}"
-        for item, row in zip(items, rows.tolist(), strict=True)
-    ]

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
-from sklearn.utils import check_consistent_length
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.axes import make_axes, palette
+from fishsk.features import check_images
 from fishsk.inspection._classification import check_one_target, check_proba, find_confidence
-from fishsk.inspection._estimators import find_pixels, name_classes
-from fishsk.inspection._regression import format_number
-from fishsk.inspection._selection import gather_grid
+from fishsk.inspection._estimators import find_label, find_pixels, name_classes
+from fishsk.inspection._pixels import make_thumbnail
+from fishsk.inspection._regression import as_targets, format_number
 
+_SELECTIONS = {
+    "classification": ("random", "first", "confident_mistakes", "least_certain"),
+    "regression": ("random", "first", "largest_errors"),
+}
 _LONGEST_NAME = 24  # characters
 _CHARACTER_WIDTH = 0.6  # of the font's size
 
@@ -170,16 +175,16 @@ class PredictionGridDisplay:
             _refuse_labels(label, display_labels)
         else:
             raise ValueError(f"estimator must be a classifier or a regressor. Got {estimator!r}.")
-        gathered = gather_grid(
+        gathered = _gather_grid(
             X,
             y,
             predict,
             names=names,
+            pixels=find_pixels(estimator, image_shape, input_range),
             select=select,
             label=label,
             n_images=n_rows * n_cols,
             random_state=random_state,
-            **find_pixels(estimator, image_shape, input_range),
         )
         return cls(**gathered, n_cols=n_cols).plot(ax=ax, im_kw=im_kw, text_kw=text_kw)
 
@@ -251,17 +256,16 @@ class PredictionGridDisplay:
                 proba = check_proba(y_proba, classes)
                 y_pred = classes[proba.argmax(axis=1)] if y_pred is None else y_pred
                 confidence = find_confidence(y_pred, proba, classes)
-        gathered = gather_grid(
+        gathered = _gather_grid(
             X,
             y_true,
             lambda rows: (y_pred[rows], None if confidence is None else confidence[rows]),
             names=names,
+            pixels={"image_shape": image_shape, "input_range": input_range},
             select=select,
             label=label,
             n_images=n_rows * n_cols,
             random_state=random_state,
-            image_shape=image_shape,
-            input_range=input_range,
         )
         return cls(**gathered, n_cols=n_cols).plot(ax=ax, im_kw=im_kw, text_kw=text_kw)
 
@@ -344,6 +348,89 @@ class PredictionGridDisplay:
         )
         probability = "" if self.confidence is None else f" {self.confidence[index]:.2f}"
         return f"true: {true}\npred: {pred}{probability}"
+
+
+def _gather_grid(
+    X: Any,
+    y: Any,
+    predict: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]],
+    *,
+    names: dict[Any, str] | None,
+    pixels: dict[str, Any],
+    select: str,
+    label: Any,
+    n_images: int,
+    random_state: Any,
+) -> dict[str, Any]:
+    """Return what a `PredictionGridDisplay` shows, by the names of its parameters.
+
+    `predict` maps positions in `X` to what is predicted and to its probabilities, or None; it is asked for no
+    more than `select` and `label` need. `names` maps labels to what is written for them; None of a
+    regression. `pixels` is how `check_images` reads images; `PredictionGridDisplay` describes the rest.
+    """
+    kind = "regression" if names is None else "classification"
+    if select not in _SELECTIONS[kind]:
+        known = ", ".join(map(repr, _SELECTIONS[kind]))
+        raise ValueError(f"select must be one of {known} for {kind}. Got {select!r}.")
+    y = as_targets(y, "y") if names is None else check_one_target(y, "y")
+    check_consistent_length(X, y)
+    rows, pool = np.arange(len(y)), f"{len(y):,} images"
+    if names is not None and label is not None:
+        label = find_label(label, names)
+        rows = np.flatnonzero(y == label)
+        pool = f"{len(rows):,} images of {names[label]}"
+    if not len(rows):
+        raise ValueError(f"There must be images to choose from. Got none whose true label is {label!r}.")
+    if select == "random":
+        rows = check_random_state(random_state).permutation(rows)
+    if select in ("random", "first"):
+        rows = rows[:n_images]
+    y_pred, confidence = predict(rows)
+    if names is None:
+        y_pred = as_targets(y_pred, "y_pred")
+    n_wrong = np.sum(y_pred != y[rows])
+    order = _rank(select, y[rows], y_pred, confidence)[:n_images]
+    chosen, y_pred = rows[order], y_pred[order]
+    images = check_images(safe_indexing(X, chosen), **pixels) if len(chosen) else []
+    title = {
+        "random": f"{len(chosen)} of {pool}, drawn at random",
+        "first": f"The first {len(chosen)} of {pool}",
+        "confident_mistakes": f"The {len(chosen)} most confident of {n_wrong} mistakes in {pool}",
+        "least_certain": f"The {len(chosen)} least certain predictions for {pool}",
+        "largest_errors": f"The {len(chosen)} largest errors of {pool}",
+    }[select]
+    errors = None
+    if names is None:
+        errors = y_pred - y[chosen]
+        title += f": {format_number(np.abs(errors).mean(), digits=3)} off on average"
+    elif not len(chosen):
+        title = f"No mistakes in {pool}"
+    elif select != "confident_mistakes":
+        title += f": {np.sum(y_pred != y[chosen])} mistaken"
+    return {
+        "images": [make_thumbnail(image) for image in images],
+        "y_true": y[chosen],
+        "y_pred": y_pred,
+        "confidence": None if confidence is None else confidence[order],
+        "errors": errors,
+        "indices": chosen,
+        "names": names,
+        "title": title,
+    }
+
+
+def _rank(select: str, y: np.ndarray, y_pred: np.ndarray, confidence: np.ndarray | None) -> np.ndarray:
+    """Return which of the predicted images are shown, in their order."""
+    if select in ("random", "first"):
+        return np.arange(len(y))
+    if select == "largest_errors":
+        return np.argsort(-np.abs(y_pred - y), kind="stable")
+    if confidence is None:
+        raise ValueError(f"select={select!r} needs probabilities. Pass y_proba, or choose select='random'.")
+    if select == "least_certain":
+        return np.argsort(confidence, kind="stable")
+    order = np.argsort(-confidence, kind="stable")
+    return order[(y_pred != y)[order]]
 
 
 def _have_fractions(*targets: Any) -> bool:

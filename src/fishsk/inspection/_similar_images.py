@@ -125,10 +125,6 @@ class SimilarImagesDisplay:
         describe = find_fitted(estimator)
         if isinstance(describe, Pipeline) and not hasattr(describe[-1], "transform"):
             describe = describe[:-1]
-        if not hasattr(describe, "transform"):
-            raise ValueError(
-                f"estimator must have transform, or be a pipeline of which a step has. Got {describe!r}."
-            )
         pixels = find_pixels(estimator, image_shape, input_range)
         queries = query[np.newaxis] if isinstance(query, np.ndarray) else [query]
         shown, collection = check_images(queries, **pixels), check_images(X, **pixels)

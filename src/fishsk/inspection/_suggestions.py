@@ -6,14 +6,13 @@ import os
 import warnings
 from dataclasses import dataclass, field
 from itertools import compress
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
-from fishsk._compat.sklearn import Interval, safe_indexing, validate_params
+from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.reading import read_once
 from fishsk.features import Images, check_images
 from fishsk.inspection._classification import check_one_target, find_confidence
@@ -27,7 +26,6 @@ from fishsk.inspection._estimators import (
     split_at_features,
 )
 from fishsk.inspection._image_facts import measure_images
-from fishsk.inspection._label_issues import name_images
 from fishsk.inspection._unfamiliar import FamiliarRows, find_nearest
 
 FALSE_ALARMS = 0.05  # the share of images like those of training that are set apart as unlike them
@@ -53,13 +51,6 @@ class LabelSuggestions:
     unreadable: dict[int, str] = field(default_factory=dict)
 
 
-@validate_params(
-    {
-        "n": [Interval(Integral, 1, None, closed="left")],
-        "false_alarms": [Interval(Real, 0, 1, closed="neither")],
-    },
-    prefer_skip_nested_validation=True,
-)
 def suggest_labels(
     pipeline: Any,
     X_unlabeled: Any,
@@ -181,7 +172,7 @@ def suggest_labels(
     chosen = np.array(place)[found.rows]
     frame = pd.DataFrame(
         {
-            "image": name_images(X_unlabeled, chosen),
+            "image": [names[row] for row in chosen],
             "reason": found.reason,
             "guess": found.guess[found.rows],
             "probability": found.probability[found.rows],

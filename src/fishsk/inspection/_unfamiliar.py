@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from fishsk._compat.sklearn import Interval, validate_params
 from fishsk.inspection._estimators import find_features
 
 _N_CALIBRATION = 1000  # training images at most that the threshold is taken from
@@ -31,13 +29,6 @@ class UnfamiliarImages:
     false_alarms: float  # the share of images like those of training that are taken for unfamiliar
 
 
-@validate_params(
-    {
-        "false_alarms": [Interval(Real, 0, 1, closed="neither")],
-        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
-    },
-    prefer_skip_nested_validation=True,
-)
 def find_unfamiliar(
     estimator: Any,
     X: Any,
@@ -130,6 +121,8 @@ class FamiliarRows:
     """
 
     def __init__(self, rows: np.ndarray, *, false_alarms: float = 0.05, n_neighbors: int = 5) -> None:
+        if not 0 < false_alarms < 1:
+            raise ValueError(f"false_alarms must be above 0 and below 1. Got {false_alarms!r}.")
         self.false_alarms = false_alarms
         train = normalize(rows)
         # Of equal images the first: a copy of each would make every distance to the others 0.
