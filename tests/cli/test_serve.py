@@ -232,7 +232,7 @@ def test_a_number_is_shown_and_explained():
 def test_a_model_of_several_numbers_is_refused_before_it_serves():
     X, y = make_fish_images(60, random_state=0)
     pipeline = make_fish_pipeline(head=Ridge(), weights="cifar95").fit(X, np.column_stack([y, y]))
-    with pytest.raises(ValueError, match=r"should be a 1d array, got an array of shape \(1, 2\)"):
+    with pytest.raises(ValueError, match=r"one label or one number for each image\. Got shape \(1, 2\)"):
         Answers(pipeline)
 
 

@@ -111,7 +111,7 @@ def test_several_outputs_are_refused_before_anything_is_predicted(kind, high, rn
     X, y = rng.normal(size=(20, 2)), rng.integers(high, size=(20, 3))
     estimator = kind().fit(X, y)
     monkeypatch.setattr(kind, "predict", lambda *_: pytest.fail("it was asked"))
-    with pytest.raises(ValueError, match=r"y should be a 1d array, got an array of shape \(20, 3\)"):
+    with pytest.raises(ValueError, match=r"one label or one number for each image\. Got shape \(20, 3\)"):
         evaluate(estimator, X, y)
 
 

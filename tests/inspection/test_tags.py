@@ -60,5 +60,5 @@ def test_a_head_tells_names_and_thresholds(data):
 def test_one_hot_labels_of_a_classifier_of_classes_are_no_tags(data):
     X, y = data
     classifier = LogisticRegression().fit(X, y[:, 0])
-    with pytest.raises(ValueError, match="y should be a 1d array"):
+    with pytest.raises(ValueError, match="one label or one number for each image"):
         evaluate(classifier, X, y)

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, brier_score_loss, confusion_matrix, log_loss
-from sklearn.utils import column_or_1d
 
 N_DRAWS = 1000  # bootstrap resamples
 _BLOCK = 2**20  # drawn images at a time
@@ -91,9 +90,7 @@ def evaluate_classification(
     """
     y_true, classes = as_labels(y_true), as_labels(classes)
     y_pred = classes[np.asarray(proba).argmax(axis=1)] if y_pred is None else as_labels(y_pred)
-    confidence = np.full(len(y_true), np.nan)
-    if proba is not None:
-        confidence = find_confidence(y_pred, proba, classes)
+    confidence = np.full(len(y_true), np.nan) if proba is None else find_confidence(y_pred, proba, classes)
     labels = np.union1d(classes, y_true)
     right = y_true == y_pred
     wrong = np.flatnonzero(~right)
@@ -119,7 +116,13 @@ def evaluate_classification(
 
 def check_one_target(y: Any, name: str) -> np.ndarray:
     """Return labels or numbers; ValueError with `name` if there are several for each image."""
-    return column_or_1d(y, input_name=name)
+    labels = np.asarray(y)
+    if labels.ndim != 1 and labels.shape[1:] != (1,):
+        raise ValueError(
+            f"{name} must be one label or one number for each image. Got shape {labels.shape}. Pass one "
+            "column at a time, or tags as 0 and 1."
+        )
+    return labels.ravel()
 
 
 def as_labels(labels: Any) -> np.ndarray:

@@ -236,17 +236,16 @@ class AccuracyCoverageDisplay:
         labeled = 0.0
         for mark in reversed(self.marks):  # from left to right
             ax.plot(mark.coverage, mark.accuracy, "o", color=style["color"])
-            if mark.coverage - labeled < _LEAST_GAP:
-                continue
-            labeled = mark.coverage
-            ax.annotate(
-                f"{mark.probability:g}",
-                (mark.coverage, mark.accuracy),
-                xytext=(0, -14),
-                textcoords="offset points",
-                ha="center",
-                fontsize="small",
-            )
+            if mark.coverage - labeled >= _LEAST_GAP:
+                labeled = mark.coverage
+                ax.annotate(
+                    f"{mark.probability:g}",
+                    (mark.coverage, mark.accuracy),
+                    xytext=(0, -14),
+                    textcoords="offset points",
+                    ha="center",
+                    fontsize="small",
+                )
         ax.set(xlabel="Share of images that get an answer", ylabel="Accuracy of the answers", xlim=(0, 1.03))
         ax.set_ylim(min(0.9, self.accuracy.min() - 0.1), 1.01)
         for axis in (ax.xaxis, ax.yaxis):

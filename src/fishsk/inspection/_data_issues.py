@@ -221,7 +221,7 @@ def find_data_issues(
     pixels = {}
     if pipeline is not None:
         check_classifier(pipeline)
-        pixels = find_pixels(pipeline, None, "auto")
+        pixels = find_pixels(pipeline)
     sets = [(X, y)] if X_test is None else [(X, y), (X_test, y_test)]
     labels = [check_one_target(given, "y") for _, given in sets]
     for (images, _), given in zip(sets, labels, strict=True):
@@ -333,14 +333,13 @@ def _check_labels(
     data: DataIssues, learner: Any, features: np.ndarray, cv: Any, *, verbose: int
 ) -> tuple[list[Found], str]:
     """Look for wrong labels among the classes that all folds can have; return the share agreed with, too."""
-    rows = np.flatnonzero(data.facts.error == "")
-    of_train = ~data.is_test[rows]
-    rows, features = rows[of_train], features[of_train]
-    labels, counts = np.unique(data.y[rows], return_counts=True)
-    enough = np.isin(data.y[rows], labels[counts >= (2 * cv if isinstance(cv, int) else 2)])
-    rows, features = rows[enough], features[enough]
-    if len(np.unique(data.y[rows])) < 2:
+    readable = data.facts.error == ""
+    labels, counts = np.unique(data.y[readable & ~data.is_test], return_counts=True)
+    labels = labels[counts >= (2 * cv if isinstance(cv, int) else 2)]
+    if len(labels) < 2:
         return [], ""
+    chosen = readable & ~data.is_test & np.isin(data.y, labels)
+    rows, features = np.flatnonzero(chosen), features[chosen[readable]]
     # How far scikit-learn has come in its folds cannot be asked: the bar moves, and counts in the end.
     with ProgressBar("Labels", None, unit="images", shown=bool(verbose)) as bar:
         ranked = rank_label_issues(learner, features, data.y[rows], cv=cv)
@@ -365,10 +364,9 @@ def _check_duplicates(data: DataIssues, pairs: list[tuple[int, int, float]]) -> 
         for number in np.unique(group[left]):
             rows = np.flatnonzero(group == number)
             lowest = similarity[group[left] == number].min()
-            same = f"very likely the same picture, changed (similarity {lowest:.2f})"
-            if len(set(data.facts.digest[rows].tolist())) == 1:
-                same = "the same pixels"
+            are_equal = len(set(data.facts.digest[rows].tolist())) == 1
+            changed = f"very likely the same picture, changed (similarity {lowest:.2f})"
             kind = "conflict" if len(set(data.y[rows].tolist())) > 1 else "duplicate"
             kind = "leak" if len(set(data.is_test[rows].tolist())) > 1 else kind
-            found[kind].append(Found(tuple(rows.tolist()), same))
+            found[kind].append(Found(tuple(rows.tolist()), "the same pixels" if are_equal else changed))
     return found

@@ -173,9 +173,8 @@ def measure_drift(
     found = FamiliarRows(train[0], false_alarms=false_alarms).compare(new[0])
     rng = np.random.default_rng(random_state)
     drawn = [normalize(rows)[rng.permutation(len(rows))[:_N_COMPARED]] for rows in (train[0], new[0])]
-    tests = run_tests(*drawn, n_permutations=n_permutations, rng=rng)
     return ImageDrift(
-        **tests,
+        **run_tests(*drawn, n_permutations=n_permutations, rng=rng),
         n_train=n_train,
         n_new=n_new,
         n_compared=(len(drawn[0]), len(drawn[1])),

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import normalize
 from sklearn.utils import get_tags
@@ -18,15 +17,13 @@ from fishsk._utils.reading import find_reading
 from fishsk.datasets import find_errors
 from fishsk.features import FrozenFeatures, check_images, find_frozen_parts
 
-_SMALL = (32, 32)  # what stands for features where there are none
-
 
 def find_setting(settings: Mapping[str, Any], name: str, default: Any) -> Any:
     """Return the parameter of an estimator or of the first of its parts that has it, or else `default`."""
     return next((value for key, value in settings.items() if key.split("__")[-1] == name), default)
 
 
-def find_pixels(estimator: Any, image_shape: Any, input_range: Any) -> dict[str, Any]:
+def find_pixels(estimator: Any, image_shape: Any = None, input_range: Any = "auto") -> dict[str, Any]:
     """Return how a fitted estimator reads images, as `check_images` takes it; what is given wins."""
     settings = find_fitted(estimator).get_params()
     if image_shape is None:
@@ -73,7 +70,7 @@ def find_fitted(estimator: Any) -> Any:
 def fitted_head(estimator: Any) -> Any:
     """Return the part of a fitted estimator that keeps the history of its training."""
     head = find_last(estimator)
-    head = getattr(head, "regressor_", head) if isinstance(head, TransformedTargetRegressor) else head
+    head = getattr(head, "regressor_", head)  # of a TransformedTargetRegressor
     if not hasattr(head, "history_"):
         check_is_fitted(head)
         raise TypeError(
@@ -91,23 +88,19 @@ def find_last(estimator: Any) -> Any:
     return last
 
 
-def find_features(
-    estimator: Any, X: Any, *, image_shape: tuple[int, ...] | None = None, input_range: Any = "auto"
-) -> np.ndarray:
+def find_features(estimator: Any, X: Any, **pixels: Any) -> np.ndarray:
     """Return the first rows of numbers that a fitted pipeline, or a search over one, makes of images.
 
     They are what the first steps give, as soon as it is two-dimensional: the features of a
     `VGG16FeatureTransformer` as they are, before they are scaled; of several networks side by side, each
     scaled to length 1, so that none outweighs the others. Where no step before the classifier gives such
-    rows, they are small copies of the images. How these are read is as in
-    `PredictionGridDisplay.from_estimator`.
+    rows, they are small copies of the images. How these are read is told by `image_shape` and `input_range`,
+    as in `PredictionGridDisplay.from_estimator`.
     """
-    return split_at_features(estimator, X, image_shape=image_shape, input_range=input_range)[0]
+    return split_at_features(estimator, X, **pixels)[0]
 
 
-def split_at_features(
-    estimator: Any, X: Any, *, image_shape: tuple[int, ...] | None = None, input_range: Any = "auto"
-) -> tuple[np.ndarray, Any, Any]:
+def split_at_features(estimator: Any, X: Any, **pixels: Any) -> tuple[np.ndarray, Any, Any]:
     """Return what `find_features` does, the steps that come after the features, and what these take.
 
     ``rest.predict(values)`` is ``estimator.predict(X)``; the rest of what is no pipeline is itself.
@@ -125,8 +118,8 @@ def split_at_features(
                 ends = np.cumsum([part.n_features_out for part in parts.values()])[:-1]
                 rows = np.hstack([normalize(block) for block in np.split(rows, ends, axis=1)])
             return rows, rest, values
-    images = check_images(X, **find_pixels(estimator, image_shape, input_range))
-    return images.load(range(len(images)), _SMALL).reshape(len(images), -1), rest, values
+    images = check_images(X, **find_pixels(estimator, **pixels))
+    return images.load(range(len(images)), (32, 32)).reshape(len(images), -1), rest, values
 
 
 def find_transformers(estimator: Any) -> list[FrozenFeatures]:

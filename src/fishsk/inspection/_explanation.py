@@ -31,15 +31,15 @@ _WINDOW = 0.3  # of a side; benchmarks/bench_explanations.py: finer ones cost mo
 _TINY = 1e-6  # the least probability that counts: trees and neighbors answer 0 and 1
 
 
-@dataclass(frozen=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Explanation:
-    """Maps of what in images spoke for a class, or raised a number, as `ExplanationDisplay` has them."""
+    """Maps of what in images spoke for a class, or raised a number; `ExplanationDisplay` describes them."""
 
     images: list[np.ndarray]
     maps: list[np.ndarray]
     targets: np.ndarray
-    against: np.ndarray | None
-    method: str
+    against: np.ndarray | None = None
+    method: str = "integrated_gradients"
 
 
 class Explainer:

@@ -12,13 +12,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from fishsk._utils.axes import make_axes
 from fishsk.inspection._estimators import find_label, name_classes
-from fishsk.inspection._explanation import explain_images
+from fishsk.inspection._explanation import Explanation, explain_images
 from fishsk.inspection._pixels import lay_over
 from fishsk.inspection._regression import format_number
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ExplanationDisplay:
+class ExplanationDisplay(Explanation):
     """Images beside heat maps of the parts that spoke for their class, or raised their number.
 
     Use `from_estimator` to create one. In a map, the image is gray; parts that speak for the class are
@@ -96,11 +96,6 @@ class ExplanationDisplay:
     (32, 32)
     """
 
-    images: list[np.ndarray]
-    maps: list[np.ndarray]
-    targets: np.ndarray
-    against: np.ndarray | None = None
-    method: str = "integrated_gradients"
     names: Mapping[Any, str] | None = None
     n_cols: int = 4
     of_regression: bool = False

@@ -159,11 +159,8 @@ class FeatureMapDisplay:
         chosen = np.sort(drawn.permutation(len(y))[:n_images])
         X = safe_indexing(X, chosen)
         pixels = find_pixels(estimator, image_shape, input_range)
-        places = lay_out(
-            find_features(estimator, X, image_shape=image_shape, input_range=input_range),
-            method=method,
-            random_state=drawn,
-        )
+        features = find_features(estimator, X, image_shape=image_shape, input_range=input_range)
+        places = lay_out(features, method=method, random_state=drawn)
         images = [make_thumbnail(image) for image in check_images(X, **pixels)] if n_thumbnails else None
         display = cls(
             places=places,

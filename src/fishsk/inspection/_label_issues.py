@@ -24,9 +24,8 @@ class LabelIssues:
     likely: np.ndarray  # the labels that they probably should have
     score: np.ndarray  # the out-of-fold probability of the given label, in 0 to 1: the lower, the worse
     likely_score: np.ndarray  # that of the likely label
-    n_samples: int  # images searched
-    # The share of them whose given label is the most probable one: where it is low, most of what is found are
-    # the classifier's own mistakes.
+    # The share of all images whose given label is the most probable one: where it is low, most of what is
+    # found are the classifier's own mistakes.
     agreement: float
 
 
@@ -151,7 +150,6 @@ def rank_label_issues(
         likely=classes[likely[rows]],
         score=score[rows],
         likely_score=proba[rows, likely[rows]],
-        n_samples=len(samples),
         agreement=float(np.mean(proba.argmax(axis=1) == codes)),
     )
 

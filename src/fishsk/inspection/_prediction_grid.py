@@ -245,7 +245,8 @@ class PredictionGridDisplay:
         check_consistent_length(X, y_true, y_pred, y_proba)
         y_pred = None if y_pred is None else check_one_target(y_pred, "y_pred")
         names = confidence = None
-        if y_proba is None and (select == "largest_errors" or _have_fractions(y_true, y_pred)):
+        fractions = (np.asarray(y).dtype.kind == "f" and np.mod(y, 1).any() for y in (y_true, y_pred))
+        if y_proba is None and (select == "largest_errors" or any(fractions)):
             _refuse_labels(label, display_labels, classes)
         else:
             if classes is None:
@@ -321,12 +322,11 @@ class PredictionGridDisplay:
         """Frame an image, and put on its corner whether its prediction is right, too high or too low."""
         from matplotlib.path import Path
 
-        # Paths, because few fonts have a check mark.
+        # A path, because few fonts have a check mark.
         check: Any = Path([(-1, 0), (-0.3, -0.7), (1, 0.8)])
-        cross: Any = Path([(-0.8, -0.8), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8)], [1, 2, 1, 2])
         if self.errors is None:
             right = self.y_pred[index] == self.y_true[index]
-            mark, is_second, width = (check, False, 1) if right else (cross, True, 3)
+            mark, is_second, width = (check, False, 1) if right else ("x", True, 3)
         else:
             error = self.errors[index]
             mark, is_second, width = "^" if error > 0 else "v" if error else None, error > 0, 1
@@ -431,11 +431,6 @@ def _rank(select: str, y: np.ndarray, y_pred: np.ndarray, confidence: np.ndarray
         return np.argsort(confidence, kind="stable")
     order = np.argsort(-confidence, kind="stable")
     return order[(y_pred != y)[order]]
-
-
-def _have_fractions(*targets: Any) -> bool:
-    """Return whether any of the targets has fractions, and is therefore no class."""
-    return any(np.asarray(each).dtype.kind == "f" and np.mod(each, 1).any() for each in targets)
 
 
 def _refuse_labels(*given: Any) -> None:

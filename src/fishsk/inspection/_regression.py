@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.metrics import PredictionErrorDisplay
-from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils import assert_all_finite, check_consistent_length
 
 from fishsk._utils.axes import palette
-from fishsk.inspection._classification import percentile_interval, resample
+from fishsk.inspection._classification import check_one_target, percentile_interval, resample
 
 N_POINTS = 1000  # of a figure: more make it dark and the file large
 _ROUNDING = 1e-12  # of the largest number: what floats leave of 0
@@ -74,7 +74,7 @@ def evaluate_regression(y_true: np.ndarray, y_pred: Any, y_train: Any = None) ->
 
 def as_targets(values: Any, name: str) -> np.ndarray:
     """Return finite numbers as float64 of shape (n_samples,); `name` stands in the error."""
-    numbers = column_or_1d(values, dtype=np.float64, input_name=name)
+    numbers = check_one_target(values, name).astype(np.float64)
     assert_all_finite(numbers, input_name=name)
     return numbers
 

@@ -167,10 +167,9 @@ class SimilarImagesDisplay:
         self.figure_, _, self.axes_ = make_axes(
             ax, (n_rows, n_cols), n_axes, figsize=(1.7 * n_cols, 1.95 * n_rows), hspace=0.4
         )
-        titles = ["query"]
-        for place, distance in enumerate(self.distances):
-            label = "" if self.labels is None else f"{self.labels[place]}\n"
-            titles.append(f"{label}distance {distance:.2f}")
+        titles = ["query", *(f"distance {distance:.2f}" for distance in self.distances)]
+        if self.labels is not None:
+            titles[1:] = map("\n".join, zip(self.labels, titles[1:], strict=True))
         for axes, image, title in zip(self.axes_.flat, [self.query, *self.images], titles, strict=False):
             axes.imshow(image)
             axes.set(xticks=[], yticks=[])

@@ -144,7 +144,6 @@ def draw_tags(evaluation: TagsEvaluation) -> Any:
         axes.plot(tag.recall, tag.precision, marker, color=color)
     axes.set(xlabel="Recall", ylabel="Precision", xlim=(0, 1.03), ylim=(0, 1.03))
     if axes.get_legend_handles_labels()[0]:
-        legend = axes.legend(fontsize="small", loc="lower left")
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        with plt.rc_context({"text.parse_math": False}):
+            axes.legend(fontsize="small", loc="lower left")
     return axes.figure

@@ -106,10 +106,8 @@ def find_unfamiliar(
     array([ True,  True,  True])
     """
     check_is_fitted(estimator)
-    train, rows = (
-        find_features(estimator, images, image_shape=image_shape, input_range=input_range)
-        for images in (X_train, X)
-    )
+    pixels = {"image_shape": image_shape, "input_range": input_range}
+    train, rows = (find_features(estimator, images, **pixels) for images in (X_train, X))
     return FamiliarRows(train, false_alarms=false_alarms, n_neighbors=n_neighbors).compare(rows)
 
 
