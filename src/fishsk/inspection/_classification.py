@@ -114,7 +114,7 @@ def evaluate_classification(
     )
 
 
-def check_one_target(y: Any, name: str) -> np.ndarray:
+def check_one_target(y: object, name: str) -> np.ndarray:
     """Return labels or numbers; ValueError with `name` if there are several for each image."""
     labels = np.asarray(y)
     if labels.ndim != 1 and labels.shape[1:] != (1,):
@@ -125,7 +125,7 @@ def check_one_target(y: Any, name: str) -> np.ndarray:
     return labels.ravel()
 
 
-def as_labels(labels: Any) -> np.ndarray:
+def as_labels(labels: np.typing.ArrayLike) -> np.ndarray:
     """Return labels with a dtype of their own: scikit-learn cannot compare numbers among objects."""
     labels = np.asarray(labels)
     own = np.array(labels.tolist())
@@ -133,7 +133,7 @@ def as_labels(labels: Any) -> np.ndarray:
     return own if labels.dtype == object and (own == labels).all() else labels
 
 
-def check_proba(y_proba: Any, classes: np.ndarray) -> np.ndarray:
+def check_proba(y_proba: np.typing.ArrayLike, classes: np.ndarray) -> np.ndarray:
     """Return probabilities as an array, once there is a column for each class."""
     y_proba = np.asarray(y_proba, dtype=float)
     if y_proba.ndim != 2 or y_proba.shape[1] != len(classes):
@@ -144,7 +144,7 @@ def check_proba(y_proba: Any, classes: np.ndarray) -> np.ndarray:
     return y_proba
 
 
-def find_confidence(y_pred: np.ndarray, proba: Any, classes: np.ndarray) -> np.ndarray:
+def find_confidence(y_pred: np.ndarray, proba: np.typing.ArrayLike, classes: np.ndarray) -> np.ndarray:
     """Return the probability of each predicted label; ValueError if one is none of the classes.
 
     It need not be the most probable one.

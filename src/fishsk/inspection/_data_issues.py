@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import median_abs_deviation
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length
 
 from fishsk._compat.sklearn import safe_indexing
@@ -21,6 +22,9 @@ from fishsk.inspection._duplicates import find_near_pairs
 from fishsk.inspection._estimators import check_classifier, find_pixels, run_frozen_steps
 from fishsk.inspection._image_facts import ImageFacts, measure_images
 from fishsk.inspection._label_issues import rank_label_issues
+
+if TYPE_CHECKING:
+    from fishsk._utils.typing import ArrayLike, Folds, ImagesLike
 
 _LARGEST_RATIO = 5  # of the sizes of two classes
 _DARK, _BRIGHT = 20, 235  # mean gray values
@@ -123,13 +127,13 @@ class DataIssues:
 
 
 def find_data_issues(
-    X: Any,
-    y: Any,
+    X: ImagesLike,
+    y: ArrayLike,
     *,
-    X_test: Any = None,
-    y_test: Any = None,
-    pipeline: Any = None,
-    cv: Any = 5,
+    X_test: ImagesLike | None = None,
+    y_test: ArrayLike | None = None,
+    pipeline: BaseEstimator | None = None,
+    cv: Folds = 5,
     classes: Sequence | None = None,
     min_images: int = 20,
     left_out: Mapping[str, str] | None = None,
@@ -330,7 +334,7 @@ def _check_looks(facts: ImageFacts) -> dict[str, list[Found]]:
 
 
 def _check_labels(
-    data: DataIssues, learner: Any, features: np.ndarray, cv: Any, *, verbose: int
+    data: DataIssues, learner: BaseEstimator, features: np.ndarray, cv: Folds, *, verbose: int
 ) -> tuple[list[Found], str]:
     """Look for wrong labels among the classes that all folds can have; return the share agreed with, too."""
     readable = data.facts.error == ""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import fisher_exact, rankdata
-from sklearn.base import is_classifier
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk.inspection._classification import accuracy_interval, check_one_target
 from fishsk.inspection._estimators import split_at_features
 from fishsk.inspection._unfamiliar import FamiliarRows
+
+if TYPE_CHECKING:
+    from fishsk._utils.typing import ArrayLike, ImagesLike, RandomState
 
 _FEWEST = 10  # new images
 _N_COMPARED = 1000  # images of each side at most that the tests compare
@@ -24,7 +27,7 @@ _RIDGE = 0.01  # the classifier's penalty, in traces of the kernel
 class ClassShare:
     """How much of the images a class is, as far as the model says."""
 
-    label: Any
+    label: object
     n_train: int  # images that are taken for it
     n_new: int
     share_train: float  # of 0 to 1
@@ -65,15 +68,15 @@ class ImageDrift:
 
 
 def compare_images(
-    X_train: Any,
-    X_new: Any,
-    pipeline: Any,
+    X_train: ImagesLike,
+    X_new: ImagesLike,
+    pipeline: BaseEstimator,
     *,
     n_permutations: int = 999,
     false_alarms: float = 0.05,
-    random_state: Any = 0,
+    random_state: RandomState = 0,
     image_shape: tuple[int, ...] | None = None,
-    input_range: Any = "auto",
+    input_range: tuple[float, float] | str | None = "auto",
 ) -> ImageDrift:
     """Test whether new images come from where the training images come from, or have drifted.
 
@@ -164,7 +167,7 @@ def measure_drift(
     *,
     n_permutations: int = 999,
     false_alarms: float = 0.05,
-    random_state: Any = 0,
+    random_state: RandomState = 0,
 ) -> ImageDrift:
     """Do the work of `compare_images` with features, the rest of a pipeline, and what that takes."""
     n_train, n_new = len(train[0]), len(new[0])
@@ -259,7 +262,7 @@ def _find_discrepancy(kernel: np.ndarray, is_new: np.ndarray) -> np.ndarray:
     return means - 2 * between / (n_new * n_train)
 
 
-def _compare_classes(rest: Any, *values: Any) -> tuple[ClassShare, ...]:
+def _compare_classes(rest: BaseEstimator, *values: ArrayLike) -> tuple[ClassShare, ...]:
     """Return how the share of each class that a model answers differs between two sets of images."""
     if not is_classifier(rest):
         return ()
@@ -269,7 +272,7 @@ def _compare_classes(rest: Any, *values: Any) -> tuple[ClassShare, ...]:
     return tuple(sorted(found, key=lambda share: (share.p_value, -abs(share.difference))))
 
 
-def _compare_shares(label: Any, train: np.ndarray, new: np.ndarray, n_tests: int) -> ClassShare:
+def _compare_shares(label: object, train: np.ndarray, new: np.ndarray, n_tests: int) -> ClassShare:
     """Return the difference of two shares, with Newcombe's interval [1]_ and Fisher's test.
 
     References

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import normalize
 from sklearn.utils import get_tags
@@ -33,7 +33,7 @@ def find_pixels(estimator: Any, image_shape: Any = None, input_range: Any = "aut
     return {"image_shape": image_shape, "input_range": input_range}
 
 
-def name_classes(classes: np.ndarray, display_labels: Any) -> dict[Any, str]:
+def name_classes(classes: np.ndarray, display_labels: Iterable[object] | None) -> dict[Any, str]:
     """Return what to write for each label."""
     labels = np.asarray(classes).tolist()
     names = labels if display_labels is None else list(display_labels)
@@ -44,7 +44,7 @@ def name_classes(classes: np.ndarray, display_labels: Any) -> dict[Any, str]:
     return {label: str(name) for label, name in zip(labels, names, strict=True)}
 
 
-def find_label(label: Any, names: Mapping[Any, str]) -> Any:
+def find_label(label: object, names: Mapping[Any, str]) -> Any:
     """Return the label that `label` is, or whose name it is."""
     if label in names:
         return label
@@ -56,18 +56,18 @@ def find_label(label: Any, names: Mapping[Any, str]) -> Any:
     )
 
 
-def check_classifier(estimator: Any) -> None:
+def check_classifier(estimator: BaseEstimator) -> None:
     """Raise a ValueError if an estimator is no classifier."""
     if not is_classifier(estimator):
         raise ValueError(f"estimator must be a classifier. Got {estimator!r}.")
 
 
-def find_fitted(estimator: Any) -> Any:
+def find_fitted(estimator: BaseEstimator) -> Any:
     """Return what predicts in a fitted estimator: of a search the best estimator, or else itself."""
     return getattr(estimator, "best_estimator_", estimator)
 
 
-def fitted_head(estimator: Any) -> Any:
+def fitted_head(estimator: BaseEstimator) -> Any:
     """Return the part of a fitted estimator that keeps the history of its training."""
     head = find_last(estimator)
     head = getattr(head, "regressor_", head)  # of a TransformedTargetRegressor
@@ -80,7 +80,7 @@ def fitted_head(estimator: Any) -> Any:
     return head
 
 
-def find_last(estimator: Any) -> Any:
+def find_last(estimator: BaseEstimator) -> Any:
     """Return the last step of a fitted estimator, of whatever pipelines and searches are around it."""
     last = find_fitted(estimator)
     while isinstance(last, Pipeline):
@@ -88,7 +88,7 @@ def find_last(estimator: Any) -> Any:
     return last
 
 
-def find_features(estimator: Any, X: Any, **pixels: Any) -> np.ndarray:
+def find_features(estimator: BaseEstimator, X: object, **pixels: Any) -> np.ndarray:
     """Return the first rows of numbers that a fitted pipeline, or a search over one, makes of images.
 
     They are what the first steps give, as soon as it is two-dimensional: the features of a
@@ -100,7 +100,7 @@ def find_features(estimator: Any, X: Any, **pixels: Any) -> np.ndarray:
     return split_at_features(estimator, X, **pixels)[0]
 
 
-def split_at_features(estimator: Any, X: Any, **pixels: Any) -> tuple[np.ndarray, Any, Any]:
+def split_at_features(estimator: BaseEstimator, X: object, **pixels: Any) -> tuple[np.ndarray, Any, Any]:
     """Return what `find_features` does, the steps that come after the features, and what these take.
 
     ``rest.predict(values)`` is ``estimator.predict(X)``; the rest of what is no pipeline is itself.
@@ -122,7 +122,7 @@ def split_at_features(estimator: Any, X: Any, **pixels: Any) -> tuple[np.ndarray
     return images.load(range(len(images)), (32, 32)).reshape(len(images), -1), rest, values
 
 
-def find_transformers(estimator: Any) -> list[FrozenFeatures]:
+def find_transformers(estimator: BaseEstimator) -> list[FrozenFeatures]:
     """Return the transformers of an estimator that take the images as they come, whatever their names are."""
     estimator = find_fitted(estimator)
     if isinstance(estimator, Pipeline):
@@ -147,7 +147,7 @@ def go_past_bad(estimators: Sequence[Any], files: Sequence[str]) -> Iterator[Map
         yield reading.errors
 
 
-def run_frozen_steps(estimator: Any, X: Any) -> tuple[Any, Any]:
+def run_frozen_steps(estimator: BaseEstimator, X: object) -> tuple[Any, Any]:
     """Return what learns in an estimator, to be cloned and fitted, and what that part sees of `X`.
 
     Of a fitted search it is the best estimator; of a pipeline, the first steps that need no `fit`, such as

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_regressor
+from sklearn.base import BaseEstimator, is_regressor
 
 from fishsk.features import Images, check_images
 from fishsk.inspection._classification import as_labels
@@ -50,11 +50,11 @@ class Explainer:
 
     def __init__(
         self,
-        estimator: Any,
+        estimator: BaseEstimator,
         *,
         method: str = "auto",
         image_shape: tuple[int, ...] | None = None,
-        input_range: Any = "auto",
+        input_range: tuple[float, float] | str | None = "auto",
         n_steps: int = N_STEPS,
     ) -> None:
         if method not in _METHODS:
@@ -112,7 +112,7 @@ class Explainer:
         )
 
     def _occlude(
-        self, X: Any, images: Images, contrasts: list[tuple[np.ndarray, np.ndarray]]
+        self, X: object, images: Images, contrasts: list[tuple[np.ndarray, np.ndarray]]
     ) -> list[np.ndarray]:
         """Return maps by occlusion; covered images have the form of `X` where it is an array of pixels.
 
@@ -165,7 +165,7 @@ def _find_contrasts(
 
 
 def _score(
-    estimator: Any, shape: tuple[int, ...], these: np.ndarray, those: np.ndarray, images: np.ndarray
+    estimator: BaseEstimator, shape: tuple[int, ...], these: np.ndarray, those: np.ndarray, images: np.ndarray
 ) -> np.ndarray:
     """Return how much a classifier prefers some classes to others, or a regressor's number.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.base import is_classifier, is_regressor
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._utils.axes import make_axes
@@ -15,6 +15,11 @@ from fishsk.inspection._estimators import find_label, name_classes
 from fishsk.inspection._explanation import Explanation, explain_images
 from fishsk.inspection._pixels import lay_over
 from fishsk.inspection._regression import format_number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from fishsk._utils.typing import ArrayLike, ImagesLike
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -103,19 +108,19 @@ class ExplanationDisplay(Explanation):
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
+        estimator: BaseEstimator,
+        X: ImagesLike,
         *,
-        target: Any = None,
-        against: Any = None,
+        target: ArrayLike | None = None,
+        against: ArrayLike | None = None,
         method: str = "auto",
         n_cols: int = 4,
-        display_labels: Any = None,
+        display_labels: Iterable[object] | None = None,
         image_shape: tuple[int, ...] | None = None,
-        input_range: Any = "auto",
-        ax: Any = None,
-        im_kw: dict[str, Any] | None = None,
-        text_kw: dict[str, Any] | None = None,
+        input_range: tuple[float, float] | str | None = "auto",
+        ax: Axes | np.ndarray | None = None,
+        im_kw: dict[str, object] | None = None,
+        text_kw: dict[str, object] | None = None,
     ) -> Self:
         """Explain what a fitted classifier or regressor says of images.
 

@@ -28,7 +28,7 @@ _BATCH_PIXELS = 4 * 224 * 224  # at a time: what VGG16 keeps for a gradient take
 _TINY = 1e-30  # what a float32 probability may be without becoming 0
 
 
-def find_keras_steps(estimator: Any) -> list[Any] | None:
+def find_keras_steps(estimator: object) -> list[Any] | None:
     """Return the steps of a pipeline that is differentiable from pixels to what it predicts, or else None.
 
     Of a regressor whose target is scaled it is the regressor inside: `find_target_scale` tells the factor.
@@ -50,7 +50,7 @@ def find_keras_steps(estimator: Any) -> list[Any] | None:
     return [first, *between, last] if are_known else None
 
 
-def find_input_ranges(step: Any) -> set[tuple[float, float] | None]:
+def find_input_ranges(step: object) -> set[tuple[float, float] | None]:
     """Return what black and white are to the transformers of frozen features that a step consists of."""
     ranges = (part.input_range for part in find_frozen_parts(step).values())
     return {None if each is None else (each[0], each[1]) for each in ranges}

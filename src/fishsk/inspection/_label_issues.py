@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import check_cv, cross_val_predict
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
 
 from fishsk._compat.sklearn import safe_indexing
+from fishsk.inspection._classification import check_one_target
 from fishsk.inspection._estimators import check_classifier, run_frozen_steps
 
 
@@ -123,10 +125,10 @@ def find_label_issues(pipeline: Any, X: Any, y: Any, *, cv: Any = 5, n_jobs: int
 
 
 def rank_label_issues(
-    estimator: Any, X: Any, y: Any, *, cv: Any = 5, n_jobs: int | None = None
+    estimator: BaseEstimator, X: object, y: object, *, cv: object = 5, n_jobs: int | None = None
 ) -> LabelIssues:
     """Do the work of `find_label_issues`, with plain arrays, which need no pandas."""
-    y = column_or_1d(y)
+    y = check_one_target(y, "y")
     check_consistent_length(X, y)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:

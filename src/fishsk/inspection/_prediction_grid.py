@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.base import is_classifier, is_regressor
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -18,6 +18,11 @@ from fishsk.inspection._classification import check_one_target, check_proba, fin
 from fishsk.inspection._estimators import find_label, find_pixels, name_classes
 from fishsk.inspection._pixels import make_thumbnail
 from fishsk.inspection._regression import as_targets, format_number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from fishsk._utils.typing import ArrayLike, ImagesLike, RandomState
 
 _SELECTIONS = {
     "classification": ("random", "first", "confident_mistakes", "least_certain"),
@@ -105,21 +110,21 @@ class PredictionGridDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
-        y: Any,
+        estimator: BaseEstimator,
+        X: ImagesLike,
+        y: ArrayLike,
         *,
         select: str = "random",
-        label: Any = None,
+        label: object = None,
         n_rows: int = 6,
         n_cols: int = 6,
-        display_labels: Any = None,
+        display_labels: Iterable[object] | None = None,
         image_shape: tuple[int, ...] | None = None,
-        input_range: Any = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        ax: Any = None,
-        im_kw: dict[str, Any] | None = None,
-        text_kw: dict[str, Any] | None = None,
+        input_range: tuple[float, float] | str | None = "auto",
+        random_state: RandomState = None,
+        ax: Axes | np.ndarray | None = None,
+        im_kw: dict[str, object] | None = None,
+        text_kw: dict[str, object] | None = None,
     ) -> Self:
         """Predict with a fitted classifier or regressor, and draw some of the images.
 
@@ -191,23 +196,23 @@ class PredictionGridDisplay:
     @classmethod
     def from_predictions(
         cls,
-        X: Any,
-        y_true: Any,
+        X: ImagesLike,
+        y_true: ArrayLike,
         y_pred: Any = None,
         *,
-        y_proba: Any = None,
-        classes: Any = None,
+        y_proba: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
         select: str = "random",
-        label: Any = None,
+        label: object = None,
         n_rows: int = 6,
         n_cols: int = 6,
-        display_labels: Any = None,
+        display_labels: Iterable[object] | None = None,
         image_shape: tuple[int, ...] | None = None,
-        input_range: Any = (0, 255),
-        random_state: int | np.random.RandomState | None = None,
-        ax: Any = None,
-        im_kw: dict[str, Any] | None = None,
-        text_kw: dict[str, Any] | None = None,
+        input_range: tuple[float, float] | None = (0, 255),
+        random_state: RandomState = None,
+        ax: Axes | np.ndarray | None = None,
+        im_kw: dict[str, object] | None = None,
+        text_kw: dict[str, object] | None = None,
     ) -> Self:
         """Draw some of the images of given predictions.
 
@@ -337,7 +342,7 @@ class PredictionGridDisplay:
             axes.plot(1, 0, marker="o", markersize=11, color=color, **style)
             axes.plot(1, 0, marker=mark, markersize=5, markeredgewidth=1.5, markerfacecolor="none", **style)
 
-    def _describe(self, index: int) -> Any:
+    def _describe(self, index: int) -> str:
         """Return what is written above an image."""
         if self.errors is not None:
             true, pred = (format_number(numbers[index]) for numbers in (self.y_true, self.y_pred))
@@ -351,16 +356,16 @@ class PredictionGridDisplay:
 
 
 def _gather_grid(
-    X: Any,
-    y: Any,
+    X: ImagesLike,
+    y: ArrayLike,
     predict: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]],
     *,
     names: dict[Any, str] | None,
     pixels: dict[str, Any],
     select: str,
-    label: Any,
+    label: object,
     n_images: int,
-    random_state: Any,
+    random_state: RandomState,
 ) -> dict[str, Any]:
     """Return what a `PredictionGridDisplay` shows, by the names of its parameters.
 
@@ -433,7 +438,7 @@ def _rank(select: str, y: np.ndarray, y_pred: np.ndarray, confidence: np.ndarray
     return order[(y_pred != y)[order]]
 
 
-def _refuse_labels(*given: Any) -> None:
+def _refuse_labels(*given: object) -> None:
     if any(each is not None for each in given):
         raise ValueError("label, display_labels and classes are for classes. Got predicted numbers.")
 

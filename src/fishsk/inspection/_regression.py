@@ -72,7 +72,7 @@ def evaluate_regression(y_true: np.ndarray, y_pred: Any, y_train: Any = None) ->
     )
 
 
-def as_targets(values: Any, name: str) -> np.ndarray:
+def as_targets(values: np.typing.ArrayLike, name: str) -> np.ndarray:
     """Return finite numbers as float64 of shape (n_samples,); `name` stands in the error."""
     numbers = check_one_target(values, name).astype(np.float64)
     assert_all_finite(numbers, input_name=name)

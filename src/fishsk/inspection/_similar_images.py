@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -18,6 +19,11 @@ from fishsk._utils.files import expand
 from fishsk.features import check_images
 from fishsk.inspection._estimators import find_fitted, find_pixels
 from fishsk.inspection._pixels import make_thumbnail
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from fishsk._utils.typing import ArrayLike, ImagesLike
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -75,16 +81,16 @@ class SimilarImagesDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
+        estimator: BaseEstimator,
         query: Any,
-        X: Any,
+        X: ImagesLike,
         *,
-        labels: Any = None,
+        labels: ArrayLike | None = None,
         n_images: int = 12,
         n_cols: int = 5,
         image_shape: tuple[int, ...] | None = None,
-        input_range: Any = "auto",
-        ax: Any = None,
+        input_range: tuple[float, float] | str | None = "auto",
+        ax: Axes | np.ndarray | None = None,
     ) -> Self:
         """Find the images most like one, and draw them.
 
@@ -147,7 +153,7 @@ class SimilarImagesDisplay:
             n_cols=n_cols,
         ).plot(ax)
 
-    def plot(self, ax: Any = None) -> Self:
+    def plot(self, ax: Axes | np.ndarray | None = None) -> Self:
         """Draw the query and the images most like it.
 
         Parameters

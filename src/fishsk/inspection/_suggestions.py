@@ -6,9 +6,10 @@ import os
 import warnings
 from dataclasses import dataclass, field
 from itertools import compress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
@@ -27,6 +28,9 @@ from fishsk.inspection._estimators import (
 )
 from fishsk.inspection._image_facts import measure_images
 from fishsk.inspection._unfamiliar import FamiliarRows, find_nearest
+
+if TYPE_CHECKING:
+    from fishsk._utils.typing import ArrayLike, ImagesLike
 
 FALSE_ALARMS = 0.05  # the share of images like those of training that are set apart as unlike them
 _N_NEAR = 3  # labeled images that may be the same picture as an image
@@ -52,14 +56,14 @@ class LabelSuggestions:
 
 
 def suggest_labels(
-    pipeline: Any,
-    X_unlabeled: Any,
+    pipeline: BaseEstimator,
+    X_unlabeled: ImagesLike,
     n: int = 50,
     *,
-    X_train: Any = None,
+    X_train: ImagesLike | None = None,
     false_alarms: float = FALSE_ALARMS,
     image_shape: tuple[int, ...] | None = None,
-    input_range: Any = "auto",
+    input_range: tuple[float, float] | str | None = "auto",
 ) -> Any:
     """Return the unlabeled images whose labels would teach a classifier most, the best first.
 
@@ -189,8 +193,8 @@ def suggest_labels(
 
 def rank_suggestions(
     unlabeled: tuple[np.ndarray, Images],
-    rest: Any,
-    values: Any,
+    rest: BaseEstimator,
+    values: ArrayLike,
     n: int,
     *,
     labeled: tuple[np.ndarray, Images] | None = None,

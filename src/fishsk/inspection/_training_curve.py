@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length
 
 from fishsk._utils.axes import make_axes, palette
@@ -90,12 +91,12 @@ class TrainingCurveDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
+        estimator: BaseEstimator,
         *,
         run_name: str | None = None,
-        ax: Any = None,
-        line_kw: dict[str, Any] | None = None,
-        fill_between_kw: dict[str, Any] | None = None,
+        ax: Axes | np.ndarray | None = None,
+        line_kw: dict[str, object] | None = None,
+        fill_between_kw: dict[str, object] | None = None,
     ) -> Self:
         """Draw the training of one or several fitted estimators.
 
@@ -147,9 +148,9 @@ class TrainingCurveDisplay:
         *,
         overfit_epoch: Any = None,
         run_name: str = "run",
-        ax: Any = None,
-        line_kw: dict[str, Any] | None = None,
-        fill_between_kw: dict[str, Any] | None = None,
+        ax: Axes | np.ndarray | None = None,
+        line_kw: dict[str, object] | None = None,
+        fill_between_kw: dict[str, object] | None = None,
     ) -> Self:
         """Draw the curves of one or several training histories.
 
@@ -209,10 +210,10 @@ class TrainingCurveDisplay:
 
     def plot(
         self,
-        ax: Any = None,
+        ax: Axes | np.ndarray | None = None,
         *,
-        line_kw: dict[str, Any] | None = None,
-        fill_between_kw: dict[str, Any] | None = None,
+        line_kw: dict[str, object] | None = None,
+        fill_between_kw: dict[str, object] | None = None,
     ) -> Self:
         """Draw the curves.
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk.inspection._estimators import find_features
+
+if TYPE_CHECKING:
+    from fishsk._utils.typing import ImagesLike
 
 _N_CALIBRATION = 1000  # training images at most that the threshold is taken from
 _CHUNK_VALUES = 2**22  # of what rows are compared with at a time
@@ -30,14 +34,14 @@ class UnfamiliarImages:
 
 
 def find_unfamiliar(
-    estimator: Any,
-    X: Any,
-    X_train: Any,
+    estimator: BaseEstimator,
+    X: ImagesLike,
+    X_train: ImagesLike,
     *,
     false_alarms: float = 0.05,
     n_neighbors: int = 5,
     image_shape: tuple[int, ...] | None = None,
-    input_range: Any = "auto",
+    input_range: tuple[float, float] | str | None = "auto",
 ) -> UnfamiliarImages:
     """Return which images are unlike anything that a classifier was trained on.
 
