@@ -162,5 +162,5 @@ def test_images_and_labels_must_belong_together(fish):
     X, y, X_test, _ = fish
     with pytest.raises(ValueError, match="inconsistent"):
         find_data_issues(X, y[:5])
-    with pytest.raises(ValueError, match="1d"):
+    with pytest.raises(ValueError, match="one label or one number for each image"):
         find_data_issues(X, y, X_test=X_test)

@@ -200,7 +200,7 @@ def test_floats_are_explained_as_their_bytes_are(fish, pipeline):
     ("options", "message"),
     [
         ({"target": "whale"}, r"target must be one of the classes \['aquarium_fish'.* Got 'whale'"),
-        ({"target": ["ray"]}, "one for each of the 2 images. Got 1"),
+        ({"target": ["ray"] * 3}, r"\(3,\) +and requested shape \(2,\)"),
         ({"target": "ray", "against": "ray"}, "image 0 is explained for must be another"),
         ({"method": "magic"}, "method must be one of 'auto'"),
     ],

@@ -109,5 +109,5 @@ def test_too_few_images_are_refused(fish, pipeline):
         compare_images(fish[0], fish[0][:9], pipeline)
     with pytest.raises(ValueError, match="at least 19 different images"):
         compare_images(fish[0][:5], fish[0], pipeline)
-    with pytest.raises(ValueError, match="'n_permutations' parameter"):
-        compare_images(fish[0], fish[0], pipeline, n_permutations=5)
+    with pytest.raises(ValueError, match="false_alarms must be above 0 and below 1"):
+        compare_images(fish[0], fish[0], pipeline, false_alarms=0)

@@ -1,7 +1,5 @@
 """Wrong labels are found, by any classifier, and computed features are computed once."""
 
-import sys
-
 import numpy as np
 import pytest
 from quick import make_quick_pipeline
@@ -108,9 +106,3 @@ def test_the_estimator_stays_as_it_was(iris):
 def test_what_cannot_be_judged_is_refused(iris, estimator, y, cv, message):
     with pytest.raises(ValueError, match=message):
         find_label_issues(estimator, iris[0], iris[1] if y is None else y, cv=cv)
-
-
-def test_without_pandas_the_error_says_what_to_install(iris, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match="pip install pandas"):
-        find_label_issues(SVC(), *iris[:2])

@@ -55,7 +55,7 @@ def test_the_interval_and_the_test_are_of_paired_images(comparison):
 def test_equal_answers_differ_in_nothing():
     comparison = compare_pipelines(Recorded(1.0), Recorded(1.0), np.arange(20), Y)
     assert (comparison.difference, comparison.interval, comparison.p_value) == (0, (0, 0), 1)
-    assert "0 nearer, 0 farther" in repr(comparison)
+    assert "n_nearer=0, n_farther=0)" in repr(comparison)
 
 
 def test_a_classifier_is_no_rival_of_a_regressor():

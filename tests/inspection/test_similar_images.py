@@ -78,7 +78,7 @@ def test_what_cannot_be_shown_is_refused(fish, vgg16, options, message):
 
 
 def test_something_without_features_is_refused(fish):
-    with pytest.raises(ValueError, match="must have transform"):
+    with pytest.raises(AttributeError, match="no attribute 'transform'"):
         SimilarImagesDisplay.from_estimator(SVC(), fish[0][0], fish[0])
     flat = FunctionTransformer(lambda X: np.reshape(X, (len(X), -1)))
     assert SimilarImagesDisplay.from_estimator(flat, fish[0][4], fish[0]).indices[0] == 4

@@ -144,7 +144,7 @@ def test_too_few_training_images_are_refused(fish, pipeline):
     with pytest.raises(ValueError, match=r"at least 19 different images for false_alarms=0\.05"):
         find_unfamiliar(pipeline, fish[0][:3], fish[0][:18])
     find_unfamiliar(pipeline, fish[0][:3], fish[0][:19])
-    with pytest.raises(ValueError, match="'false_alarms' parameter"):
+    with pytest.raises(ValueError, match="false_alarms must be above 0 and below 1"):
         find_unfamiliar(pipeline, fish[0][:3], fish[0], false_alarms=1.5)
     with pytest.raises(NotFittedError):
         find_unfamiliar(make_fish_pipeline(weights="cifar95"), fish[0][:3], fish[0])

@@ -7,6 +7,7 @@ from fishsk.inspection._classification import (
     ClassificationEvaluation,
     LabelScores,
     accuracy_interval,
+    check_one_target,
     find_confidence,
     score_probabilities,
 )
@@ -33,7 +34,7 @@ from fishsk.inspection._estimators import (
     run_frozen_steps,
     split_at_features,
 )
-from fishsk.inspection._evaluation import Evaluation, check_one_target, evaluate
+from fishsk.inspection._evaluation import Evaluation, evaluate
 from fishsk.inspection._explanation import Explainer, Explanation, explain_images
 from fishsk.inspection._explanation_display import ExplanationDisplay
 from fishsk.inspection._feature_map import FeatureMapDisplay, lay_out, style_of_class

@@ -11,6 +11,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, brier_score_loss, confusion_matrix, log_loss
 
 N_DRAWS = 1000  # bootstrap resamples
+_BLOCK = 2**20  # drawn images at a time
 _N_BINS = 15  # as in Guo et al.
 _SURE = 0.99
 
@@ -89,9 +90,7 @@ def evaluate_classification(
     """
     y_true, classes = as_labels(y_true), as_labels(classes)
     y_pred = classes[np.asarray(proba).argmax(axis=1)] if y_pred is None else as_labels(y_pred)
-    confidence = np.full(len(y_true), np.nan)
-    if proba is not None:
-        confidence = find_confidence(y_pred, proba, classes)
+    confidence = np.full(len(y_true), np.nan) if proba is None else find_confidence(y_pred, proba, classes)
     labels = np.union1d(classes, y_true)
     right = y_true == y_pred
     wrong = np.flatnonzero(~right)
@@ -115,7 +114,18 @@ def evaluate_classification(
     )
 
 
-def as_labels(labels: Any) -> np.ndarray:
+def check_one_target(y: object, name: str) -> np.ndarray:
+    """Return labels or numbers; ValueError with `name` if there are several for each image."""
+    labels = np.asarray(y)
+    if labels.ndim != 1 and labels.shape[1:] != (1,):
+        raise ValueError(
+            f"{name} must be one label or one number for each image. Got shape {labels.shape}. Pass one "
+            "column at a time, or tags as 0 and 1."
+        )
+    return labels.ravel()
+
+
+def as_labels(labels: np.typing.ArrayLike) -> np.ndarray:
     """Return labels with a dtype of their own: scikit-learn cannot compare numbers among objects."""
     labels = np.asarray(labels)
     own = np.array(labels.tolist())
@@ -123,7 +133,7 @@ def as_labels(labels: Any) -> np.ndarray:
     return own if labels.dtype == object and (own == labels).all() else labels
 
 
-def check_proba(y_proba: Any, classes: np.ndarray) -> np.ndarray:
+def check_proba(y_proba: np.typing.ArrayLike, classes: np.ndarray) -> np.ndarray:
     """Return probabilities as an array, once there is a column for each class."""
     y_proba = np.asarray(y_proba, dtype=float)
     if y_proba.ndim != 2 or y_proba.shape[1] != len(classes):
@@ -134,7 +144,7 @@ def check_proba(y_proba: Any, classes: np.ndarray) -> np.ndarray:
     return y_proba
 
 
-def find_confidence(y_pred: np.ndarray, proba: Any, classes: np.ndarray) -> np.ndarray:
+def find_confidence(y_pred: np.ndarray, proba: np.typing.ArrayLike, classes: np.ndarray) -> np.ndarray:
     """Return the probability of each predicted label; ValueError if one is none of the classes.
 
     It need not be the most probable one.
@@ -168,9 +178,9 @@ def percentile_interval(drawn: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def resample(n_samples: int, n_draws: int, n_at_a_time: int) -> Iterator[np.ndarray]:
-    """Yield bootstrap resamples, each a row of places, always the same; some drawn images at a time."""
-    rng, step = np.random.default_rng(0), max(1, n_at_a_time // n_samples)
+def resample(n_samples: int, n_draws: int = N_DRAWS) -> Iterator[np.ndarray]:
+    """Yield bootstrap resamples, each a row of places, always the same; some of them at a time."""
+    rng, step = np.random.default_rng(0), max(1, _BLOCK // n_samples)
     for start in range(0, n_draws, step):
         yield rng.integers(n_samples, size=(min(step, n_draws - start), n_samples))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,16 +10,11 @@ from scipy.stats import binomtest, wilcoxon
 from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
-from fishsk.inspection._classification import (
-    count_draws,
-    percentile_interval,
-    resample,
-)
+from fishsk.inspection._classification import count_draws, percentile_interval, resample
 from fishsk.inspection._evaluation import evaluate
 from fishsk.inspection._regression import RegressionEvaluation
 
 _N_DRAWS = 10_000  # bootstrap resamples
-_BLOCK = 2**22  # drawn images at a time
 
 
 @dataclass(frozen=True)
@@ -39,30 +34,23 @@ class PairedDifference:
     p_value: float
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class ClassificationComparison(PairedDifference):
     """What `compare_pipelines` found: the difference on all images, by class and image by image."""
 
-    classes: np.ndarray  # every true label, sorted
-    per_class: dict[Any, PairedDifference]  # the same on the images of each class alone
-    fixed: np.ndarray  # which images only b recognized; those of which b is surest first
-    broken: np.ndarray  # which images only a recognized
-    y_true: np.ndarray
-    y_pred_a: np.ndarray
-    y_pred_b: np.ndarray
-    confidence_a: np.ndarray  # the probability of each answer; NaN where a classifier gives none
-    confidence_b: np.ndarray
-
-    def __repr__(self) -> str:
-        low, high = self.interval
-        return (
-            f"ClassificationComparison(accuracy {self.accuracy_a:.3f} -> {self.accuracy_b:.3f}, difference "
-            f"{self.difference:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}, p_value={self.p_value:.3g}, "
-            f"{self.n_fixed} fixed, {self.n_broken} broken, n_samples={self.n_samples})"
-        )
+    classes: np.ndarray = field(repr=False)  # every true label, sorted
+    per_class: dict[Any, PairedDifference] = field(repr=False)  # the same on the images of each class alone
+    fixed: np.ndarray = field(repr=False)  # which images only b recognized; those of which b is surest first
+    broken: np.ndarray = field(repr=False)  # which images only a recognized
+    y_true: np.ndarray = field(repr=False)
+    y_pred_a: np.ndarray = field(repr=False)
+    y_pred_b: np.ndarray = field(repr=False)
+    # The probability of each answer; NaN where a classifier gives none.
+    confidence_a: np.ndarray = field(repr=False)
+    confidence_b: np.ndarray = field(repr=False)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class RegressionComparison:
     """What `compare_pipelines` found of two regressors."""
 
@@ -77,19 +65,11 @@ class RegressionComparison:
     p_value: float
     n_nearer: int  # images on which b is nearer to the truth than a
     n_farther: int
-    nearer: np.ndarray  # which images these are, the largest difference first
-    farther: np.ndarray
-    y_true: np.ndarray
-    y_pred_a: np.ndarray
-    y_pred_b: np.ndarray
-
-    def __repr__(self) -> str:
-        low, high = self.interval
-        return (
-            f"RegressionComparison(mean absolute error {self.mae_a:.4g} -> {self.mae_b:.4g}, difference "
-            f"{self.difference:+.3g}, 95 % interval {low:+.3g} to {high:+.3g}, p_value={self.p_value:.3g}, "
-            f"{self.n_nearer} nearer, {self.n_farther} farther, n_samples={self.n_samples})"
-        )
+    nearer: np.ndarray = field(repr=False)  # which images these are, the largest difference first
+    farther: np.ndarray = field(repr=False)
+    y_true: np.ndarray = field(repr=False)
+    y_pred_a: np.ndarray = field(repr=False)
+    y_pred_b: np.ndarray = field(repr=False)
 
 
 def compare_pipelines(a: Any, b: Any, X: Any, y: Any) -> ClassificationComparison | RegressionComparison:
@@ -192,7 +172,7 @@ def compare_pipelines(a: Any, b: Any, X: Any, y: Any) -> ClassificationCompariso
 def _compare_regressors(a: RegressionEvaluation, b: RegressionEvaluation) -> RegressionComparison:
     change = np.abs(b.errors) - np.abs(a.errors)
     order = np.argsort(change, kind="stable")
-    draws = resample(len(change), _N_DRAWS, _BLOCK)
+    draws = resample(len(change), _N_DRAWS)
     nearer, farther = order[change[order] < 0], order[::-1][change[order[::-1]] > 0]
     return RegressionComparison(
         n_samples=a.n_samples,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._utils.axes import make_ax, palette
@@ -18,6 +18,11 @@ from fishsk.inspection._classification import (
     evaluate_classification,
 )
 from fishsk.inspection._evaluation import evaluate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from fishsk._utils.typing import ArrayLike, ImagesLike
 
 _N_POINTS = 200  # of a curve: more cannot be seen
 _LEAST_GAP = 0.045  # of coverage between two marks that are labeled
@@ -50,22 +55,17 @@ def answer_above(evaluation: ClassificationEvaluation, probability: float) -> An
 def gather_coverage(
     evaluation: ClassificationEvaluation, probabilities: Sequence[float] = PROBABILITIES
 ) -> dict[str, Any]:
-    """Return the numbers of an `AccuracyCoverageDisplay`; ValueError if there are no probabilities."""
-    confidence = evaluation.confidence
-    if evaluation.proba is None:
-        raise ValueError("Probabilities must be given for each class. Got none: choose another classifier.")
-    steps = np.unique(confidence)[::-1]
-    if len(steps) > _N_POINTS:
-        steps = steps[np.linspace(0, len(steps) - 1, _N_POINTS).astype(int)]
+    """Return the numbers of an `AccuracyCoverageDisplay`, of predictions that have probabilities."""
+    steps = np.unique(evaluation.confidence)[::-1]
+    steps = steps[np.linspace(0, len(steps) - 1, min(_N_POINTS, len(steps))).astype(int)]
     curve = [answer_above(evaluation, step) for step in steps]
+    marks = [answer_above(evaluation, probability) for probability in sorted(probabilities)]
     return {
         "probability": steps,
         "coverage": np.array([each.coverage for each in curve]),
         "accuracy": np.array([each.accuracy for each in curve]),
         "interval": np.array([each.interval for each in curve]),
-        "marks": [
-            each for each in (answer_above(evaluation, p) for p in sorted(probabilities)) if each.coverage > 0
-        ],
+        "marks": [mark for mark in marks if mark.coverage > 0],
     }
 
 
@@ -127,14 +127,14 @@ class AccuracyCoverageDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
-        y: Any,
+        estimator: BaseEstimator,
+        X: ImagesLike,
+        y: ArrayLike,
         *,
         probabilities: Sequence[float] = PROBABILITIES,
-        ax: Any = None,
-        line_kw: dict[str, Any] | None = None,
-        fill_between_kw: dict[str, Any] | None = None,
+        ax: Axes | None = None,
+        line_kw: dict[str, object] | None = None,
+        fill_between_kw: dict[str, object] | None = None,
     ) -> Self:
         """Let a fitted classifier predict, and draw the curve.
 
@@ -170,14 +170,14 @@ class AccuracyCoverageDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y_true: Any,
-        y_proba: Any,
+        y_true: ArrayLike,
+        y_proba: ArrayLike,
         *,
-        classes: Any = None,
+        classes: ArrayLike | None = None,
         probabilities: Sequence[float] = PROBABILITIES,
-        ax: Any = None,
-        line_kw: dict[str, Any] | None = None,
-        fill_between_kw: dict[str, Any] | None = None,
+        ax: Axes | None = None,
+        line_kw: dict[str, object] | None = None,
+        fill_between_kw: dict[str, object] | None = None,
     ) -> Self:
         """Draw the curve of given predictions.
 
@@ -204,10 +204,10 @@ class AccuracyCoverageDisplay:
 
     def plot(
         self,
-        ax: Any = None,
+        ax: Axes | None = None,
         *,
-        line_kw: dict[str, Any] | None = None,
-        fill_between_kw: dict[str, Any] | None = None,
+        line_kw: dict[str, object] | None = None,
+        fill_between_kw: dict[str, object] | None = None,
     ) -> Self:
         """Draw the curve, its interval and its marks.
 
@@ -230,30 +230,29 @@ class AccuracyCoverageDisplay:
         from matplotlib.lines import Line2D
         from matplotlib.ticker import PercentFormatter
 
-        self.ax_ = ax = make_ax(ax, figsize=(6.4, 4.4))
-        self.figure_ = ax.figure
-        color = palette(ax)[0]
+        self.ax_ = axes = make_ax(ax, figsize=(6.4, 4.4))
+        self.figure_ = axes.figure
+        color = palette(axes)[0]
         style = {"color": color, "linewidth": 1.8} | normalize_kwargs(line_kw or {}, Line2D)
-        (self.line_,) = ax.plot(self.coverage, self.accuracy, **style)
+        (self.line_,) = axes.plot(self.coverage, self.accuracy, **style)
         band = {"color": style["color"], "alpha": 0.2, "linewidth": 0}
         band |= normalize_kwargs(fill_between_kw or {}, PolyCollection)
-        self.band_ = ax.fill_between(self.coverage, *self.interval.T, **band)
+        self.band_ = axes.fill_between(self.coverage, *self.interval.T, **band)
         labeled = 0.0
         for mark in reversed(self.marks):  # from left to right
-            ax.plot(mark.coverage, mark.accuracy, "o", color=style["color"])
-            if mark.coverage - labeled < _LEAST_GAP:
-                continue
-            labeled = mark.coverage
-            ax.annotate(
-                f"{mark.probability:g}",
-                (mark.coverage, mark.accuracy),
-                xytext=(0, -14),
-                textcoords="offset points",
-                ha="center",
-                fontsize="small",
-            )
-        ax.set(xlabel="Share of images that get an answer", ylabel="Accuracy of the answers", xlim=(0, 1.03))
-        ax.set_ylim(min(0.9, self.accuracy.min() - 0.1), 1.01)
-        for axis in (ax.xaxis, ax.yaxis):
+            axes.plot(mark.coverage, mark.accuracy, "o", color=style["color"])
+            if mark.coverage - labeled >= _LEAST_GAP:
+                labeled = mark.coverage
+                axes.annotate(
+                    f"{mark.probability:g}",
+                    (mark.coverage, mark.accuracy),
+                    xytext=(0, -14),
+                    textcoords="offset points",
+                    ha="center",
+                    fontsize="small",
+                )
+        axes.set(xlabel="Share of images that get an answer", ylabel="Accuracy of the answers")
+        axes.set(xlim=(0, 1.03), ylim=(min(0.9, self.accuracy.min() - 0.1), 1.01))
+        for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1, decimals=0))
         return self

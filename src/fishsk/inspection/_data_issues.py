@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import median_abs_deviation
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_consistent_length
 
 from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.progress import ProgressBar
 from fishsk.datasets import describe_left_out
 from fishsk.features import check_images
+from fishsk.inspection._classification import check_one_target
 from fishsk.inspection._duplicates import find_near_pairs
 from fishsk.inspection._estimators import check_classifier, find_pixels, run_frozen_steps
 from fishsk.inspection._image_facts import ImageFacts, measure_images
 from fishsk.inspection._label_issues import rank_label_issues
+
+if TYPE_CHECKING:
+    from fishsk._utils.typing import ArrayLike, Folds, ImagesLike
 
 _LARGEST_RATIO = 5  # of the sizes of two classes
 _DARK, _BRIGHT = 20, 235  # mean gray values
@@ -90,9 +95,7 @@ _KINDS = {  # the level of each, what it is, and what to do
 class Found:
     """One thing that was found."""
 
-    rows: tuple[
-        int, ...
-    ]  # the images that it is about, by their number: those of `X`, then those of `X_test`
+    rows: tuple[int, ...]  # the images that it is about, by their number: those of `X`, then of `X_test`
     detail: str  # what was found, in words
 
 
@@ -124,13 +127,13 @@ class DataIssues:
 
 
 def find_data_issues(
-    X: Any,
-    y: Any,
+    X: ImagesLike,
+    y: ArrayLike,
     *,
-    X_test: Any = None,
-    y_test: Any = None,
-    pipeline: Any = None,
-    cv: Any = 5,
+    X_test: ImagesLike | None = None,
+    y_test: ArrayLike | None = None,
+    pipeline: BaseEstimator | None = None,
+    cv: Folds = 5,
     classes: Sequence | None = None,
     min_images: int = 20,
     left_out: Mapping[str, str] | None = None,
@@ -219,9 +222,12 @@ def find_data_issues(
     warning plain (7,)
     warning dark (7,)
     """
+    pixels = {}
+    if pipeline is not None:
+        check_classifier(pipeline)
+        pixels = find_pixels(pipeline)
     sets = [(X, y)] if X_test is None else [(X, y), (X_test, y_test)]
-    pixels = {} if pipeline is None else find_pixels(pipeline, None, "auto")
-    labels = [column_or_1d(given) for _, given in sets]
+    labels = [check_one_target(given, "y") for _, given in sets]
     for (images, _), given in zip(sets, labels, strict=True):
         check_consistent_length(images, given)
     checked = [check_images(images, **pixels) for images, _ in sets]
@@ -231,34 +237,29 @@ def find_data_issues(
     is_test = np.repeat([False, True][: len(sets)], [len(each) for each in labels])
     data = DataIssues((), names, np.concatenate(labels), is_test, facts)
     words = {"min_images": f"{min_images}", "left_out": describe_left_out(left_out) if left_out else ""}
-    unreadable, turned = (
-        np.flatnonzero(each).tolist() for each in (facts.error != "", facts.orientation > 1)
-    )
-    found = {
-        "unreadable": [Found((row,), str(facts.error[row])) for row in unreadable],
-        "rotated": [Found((row,), f"orientation {facts.orientation[row]}") for row in turned],
+    known = list(np.unique(labels[0])) if classes is None else list(classes)
+    found = _check_classes(data, known, min_images) | _check_looks(facts)
+    found |= {
+        "unreadable": [Found((row,), error) for row, error in enumerate(facts.error.tolist()) if error],
+        "rotated": [
+            Found((row,), f"orientation {tag}") for row, tag in enumerate(facts.orientation) if tag > 1
+        ],
         "left_out": [Found((), f"{path}: {reason}") for path, reason in (left_out or {}).items()],
     }
-    known = list(np.unique(labels[0])) if classes is None else list(classes)
-    found |= _check_classes(data, known, min_images) | _check_looks(facts)
+    readable = np.flatnonzero(facts.error == "")
     first: dict[str, int] = {}  # of the images with the same pixels
-    pairs = [
-        (first[digest], row, 1.0)
-        for row, digest in enumerate(facts.digest.tolist())
-        if digest and first.setdefault(digest, row) != row
-    ]
-    if pipeline is not None:
-        check_classifier(pipeline)
-        learner, parts = None, [np.empty((0, 0))]
-        for (images, _), errors in zip(sets, np.split(facts.error, [len(labels[0])]), strict=False):
+    copies = ((first.setdefault(facts.digest[row], row), row, 1.0) for row in readable.tolist())
+    pairs = [pair for pair in copies if pair[0] < pair[1]]
+    if pipeline is not None and len(readable):
+        n_train, parts = len(labels[0]), []
+        for (images, _), errors in zip(sets, np.split(facts.error, [n_train]), strict=False):
             if len(rows := np.flatnonzero(errors == "")):
                 learner, values = run_frozen_steps(pipeline, safe_indexing(images, rows))
                 parts.append(np.asarray(values).reshape(len(rows), -1))
-        features = np.concatenate(parts[1:] or parts)
-        readable = np.flatnonzero(facts.error == "")
+        features = np.concatenate(parts)
 
         def read(place: int) -> np.ndarray:
-            row, n_train = int(readable[place]), len(checked[0])
+            row = int(readable[place])
             return checked[0][row] if row < n_train else checked[1][row - n_train]
 
         near, similarity = find_near_pairs(features, facts.small[readable], read)
@@ -271,7 +272,7 @@ def find_data_issues(
         for kind, (level, title, advice) in _KINDS.items()
         if found.get(kind)
     )
-    return DataIssues(tuple(issues), data.names, data.y, data.is_test, data.facts)
+    return replace(data, issues=tuple(issues))
 
 
 def _check_classes(data: DataIssues, classes: list, min_images: int) -> dict[str, list[Found]]:
@@ -287,7 +288,7 @@ def _check_classes(data: DataIssues, classes: list, min_images: int) -> dict[str
             if not counts.get(label)
         ],
     }
-    largest, smallest = max(classes, key=counts.__getitem__), ordered[0]
+    smallest, largest = ordered[0], ordered[-1]
     if counts[largest] > _LARGEST_RATIO * counts[smallest]:
         sizes = f"{largest}: {counts[largest]}, {smallest}: {counts[smallest]}"
         found["imbalance"] = [Found((), sizes)]
@@ -296,14 +297,15 @@ def _check_classes(data: DataIssues, classes: list, min_images: int) -> dict[str
 
 def _check_looks(facts: ImageFacts) -> dict[str, list[Found]]:
     """Look for images that show little, or are unlike the others in sharpness, size and proportions."""
-    readable = facts.error == ""
-    if not readable.any():
+    readable = np.flatnonzero(facts.error == "")
+    if not len(readable):
         return {}
+    facts = ImageFacts(*(values[readable] for values in vars(facts).values()))
 
     def collect(chosen: np.ndarray, order: np.ndarray, describe: Callable[[int], str]) -> list[Found]:
-        rows = np.flatnonzero(chosen & readable)
-        rows = rows[np.argsort(order[rows], kind="stable")]
-        return [Found((row,), describe(row)) for row in rows.tolist()]
+        rows = np.flatnonzero(chosen)
+        rows = rows[np.argsort(order[rows], kind="stable")].tolist()
+        return [Found((int(readable[row]),), describe(row)) for row in rows]
 
     def describe_light(row: int) -> str:
         return f"mean {facts.brightness[row]:.0f} of 255"
@@ -313,19 +315,16 @@ def _check_looks(facts: ImageFacts) -> dict[str, list[Found]]:
 
     plain = facts.contrast < _PLAIN
     sharpness = np.log(np.maximum(facts.sharpness, 1e-6))
-    usable = readable & ~plain
-    usual = sharpness[usable if usable.any() else readable]
+    usual = sharpness if plain.all() else sharpness[~plain]
     middle, spread = np.median(usual), max(0.1, median_abs_deviation(usual, scale="normal"))
-    sides, aspects = np.sqrt(facts.height * facts.width), facts.width / np.maximum(facts.height, 1)
-    size, aspect = (
-        np.abs(np.log(np.maximum(values, 1e-6) / np.median(values[readable]))) for values in (sides, aspects)
-    )
+    sides, aspects = np.sqrt(facts.height * facts.width), facts.width / facts.height
+    size, aspect = (np.abs(np.log(values / np.median(values))) for values in (sides, aspects))
     return {
         "plain": collect(plain, facts.contrast, lambda row: f"contrast {facts.contrast[row]:.1f} of 255"),
         "dark": collect(facts.brightness < _DARK, facts.brightness, describe_light),
         "bright": collect(facts.brightness > _BRIGHT, -facts.brightness, describe_light),
         "blurred": collect(
-            usable & (sharpness < middle - _BLURRED * spread),
+            ~plain & (sharpness < middle - _BLURRED * spread),
             sharpness,
             lambda row: f"sharpness {np.exp(sharpness[row] - middle):.0%} of the median",
         ),
@@ -335,17 +334,16 @@ def _check_looks(facts: ImageFacts) -> dict[str, list[Found]]:
 
 
 def _check_labels(
-    data: DataIssues, learner: Any, features: np.ndarray, cv: Any, *, verbose: int
+    data: DataIssues, learner: BaseEstimator, features: np.ndarray, cv: Folds, *, verbose: int
 ) -> tuple[list[Found], str]:
     """Look for wrong labels among the classes that all folds can have; return the share agreed with, too."""
-    rows = np.flatnonzero(data.facts.error == "")
-    of_train = ~data.is_test[rows]
-    rows, features = rows[of_train], features[of_train]
-    labels, counts = np.unique(data.y[rows], return_counts=True)
-    enough = np.isin(data.y[rows], labels[counts >= (2 * cv if isinstance(cv, int) else 2)])
-    rows, features = rows[enough], features[enough]
-    if len(np.unique(data.y[rows])) < 2:
+    readable = data.facts.error == ""
+    labels, counts = np.unique(data.y[readable & ~data.is_test], return_counts=True)
+    labels = labels[counts >= (2 * cv if isinstance(cv, int) else 2)]
+    if len(labels) < 2:
         return [], ""
+    chosen = readable & ~data.is_test & np.isin(data.y, labels)
+    rows, features = np.flatnonzero(chosen), features[chosen[readable]]
     # How far scikit-learn has come in its folds cannot be asked: the bar moves, and counts in the end.
     with ProgressBar("Labels", None, unit="images", shown=bool(verbose)) as bar:
         ranked = rank_label_issues(learner, features, data.y[rows], cv=cv)
@@ -370,10 +368,9 @@ def _check_duplicates(data: DataIssues, pairs: list[tuple[int, int, float]]) -> 
         for number in np.unique(group[left]):
             rows = np.flatnonzero(group == number)
             lowest = similarity[group[left] == number].min()
-            same = f"very likely the same picture, changed (similarity {lowest:.2f})"
-            if len(set(data.facts.digest[rows].tolist())) == 1:
-                same = "the same pixels"
+            are_equal = len(set(data.facts.digest[rows].tolist())) == 1
+            changed = f"very likely the same picture, changed (similarity {lowest:.2f})"
             kind = "conflict" if len(set(data.y[rows].tolist())) > 1 else "duplicate"
             kind = "leak" if len(set(data.is_test[rows].tolist())) > 1 else kind
-            found[kind].append(Found(tuple(rows.tolist()), same))
+            found[kind].append(Found(tuple(rows.tolist()), "the same pixels" if are_equal else changed))
     return found

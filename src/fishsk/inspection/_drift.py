@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import fisher_exact, rankdata
-from sklearn.base import is_classifier
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
-from fishsk._compat.sklearn import Interval, validate_params
-from fishsk.inspection._classification import accuracy_interval
+from fishsk.inspection._classification import accuracy_interval, check_one_target
 from fishsk.inspection._estimators import split_at_features
-from fishsk.inspection._evaluation import check_one_target
 from fishsk.inspection._unfamiliar import FamiliarRows
+
+if TYPE_CHECKING:
+    from fishsk._utils.typing import ArrayLike, ImagesLike, RandomState
 
 _FEWEST = 10  # new images
 _N_COMPARED = 1000  # images of each side at most that the tests compare
@@ -27,7 +27,7 @@ _RIDGE = 0.01  # the classifier's penalty, in traces of the kernel
 class ClassShare:
     """How much of the images a class is, as far as the model says."""
 
-    label: Any
+    label: object
     n_train: int  # images that are taken for it
     n_new: int
     share_train: float  # of 0 to 1
@@ -37,7 +37,7 @@ class ClassShare:
     p_value: float  # Fisher's exact test, times the number of classes (Bonferroni), at most 1
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class ImageDrift:
     """What `compare_images` found."""
 
@@ -47,9 +47,9 @@ class ImageDrift:
     # How well a classifier tells the two apart: the probability that of a new image and one of training it
     # takes the former for the new one, 0.5 if it cannot.
     classifier_auc: float
-    classifier_p_value: float
+    classifier_p_value: float = field(repr=False)
     kernel_distance: float  # the squared maximum mean discrepancy, 0 where the two do not differ
-    kernel_p_value: float
+    kernel_p_value: float = field(repr=False)
     n_train: int
     n_new: int
     n_compared: tuple[int, int]  # how many of each the two tests compared, drawn at random
@@ -57,37 +57,26 @@ class ImageDrift:
     share_unfamiliar: float
     interval_unfamiliar: tuple[float, float]  # of 95 %, Wilson's
     false_alarms: float  # the share to expect of images like those of training
-    classes: tuple[ClassShare, ...]  # those whose share moved most first; empty of a regressor
-    moved: np.ndarray  # the places of the new images, those farthest from training first
-    distance: np.ndarray  # of each new image to its nearest training images, as `find_unfamiliar` measures it
+    # Those whose share moved most come first; there are none of a regressor.
+    classes: tuple[ClassShare, ...] = field(repr=False)
+    # The places of the new images, those farthest from training first.
+    moved: np.ndarray = field(repr=False)
+    # Of each new image to its nearest training images, as `find_unfamiliar` measures it.
+    distance: np.ndarray = field(repr=False)
     threshold: float  # the distance above which an image is unlike those of training
-    nearest: np.ndarray  # the training image nearest to each
-
-    def __repr__(self) -> str:
-        return (
-            f"ImageDrift(p_value={self.p_value:.3g}, classifier_auc={self.classifier_auc:.3f}, "
-            f"kernel_distance={self.kernel_distance:.3g}, share_unfamiliar={self.share_unfamiliar:.3f}, "
-            f"n_train={self.n_train}, n_new={self.n_new})"
-        )
+    nearest: np.ndarray = field(repr=False)  # the training image nearest to each
 
 
-@validate_params(
-    {
-        "n_permutations": [Interval(Integral, 19, None, closed="left")],
-        "false_alarms": [Interval(Real, 0, 1, closed="neither")],
-    },
-    prefer_skip_nested_validation=True,
-)
 def compare_images(
-    X_train: Any,
-    X_new: Any,
-    pipeline: Any,
+    X_train: ImagesLike,
+    X_new: ImagesLike,
+    pipeline: BaseEstimator,
     *,
     n_permutations: int = 999,
     false_alarms: float = 0.05,
-    random_state: Any = 0,
+    random_state: RandomState = 0,
     image_shape: tuple[int, ...] | None = None,
-    input_range: Any = "auto",
+    input_range: tuple[float, float] | str | None = "auto",
 ) -> ImageDrift:
     """Test whether new images come from where the training images come from, or have drifted.
 
@@ -178,7 +167,7 @@ def measure_drift(
     *,
     n_permutations: int = 999,
     false_alarms: float = 0.05,
-    random_state: Any = 0,
+    random_state: RandomState = 0,
 ) -> ImageDrift:
     """Do the work of `compare_images` with features, the rest of a pipeline, and what that takes."""
     n_train, n_new = len(train[0]), len(new[0])
@@ -187,9 +176,8 @@ def measure_drift(
     found = FamiliarRows(train[0], false_alarms=false_alarms).compare(new[0])
     rng = np.random.default_rng(random_state)
     drawn = [normalize(rows)[rng.permutation(len(rows))[:_N_COMPARED]] for rows in (train[0], new[0])]
-    tests = run_tests(*drawn, n_permutations=n_permutations, rng=rng)
     return ImageDrift(
-        **tests,
+        **run_tests(*drawn, n_permutations=n_permutations, rng=rng),
         n_train=n_train,
         n_new=n_new,
         n_compared=(len(drawn[0]), len(drawn[1])),
@@ -270,14 +258,11 @@ def _find_discrepancy(kernel: np.ndarray, is_new: np.ndarray) -> np.ndarray:
     among_new = (targets * sums).sum(axis=0)
     between = sums.sum(axis=0) - among_new
     among_train = off.sum() - among_new - 2 * between
-    return (
-        among_new / (n_new * (n_new - 1))
-        + among_train / (n_train * (n_train - 1))
-        - 2 * between / (n_new * n_train)
-    )
+    means = among_new / (n_new * (n_new - 1)) + among_train / (n_train * (n_train - 1))
+    return means - 2 * between / (n_new * n_train)
 
 
-def _compare_classes(rest: Any, *values: Any) -> tuple[ClassShare, ...]:
+def _compare_classes(rest: BaseEstimator, *values: ArrayLike) -> tuple[ClassShare, ...]:
     """Return how the share of each class that a model answers differs between two sets of images."""
     if not is_classifier(rest):
         return ()
@@ -287,7 +272,7 @@ def _compare_classes(rest: Any, *values: Any) -> tuple[ClassShare, ...]:
     return tuple(sorted(found, key=lambda share: (share.p_value, -abs(share.difference))))
 
 
-def _compare_shares(label: Any, train: np.ndarray, new: np.ndarray, n_tests: int) -> ClassShare:
+def _compare_shares(label: object, train: np.ndarray, new: np.ndarray, n_tests: int) -> ClassShare:
     """Return the difference of two shares, with Newcombe's interval [1]_ and Fisher's test.
 
     References

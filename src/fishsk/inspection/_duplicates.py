@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain
 from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import gen_batches
 
 from fishsk.features import Images
 from fishsk.inspection._same_picture import (
@@ -25,7 +23,7 @@ from fishsk.inspection._same_picture import (
 )
 
 SAME = 0.94  # benchmarks/bench_duplicates.py: 98 % of copies are found, and hardly anything else
-_N_NEIGHBORS = 5  # of an image by its features, that may be the same picture; half as many by their look
+_BY_FEATURES, _BY_LOOK = 5, 3  # neighbors of an image that may be the same picture
 _LOOK = 16  # pixels by which images that look alike are proposed
 _CHUNK = 64  # items that a thread takes at once: to hand over each takes as long as the work on some
 
@@ -68,8 +66,8 @@ def find_near_duplicates(
     train_features, train_images, train_labels = train
     scaler = StandardScaler().fit(train_features)
     copies, train_copies = _Copies.of_images(images), _Copies.of_images(train_images)
-    by_features = _find_nearest(scaler.transform(features), scaler.transform(train_features), _N_NEIGHBORS)
-    by_look = _find_nearest(copies.describe(), train_copies.describe(), -(-_N_NEIGHBORS // 2))
+    by_features = _find_nearest(scaler.transform(features), scaler.transform(train_features), _BY_FEATURES)
+    by_look = _find_nearest(copies.describe(), train_copies.describe(), _BY_LOOK)
     candidates = np.hstack([by_features, by_look])
     similarity = _compare(copies, train_copies, _pair(candidates)).reshape(candidates.shape)
     highest = float("nan")
@@ -94,8 +92,8 @@ def find_near_pairs(
     if len(features) < 2:
         return np.empty((0, 2), dtype=int), np.empty(0)
     copies = _Copies([make_gray(image, SMALL) for image in small], read)
-    by_features = _find_nearest(StandardScaler().fit_transform(features), None, _N_NEIGHBORS)
-    by_look = _find_nearest(copies.describe(), None, -(-_N_NEIGHBORS // 2))
+    by_features = _find_nearest(StandardScaler().fit_transform(features), None, _BY_FEATURES)
+    by_look = _find_nearest(copies.describe(), None, _BY_LOOK)
     pairs = np.unique(np.sort(_pair(np.hstack([by_features, by_look])), axis=1), axis=0)
     similarity = _compare(copies, copies, pairs)
     found = _keep_same(similarity)
@@ -112,12 +110,8 @@ class _Copies:
     @classmethod
     def of_images(cls, images: Images) -> _Copies:
         """Return the copies of images."""
-
-        def shrink(row: int) -> np.ndarray:
-            with images.hold(row) as image:
-                return make_gray(image, SMALL)
-
-        return cls(_map_in_threads(shrink, range(len(images))), images.__getitem__)
+        small = _map_in_threads(lambda row: make_gray(images[row], SMALL), range(len(images)))
+        return cls(small, images.__getitem__)
 
     def describe(self) -> np.ndarray:
         """Return 256 numbers for each image, whose cosine tells images that look alike, framed or not."""
@@ -165,9 +159,5 @@ def _keep_same(similarity: np.ndarray) -> np.ndarray:
 
 def _map_in_threads(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
     """Return what a function returns of each item; decoders and OpenCV work outside the interpreter lock."""
-
-    def run(chunk: slice) -> list[Any]:
-        return [function(item) for item in items[chunk]]
-
-    with ThreadPoolExecutor() as pool:
-        return list(chain.from_iterable(pool.map(run, gen_batches(len(items), _CHUNK))))
+    threads = Parallel(n_jobs=-1, require="sharedmem", batch_size=_CHUNK)
+    return threads(map(delayed(function), items))

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import compress
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier
-from sklearn.compose import TransformedTargetRegressor
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler, normalize
+from sklearn.preprocessing import normalize
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.reading import find_reading
 from fishsk.datasets import find_errors
-from fishsk.features import FrozenFeatures, Images, check_images, find_frozen_parts
-
-_SMALL = (32, 32)  # what stands for features where there are none
+from fishsk.features import FrozenFeatures, check_images, find_frozen_parts
 
 
 def find_setting(settings: Mapping[str, Any], name: str, default: Any) -> Any:
@@ -29,19 +23,17 @@ def find_setting(settings: Mapping[str, Any], name: str, default: Any) -> Any:
     return next((value for key, value in settings.items() if key.split("__")[-1] == name), default)
 
 
-def find_pixels(estimator: Any, image_shape: Any, input_range: Any) -> dict[str, Any]:
+def find_pixels(estimator: Any, image_shape: Any = None, input_range: Any = "auto") -> dict[str, Any]:
     """Return how a fitted estimator reads images, as `check_images` takes it; what is given wins."""
     settings = find_fitted(estimator).get_params()
     if image_shape is None:
         image_shape = find_setting(settings, "image_shape", None)
-    if isinstance(input_range, str):
-        if input_range != "auto":
-            raise ValueError(f"input_range must be 'auto', (low, high) or None. Got {input_range!r}.")
+    if isinstance(input_range, str) and input_range == "auto":
         input_range = find_setting(settings, "input_range", (0, 255))
     return {"image_shape": image_shape, "input_range": input_range}
 
 
-def name_classes(classes: np.ndarray, display_labels: Any) -> dict[Any, str]:
+def name_classes(classes: np.ndarray, display_labels: Iterable[object] | None) -> dict[Any, str]:
     """Return what to write for each label."""
     labels = np.asarray(classes).tolist()
     names = labels if display_labels is None else list(display_labels)
@@ -52,21 +44,33 @@ def name_classes(classes: np.ndarray, display_labels: Any) -> dict[Any, str]:
     return {label: str(name) for label, name in zip(labels, names, strict=True)}
 
 
-def check_classifier(estimator: Any) -> None:
+def find_label(label: object, names: Mapping[Any, str]) -> Any:
+    """Return the label that `label` is, or whose name it is."""
+    if label in names:
+        return label
+    for known, name in names.items():
+        if name == label:
+            return known
+    raise ValueError(
+        f"label must be one of {list(names)!r} or of their names {list(names.values())!r}. Got {label!r}."
+    )
+
+
+def check_classifier(estimator: BaseEstimator) -> None:
     """Raise a ValueError if an estimator is no classifier."""
     if not is_classifier(estimator):
         raise ValueError(f"estimator must be a classifier. Got {estimator!r}.")
 
 
-def find_fitted(estimator: Any) -> Any:
+def find_fitted(estimator: BaseEstimator) -> Any:
     """Return what predicts in a fitted estimator: of a search the best estimator, or else itself."""
     return getattr(estimator, "best_estimator_", estimator)
 
 
-def fitted_head(estimator: Any) -> Any:
+def fitted_head(estimator: BaseEstimator) -> Any:
     """Return the part of a fitted estimator that keeps the history of its training."""
     head = find_last(estimator)
-    head = getattr(head, "regressor_", head) if isinstance(head, TransformedTargetRegressor) else head
+    head = getattr(head, "regressor_", head)  # of a TransformedTargetRegressor
     if not hasattr(head, "history_"):
         check_is_fitted(head)
         raise TypeError(
@@ -76,7 +80,7 @@ def fitted_head(estimator: Any) -> Any:
     return head
 
 
-def find_last(estimator: Any) -> Any:
+def find_last(estimator: BaseEstimator) -> Any:
     """Return the last step of a fitted estimator, of whatever pipelines and searches are around it."""
     last = find_fitted(estimator)
     while isinstance(last, Pipeline):
@@ -84,31 +88,19 @@ def find_last(estimator: Any) -> Any:
     return last
 
 
-def find_training_mean(estimator: Any) -> float | None:
-    """Return the mean of the targets that a fitted regressor learned from, where its scaler has kept it."""
-    last = find_last(estimator)
-    scaler = getattr(last, "transformer_", None) if isinstance(last, TransformedTargetRegressor) else None
-    mean = getattr(scaler, "mean_", None) if isinstance(scaler, StandardScaler) else None
-    return float(mean[0]) if mean is not None and len(mean) == 1 else None
-
-
-def find_features(
-    estimator: Any, X: Any, *, image_shape: tuple[int, ...] | None = None, input_range: Any = "auto"
-) -> np.ndarray:
+def find_features(estimator: BaseEstimator, X: object, **pixels: Any) -> np.ndarray:
     """Return the first rows of numbers that a fitted pipeline, or a search over one, makes of images.
 
     They are what the first steps give, as soon as it is two-dimensional: the features of a
     `VGG16FeatureTransformer` as they are, before they are scaled; of several networks side by side, each
     scaled to length 1, so that none outweighs the others. Where no step before the classifier gives such
-    rows, they are small copies of the images. How these are read is as in
-    `PredictionGridDisplay.from_estimator`.
+    rows, they are small copies of the images. How these are read is told by `image_shape` and `input_range`,
+    as in `PredictionGridDisplay.from_estimator`.
     """
-    return split_at_features(estimator, X, image_shape=image_shape, input_range=input_range)[0]
+    return split_at_features(estimator, X, **pixels)[0]
 
 
-def split_at_features(
-    estimator: Any, X: Any, *, image_shape: tuple[int, ...] | None = None, input_range: Any = "auto"
-) -> tuple[np.ndarray, Any, Any]:
+def split_at_features(estimator: BaseEstimator, X: object, **pixels: Any) -> tuple[np.ndarray, Any, Any]:
     """Return what `find_features` does, the steps that come after the features, and what these take.
 
     ``rest.predict(values)`` is ``estimator.predict(X)``; the rest of what is no pipeline is itself.
@@ -126,11 +118,11 @@ def split_at_features(
                 ends = np.cumsum([part.n_features_out for part in parts.values()])[:-1]
                 rows = np.hstack([normalize(block) for block in np.split(rows, ends, axis=1)])
             return rows, rest, values
-    images = check_images(X, **find_pixels(estimator, image_shape, input_range))
-    return images.load(range(len(images)), _SMALL).reshape(len(images), -1), rest, values
+    images = check_images(X, **find_pixels(estimator, **pixels))
+    return images.load(range(len(images)), (32, 32)).reshape(len(images), -1), rest, values
 
 
-def find_transformers(estimator: Any) -> list[FrozenFeatures]:
+def find_transformers(estimator: BaseEstimator) -> list[FrozenFeatures]:
     """Return the transformers of an estimator that take the images as they come, whatever their names are."""
     estimator = find_fitted(estimator)
     if isinstance(estimator, Pipeline):
@@ -155,41 +147,7 @@ def go_past_bad(estimators: Sequence[Any], files: Sequence[str]) -> Iterator[Map
         yield reading.errors
 
 
-class Good(NamedTuple):
-    """Images that can be read, as far as a pipeline's frozen networks have seen them."""
-
-    rows: np.ndarray  # their places in the data
-    errors: dict[int, str]  # the places of the others, and why they cannot be read
-    images: Images
-    features: np.ndarray  # these three are what `split_at_features` returns
-    rest: Any
-    values: Any
-
-
-def read_good(estimator: Any, X: Any, **pixels: Any) -> Good:
-    """Do what `split_at_features` does, past files that cannot be read; ValueError if none can.
-
-    The caller is in the context of `read_once`; `pixels` are `image_shape` and `input_range`.
-    """
-    images = check_images(X, **find_pixels(estimator, pixels["image_shape"], pixels["input_range"]))
-    names = [images.name(row) for row in range(len(images))]
-    transformers = find_transformers(estimator)
-    are_files = [isinstance(item, str | os.PathLike) for item in images.items]
-    with go_past_bad([estimator], [*compress(names, are_files)]) as known:
-        if transformers:
-            features, rest, values = split_at_features(estimator, X, **pixels)
-    errors = {row: known[name] for row, name in enumerate(names) if name in known}
-    rows = np.array([row for row in range(len(names)) if row not in errors], dtype=int)
-    if not len(rows):
-        raise ValueError(f"There must be images that can be read. Got none of {len(names)}: {errors[0]}")
-    if not transformers:
-        features, rest, values = split_at_features(estimator, safe_indexing(X, rows), **pixels)
-    elif errors:
-        features, values = features[rows], safe_indexing(values, rows)
-    return Good(rows, errors, images.choose(rows), features, rest, values)
-
-
-def run_frozen_steps(estimator: Any, X: Any) -> tuple[Any, Any]:
+def run_frozen_steps(estimator: BaseEstimator, X: object) -> tuple[Any, Any]:
     """Return what learns in an estimator, to be cloned and fitted, and what that part sees of `X`.
 
     Of a fitted search it is the best estimator; of a pipeline, the first steps that need no `fit`, such as

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_regressor
+from sklearn.base import BaseEstimator, is_regressor
 
 from fishsk.features import Images, check_images
 from fishsk.inspection._classification import as_labels
@@ -28,19 +28,18 @@ from fishsk.inspection._regression import as_targets
 _METHODS = ("auto", "integrated_gradients", "occlusion")
 _N_WINDOWS = 6  # along a side
 _WINDOW = 0.3  # of a side; benchmarks/bench_explanations.py: finer ones cost more and find the fish no better
-_BATCH_BYTES = 2**26  # of covered copies
 _TINY = 1e-6  # the least probability that counts: trees and neighbors answer 0 and 1
 
 
-@dataclass(frozen=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Explanation:
-    """Maps of what in images spoke for a class, or raised a number, as `ExplanationDisplay` has them."""
+    """Maps of what in images spoke for a class, or raised a number; `ExplanationDisplay` describes them."""
 
     images: list[np.ndarray]
     maps: list[np.ndarray]
     targets: np.ndarray
-    against: np.ndarray | None
-    method: str
+    against: np.ndarray | None = None
+    method: str = "integrated_gradients"
 
 
 class Explainer:
@@ -51,11 +50,11 @@ class Explainer:
 
     def __init__(
         self,
-        estimator: Any,
+        estimator: BaseEstimator,
         *,
         method: str = "auto",
         image_shape: tuple[int, ...] | None = None,
-        input_range: Any = "auto",
+        input_range: tuple[float, float] | str | None = "auto",
         n_steps: int = N_STEPS,
     ) -> None:
         if method not in _METHODS:
@@ -86,15 +85,13 @@ class Explainer:
                     "target and against are classes; of a regressor its one number is explained. Got "
                     f"target={target!r}, against={against!r}."
                 )
-            targets = as_targets(self.estimator.predict(X), "What the estimator predicts")
+            targets = as_targets(self.estimator.predict(X), "y_pred")
             scale = np.array([find_target_scale(find_last(self.estimator)) or 1], dtype=np.float32)
             contrasts = [(scale, np.zeros(1, dtype=np.float32))] * len(images)
         else:
-            if target is None:
-                targets = as_labels(self.estimator.predict(X))
-            else:
-                targets = _spread(target, len(images), "target")
-            others = None if against is None else _spread(against, len(images), "against")
+            asked = self.estimator.predict(X) if target is None else target
+            targets = as_labels(np.broadcast_to(asked, len(images)))
+            others = None if against is None else as_labels(np.broadcast_to(against, len(images)))
             contrasts = _find_contrasts(targets, others, as_labels(self.estimator.classes_))
         if self.steps is None:
             maps = self._occlude(X, images, contrasts)
@@ -115,7 +112,7 @@ class Explainer:
         )
 
     def _occlude(
-        self, X: Any, images: Images, contrasts: list[tuple[np.ndarray, np.ndarray]]
+        self, X: object, images: Images, contrasts: list[tuple[np.ndarray, np.ndarray]]
     ) -> list[np.ndarray]:
         """Return maps by occlusion; covered images have the form of `X` where it is an array of pixels.
 
@@ -146,17 +143,6 @@ def explain_images(
     return Explainer(estimator, **options).explain(X, target=target, against=against)
 
 
-def _spread(labels: Any, n_images: int, name: str) -> np.ndarray:
-    """Return a label for each image."""
-    if np.ndim(labels) == 0:
-        return as_labels([labels] * n_images)
-    if len(labels) != n_images:
-        raise ValueError(
-            f"{name} must be one class, or one for each of the {n_images} images. Got {len(labels)} of them."
-        )
-    return as_labels(labels)
-
-
 def _find_contrasts(
     targets: np.ndarray, others: np.ndarray | None, classes: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -179,7 +165,7 @@ def _find_contrasts(
 
 
 def _score(
-    estimator: Any, shape: tuple[int, ...], these: np.ndarray, those: np.ndarray, images: np.ndarray
+    estimator: BaseEstimator, shape: tuple[int, ...], these: np.ndarray, those: np.ndarray, images: np.ndarray
 ) -> np.ndarray:
     """Return how much a classifier prefers some classes to others, or a regressor's number.
 
@@ -187,7 +173,7 @@ def _score(
     """
     X = images.reshape(len(images), *shape)
     if is_regressor(estimator):
-        return as_targets(estimator.predict(X), "What the estimator predicts")
+        return as_targets(estimator.predict(X), "y_pred")
     first, second = these > 0, those > 0
     if hasattr(estimator, "predict_proba"):
         proba = estimator.predict_proba(X)
@@ -197,10 +183,9 @@ def _score(
     if hasattr(estimator, "decision_function") and not is_by_pairs:
         values = estimator.decision_function(X)
         values = np.column_stack([-values, values]) if values.ndim == 1 else values
-        return values[:, first].mean(axis=1) - values[:, second].mean(axis=1)
-    answers = np.asarray(estimator.predict(X))
-    classes = np.asarray(estimator.classes_)
-    return np.isin(answers, classes[first]) * 1.0 - np.isin(answers, classes[second])
+    else:
+        values = np.asarray(estimator.predict(X))[:, np.newaxis] == estimator.classes_
+    return values[:, first].mean(axis=1) - values[:, second].mean(axis=1)
 
 
 def occlude(image: np.ndarray, score: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -218,15 +203,10 @@ def occlude(image: np.ndarray, score: Callable[[np.ndarray], np.ndarray]) -> np.
     rows, columns = _make_windows(image.shape[0]), _make_windows(image.shape[1])
     windows = [(row, column) for row in rows for column in columns]
     color = image.mean(axis=(0, 1)).astype(image.dtype)
-    falls = np.empty(len(windows))
-    whole = score(image[np.newaxis])[0]
-    step = max(1, _BATCH_BYTES // image.nbytes)
-    for start in range(0, len(windows), step):
-        part = windows[start : start + step]
-        covered = np.repeat(image[np.newaxis], len(part), axis=0)
-        for each, (row, column) in zip(covered, part, strict=True):
-            each[np.ix_(row, column)] = color
-        falls[start : start + step] = whole - score(covered)
+    covered = np.repeat(image[np.newaxis], len(windows), axis=0)
+    for each, (row, column) in zip(covered, windows, strict=True):
+        each[np.ix_(row, column)] = color
+    falls = score(image[np.newaxis]) - score(covered)
     heat = rows.T @ falls.reshape(len(rows), len(columns)) @ columns
     return heat / np.outer(rows.sum(axis=0), columns.sum(axis=0))
 

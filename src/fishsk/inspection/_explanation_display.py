@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.base import is_classifier, is_regressor
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._utils.axes import make_axes
-from fishsk.inspection._estimators import name_classes
-from fishsk.inspection._explanation import explain_images
+from fishsk.inspection._estimators import find_label, name_classes
+from fishsk.inspection._explanation import Explanation, explain_images
 from fishsk.inspection._pixels import lay_over
 from fishsk.inspection._regression import format_number
-from fishsk.inspection._selection import find_label
 
-_METHODS = {"integrated_gradients": "integrated gradients", "occlusion": "occlusion"}
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from fishsk._utils.typing import ArrayLike, ImagesLike
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ExplanationDisplay:
+class ExplanationDisplay(Explanation):
     """Images beside heat maps of the parts that spoke for their class, or raised their number.
 
     Use `from_estimator` to create one. In a map, the image is gray; parts that speak for the class are
@@ -99,11 +101,6 @@ class ExplanationDisplay:
     (32, 32)
     """
 
-    images: list[np.ndarray]
-    maps: list[np.ndarray]
-    targets: np.ndarray
-    against: np.ndarray | None = None
-    method: str = "integrated_gradients"
     names: Mapping[Any, str] | None = None
     n_cols: int = 4
     of_regression: bool = False
@@ -111,19 +108,19 @@ class ExplanationDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
+        estimator: BaseEstimator,
+        X: ImagesLike,
         *,
-        target: Any = None,
-        against: Any = None,
+        target: ArrayLike | None = None,
+        against: ArrayLike | None = None,
         method: str = "auto",
         n_cols: int = 4,
-        display_labels: Any = None,
+        display_labels: Iterable[object] | None = None,
         image_shape: tuple[int, ...] | None = None,
-        input_range: Any = "auto",
-        ax: Any = None,
-        im_kw: dict[str, Any] | None = None,
-        text_kw: dict[str, Any] | None = None,
+        input_range: tuple[float, float] | str | None = "auto",
+        ax: Axes | np.ndarray | None = None,
+        im_kw: dict[str, object] | None = None,
+        text_kw: dict[str, object] | None = None,
     ) -> Self:
         """Explain what a fitted classifier or regressor says of images.
 
@@ -229,7 +226,7 @@ class ExplanationDisplay:
             words = f"Orange speaks for the class, blue {other}"
             if self.of_regression:
                 words = "Orange raises the number, blue lowers it"
-            self.figure_.suptitle(f"{words} ({_METHODS.get(self.method, self.method)})", size="medium")
+            self.figure_.suptitle(f"{words} ({self.method.replace('_', ' ')})", size="medium")
         return self
 
     def _describe(self, index: int) -> str:

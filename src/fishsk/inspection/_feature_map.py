@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import normalize
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.axes import make_ax
 from fishsk.features import check_images
-from fishsk.inspection._classification import as_labels
+from fishsk.inspection._classification import as_labels, check_one_target
 from fishsk.inspection._estimators import check_classifier, find_features, find_pixels, name_classes
 from fishsk.inspection._pixels import make_thumbnail
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from fishsk._utils.typing import ArrayLike, ImagesLike, RandomState
 
 # Wong's colors, some darker: told apart by color-blind people, at least 3 to 1 on white and on dark ground.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#C46C9C", "#8C7A00", "#4C96C4", "#808080")
@@ -104,19 +110,19 @@ class FeatureMapDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
-        y: Any,
+        estimator: BaseEstimator,
+        X: ImagesLike,
+        y: ArrayLike,
         *,
         method: str = "tsne",
         n_images: int = 1000,
         n_thumbnails: int = 0,
-        display_labels: Any = None,
+        display_labels: Iterable[object] | None = None,
         image_shape: tuple[int, ...] | None = None,
-        input_range: Any = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        ax: Any = None,
-        scatter_kw: dict[str, Any] | None = None,
+        input_range: tuple[float, float] | str | None = "auto",
+        random_state: RandomState = None,
+        ax: Axes | None = None,
+        scatter_kw: dict[str, object] | None = None,
     ) -> Self:
         """Lay images out by the features that a fitted classifier sees of them.
 
@@ -152,18 +158,15 @@ class FeatureMapDisplay:
         """
         check_is_fitted(estimator)
         check_classifier(estimator)
-        y = column_or_1d(y)
+        y = check_one_target(y, "y")
         check_consistent_length(X, y)
         names = name_classes(estimator.classes_, display_labels)
         drawn = check_random_state(random_state)
         chosen = np.sort(drawn.permutation(len(y))[:n_images])
         X = safe_indexing(X, chosen)
         pixels = find_pixels(estimator, image_shape, input_range)
-        places = lay_out(
-            find_features(estimator, X, image_shape=image_shape, input_range=input_range),
-            method=method,
-            random_state=drawn,
-        )
+        features = find_features(estimator, X, image_shape=image_shape, input_range=input_range)
+        places = lay_out(features, method=method, random_state=drawn)
         images = [make_thumbnail(image) for image in check_images(X, **pixels)] if n_thumbnails else None
         display = cls(
             places=places,
@@ -177,7 +180,7 @@ class FeatureMapDisplay:
         return display.plot(ax=ax, n_thumbnails=n_thumbnails, scatter_kw=scatter_kw)
 
     def plot(
-        self, ax: Any = None, *, n_thumbnails: int = 0, scatter_kw: dict[str, Any] | None = None
+        self, ax: Axes | None = None, *, n_thumbnails: int = 0, scatter_kw: dict[str, object] | None = None
     ) -> Self:
         """Draw the map.
 
@@ -198,8 +201,8 @@ class FeatureMapDisplay:
         import matplotlib.pyplot as plt
         from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-        self.ax_ = ax = make_ax(ax, figsize=(8, 6.4))
-        self.figure_ = ax.figure
+        self.ax_ = axes = make_ax(ax, figsize=(8, 6.4))
+        self.figure_ = axes.figure
         names = self.names or {}
         self.points_ = {}
         for number, label in enumerate(np.unique(self.y_true).tolist()):
@@ -207,10 +210,10 @@ class FeatureMapDisplay:
             style = {"s": 26, "color": color, "marker": marker, "linewidths": 0}
             style |= {"label": names.get(label, label)} | (scatter_kw or {})
             places = self.places[self.y_true == label]
-            self.points_[label] = ax.scatter(*places.T, **style)
+            self.points_[label] = axes.scatter(*places.T, **style)
         wrong = self.y_true != self.y_pred
         ring = {"s": 70, "facecolors": "none", "edgecolors": plt.rcParams["text.color"], "linewidths": 1.1}
-        self.rings_ = ax.scatter(*self.places[wrong].T, **ring, label=f"{wrong.sum()} mistaken")
+        self.rings_ = axes.scatter(*self.places[wrong].T, **ring, label=f"{wrong.sum()} mistaken")
         classes, images = np.unique(self.y_true), self.images or []
         for index in spread_out(self.places, n_thumbnails) if images else []:
             image, number = images[index], int(np.searchsorted(classes, self.y_true[index]))
@@ -222,9 +225,9 @@ class FeatureMapDisplay:
                 pad=0.1,
                 bboxprops={"edgecolor": style_of_class(number)[0]},
             )
-            ax.add_artist(frame)
-        ax.set(xticks=[], yticks=[])
-        ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize="small")
+            axes.add_artist(frame)
+        axes.set(xticks=[], yticks=[])
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize="small")
         return self
 
 
@@ -244,7 +247,7 @@ def spread_out(places: np.ndarray, n_places: int) -> Sequence[int]:
     return chosen[:n_places]
 
 
-def lay_out(features: np.ndarray, *, method: str = "tsne", random_state: Any = None) -> np.ndarray:
+def lay_out(features: np.ndarray, *, method: str = "tsne", random_state: RandomState = None) -> np.ndarray:
     """Return a place in a plane, horizontal and vertical, 0 to 1, for each row of features.
 
     Rows are scaled to length 1, so that their directions are compared, and reduced to 50 components. Of fewer
@@ -265,7 +268,7 @@ def lay_out(features: np.ndarray, *, method: str = "tsne", random_state: Any = N
     return np.where(extent > 0, (places - low) / np.maximum(extent, 1e-12), 0.5)
 
 
-def _load_method(method: str, n_samples: int, random_state: Any) -> Any:
+def _load_method(method: str, n_samples: int, random_state: RandomState) -> Any:
     if method == "tsne":
         from sklearn.manifold import TSNE
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import StandardScaler
 
 from fishsk._utils.versions import check_tensorflow
 from fishsk.features import add_to_keras_model, find_frozen_parts
@@ -28,7 +28,7 @@ _BATCH_PIXELS = 4 * 224 * 224  # at a time: what VGG16 keeps for a gradient take
 _TINY = 1e-30  # what a float32 probability may be without becoming 0
 
 
-def find_keras_steps(estimator: Any) -> list[Any] | None:
+def find_keras_steps(estimator: object) -> list[Any] | None:
     """Return the steps of a pipeline that is differentiable from pixels to what it predicts, or else None.
 
     Of a regressor whose target is scaled it is the regressor inside: `find_target_scale` tells the factor.
@@ -50,7 +50,7 @@ def find_keras_steps(estimator: Any) -> list[Any] | None:
     return [first, *between, last] if are_known else None
 
 
-def find_input_ranges(step: Any) -> set[tuple[float, float] | None]:
+def find_input_ranges(step: object) -> set[tuple[float, float] | None]:
     """Return what black and white are to the transformers of frozen features that a step consists of."""
     ranges = (part.input_range for part in find_frozen_parts(step).values())
     return {None if each is None else (each[0], each[1]) for each in ranges}
@@ -61,10 +61,7 @@ def find_target_scale(last: Any) -> float | None:
     if not isinstance(last, TransformedTargetRegressor):
         return 1.0
     scaler = last.transformer_
-    if type(scaler) is StandardScaler:
-        return float(scaler.scale_[0]) if scaler.with_std else 1.0
-    is_identity = type(scaler) is FunctionTransformer and scaler.func is None and scaler.inverse_func is None
-    return 1.0 if is_identity else None
+    return float(scaler.scale_[0]) if type(scaler) is StandardScaler and scaler.with_std else None
 
 
 def load_gradient(
@@ -106,10 +103,8 @@ def load_gradient(
                 contrast = tf.math.log(sums[0] + _TINY) - tf.math.log(sums[1] + _TINY)
         return tape.gradient(contrast, batch)
 
-    concrete = differentiate.get_concrete_function()
-
     def gradient(these: np.ndarray, those: np.ndarray, batch: np.ndarray) -> np.ndarray:
-        return concrete(*(tf.convert_to_tensor(each, tf.float32) for each in (these, those, batch))).numpy()
+        return differentiate(these, those, batch).numpy()
 
     return gradient
 

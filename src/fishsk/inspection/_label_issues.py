@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import check_cv, cross_val_predict
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
 
 from fishsk._compat.sklearn import safe_indexing
+from fishsk.inspection._classification import check_one_target
 from fishsk.inspection._estimators import check_classifier, run_frozen_steps
 
 
@@ -25,9 +26,8 @@ class LabelIssues:
     likely: np.ndarray  # the labels that they probably should have
     score: np.ndarray  # the out-of-fold probability of the given label, in 0 to 1: the lower, the worse
     likely_score: np.ndarray  # that of the likely label
-    n_samples: int  # images searched
-    # The share of them whose given label is the most probable one: where it is low, most of what is found are
-    # the classifier's own mistakes.
+    # The share of all images whose given label is the most probable one: where it is low, most of what is
+    # found are the classifier's own mistakes.
     agreement: float
 
 
@@ -70,7 +70,7 @@ def find_label_issues(pipeline: Any, X: Any, y: Any, *, cv: Any = 5, n_jobs: int
     ImportError
         If pandas is not installed.
     ValueError
-        If `pipeline` is no classifier that tells how sure it is, or `y` has a single class.
+        If `pipeline` is no classifier, or `y` has a single class.
 
     See Also
     --------
@@ -106,11 +106,15 @@ def find_label_issues(pipeline: Any, X: Any, y: Any, *, cv: Any = 5, n_jobs: int
     ...     images[issues.index], issues["given_label"], issues["likely_label"], select="first"
     ... )  # doctest: +SKIP
     """
-    pd = import_pandas("find_label_issues")
+    import pandas as pd
+
     found = rank_label_issues(pipeline, X, y, cv=cv, n_jobs=n_jobs)
     return pd.DataFrame(
         {
-            "image": name_images(X, found.rows),
+            "image": [
+                os.fspath(item) if isinstance(item, str | os.PathLike) else f"image {row}"
+                for row, item in zip(found.rows.tolist(), safe_indexing(X, found.rows), strict=True)
+            ],
             "given_label": found.given,
             "likely_label": found.likely,
             "score": found.score,
@@ -120,30 +124,23 @@ def find_label_issues(pipeline: Any, X: Any, y: Any, *, cv: Any = 5, n_jobs: int
     )
 
 
-def import_pandas(function: str) -> Any:
-    """Return pandas; ImportError that names the public function that needs it."""
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError(
-            f"{function} returns a pandas.DataFrame, and pandas is not installed. Run "
-            "python -m pip install pandas."
-        ) from error
-    return pandas
-
-
 def rank_label_issues(
-    estimator: Any, X: Any, y: Any, *, cv: Any = 5, n_jobs: int | None = None
+    estimator: BaseEstimator, X: object, y: object, *, cv: object = 5, n_jobs: int | None = None
 ) -> LabelIssues:
     """Do the work of `find_label_issues`, with plain arrays, which need no pandas."""
-    y = column_or_1d(y)
+    y = check_one_target(y, "y")
     check_consistent_length(X, y)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"y must have at least two classes. Got {classes.tolist()!r} alone.")
     check_classifier(estimator)
     learner, features = run_frozen_steps(estimator, X)
-    proba = _predict_out_of_fold(learner, features, y, check_cv(cv, y, classifier=True), n_jobs)
+    cv = check_cv(cv, y, classifier=True)
+    method = "predict_proba" if hasattr(learner, "predict_proba") else "decision_function"
+    proba = cross_val_predict(learner, features, y, cv=cv, n_jobs=n_jobs, method=method)
+    if method == "decision_function":
+        values = proba.reshape(len(y), -1)  # of two classes there is one column
+        proba = cross_val_predict(LogisticRegression(), values, y, cv=cv, method="predict_proba")
     likely = _find_likely(proba, codes)
     samples = np.arange(len(codes))
     score = proba[samples, codes]
@@ -155,23 +152,8 @@ def rank_label_issues(
         likely=classes[likely[rows]],
         score=score[rows],
         likely_score=proba[rows, likely[rows]],
-        n_samples=len(samples),
         agreement=float(np.mean(proba.argmax(axis=1) == codes)),
     )
-
-
-def _predict_out_of_fold(learner: Any, X: Any, y: np.ndarray, cv: Any, n_jobs: int | None) -> np.ndarray:
-    """Return probabilities of each image, columns in sorted order, by classifiers that have not seen it."""
-    if hasattr(learner, "predict_proba"):
-        return cross_val_predict(clone(learner), X, y, cv=cv, n_jobs=n_jobs, method="predict_proba")
-    if not hasattr(learner, "decision_function"):
-        raise ValueError(
-            f"estimator must have predict_proba or decision_function. Got {learner!r}. Wrap it in "
-            "sklearn.calibration.CalibratedClassifierCV."
-        )
-    values = cross_val_predict(clone(learner), X, y, cv=cv, n_jobs=n_jobs, method="decision_function")
-    values = values.reshape(len(y), -1)  # of two classes there is one column
-    return cross_val_predict(LogisticRegression(), values, y, cv=cv, method="predict_proba")
 
 
 def _find_likely(proba: np.ndarray, codes: np.ndarray) -> np.ndarray:
@@ -185,12 +167,3 @@ def _find_likely(proba: np.ndarray, codes: np.ndarray) -> np.ndarray:
     confident = proba >= thresholds
     likely = np.where(confident, proba, -1).argmax(axis=1)
     return np.where(confident.any(axis=1), likely, codes)
-
-
-def name_images(X: Any, rows: np.ndarray) -> list[str]:
-    """Return the paths of some images, and numbers in words for images that are not files."""
-    items = safe_indexing(X, rows) if len(rows) else []
-    return [
-        os.fspath(item) if isinstance(item, str | os.PathLike) else f"image {row}"
-        for item, row in zip(items, rows.tolist(), strict=True)
-    ]

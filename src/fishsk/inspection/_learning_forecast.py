@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 
@@ -15,6 +15,11 @@ from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.axes import make_ax, palette
 from fishsk.inspection._classification import count_draws
 from fishsk.inspection._estimators import check_classifier, run_frozen_steps
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from fishsk._utils.typing import ArrayLike, Folds, ImagesLike, RandomState
 
 _N_SIZES = 6
 _SMALLEST = 0.1  # of the training part
@@ -94,14 +99,14 @@ class LearningForecastDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
-        y: Any,
+        estimator: BaseEstimator,
+        X: ImagesLike,
+        y: ArrayLike,
         *,
-        cv: Any = 5,
+        cv: Folds = 5,
         n_jobs: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        ax: Any = None,
+        random_state: RandomState = None,
+        ax: Axes | None = None,
     ) -> Self:
         """Train clones on more and more images, in folds, and draw the curve with its forecast.
 
@@ -170,7 +175,7 @@ class LearningForecastDisplay:
         law, drawn = (-predict_errors(laws, sizes) for laws in (self.law[np.newaxis], self.drawn_laws))
         return self._describe((law - law[:, :1])[0, 1:], (drawn - drawn[:, :1])[:, 1:], n_more)
 
-    def plot(self, ax: Any = None) -> Self:
+    def plot(self, ax: Axes | None = None) -> Self:
         """Draw the curve, the power law and its interval.
 
         Parameters

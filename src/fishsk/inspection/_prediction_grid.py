@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.base import is_classifier, is_regressor
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.axes import make_axes, palette
-from fishsk.inspection._classification import check_proba, find_confidence
-from fishsk.inspection._estimators import find_pixels, name_classes
-from fishsk.inspection._evaluation import check_one_target
-from fishsk.inspection._regression import format_number
-from fishsk.inspection._selection import gather_grid
+from fishsk.features import check_images
+from fishsk.inspection._classification import check_one_target, check_proba, find_confidence
+from fishsk.inspection._estimators import find_label, find_pixels, name_classes
+from fishsk.inspection._pixels import make_thumbnail
+from fishsk.inspection._regression import as_targets, format_number
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from fishsk._utils.typing import ArrayLike, ImagesLike, RandomState
+
+_SELECTIONS = {
+    "classification": ("random", "first", "confident_mistakes", "least_certain"),
+    "regression": ("random", "first", "largest_errors"),
+}
 _LONGEST_NAME = 24  # characters
 _CHARACTER_WIDTH = 0.6  # of the font's size
 
@@ -101,21 +110,21 @@ class PredictionGridDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
-        y: Any,
+        estimator: BaseEstimator,
+        X: ImagesLike,
+        y: ArrayLike,
         *,
         select: str = "random",
-        label: Any = None,
+        label: object = None,
         n_rows: int = 6,
         n_cols: int = 6,
-        display_labels: Any = None,
+        display_labels: Iterable[object] | None = None,
         image_shape: tuple[int, ...] | None = None,
-        input_range: Any = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        ax: Any = None,
-        im_kw: dict[str, Any] | None = None,
-        text_kw: dict[str, Any] | None = None,
+        input_range: tuple[float, float] | str | None = "auto",
+        random_state: RandomState = None,
+        ax: Axes | np.ndarray | None = None,
+        im_kw: dict[str, object] | None = None,
+        text_kw: dict[str, object] | None = None,
     ) -> Self:
         """Predict with a fitted classifier or regressor, and draw some of the images.
 
@@ -156,12 +165,11 @@ class PredictionGridDisplay:
             The display, plotted.
         """
         check_is_fitted(estimator)
-        has_proba = hasattr(estimator, "predict_proba")
 
         def predict(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
             chosen = safe_indexing(X, rows)
-            y_pred = check_one_target(estimator.predict(chosen), "What the estimator predicts")
-            if names is None or not has_proba:
+            y_pred = check_one_target(estimator.predict(chosen), "y_pred")
+            if names is None or not hasattr(estimator, "predict_proba"):
                 return y_pred, None
             return y_pred, find_confidence(y_pred, estimator.predict_proba(chosen), estimator.classes_)
 
@@ -172,39 +180,39 @@ class PredictionGridDisplay:
             _refuse_labels(label, display_labels)
         else:
             raise ValueError(f"estimator must be a classifier or a regressor. Got {estimator!r}.")
-        gathered = gather_grid(
+        gathered = _gather_grid(
             X,
             y,
             predict,
             names=names,
+            pixels=find_pixels(estimator, image_shape, input_range),
             select=select,
             label=label,
             n_images=n_rows * n_cols,
             random_state=random_state,
-            **find_pixels(estimator, image_shape, input_range),
         )
         return cls(**gathered, n_cols=n_cols).plot(ax=ax, im_kw=im_kw, text_kw=text_kw)
 
     @classmethod
     def from_predictions(
         cls,
-        X: Any,
-        y_true: Any,
+        X: ImagesLike,
+        y_true: ArrayLike,
         y_pred: Any = None,
         *,
-        y_proba: Any = None,
-        classes: Any = None,
+        y_proba: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
         select: str = "random",
-        label: Any = None,
+        label: object = None,
         n_rows: int = 6,
         n_cols: int = 6,
-        display_labels: Any = None,
+        display_labels: Iterable[object] | None = None,
         image_shape: tuple[int, ...] | None = None,
-        input_range: Any = (0, 255),
-        random_state: int | np.random.RandomState | None = None,
-        ax: Any = None,
-        im_kw: dict[str, Any] | None = None,
-        text_kw: dict[str, Any] | None = None,
+        input_range: tuple[float, float] | None = (0, 255),
+        random_state: RandomState = None,
+        ax: Axes | np.ndarray | None = None,
+        im_kw: dict[str, object] | None = None,
+        text_kw: dict[str, object] | None = None,
     ) -> Self:
         """Draw some of the images of given predictions.
 
@@ -240,30 +248,30 @@ class PredictionGridDisplay:
         if y_pred is None and y_proba is None:
             raise ValueError("Predictions must be given. Got neither y_pred nor y_proba: pass one or both.")
         check_consistent_length(X, y_true, y_pred, y_proba)
-        if y_proba is None and (select == "largest_errors" or _have_fractions(y_true, y_pred)):
+        y_pred = None if y_pred is None else check_one_target(y_pred, "y_pred")
+        names = confidence = None
+        fractions = (np.asarray(y).dtype.kind == "f" and np.mod(y, 1).any() for y in (y_true, y_pred))
+        if y_proba is None and (select == "largest_errors" or any(fractions)):
             _refuse_labels(label, display_labels, classes)
-            names = confidence = None
-            y_pred = column_or_1d(y_pred)
         else:
             if classes is None:
-                given = (y_true,) if y_pred is None else (y_true, y_pred)
-                classes = np.unique(np.concatenate([column_or_1d(labels) for labels in given]))
+                classes = np.union1d(y_true, y_true if y_pred is None else y_pred)
             classes = np.asarray(classes)
-            y_proba = None if y_proba is None else check_proba(y_proba, classes)
-            y_pred = classes[y_proba.argmax(axis=1)] if y_pred is None else column_or_1d(y_pred)
             names = name_classes(classes, display_labels)
-            confidence = None if y_proba is None else find_confidence(y_pred, y_proba, classes)
-        gathered = gather_grid(
+            if y_proba is not None:
+                proba = check_proba(y_proba, classes)
+                y_pred = classes[proba.argmax(axis=1)] if y_pred is None else y_pred
+                confidence = find_confidence(y_pred, proba, classes)
+        gathered = _gather_grid(
             X,
             y_true,
             lambda rows: (y_pred[rows], None if confidence is None else confidence[rows]),
             names=names,
+            pixels={"image_shape": image_shape, "input_range": input_range},
             select=select,
             label=label,
             n_images=n_rows * n_cols,
             random_state=random_state,
-            image_shape=image_shape,
-            input_range=input_range,
         )
         return cls(**gathered, n_cols=n_cols).plot(ax=ax, im_kw=im_kw, text_kw=text_kw)
 
@@ -319,12 +327,11 @@ class PredictionGridDisplay:
         """Frame an image, and put on its corner whether its prediction is right, too high or too low."""
         from matplotlib.path import Path
 
-        # Paths, because few fonts have a check mark.
+        # A path, because few fonts have a check mark.
         check: Any = Path([(-1, 0), (-0.3, -0.7), (1, 0.8)])
-        cross: Any = Path([(-0.8, -0.8), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8)], [1, 2, 1, 2])
         if self.errors is None:
             right = self.y_pred[index] == self.y_true[index]
-            mark, is_second, width = (check, False, 1) if right else (cross, True, 3)
+            mark, is_second, width = (check, False, 1) if right else ("x", True, 3)
         else:
             error = self.errors[index]
             mark, is_second, width = "^" if error > 0 else "v" if error else None, error > 0, 1
@@ -335,7 +342,7 @@ class PredictionGridDisplay:
             axes.plot(1, 0, marker="o", markersize=11, color=color, **style)
             axes.plot(1, 0, marker=mark, markersize=5, markeredgewidth=1.5, markerfacecolor="none", **style)
 
-    def _describe(self, index: int) -> Any:
+    def _describe(self, index: int) -> str:
         """Return what is written above an image."""
         if self.errors is not None:
             true, pred = (format_number(numbers[index]) for numbers in (self.y_true, self.y_pred))
@@ -348,12 +355,90 @@ class PredictionGridDisplay:
         return f"true: {true}\npred: {pred}{probability}"
 
 
-def _have_fractions(*targets: Any) -> bool:
-    """Return whether any of the targets has fractions, and is therefore no class."""
-    return any(np.asarray(each).dtype.kind == "f" and np.mod(each, 1).any() for each in targets)
+def _gather_grid(
+    X: ImagesLike,
+    y: ArrayLike,
+    predict: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]],
+    *,
+    names: dict[Any, str] | None,
+    pixels: dict[str, Any],
+    select: str,
+    label: object,
+    n_images: int,
+    random_state: RandomState,
+) -> dict[str, Any]:
+    """Return what a `PredictionGridDisplay` shows, by the names of its parameters.
+
+    `predict` maps positions in `X` to what is predicted and to its probabilities, or None; it is asked for no
+    more than `select` and `label` need. `names` maps labels to what is written for them; None of a
+    regression. `pixels` is how `check_images` reads images; `PredictionGridDisplay` describes the rest.
+    """
+    kind = "regression" if names is None else "classification"
+    if select not in _SELECTIONS[kind]:
+        known = ", ".join(map(repr, _SELECTIONS[kind]))
+        raise ValueError(f"select must be one of {known} for {kind}. Got {select!r}.")
+    y = as_targets(y, "y") if names is None else check_one_target(y, "y")
+    check_consistent_length(X, y)
+    rows, pool = np.arange(len(y)), f"{len(y):,} images"
+    if names is not None and label is not None:
+        label = find_label(label, names)
+        rows = np.flatnonzero(y == label)
+        pool = f"{len(rows):,} images of {names[label]}"
+    if not len(rows):
+        raise ValueError(f"There must be images to choose from. Got none whose true label is {label!r}.")
+    if select == "random":
+        rows = check_random_state(random_state).permutation(rows)
+    if select in ("random", "first"):
+        rows = rows[:n_images]
+    y_pred, confidence = predict(rows)
+    if names is None:
+        y_pred = as_targets(y_pred, "y_pred")
+    n_wrong = np.sum(y_pred != y[rows])
+    order = _rank(select, y[rows], y_pred, confidence)[:n_images]
+    chosen, y_pred = rows[order], y_pred[order]
+    images = check_images(safe_indexing(X, chosen), **pixels) if len(chosen) else []
+    title = {
+        "random": f"{len(chosen)} of {pool}, drawn at random",
+        "first": f"The first {len(chosen)} of {pool}",
+        "confident_mistakes": f"The {len(chosen)} most confident of {n_wrong} mistakes in {pool}",
+        "least_certain": f"The {len(chosen)} least certain predictions for {pool}",
+        "largest_errors": f"The {len(chosen)} largest errors of {pool}",
+    }[select]
+    errors = None
+    if names is None:
+        errors = y_pred - y[chosen]
+        title += f": {format_number(np.abs(errors).mean(), digits=3)} off on average"
+    elif not len(chosen):
+        title = f"No mistakes in {pool}"
+    elif select != "confident_mistakes":
+        title += f": {np.sum(y_pred != y[chosen])} mistaken"
+    return {
+        "images": [make_thumbnail(image) for image in images],
+        "y_true": y[chosen],
+        "y_pred": y_pred,
+        "confidence": None if confidence is None else confidence[order],
+        "errors": errors,
+        "indices": chosen,
+        "names": names,
+        "title": title,
+    }
 
 
-def _refuse_labels(*given: Any) -> None:
+def _rank(select: str, y: np.ndarray, y_pred: np.ndarray, confidence: np.ndarray | None) -> np.ndarray:
+    """Return which of the predicted images are shown, in their order."""
+    if select in ("random", "first"):
+        return np.arange(len(y))
+    if select == "largest_errors":
+        return np.argsort(-np.abs(y_pred - y), kind="stable")
+    if confidence is None:
+        raise ValueError(f"select={select!r} needs probabilities. Pass y_proba, or choose select='random'.")
+    if select == "least_certain":
+        return np.argsort(confidence, kind="stable")
+    order = np.argsort(-confidence, kind="stable")
+    return order[(y_pred != y)[order]]
+
+
+def _refuse_labels(*given: object) -> None:
     if any(each is not None for each in given):
         raise ValueError("label, display_labels and classes are for classes. Got predicted numbers.")
 

@@ -7,15 +7,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.metrics import PredictionErrorDisplay
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import assert_all_finite, check_consistent_length
 
 from fishsk._utils.axes import palette
-from fishsk.inspection._classification import N_DRAWS, percentile_interval, resample
+from fishsk.inspection._classification import check_one_target, percentile_interval, resample
 
 N_POINTS = 1000  # of a figure: more make it dark and the file large
 _ROUNDING = 1e-12  # of the largest number: what floats leave of 0
 _SCORES = ("mae", "rmse", "r2", "bias")
-_BLOCK = 2**20  # drawn images at a time
 
 
 @dataclass(frozen=True)
@@ -53,37 +52,30 @@ class RegressionEvaluation(RegressionScores):
         return found.mae, found.mae_interval
 
 
-def evaluate_regression(
-    y_true: Any, y_pred: Any, *, training_mean: float | None = None
-) -> RegressionEvaluation:
+def evaluate_regression(y_true: np.ndarray, y_pred: Any, y_train: Any = None) -> RegressionEvaluation:
     """Compare true numbers with predictions; ValueError if one is not finite.
 
-    The baseline is `training_mean`, that of the targets that were trained on, by default that of `y_true`.
+    The baseline is the mean of `y_train`, the targets that were trained on, by default that of `y_true`.
     """
-    y_true, y_pred = as_targets(y_true, "y"), as_targets(y_pred, "What the estimator predicts")
+    y_pred = as_targets(y_pred, "y_pred")
     check_consistent_length(y_true, y_pred)
-    baseline = float(y_true.mean()) if training_mean is None else training_mean
+    baseline = float((y_true if y_train is None else as_targets(y_train, "y_train")).mean())
     return RegressionEvaluation(
         **vars(score_regression(y_true, y_pred)),
         y_true=y_true,
         y_pred=y_pred,
         errors=y_pred - y_true,
         baseline=baseline,
-        baseline_is_of="test" if training_mean is None else "training",
+        baseline_is_of="test" if y_train is None else "training",
         baseline_scores=score_regression(y_true, np.full_like(y_true, baseline)),
         worst=np.argsort(-np.abs(y_pred - y_true), kind="stable"),
     )
 
 
-def as_targets(values: Any, name: str) -> np.ndarray:
+def as_targets(values: np.typing.ArrayLike, name: str) -> np.ndarray:
     """Return finite numbers as float64 of shape (n_samples,); `name` stands in the error."""
-    try:
-        numbers = column_or_1d(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be one number for each image. Got {values!r}.") from error
-    if not np.isfinite(numbers).all():
-        row = int(np.flatnonzero(~np.isfinite(numbers))[0])
-        raise ValueError(f"{name} must hold finite numbers. Got {numbers[row]} in row {row}.")
+    numbers = check_one_target(values, name).astype(np.float64)
+    assert_all_finite(numbers, input_name=name)
     return numbers
 
 
@@ -92,7 +84,7 @@ def score_regression(y_true: np.ndarray, y_pred: np.ndarray) -> RegressionScores
     errors = y_pred - y_true
     facts = np.column_stack([np.abs(errors), errors**2, errors, y_true - y_true.mean()])
     mae, rmse, r2, bias = _find_scores(facts[np.newaxis])[:, 0].tolist()
-    draws = [_find_scores(facts[rows]) for rows in resample(len(facts), N_DRAWS, _BLOCK)]
+    draws = [_find_scores(facts[rows]) for rows in resample(len(facts))]
     intervals = zip(_SCORES, map(percentile_interval, np.concatenate(draws, axis=1)), strict=True)
     return RegressionScores(
         n_samples=len(y_true),

@@ -128,11 +128,9 @@ def measure_similarity(image: Picture, other: Picture, start: Start) -> float:
     parts = [_cut(_keep_detail(each, blur), side) for each in (image.gray, laid)]
     inside = _cut(covered, side).min(axis=1) > 0.99
     left, right = (part[inside] - part[inside].mean(axis=1, keepdims=True) for part in parts)
-    if not len(left):
-        return 0.0
     deviations = left.std(axis=1), right.std(axis=1)
     detail = np.maximum(*deviations)
-    has_detail = detail > max(_LEAST_DETAIL, _LEAST_SHARE * detail.max())
+    has_detail = detail > max(_LEAST_DETAIL, _LEAST_SHARE * detail.max(initial=0))
     if has_detail.sum() < _LEAST_BLOCKS:
         return 0.0
     correlation = (left * right).mean(axis=1) / np.maximum(deviations[0] * deviations[1], 1e-6)
@@ -159,12 +157,9 @@ def _align(gray: np.ndarray, other: np.ndarray, start: Start) -> np.ndarray | No
     except cv2.error:  # it does not converge
         return None
     linear = warp[:, :2]
-    sides = np.diag(linear)
-    if correlation < _ALIGNED:
-        return None
-    if not (sides.min() > 1 / _MOST_STRETCH and sides.max() < _MOST_STRETCH):
-        return None
-    if max(abs(linear[0, 1]), abs(linear[1, 0])) > _MOST_SHEAR:
+    sides, shear = np.diag(linear), max(abs(linear[0, 1]), abs(linear[1, 0]))
+    is_stretched = sides.min() <= 1 / _MOST_STRETCH or sides.max() >= _MOST_STRETCH
+    if correlation < _ALIGNED or is_stretched or shear > _MOST_SHEAR:
         return None
     # From the corner of the middle to that of the image; centers of pixels lie at halves.
     shift = 2 * (warp[:, 2] - linear @ np.full(2, _EDGE + 0.5) + 0.5) - 0.5 + linear @ np.full(2, 0.5)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -18,6 +19,11 @@ from fishsk._utils.files import expand
 from fishsk.features import check_images
 from fishsk.inspection._estimators import find_fitted, find_pixels
 from fishsk.inspection._pixels import make_thumbnail
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from fishsk._utils.typing import ArrayLike, ImagesLike
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -75,16 +81,16 @@ class SimilarImagesDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
+        estimator: BaseEstimator,
         query: Any,
-        X: Any,
+        X: ImagesLike,
         *,
-        labels: Any = None,
+        labels: ArrayLike | None = None,
         n_images: int = 12,
         n_cols: int = 5,
         image_shape: tuple[int, ...] | None = None,
-        input_range: Any = "auto",
-        ax: Any = None,
+        input_range: tuple[float, float] | str | None = "auto",
+        ax: Axes | np.ndarray | None = None,
     ) -> Self:
         """Find the images most like one, and draw them.
 
@@ -125,10 +131,6 @@ class SimilarImagesDisplay:
         describe = find_fitted(estimator)
         if isinstance(describe, Pipeline) and not hasattr(describe[-1], "transform"):
             describe = describe[:-1]
-        if not hasattr(describe, "transform"):
-            raise ValueError(
-                f"estimator must have transform, or be a pipeline of which a step has. Got {describe!r}."
-            )
         pixels = find_pixels(estimator, image_shape, input_range)
         queries = query[np.newaxis] if isinstance(query, np.ndarray) else [query]
         shown, collection = check_images(queries, **pixels), check_images(X, **pixels)
@@ -151,7 +153,7 @@ class SimilarImagesDisplay:
             n_cols=n_cols,
         ).plot(ax)
 
-    def plot(self, ax: Any = None) -> Self:
+    def plot(self, ax: Axes | np.ndarray | None = None) -> Self:
         """Draw the query and the images most like it.
 
         Parameters
@@ -171,10 +173,9 @@ class SimilarImagesDisplay:
         self.figure_, _, self.axes_ = make_axes(
             ax, (n_rows, n_cols), n_axes, figsize=(1.7 * n_cols, 1.95 * n_rows), hspace=0.4
         )
-        titles = ["query"]
-        for place, distance in enumerate(self.distances):
-            label = "" if self.labels is None else f"{self.labels[place]}\n"
-            titles.append(f"{label}distance {distance:.2f}")
+        titles = ["query", *(f"distance {distance:.2f}" for distance in self.distances)]
+        if self.labels is not None:
+            titles[1:] = map("\n".join, zip(self.labels, titles[1:], strict=True))
         for axes, image, title in zip(self.axes_.flat, [self.query, *self.images], titles, strict=False):
             axes.imshow(image)
             axes.set(xticks=[], yticks=[])

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass, field
-from numbers import Integral, Real
-from typing import Any
+from itertools import compress
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
-from fishsk._compat.sklearn import Interval, validate_params
+from fishsk._compat.sklearn import safe_indexing
 from fishsk._utils.reading import read_once
 from fishsk.features import Images, check_images
-from fishsk.inspection._classification import find_confidence
+from fishsk.inspection._classification import check_one_target, find_confidence
 from fishsk.inspection._duplicates import find_near_pairs
-from fishsk.inspection._estimators import check_classifier, find_features, find_pixels, read_good
-from fishsk.inspection._evaluation import check_one_target
+from fishsk.inspection._estimators import (
+    check_classifier,
+    find_features,
+    find_pixels,
+    find_transformers,
+    go_past_bad,
+    split_at_features,
+)
 from fishsk.inspection._image_facts import measure_images
-from fishsk.inspection._label_issues import import_pandas, name_images
 from fishsk.inspection._unfamiliar import FamiliarRows, find_nearest
+
+if TYPE_CHECKING:
+    from fishsk._utils.typing import ArrayLike, ImagesLike
 
 FALSE_ALARMS = 0.05  # the share of images like those of training that are set apart as unlike them
 _N_NEAR = 3  # labeled images that may be the same picture as an image
+_FARTHEST = 2**0.5  # a right angle between rows of length 1
 _FAR = 0.75  # of the images are nearer to the labeled ones than what is said to be far from them
 
 
@@ -44,22 +55,15 @@ class LabelSuggestions:
     unreadable: dict[int, str] = field(default_factory=dict)
 
 
-@validate_params(
-    {
-        "n": [Interval(Integral, 1, None, closed="left")],
-        "false_alarms": [Interval(Real, 0, 1, closed="neither")],
-    },
-    prefer_skip_nested_validation=True,
-)
 def suggest_labels(
-    pipeline: Any,
-    X_unlabeled: Any,
+    pipeline: BaseEstimator,
+    X_unlabeled: ImagesLike,
     n: int = 50,
     *,
-    X_train: Any = None,
+    X_train: ImagesLike | None = None,
     false_alarms: float = FALSE_ALARMS,
     image_shape: tuple[int, ...] | None = None,
-    input_range: Any = "auto",
+    input_range: tuple[float, float] | str | None = "auto",
 ) -> Any:
     """Return the unlabeled images whose labels would teach a classifier most, the best first.
 
@@ -142,24 +146,37 @@ def suggest_labels(
     ((20, 5), ['image', 'reason', 'guess', 'probability', 'score'])
     >>> to_label = X[50:][suggested.index]
     """
-    pd = import_pandas("suggest_labels")
+    import pandas as pd
+
     check_is_fitted(pipeline)
     check_classifier(pipeline)
     pixels = {"image_shape": image_shape, "input_range": input_range}
+    form = find_pixels(pipeline, **pixels)
+    images = check_images(X_unlabeled, **form)
+    names = [images.name(row) for row in range(len(images))]
+    are_files = [isinstance(item, str | os.PathLike) for item in images.items]
+    is_frozen = bool(find_transformers(pipeline))
     with read_once():
-        good = read_good(pipeline, X_unlabeled, **pixels)
+        with go_past_bad([pipeline], [*compress(names, are_files)]) as known:
+            if is_frozen:
+                features, rest, values = split_at_features(pipeline, X_unlabeled, **pixels)
+        errors = {row: known[name] for row, name in enumerate(names) if name in known}
+        place = [row for row in range(len(names)) if row not in errors]
+        if not place:
+            raise ValueError(f"There must be images that can be read. Got none of {len(names)}: {errors[0]}")
+        if not is_frozen:
+            features, rest, values = split_at_features(pipeline, safe_indexing(X_unlabeled, place), **pixels)
+        elif errors:
+            features, values = features[place], safe_indexing(values, place)
         labeled = None
         if X_train is not None:
-            checked = check_images(X_train, **find_pixels(pipeline, **pixels))
-            labeled = find_features(pipeline, X_train, **pixels), checked
-        unlabeled = good.features, good.images
-        found = rank_suggestions(
-            unlabeled, good.rest, good.values, n, labeled=labeled, false_alarms=false_alarms
-        )
-    chosen, place = good.rows[found.rows], good.rows.tolist()
+            labeled = find_features(pipeline, X_train, **pixels), check_images(X_train, **form)
+        unlabeled = features, images.choose(np.array(place))
+        found = rank_suggestions(unlabeled, rest, values, n, labeled=labeled, false_alarms=false_alarms)
+    chosen = np.array(place)[found.rows]
     frame = pd.DataFrame(
         {
-            "image": name_images(X_unlabeled, chosen),
+            "image": [names[row] for row in chosen],
             "reason": found.reason,
             "guess": found.guess[found.rows],
             "probability": found.probability[found.rows],
@@ -168,7 +185,7 @@ def suggest_labels(
         index=chosen,
     )
     apart = {kind: getattr(found, kind) for kind in ("duplicate", "unfamiliar")}
-    frame.attrs["apart"] = {"unreadable": good.errors} | {
+    frame.attrs["apart"] = {"unreadable": errors} | {
         kind: {place[row]: reason for row, reason in rows.items()} for kind, rows in apart.items()
     }
     return frame
@@ -176,8 +193,8 @@ def suggest_labels(
 
 def rank_suggestions(
     unlabeled: tuple[np.ndarray, Images],
-    rest: Any,
-    values: Any,
+    rest: BaseEstimator,
+    values: ArrayLike,
     n: int,
     *,
     labeled: tuple[np.ndarray, Images] | None = None,
@@ -191,7 +208,9 @@ def rank_suggestions(
     guess = check_one_target(rest.predict(values), "What the model predicts")
     uncertainty, probability, doubts = _find_doubts(rest, values, guess)
     first: dict[bytes, str] = {}  # of equal images
+    distance, unfamiliar = np.full(len(features), _FARTHEST), dict[int, str]()
     if labeled is not None:
+        distance, unfamiliar = _compare(features, labeled, false_alarms)
         for row in range(len(labeled[1])):
             first.setdefault(labeled[1].digest(row), f"labeled {labeled[1].name(row)}")
     duplicate = {}
@@ -199,22 +218,15 @@ def rank_suggestions(
         other = first.setdefault(images.digest(row), name := images.name(row))
         if other is not name:
             duplicate[row] = f"equal to {other}"
-    distance, unfamiliar = None, dict[int, str]()
-    if labeled is not None:
-        distance, unfamiliar = _compare(features, labeled, false_alarms)
     unfamiliar = {row: reason for row, reason in unfamiliar.items() if row not in duplicate}
     free = np.setdiff1d(np.arange(len(features)), [*duplicate, *unfamiliar])
-    start = None if distance is None else distance[free]
-    order, score = choose_rows(features[free], uncertainty[free], n + n // 2, start)
+    order, score = choose_rows(features[free], uncertainty[free], n + n // 2, distance[free])
     rows = free[order]
     same = _find_near(rows, unlabeled, labeled)
-    kept = np.array([row not in same for row in rows.tolist()], dtype=bool)
+    kept = ~np.isin(rows, [*same])
     rows, score = rows[kept][:n], score[kept][:n]
-    far = np.inf if distance is None else np.quantile(distance, _FAR)
-    reason = [
-        doubts[row] + ("; unlike most labeled images" if distance is not None and distance[row] > far else "")
-        for row in rows.tolist()
-    ]
+    is_far = distance > np.quantile(distance, _FAR)
+    reason = [f"{doubts[row]}; unlike most labeled images" if is_far[row] else doubts[row] for row in rows]
     return LabelSuggestions(rows, guess, probability, score, reason, duplicate | same, unfamiliar)
 
 
@@ -228,7 +240,7 @@ def choose_rows(
     rises.
     """
     unit = normalize(features) if len(features) else features
-    nearest = np.full(len(unit), 2**0.5) if distance is None else distance.copy()  # a right angle
+    nearest = np.full(len(unit), _FARTHEST) if distance is None else distance
     rows, score = np.empty(min(n, len(unit)), dtype=int), np.empty(min(n, len(unit)))
     is_free = np.ones(len(unit), dtype=bool)
     for place in range(len(rows)):
@@ -243,11 +255,6 @@ def _find_doubts(rest: Any, values: Any, guess: np.ndarray) -> tuple[np.ndarray,
     """Return how unsure a classifier is of each image, 0 to 1, the probability of its guess, and why."""
     labels = np.asarray(rest.classes_)
     has_proba = hasattr(rest, "predict_proba")
-    if not has_proba and not hasattr(rest, "decision_function"):
-        raise ValueError(
-            f"pipeline must have predict_proba or decision_function. Got {rest!r}. Wrap its classifier in "
-            "sklearn.calibration.CalibratedClassifierCV."
-        )
     sure = np.asarray(rest.predict_proba(values) if has_proba else rest.decision_function(values))
     if sure.ndim == 1:  # of two classes: how far to the side of the second
         sure = np.column_stack([-sure, sure]) / 2

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.metrics import precision_recall_curve
 from sklearn.utils import check_consistent_length
 
@@ -52,20 +53,20 @@ class TagsEvaluation:
         return float(right.mean()), accuracy_interval(right)
 
 
-def predicts_tags(estimator: Any) -> bool:
+def predicts_tags(estimator: BaseEstimator) -> bool:
     """Return whether a fitted classifier answers several tags of each image."""
     last = find_last(estimator)
     return isinstance(getattr(last, "classes_", None), list) or getattr(last, "multilabel_", False)
 
 
-def is_of_tags(y: Any) -> bool:
+def is_of_tags(y: np.typing.ArrayLike) -> bool:
     """Return whether targets are a table of 0 and 1, a column for each of several tags."""
     y = np.asarray(y)
     return y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "buif" and bool(np.isin(y, (0, 1)).all())
 
 
 def evaluate_tags(
-    y_true: np.ndarray, y_pred: Any, proba: Any, names: list[str], thresholds: Any = None
+    y_true: np.ndarray, y_pred: object, proba: np.ndarray | None, names: list[str], thresholds: Any = None
 ) -> TagsEvaluation:
     """Compare true tags with predictions; `proba` and `thresholds` may be None."""
     y_true, y_pred = np.asarray(y_true).astype(int), np.asarray(y_pred)
@@ -108,7 +109,7 @@ def evaluate_tags(
     )
 
 
-def predict_tag_proba(estimator: Any, X: Any) -> np.ndarray | None:
+def predict_tag_proba(estimator: BaseEstimator, X: object) -> np.ndarray | None:
     """Return the probability of each tag, (n_samples, n_tags), or None where there is none."""
     if not hasattr(estimator, "predict_proba"):
         return None
@@ -117,7 +118,7 @@ def predict_tag_proba(estimator: Any, X: Any) -> np.ndarray | None:
     return np.column_stack([each[:, -1] for each in proba]) if isinstance(proba, list) else np.asarray(proba)
 
 
-def name_tags(estimator: Any, n_tags: int) -> list[str]:
+def name_tags(estimator: BaseEstimator, n_tags: int) -> list[str]:
     """Return the names of the tags that an estimator was told, or else their numbers."""
     names = find_setting(estimator.get_params(), "tags", None)
     return [*map(str, range(n_tags) if names is None else names)]
@@ -144,7 +145,6 @@ def draw_tags(evaluation: TagsEvaluation) -> Any:
         axes.plot(tag.recall, tag.precision, marker, color=color)
     axes.set(xlabel="Recall", ylabel="Precision", xlim=(0, 1.03), ylim=(0, 1.03))
     if axes.get_legend_handles_labels()[0]:
-        legend = axes.legend(fontsize="small", loc="lower left")
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        with plt.rc_context({"text.parse_math": False}):
+            axes.legend(fontsize="small", loc="lower left")
     return axes.figure

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length
 
 from fishsk._utils.axes import make_axes, palette
@@ -90,12 +91,12 @@ class TrainingCurveDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
+        estimator: BaseEstimator,
         *,
         run_name: str | None = None,
-        ax: Any = None,
-        line_kw: dict[str, Any] | None = None,
-        fill_between_kw: dict[str, Any] | None = None,
+        ax: Axes | np.ndarray | None = None,
+        line_kw: dict[str, object] | None = None,
+        fill_between_kw: dict[str, object] | None = None,
     ) -> Self:
         """Draw the training of one or several fitted estimators.
 
@@ -122,21 +123,19 @@ class TrainingCurveDisplay:
         TypeError
             If an estimator keeps no history of its training.
         """
-        default_name = "run"
-        if isinstance(estimator, Mapping):
-            if "estimator" not in estimator:
-                raise ValueError(
-                    "A dict must hold fitted estimators under 'estimator'. Got the keys "
-                    f"{sorted(estimator)!r}. Pass return_estimator=True to cross_validate, or draw a "
-                    "history with TrainingCurveDisplay.from_history."
-                )
-            estimator, default_name = estimator["estimator"], "fold"
+        is_of_folds = isinstance(estimator, Mapping)
+        if is_of_folds and "estimator" not in estimator:
+            raise ValueError(
+                f"A dict must hold fitted estimators under 'estimator'. Got the keys {sorted(estimator)!r}. "
+                "Pass return_estimator=True to cross_validate, or draw a history with from_history."
+            )
+        estimator = estimator["estimator"] if is_of_folds else estimator
         estimators = list(estimator) if isinstance(estimator, list | tuple | np.ndarray) else [estimator]
         heads = [fitted_head(each) for each in estimators]
         return cls.from_history(
             [head.history_ for head in heads],
             overfit_epoch=[getattr(head, "overfit_epoch_", None) for head in heads],
-            run_name=default_name if run_name is None else run_name,
+            run_name=run_name or ("fold" if is_of_folds else "run"),
             ax=ax,
             line_kw=line_kw,
             fill_between_kw=fill_between_kw,
@@ -149,9 +148,9 @@ class TrainingCurveDisplay:
         *,
         overfit_epoch: Any = None,
         run_name: str = "run",
-        ax: Any = None,
-        line_kw: dict[str, Any] | None = None,
-        fill_between_kw: dict[str, Any] | None = None,
+        ax: Axes | np.ndarray | None = None,
+        line_kw: dict[str, object] | None = None,
+        fill_between_kw: dict[str, object] | None = None,
     ) -> Self:
         """Draw the curves of one or several training histories.
 
@@ -211,10 +210,10 @@ class TrainingCurveDisplay:
 
     def plot(
         self,
-        ax: Any = None,
+        ax: Axes | np.ndarray | None = None,
         *,
-        line_kw: dict[str, Any] | None = None,
-        fill_between_kw: dict[str, Any] | None = None,
+        line_kw: dict[str, object] | None = None,
+        fill_between_kw: dict[str, object] | None = None,
     ) -> Self:
         """Draw the curves.
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from fishsk._compat.sklearn import Interval, validate_params
 from fishsk.inspection._estimators import find_features
+
+if TYPE_CHECKING:
+    from fishsk._utils.typing import ImagesLike
 
 _N_CALIBRATION = 1000  # training images at most that the threshold is taken from
 _CHUNK_VALUES = 2**22  # of what rows are compared with at a time
@@ -23,9 +25,7 @@ _CHUNK_VALUES = 2**22  # of what rows are compared with at a time
 class UnfamiliarImages:
     """How far images are from those of training, and which are too far."""
 
-    distance: (
-        np.ndarray
-    )  # the mean distance to the nearest training images: 0 of the same features, at most 2
+    distance: np.ndarray  # the mean one to the nearest training images: 0 of the same features, at most 2
     nearest: np.ndarray  # the index of the nearest training image
     neighbors: np.ndarray  # those of the images that the distance is averaged over, nearest first
     threshold: float  # the distance above which an image is unfamiliar
@@ -33,22 +33,15 @@ class UnfamiliarImages:
     false_alarms: float  # the share of images like those of training that are taken for unfamiliar
 
 
-@validate_params(
-    {
-        "false_alarms": [Interval(Real, 0, 1, closed="neither")],
-        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
-    },
-    prefer_skip_nested_validation=True,
-)
 def find_unfamiliar(
-    estimator: Any,
-    X: Any,
-    X_train: Any,
+    estimator: BaseEstimator,
+    X: ImagesLike,
+    X_train: ImagesLike,
     *,
     false_alarms: float = 0.05,
     n_neighbors: int = 5,
     image_shape: tuple[int, ...] | None = None,
-    input_range: Any = "auto",
+    input_range: tuple[float, float] | str | None = "auto",
 ) -> UnfamiliarImages:
     """Return which images are unlike anything that a classifier was trained on.
 
@@ -117,10 +110,8 @@ def find_unfamiliar(
     array([ True,  True,  True])
     """
     check_is_fitted(estimator)
-    train, rows = (
-        find_features(estimator, images, image_shape=image_shape, input_range=input_range)
-        for images in (X_train, X)
-    )
+    pixels = {"image_shape": image_shape, "input_range": input_range}
+    train, rows = (find_features(estimator, images, **pixels) for images in (X_train, X))
     return FamiliarRows(train, false_alarms=false_alarms, n_neighbors=n_neighbors).compare(rows)
 
 
@@ -132,6 +123,8 @@ class FamiliarRows:
     """
 
     def __init__(self, rows: np.ndarray, *, false_alarms: float = 0.05, n_neighbors: int = 5) -> None:
+        if not 0 < false_alarms < 1:
+            raise ValueError(f"false_alarms must be above 0 and below 1. Got {false_alarms!r}.")
         self.false_alarms = false_alarms
         train = normalize(rows)
         # Of equal images the first: a copy of each would make every distance to the others 0.
