@@ -110,8 +110,12 @@ class _Copies:
     @classmethod
     def of_images(cls, images: Images) -> _Copies:
         """Return the copies of images."""
-        small = _map_in_threads(lambda row: make_gray(images[row], SMALL), range(len(images)))
-        return cls(small, images.__getitem__)
+
+        def shrink(row: int) -> np.ndarray:
+            with images.hold(row) as image:
+                return make_gray(image, SMALL)
+
+        return cls(_map_in_threads(shrink, range(len(images))), images.__getitem__)
 
     def describe(self) -> np.ndarray:
         """Return 256 numbers for each image, whose cosine tells images that look alike, framed or not."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, is_regressor
+from sklearn.utils import gen_batches
 
 from fishsk.features import Images, check_images
 from fishsk.inspection._classification import as_labels
@@ -28,6 +29,7 @@ from fishsk.inspection._regression import as_targets
 _METHODS = ("auto", "integrated_gradients", "occlusion")
 _N_WINDOWS = 6  # along a side
 _WINDOW = 0.3  # of a side; benchmarks/bench_explanations.py: finer ones cost more and find the fish no better
+_BATCH_BYTES = 2**26  # of covered copies: 36 of a photograph of 12 megapixels would be 1.3 GB
 _TINY = 1e-6  # the least probability that counts: trees and neighbors answer 0 and 1
 
 
@@ -203,10 +205,13 @@ def occlude(image: np.ndarray, score: Callable[[np.ndarray], np.ndarray]) -> np.
     rows, columns = _make_windows(image.shape[0]), _make_windows(image.shape[1])
     windows = [(row, column) for row in rows for column in columns]
     color = image.mean(axis=(0, 1)).astype(image.dtype)
-    covered = np.repeat(image[np.newaxis], len(windows), axis=0)
-    for each, (row, column) in zip(covered, windows, strict=True):
-        each[np.ix_(row, column)] = color
-    falls = score(image[np.newaxis]) - score(covered)
+    falls = np.empty(len(windows))
+    whole = score(image[np.newaxis])[0]
+    for part in gen_batches(len(windows), max(1, _BATCH_BYTES // image.nbytes)):
+        covered = np.repeat(image[np.newaxis], len(windows[part]), axis=0)
+        for each, (row, column) in zip(covered, windows[part], strict=True):
+            each[np.ix_(row, column)] = color
+        falls[part] = whole - score(covered)
     heat = rows.T @ falls.reshape(len(rows), len(columns)) @ columns
     return heat / np.outer(rows.sum(axis=0), columns.sum(axis=0))
 
