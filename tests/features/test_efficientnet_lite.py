@@ -9,12 +9,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from quick import forget_networks
 
 from fishsk import KerasFeatureTransformer
 from fishsk.datasets import make_fish_images
 from fishsk.features import _applications
 from fishsk.features._efficientnet_lite import BUILDERS, LITES, find_weights, load_weights, preprocess_input
-from fishsk.features._engine import forget_networks
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from quick import write_safetensors
+from quick import forget_networks, write_safetensors
 from safetensors.numpy import load_file
 
 from fishsk import KerasFeatureTransformer, VGG16FeatureTransformer
 from fishsk.features import _vgg16_network
 from fishsk.features._efficientnet_lite import LITES, find_weights
-from fishsk.features._engine import forget_networks
 from fishsk.features._vgg16_network import CONVOLUTIONS, WEIGHTS, _draw_arrays, load_backbone, resolve_weights
 
 
