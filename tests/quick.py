@@ -1,13 +1,19 @@
-"""A pipeline, and files of weights, that several test files share."""
+"""A pipeline, files of weights, and what else several test files share."""
 
 import json
 
 from safetensors.numpy import save_file
 
 from fishsk import make_fish_pipeline
+from fishsk.features import _engine
 from fishsk.features._vgg16_network import _draw_arrays
 
 NARROW = (4, 4, 8, 8, 8)
+
+
+def forget_networks():
+    """Let the next features come from networks that are loaded anew."""
+    _engine._loaded.clear()
 
 
 def make_quick_pipeline(**params):

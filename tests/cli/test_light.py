@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from quick import forget_networks
 
 from fishsk.cli import main
-from fishsk.features._engine import forget_networks
 
 PROGRAM = """
 import json, sys

@@ -9,12 +9,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from quick import forget_networks
 
 from fishsk import KerasFeatureTransformer
 from fishsk.datasets import make_fish_images
-from fishsk.features import _applications
+from fishsk.features import _applications, _efficientnet_lite, _network
 from fishsk.features._efficientnet_lite import BUILDERS, LITES, find_weights, load_weights, preprocess_input
-from fishsk.features._engine import forget_networks
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def another_process():
 
 @pytest.fixture
 def no_kept_networks():
-    _applications._load.cache_clear()
+    _network._load.cache_clear()
     forget_networks()
 
 
@@ -66,7 +66,7 @@ def test_the_probabilities_of_a_photograph_are_those_of_googles_own_program(name
 
     lite = LITES[name]
     model = BUILDERS[name]()
-    load_weights(model, lite, find_weights(name))
+    load_weights(model, name)
     # Pillow decodes JPEG to other last bits, which move a probability by up to 0.02.
     photograph = tf.io.decode_jpeg(tf.io.read_file(str(shared_dir / "efficientnet-lite" / "panda.jpg")))
     images = tf.image.resize(photograph[np.newaxis], (lite.image_size, lite.image_size))
@@ -109,15 +109,6 @@ def test_features_need_neither_torch_nor_the_code_of_the_package(another_process
     assert another_process[2:] == ["(1, 32)", "set()"]
 
 
-def test_a_path_to_the_published_file_gives_the_same_rows(fish, lite, n_extracted):
-    rows = lite.transform(fish)
-    lite.set_params(weights=find_weights("EfficientNetLite0"))
-    np.testing.assert_array_equal(lite.transform(fish), rows)
-    assert n_extracted() == len(fish)
-    lite.set_params(cache=None)
-    np.testing.assert_array_equal(lite.transform(fish), rows)
-
-
 def test_drawn_weights_are_others(fish, lite):
     trained, drawn = (lite.set_params(weights=each).transform(fish) for each in ("imagenet", None))
     assert np.isfinite(drawn).all()
@@ -138,7 +129,7 @@ def test_fault_34_a_changed_file_is_refused_by_its_digest(fish, tmp_path, monkey
     changed = tmp_path / "models" / LITES["EfficientNetLite0"].file
     changed.parent.mkdir()
     changed.write_bytes(content)
-    monkeypatch.setattr(_applications, "find_weights", lambda name: changed)
+    monkeypatch.setattr(_efficientnet_lite, "find_weights", lambda name: changed)
     with pytest.raises(ValueError, match=r"lite0-57934424.pth' must have the SHA-256 57934424.* Got "):
         KerasFeatureTransformer(backbone="EfficientNetLite0", image_size=32).transform(fish)
 

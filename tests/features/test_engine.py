@@ -10,12 +10,12 @@ import threading
 import keras
 import numpy as np
 import pytest
+from quick import forget_networks
 from sklearn.base import clone
 
 from fishsk import KerasFeatureTransformer, VGG16FeatureTransformer
 from fishsk.datasets import make_fish_images
 from fishsk.features import _engine, _tensorflow
-from fishsk.features._engine import forget_networks
 
 needs_litert = pytest.mark.skipif(
     _engine.find_version("ai-edge-litert") is None, reason="needs LiteRT: pip install ai-edge-litert"
@@ -48,11 +48,11 @@ def on_tensorflow(monkeypatch):
 
 @pytest.fixture
 def n_converted(monkeypatch):
-    """Return a function that counts the networks which have been converted; none is loaded at first."""
+    """Return a function that counts the networks which have been made; none is loaded at first."""
     made = []
-    make = _tensorflow._make
+    write = _tensorflow._write
     forget_networks()
-    monkeypatch.setattr(_tensorflow, "_make", lambda *args: made.append(args) or make(*args))
+    monkeypatch.setattr(_tensorflow, "_write", lambda settings: made.append(settings) or write(settings))
     return lambda: len(made)
 
 

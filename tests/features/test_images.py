@@ -389,7 +389,7 @@ def test_fault_55_a_pil_image_of_a_truncated_file_is_named(paths):
         check_images([image])
 
 
-@pytest.mark.parametrize("shape", [(8, 6, 3, 1), (144,), (0, 144), (-1, -1), (-2, 72), (8.0, 18), "88"])
+@pytest.mark.parametrize("shape", [(8, 6, 3, 1), (144,), (0, 144), (-1, -1), (8.0, 18), "88"])
 def test_a_shape_that_is_none_is_refused(shape):
     with pytest.raises(ValueError, match="image_shape must be"):
         check_images(np.zeros((2, 144)), image_shape=shape)
@@ -517,7 +517,7 @@ def test_fault_65_what_is_no_sequence_says_what_to_pass(paths):
 
     with pytest.raises(TypeError, match=r"Got a dict with the keys 'a', 'b'.* list\(X.values\(\)\)"):
         check_images({"a": paths[0], "b": paths[1]})
-    with pytest.raises(TypeError, match=r"Got a Loader. Pass the images' paths.* np.concatenate"):
+    with pytest.raises(TypeError, match=r"Got a Loader. Pass list\(X\) .* np.concatenate"):
         check_images(Loader())
     assert len(check_images(UserList(paths))) == 3
 

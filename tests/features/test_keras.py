@@ -29,7 +29,7 @@ from fishsk import (
 )
 from fishsk._compat.keras import find_unsafe
 from fishsk.datasets import make_fish_images
-from fishsk.features import _applications, _custom_models
+from fishsk.features import _applications, _custom_models, _network
 from fishsk.features._applications import list_applications
 
 QUICK = ("EfficientNetLite0", "MobileNet", "MobileNetV3Small")
@@ -587,9 +587,8 @@ def test_pandas_output_has_the_names(fish, mobile):
 
 
 def test_few_networks_are_kept():
-    assert _applications._load.cache_parameters()["maxsize"] <= 2
+    assert _network._load.cache_parameters()["maxsize"] <= 2
     assert _custom_models._load_file.cache_parameters()["maxsize"] <= 2
-    assert _custom_models._copy.cache_parameters()["maxsize"] <= 2
 
 
 class WeightsServer(http.server.BaseHTTPRequestHandler):
@@ -636,7 +635,7 @@ def test_imagenet_weights_are_downloaded_once_into_kerass_folder(server, fish, t
     features = mobile.transform(fish[0])
     expected = server.model(fish[0].astype("float32"), training=False).numpy().mean(axis=(1, 2))
     np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-5)
-    _applications._load.cache_clear()
+    _network._load.cache_clear()
     clone(mobile).set_params(cache=None).transform(fish[0])
     assert server.asked == [f"/mobilenet_v3/{server.name}"]
     assert os.listdir(tmp_path / "keras" / "models") == [server.name]

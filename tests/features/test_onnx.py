@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 from onnx_networks import Graph, write_convolutions, write_transformer
+from quick import forget_networks
 from sklearn.linear_model import LogisticRegression
 
 from fishsk import (
@@ -23,7 +24,6 @@ from fishsk import (
 )
 from fishsk.datasets import make_fish_images
 from fishsk.features import _onnx_file
-from fishsk.features._engine import forget_networks
 
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 

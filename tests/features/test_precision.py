@@ -11,7 +11,7 @@ import joblib
 import keras
 import numpy as np
 import pytest
-from quick import make_quick_pipeline
+from quick import forget_networks, make_quick_pipeline
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
@@ -25,7 +25,6 @@ from fishsk import (
 )
 from fishsk.datasets import make_fish_images
 from fishsk.features import _int8
-from fishsk.features._engine import forget_networks
 from fishsk.store import cache_info
 
 
@@ -278,7 +277,6 @@ import sys
 import numpy as np
 from fishsk import VGG16FeatureTransformer
 from fishsk.features import _int8
-from fishsk.features._engine import forget_networks
 _int8._N_CROPS = 8
 X = np.load(sys.argv[1])
 vgg16 = VGG16FeatureTransformer(weights="cifar95", precision="int8")

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -400,15 +399,13 @@ def test_fault_48_a_file_replaced_while_it_is_read_is_never_stored_as_the_old_on
     np.testing.assert_array_equal(vgg16.transform(fish[0][:1]), plain[:1])
 
 
-def test_batches_of_large_files_are_small(monkeypatch):
-    def cut(batch_size):
-        part = SimpleNamespace(batch_size=batch_size, missing={0})
-        return _extraction._make_batches([*range(12)], [part], dict.fromkeys(range(12), b"12345"))
+def test_batches_of_large_files_are_small():
+    def cut(most, most_bytes=2**20):
+        return [*_extraction._cut(range(12), lambda index: 5, most, most_bytes)]
 
     assert cut(20) == [list(range(12))]
     assert cut(8) == [[*range(8)], [*range(8, 12)]]
-    monkeypatch.setattr(_extraction, "_BATCH_BYTES", 15)
-    assert [len(batch) for batch in cut(8)] == [3, 3, 3, 3]
+    assert [len(batch) for batch in cut(8, 15)] == [3, 3, 3, 3]
 
 
 @pytest.mark.parametrize("side", [32, 400])

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from quick import write_safetensors
+from quick import forget_networks, write_safetensors
 from safetensors.numpy import load_file
 
 from fishsk import KerasFeatureTransformer, VGG16FeatureTransformer
-from fishsk.features import _vgg16_network
+from fishsk.features import _network, _vgg16_network
 from fishsk.features._efficientnet_lite import LITES, find_weights
-from fishsk.features._engine import forget_networks
 from fishsk.features._vgg16_network import CONVOLUTIONS, WEIGHTS, _draw_arrays, load_backbone, resolve_weights
 
 
@@ -113,7 +112,9 @@ def test_fault_08_other_weights_have_another_digest(tmp_path):
 
 def test_equal_transformers_share_one_backbone(tmp_path):
     path = write_safetensors(tmp_path / "a.safetensors")
-    assert load_backbone(resolve_weights(path)) is load_backbone(resolve_weights(str(path)))
+    source, twin = resolve_weights(path), resolve_weights(str(path))
+    description = source.describe(None, None)
+    assert _network._load(source, description, None) is _network._load(twin, description, None)
 
 
 def test_fault_34_a_layer_of_another_shape_is_named(tmp_path, images):
@@ -164,7 +165,7 @@ def test_shipped_weights_are_refused_when_one_byte_is_flipped(tmp_path, images, 
     path.write_bytes(content)
     monkeypatch.setattr(_vgg16_network, "_CIFAR95_FILE", path)
     forget_networks()  # a file that another test has loaded is not read again
-    load_backbone.cache_clear()
+    _network._load.cache_clear()
     with pytest.raises(ValueError, match=r"cifar95\.safetensors' is not the file that fishsk ships"):
         features("cifar95", images)
 

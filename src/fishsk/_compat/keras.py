@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import keras
 from keras.src.models.functional import Functional
@@ -15,23 +16,20 @@ from keras.src.utils import file_utils
 
 _lock = threading.Lock()
 
-# Where a configuration may name parts of Keras, and what these must be.
-_PLACES = {
-    "keras": (keras, (keras.Model, keras.DTypePolicy)),
-    "keras.constraints": (keras.constraints, keras.constraints.Constraint),
-    "keras.dtype_policies": (keras.dtype_policies, keras.DTypePolicy),
-    "keras.initializers": (keras.initializers, keras.initializers.Initializer),
-    "keras.layers": (keras.layers, keras.layers.Layer),
-    "keras.losses": (keras.losses, keras.losses.Loss),
-    "keras.metrics": (keras.metrics, keras.metrics.Metric),
-    "keras.models": (keras.models, keras.Model),
-    "keras.optimizers": (keras.optimizers, keras.optimizers.Optimizer),
-    "keras.optimizers.schedules": (
-        keras.optimizers.schedules,
-        keras.optimizers.schedules.LearningRateSchedule,
-    ),
-    "keras.random": (keras.random, keras.random.SeedGenerator),
-    "keras.regularizers": (keras.regularizers, keras.regularizers.Regularizer),
+# What the parts of Keras must be that a configuration names, by the modules in which it may name them.
+_BASES: dict[str, tuple[type, ...]] = {
+    "keras": (keras.Model, keras.DTypePolicy),
+    "keras.constraints": (keras.constraints.Constraint,),
+    "keras.dtype_policies": (keras.DTypePolicy,),
+    "keras.initializers": (keras.initializers.Initializer,),
+    "keras.layers": (keras.layers.Layer,),
+    "keras.losses": (keras.losses.Loss,),
+    "keras.metrics": (keras.metrics.Metric,),
+    "keras.models": (keras.Model,),
+    "keras.optimizers": (keras.optimizers.Optimizer,),
+    "keras.optimizers.schedules": (keras.optimizers.schedules.LearningRateSchedule,),
+    "keras.random": (keras.random.SeedGenerator,),
+    "keras.regularizers": (keras.regularizers.Regularizer,),
 }
 # Modules with operations that have no public class: x + 1 in a network, a layer of ConvNeXt.
 _INTERNAL = ("keras.src.applications.", "keras.src.layers.", "keras.src.models.", "keras.src.ops.")
@@ -61,46 +59,36 @@ class _AskedForError(Exception):
     """Keras has asked for a file."""
 
 
-def find_download(build: Callable[[], Any]) -> tuple[str, str, str | None]:
+def find_download(build: Callable[[], object]) -> tuple[str, str, str | None]:
     """Return what a function of keras.applications would download, and let it do nothing further.
 
     That is a file's name in Keras's folder, its URL, and its hash where Keras has one.
     """
+    asked: list[tuple[str, str, str | None]] = []
 
-    def ask(fname: str, origin: str, *, file_hash: str | None = None, **_: Any) -> str:
-        raise _AskedForError(fname, origin, file_hash)
+    def ask(fname: str, origin: str, *, file_hash: str | None = None, **_: object) -> str:
+        asked.append((fname, origin, file_hash))
+        raise _AskedForError
 
-    with _getting_files_by(ask):
-        try:
-            build()
-        except _AskedForError as asked:
-            name, url, digest = asked.args
-            kind = {32: "md5", 64: "sha256"}.get(len(digest or ""))
-            return name, url, kind and f"{kind}:{digest}"
-    raise ValueError("the function must want to download weights")
-
-
-def build_from(build: Callable[[], Any], path: str) -> Any:
-    """Return what a function of keras.applications builds, with a file that is there for its download."""
-    with _getting_files_by(lambda *_, **__: path):
-        return build()
+    with getting_files_by(ask), contextlib.suppress(_AskedForError):
+        build()
+    ((name, url, digest),) = asked
+    kind = {32: "md5", 64: "sha256"}.get(len(digest or ""))
+    return name, url, kind and f"{kind}:{digest}"
 
 
 @contextlib.contextmanager
-def _getting_files_by(get_file: Callable[..., str]) -> Iterator[None]:
+def getting_files_by(get_file: Callable[..., str]) -> Iterator[None]:
     """Let Keras ask a function for files, in this thread alone."""
     thread = threading.get_ident()
     with _lock:
         of_keras = file_utils.get_file
 
-        def choose(*args: Any, **kwargs: Any) -> str:
+        def choose(*args: object, **kwargs: object) -> str:
             return (get_file if threading.get_ident() == thread else of_keras)(*args, **kwargs)
 
-        file_utils.get_file = choose
-        try:
+        with mock.patch.object(file_utils, "get_file", choose):
             yield
-        finally:
-            file_utils.get_file = of_keras
 
 
 def forget_model(callback: keras.callbacks.Callback) -> None:
@@ -114,7 +102,7 @@ def take_initial_epoch(model: keras.Model) -> int:
     return epoch
 
 
-def find_unsafe(described: Any) -> Iterator[str]:
+def find_unsafe(described: object) -> Iterator[str]:
     """Yield what a configuration holds besides data and parts of Keras that neither run code nor read files.
 
     It is what Keras writes of a network, as JSON holds it; nothing of it is built.
@@ -146,12 +134,9 @@ def _name_unsafe(part: dict[str, Any]) -> str | None:
         return None if is_safe else f"the function {name}, which is not Keras's own"
     if module is None:
         is_safe = name in _DATA
-    elif str(module).startswith(_INTERNAL):
-        found_class = vars(sys.modules.get(module, keras)).get(name)
-        is_safe = inspect.isclass(found_class) and issubclass(found_class, keras.Operation)
     else:
-        place, bases = _PLACES.get(module, (None, ()))
-        found_class = getattr(place, name, None)
+        bases = (keras.Operation,) if str(module).startswith(_INTERNAL) else _BASES.get(module, ())
+        found_class = getattr(sys.modules.get(module), name, None)
         is_safe = inspect.isclass(found_class) and issubclass(found_class, bases)
     # Keras writes ">Name" once its own class has been registered without a package, as some libraries do.
     if is_safe and registered in (None, name, f">{name}"):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import threading
-import weakref
 from collections.abc import Iterator
 from typing import Any
 
 _lock = threading.Lock()
-_made: weakref.WeakSet[Any] = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):  # else a forked process could wait for a thread that it lacks
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def make_interpreter(content: bytes, *, n_threads: int) -> Any:
@@ -25,7 +24,6 @@ def make_interpreter(content: bytes, *, n_threads: int) -> Any:
 
         interpreter = Interpreter(model_content=content, num_threads=n_threads)
         interpreter.allocate_tensors()
-        _made.add(interpreter)
     return interpreter
 
 
@@ -44,19 +42,3 @@ def _silent_errors() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-
-
-def _start_afresh() -> None:
-    """Let the parent's interpreters live as long as a forked process: it crashes where one is removed.
-
-    To remove an interpreter is to wait for its threads, which only the parent has.
-    """
-    global _lock
-    _lock = threading.Lock()
-    for interpreter in _made:
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(interpreter))
-    _made.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_afresh)

@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from types import ModuleType
+from unittest import mock
 
 import rich
 
@@ -33,12 +34,8 @@ def load_module(name: str) -> ModuleType:
 @contextlib.contextmanager
 def silent_nncf() -> Iterator[None]:
     """Keep NNCF's log and its progress bars, which rich's own console draws, off standard output."""
-    console, logger = rich.get_console(), logging.getLogger("nncf")
-    was_quiet, level = console.quiet, logger.level
-    console.quiet = True
-    logger.setLevel(logging.ERROR)
-    try:
+    with (
+        mock.patch.object(rich.get_console(), "quiet", True),
+        mock.patch.object(logging.getLogger("nncf"), "disabled", True),
+    ):
         yield
-    finally:
-        console.quiet = was_quiet
-        logger.setLevel(level)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 
@@ -18,14 +17,11 @@ def suggest(trial: Any, name: str, distribution: Any) -> Any:
     return trial._suggest(name, distribution)
 
 
-@contextmanager
-def heartbeat_is_no_experiment() -> Iterator[None]:
+def heartbeat_is_no_experiment() -> AbstractContextManager[object]:
     """Let Optuna not warn that its heartbeat, which is older than four years, may change."""
     from optuna.exceptions import ExperimentalWarning
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        yield
+    return warnings.catch_warnings(action="ignore", category=ExperimentalWarning)
 
 
 def has_heartbeat(study: Any) -> bool:

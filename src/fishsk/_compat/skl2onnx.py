@@ -7,7 +7,7 @@ from typing import Any
 from unittest import mock
 
 
-def convert_sklearn(estimator: Any, **keywords: Any) -> Any:
+def convert_sklearn(estimator: object, **keywords: object) -> Any:
     """Return `skl2onnx.convert_sklearn` of an estimator.
 
     It reads attributes of SVC that scikit-learn 1.9 deprecates, and of HistGradientBoosting it says of a
@@ -18,9 +18,11 @@ def convert_sklearn(estimator: Any, **keywords: Any) -> Any:
 
     add_node = tree_ensemble.add_node
 
-    def add(*args: Any, nodes_missing_value_tracks_true: Any = False, **named: Any) -> None:
+    def add(*args: object, nodes_missing_value_tracks_true: bool = False, **named: object) -> None:
         add_node(*args, nodes_missing_value_tracks_true=int(nodes_missing_value_tracks_true), **named)
 
-    with mock.patch.object(tree_ensemble, "add_node", add), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
+    with (
+        mock.patch.object(tree_ensemble, "add_node", add),
+        warnings.catch_warnings(action="ignore", category=FutureWarning),
+    ):
         return skl2onnx.convert_sklearn(estimator, **keywords)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.base import _fit_context as fit_context
 from sklearn.metrics._scorer import _MultimetricScorer as MultimetricScorer
 from sklearn.model_selection._search import BaseSearchCV
@@ -13,6 +14,7 @@ from sklearn.model_selection._validation import _insert_error_scores as insert_e
 from sklearn.model_selection._validation import (
     _warn_or_raise_about_fit_failures as warn_or_raise_about_fit_failures,
 )
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -29,24 +31,24 @@ from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 
-def validate_parameters(estimator: Any) -> None:
+def validate_parameters(estimator: BaseEstimator) -> None:
     """Check the parameters of an estimator that says what they may be, as its own `fit` does."""
     if hasattr(estimator, "_parameter_constraints"):
         estimator._validate_params()
 
 
-def validate_steps(pipeline: Any) -> None:
+def validate_steps(pipeline: Pipeline) -> None:
     """Check names and kinds of a pipeline's steps, as its own `fit` does."""
     pipeline._validate_steps()
 
 
-def validate_parts(union: Any) -> None:
+def validate_parts(union: FeatureUnion) -> None:
     """Check names, kinds and weights of the parts of a `FeatureUnion`, as its own `fit` does."""
     union._validate_transformers()
     union._validate_transformer_weights()
 
 
-def release_requests(value: Any) -> Any:
+def release_requests(value: object) -> MetadataRequest | None:
     """Return what ``set_*_request`` has noted in a form without its estimator; None of anything else."""
     if not isinstance(value, MetadataRequest):
         return None
@@ -61,7 +63,7 @@ def find_scorers(scorer: Any) -> Any:
     return scorer._scorers if isinstance(scorer, MultimetricScorer) else scorer
 
 
-def check_compiled(estimator: Any) -> None:
+def check_compiled(estimator: BaseEstimator) -> None:
     """Check arrays that compiled code of scikit-learn follows without a look at their bounds.
 
     ValueError if the nodes of trees, or the support vectors, cannot have been learned.
@@ -111,7 +113,7 @@ def _is_predictor(predictor: Any, width: object) -> bool:
     )
 
 
-def _has_vectors(machine: Any, width: object) -> bool:
+def _has_vectors(machine: BaseEstimator, width: object) -> bool:
     """Check what libsvm reads: the support vectors, and how many there are of each class."""
     vectors, coefficients, counts = machine.support_vectors_, machine._dual_coef_, machine._n_support
     of_classes, n_vectors = hasattr(machine, "classes_"), len(vectors)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
+from unittest import mock
 
 
 def uses_onednn() -> bool:
@@ -25,13 +25,6 @@ def freeze(function: Any) -> Any:
     return convert_variables_to_constants_v2(function.get_concrete_function())
 
 
-@contextlib.contextmanager
-def silent_tensorflow() -> Iterator[None]:
+def silent_tensorflow() -> AbstractContextManager[object]:
     """Keep off standard error what TensorFlow logs of names that others call, and it deprecates."""
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+    return mock.patch.object(logging.getLogger("tensorflow"), "disabled", True)

@@ -4,7 +4,7 @@ Nothing here learns or knows labels; rows on disk are the work of ``store``.
 """
 
 from fishsk.features._boxes import join_box, split_box
-from fishsk.features._decoding import IMAGE_SUFFIXES, read_image, read_orientation, read_sides
+from fishsk.features._decoding import IMAGE_SUFFIXES, read_orientation, read_sides
 from fishsk.features._images import Images, check_images
 from fishsk.features._int8 import crop_photographs
 from fishsk.features._keras import KerasFeatureTransformer
@@ -18,6 +18,7 @@ from fishsk.features._parts import (
 )
 from fishsk.features._recipes import BACKBONES, SIZE_FOR_SMALL, SMALL_SIDE, Recipe, find_recipe
 from fishsk.features._resizing import resize_image
+from fishsk.features._sequence import read_image
 from fishsk.features._transformer import FrozenFeatures
 from fishsk.features._vgg16 import VGG16FeatureTransformer
 from fishsk.features._vgg16_network import resolve_weights

@@ -9,12 +9,13 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fishsk._utils.files import StrPath, expand
 from fishsk._utils.versions import check_tensorflow
+from fishsk.features import _efficientnet_lite
 from fishsk.features._description import (
     DEFAULT_SIZE,
     UNKNOWN_LICENSE,
@@ -26,16 +27,6 @@ from fishsk.features._description import (
     name_nearest,
     recall,
 )
-from fishsk.features._efficientnet_lite import (
-    BUILDERS,
-    LITES,
-    Lite,
-    find_weights,
-    load_weights,
-    preprocess_input,
-    write_maps,
-)
-from fishsk.features._efficientnet_lite import describe as describe_lite
 from fishsk.features._litert_file import LitertFile, Tensor
 from fishsk.features._vgg16_network import VGG16, resolve_weights
 from fishsk.features._weights import draw_kernel, fetch_imagenet, hash_file
@@ -60,7 +51,7 @@ _FASTER_BY_LITERT = (
 
 
 @functools.cache
-def list_applications() -> dict[str, Callable[..., Any]]:
+def list_applications() -> dict[str, Callable[..., keras.Model]]:
     """Return the functions that build a network for images, by their names. It loads Keras."""
     from keras import applications
 
@@ -68,16 +59,16 @@ def list_applications() -> dict[str, Callable[..., Any]]:
     of_keras = {
         name: build for name, build in functions if "include_top" in inspect.signature(build).parameters
     }
-    return of_keras | BUILDERS
+    return of_keras | _efficientnet_lite.BUILDERS
 
 
-def find_application(name: str) -> Callable[..., Any]:
+def find_application(name: str) -> Callable[..., keras.Model]:
     """Return the function that builds a network; ValueError names those whose names are nearest."""
     known = list_applications()
     if name not in known:
         raise ValueError(
-            f"backbone must be one of {', '.join(LITES)}, a name of keras.applications, the path of a .keras "
-            f"file, or a keras.Model. Got {name!r}. {name_nearest(name, known)}"
+            f"backbone must be one of {', '.join(_efficientnet_lite.LITES)}, a name of keras.applications, "
+            f"the path of a .keras file, or a keras.Model. Got {name!r}. {name_nearest(name, known)}"
         )
     return known[name]
 
@@ -93,9 +84,9 @@ class Application(Source):
     is_named = True
 
     @property
-    def lite(self) -> Lite | None:
+    def lite(self) -> _efficientnet_lite.Lite | None:
         """The EfficientNet-Lite that it is."""
-        return LITES.get(self.name)
+        return _efficientnet_lite.LITES.get(self.name)
 
     @property
     def origin(self) -> str:
@@ -127,9 +118,9 @@ class Application(Source):
         build it at another one.
         """
         if self.lite is not None:
-            return describe_lite(self.name, image_size)
-        subject: Any = {"application": self.name, "imagenet": self.imagenet}
-        return recall(notes, image_size, lambda: _describe(self.name, self.imagenet, image_size), **subject)
+            return _efficientnet_lite.describe(self.name, image_size)
+        describe = functools.partial(_describe, self.name, self.imagenet, image_size)
+        return recall(notes, image_size, describe, application=self.name, imagenet=self.imagenet)
 
     def find_digest(self, description: Description) -> str:
         if self.digest is not None:
@@ -143,16 +134,45 @@ class Application(Source):
 
     def load(self, description: Description, pooling: str | None) -> keras.Model:
         """Return the Keras model; on Keras's own `pooling` the very end of some networks depends."""
-        return _load(self, description, pooling)
+        from fishsk._compat.keras import getting_files_by
+
+        name, size, download = self.name, description.image_size, description.download
+        file = None if download is None else fetch_imagenet(*download, network=name)
+
+        def build() -> keras.Model:
+            if file is not None:
+                with getting_files_by(lambda *_, **__: str(file)):
+                    return _build(name, size, "imagenet", pooling)
+            model = _build(name, size, pooling=pooling)
+            if self.imagenet:
+                _efficientnet_lite.load_weights(model, name)
+            elif self.file is not None:
+                model.load_weights(self.file)
+            else:
+                random_state = np.random.RandomState(0)
+                for variable in model.weights:
+                    if len(variable.shape) > 1:
+                        variable.assign(draw_kernel(random_state, tuple(variable.shape)))
+            return model
+
+        try:
+            return build_apart(build)
+        except Exception as error:  # h5py raises kinds of its own on corrupt bytes, and Keras many
+            if self.file is None:
+                raise
+            raise ValueError(
+                f"{str(self.file)!r} must hold weights of {name} without its top, as Keras loads them: "
+                f"{error}"
+            ) from error
 
     def write_maps(self, file: LitertFile) -> Iterable[tuple[str, Tensor]]:
-        if self.lite is None or self.digest != self.lite.sha256:
+        if self.lite is None or not self.imagenet:
             return ()
-        return write_maps(file, self.lite, self.file or find_weights(self.name))
+        return _efficientnet_lite.write_maps(file, self.name)
 
-    def preprocess(self, images: Any) -> Any:
+    def preprocess(self, images: np.ndarray | keras.KerasTensor) -> np.ndarray | keras.KerasTensor:
         if self.lite is not None:
-            return preprocess_input(images)
+            return _efficientnet_lite.preprocess_input(images)
         return sys.modules[find_application(self.name).__module__].preprocess_input(images)
 
 
@@ -202,41 +222,6 @@ def _find_size(name: str) -> Size:
     return DEFAULT_SIZE if None in shape[1:3] else (shape[1], shape[2])
 
 
-@functools.lru_cache(maxsize=2)
-def _load(application: Application, description: Description, pooling: str | None) -> keras.Model:
-    """Return the Keras model. The last two are kept, so that equal transformers of a process share one."""
-    from fishsk._compat.keras import build_from
-
-    name, lite, file = application.name, application.lite, application.file
-    if application.imagenet:
-        download = description.download
-        file = find_weights(name) if download is None else fetch_imagenet(*download, network=name)
-
-    def build() -> keras.Model:
-        if application.imagenet and lite is None:
-            return build_from(lambda: _build(name, description.image_size, "imagenet", pooling), str(file))
-        model = _build(name, description.image_size, pooling=pooling)
-        if file is None:
-            random_state = np.random.RandomState(0)
-            for variable in model.weights:
-                if len(variable.shape) > 1:
-                    variable.assign(draw_kernel(random_state, tuple(variable.shape)))
-        elif lite is None or application.digest != lite.sha256:
-            model.load_weights(file)
-        else:
-            load_weights(model, lite, file)
-        return model
-
-    try:
-        return build_apart(build)
-    except Exception as error:  # h5py raises kinds of its own on corrupt bytes, and Keras many
-        if file is None or (lite is not None and application.digest == lite.sha256):
-            raise
-        raise ValueError(
-            f"{str(file)!r} must hold weights of {name} without its top, as Keras loads them: {error}"
-        ) from error
-
-
 def check_application(backbone: str, weights: StrPath | None) -> Application | VGG16:
     """Return the network that two parameters ask for; ValueError if there are no such weights."""
     if backbone == VGG16.name:
@@ -244,7 +229,7 @@ def check_application(backbone: str, weights: StrPath | None) -> Application | V
     if weights is None:
         return Application(backbone)
     if weights == "imagenet":
-        lite = LITES.get(backbone)
+        lite = _efficientnet_lite.LITES.get(backbone)
         return Application(backbone, imagenet=True, digest=lite.sha256 if lite else None)
     file = expand(weights)
     if not file.is_file():

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-_NUMBER = r"([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)"
+_Path = TypeVar("_Path")
+_NUMBER = r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)"
 _FRAGMENT = re.compile(rf"#xywh=(percent:|pixel:)?{','.join([_NUMBER] * 4)}\Z")
 _BEYOND = 1.0  # pixels by which detectors round past the edge
 
@@ -61,17 +62,14 @@ def _to_slice(start: float, stop: float, n_pixels: int) -> slice:
     return slice(first, max(first + 1, min(round(stop), n_pixels)))
 
 
-def split_box(path: Any) -> tuple[Any, Box | None]:
+def split_box(path: _Path) -> tuple[_Path | str, Box | None]:
     """Return the file of a path, and the box that it ends in; a path that is no text has none."""
     found = _FRAGMENT.search(path) if isinstance(path, str) else None
     if found is None:
         return path, None
     unit, *numbers = found.groups()
-    try:
-        x, y, width, height = map(float, numbers)
-    except ValueError:  # such as 1.2.3
-        return path, None
-    return path[: found.start()], Box(x, y, width, height, unit == "percent:")
+    x, y, width, height = map(float, numbers)
+    return found.string[: found.start()], Box(x, y, width, height, unit == "percent:")
 
 
 def join_box(path: str, x: float, y: float, width: float, height: float) -> str:

@@ -8,7 +8,7 @@ import json
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from fishsk._utils.files import StrPath, expand
 from fishsk._utils.process import check_not_forked
@@ -60,7 +60,11 @@ class GivenModel(Source):
         return _describe(self.model, self.name, image_size)
 
     def load(self, description: Description, pooling: str | None) -> keras.Model:
-        return _copy(self)
+        import keras
+
+        model = build_apart(lambda: keras.models.clone_model(self.model))
+        model.set_weights(self.model.get_weights())
+        return model
 
 
 def as_model_file(path: StrPath) -> ModelFile:
@@ -74,7 +78,7 @@ def as_model_file(path: StrPath) -> ModelFile:
     return ModelFile(path, hash_file(path))
 
 
-def as_given_model(model: Any) -> GivenModel:
+def as_given_model(model: keras.Model) -> GivenModel:
     """Return a network of this process, known by its graph and by all of its numbers.
 
     TypeError or ValueError if it is no functional or sequential Keras model of one image.
@@ -91,7 +95,7 @@ def _describe(model: keras.Model, name: str, image_size: Size | None) -> Descrip
     return describe_model(model, choose_size(model.input_shape[1:3], image_size, name))
 
 
-def _check_model(model: Any, name: str) -> None:
+def _check_model(model: object, name: str) -> None:
     """Refuse what is no network from one image to something."""
     import keras
 
@@ -131,15 +135,6 @@ def _load_file(source: ModelFile) -> keras.Model:
     except Exception as error:  # zipfile and h5py raise kinds of their own on corrupt bytes, Keras many
         raise ValueError(f"{path!r} cannot be loaded by Keras as a network: {error}") from error
     _check_model(model, source.name)
-    return model
-
-
-@functools.lru_cache(maxsize=2)
-def _copy(source: GivenModel) -> keras.Model:
-    import keras
-
-    model = build_apart(lambda: keras.models.clone_model(source.model))
-    model.set_weights(source.model.get_weights())
     return model
 
 

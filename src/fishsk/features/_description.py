@@ -19,6 +19,7 @@ from fishsk.store import keep
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 Size = tuple[int, int]  # height and width
 _Result = TypeVar("_Result")
@@ -67,9 +68,8 @@ _NOTE_VERSION = 2  # raised when descriptions come to hold something else
 class Source:
     """Where a network comes from: known, not loaded; `Application` says what the methods do."""
 
-    is_named: ClassVar[bool] = (
-        False  # whether its name, with the digest of the weights, tells what it computes
-    )
+    # Whether its name, with the digest of the weights, tells what it computes.
+    is_named: ClassVar[bool] = False
     digest: str | None  # of its weights
 
     @property
@@ -87,7 +87,7 @@ class Source:
         assert self.digest is not None
         return self.digest
 
-    def preprocess(self, images: Any) -> Any:
+    def preprocess(self, images: np.ndarray | keras.KerasTensor) -> np.ndarray | keras.KerasTensor:
         """Return RGB in 0 to 255, an array or a Keras tensor, as the network was trained to see it."""
         return images  # what is to be done, a custom network does itself
 
@@ -120,7 +120,7 @@ def recall(
     describe: Callable[[], Description],
     *,
     by: str = "keras",
-    **subject: Any,
+    **subject: object,
 ) -> Description:
     """Return what the cache folder says of a network, or else what is found by a package, and kept there."""
     subject |= {"version": _NOTE_VERSION, by: find_version(by), "image_size": image_size and list(image_size)}

@@ -21,11 +21,10 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fishsk._utils.files import StrPath
 from fishsk.features._description import Description
 from fishsk.features._litert_file import LitertFile, Tensor
 from fishsk.features._torch_file import read_torch_file
@@ -70,24 +69,15 @@ LITES = {
 }
 
 
-class _Stage(NamedTuple):
-    """Blocks of one resolution: the first of them has the stride."""
-
-    kernel: int
-    n_blocks: int
-    n_channels: int
-    expansion: int
-    stride: int
-
-
+# Of each stage: size of the kernel, blocks, channels, expansion, and the stride of the first block.
 _STAGES = (
-    _Stage(3, 1, 16, 1, 1),
-    _Stage(3, 2, 24, 6, 2),
-    _Stage(5, 2, 40, 6, 2),
-    _Stage(3, 3, 80, 6, 2),
-    _Stage(5, 3, 112, 6, 1),
-    _Stage(5, 4, 192, 6, 2),
-    _Stage(3, 1, 320, 6, 1),
+    (3, 1, 16, 1, 1),
+    (3, 2, 24, 6, 2),
+    (5, 2, 40, 6, 2),
+    (3, 3, 80, 6, 2),
+    (5, 3, 112, 6, 1),
+    (5, 4, 192, 6, 2),
+    (3, 1, 320, 6, 1),
 )
 _STEM_CHANNELS, _TOP_CHANNELS = 32, 1280  # of all of them
 _GRAPH_VERSION = 2  # raised when the networks come to give other numbers
@@ -122,24 +112,17 @@ def list_units(lite: Lite) -> Iterator[Unit]:
     """Yield the parts of a network: stem, inverted residual blocks (expand, depthwise, project), top."""
     yield Unit("stem", "_conv_stem", "_bn0", 3, _STEM_CHANNELS, stride=2)
     last, n_channels, number = "stem", _STEM_CHANNELS, 0
-    for place, stage in enumerate(_STAGES):
+    for place, (kernel, n_blocks, unscaled, expansion, first_stride) in enumerate(_STAGES):
         is_scaled = 0 < place < len(_STAGES) - 1
-        n_out = _scale_channels(stage.n_channels, lite.width)
-        for repeat in range(math.ceil(stage.n_blocks * lite.depth) if is_scaled else stage.n_blocks):
+        n_out = _scale_channels(unscaled, lite.width)
+        for repeat in range(math.ceil(n_blocks * lite.depth) if is_scaled else n_blocks):
             name, key = f"block{number}", f"_blocks.{number}."
-            stride = 1 if repeat else stage.stride
-            inner = n_channels * stage.expansion
-            if stage.expansion > 1:
+            stride = 1 if repeat else first_stride
+            inner = n_channels * expansion
+            if expansion > 1:
                 yield Unit(f"{name}_expand", f"{key}_expand_conv", f"{key}_bn0", 1, inner)
-            yield Unit(
-                f"{name}_depthwise",
-                f"{key}_depthwise_conv",
-                f"{key}_bn1",
-                stage.kernel,
-                inner,
-                stride,
-                is_depthwise=True,
-            )
+            depthwise = f"{name}_depthwise", f"{key}_depthwise_conv", f"{key}_bn1"
+            yield Unit(*depthwise, kernel, inner, stride, is_depthwise=True)
             added = last if stride == 1 and n_channels == n_out else ""
             last, n_channels, number = f"{name}_project", n_out, number + 1
             yield Unit(last, f"{key}_project_conv", f"{key}_bn2", 1, n_out, has_relu=False, added=added)
@@ -170,7 +153,7 @@ def describe(name: str, image_size: tuple[int, int] | None) -> Description:
     return Description(size, tuple(shapes.items()), "top_relu", graph)
 
 
-def preprocess_input(images: Any) -> Any:
+def preprocess_input(images: np.ndarray | keras.KerasTensor) -> np.ndarray | keras.KerasTensor:
     """Return RGB in 0 to 255 as the networks were trained to see it."""
     return (images - 127.0) / 128.0
 
@@ -187,9 +170,9 @@ def build(
     from keras import Input, Model, layers
 
     x = images = Input(input_shape or (lite.image_size, lite.image_size, 3))
-    outputs: dict[str, Any] = {}
+    outputs: dict[str, keras.KerasTensor] = {}
     for unit in list_units(lite):
-        common: dict[str, Any] = {"strides": unit.stride, "padding": "same", "use_bias": False}
+        common = {"strides": unit.stride, "padding": "same", "use_bias": False}
         name = f"{unit.name}_conv"
         if unit.is_depthwise:
             x = layers.DepthwiseConv2D(unit.kernel, name=name, **common)(x)
@@ -227,9 +210,10 @@ def find_weights(name: str) -> Path:
     return Path(spec.origin).parent / "models" / lite.file
 
 
-def load_weights(model: keras.Model, lite: Lite, path: StrPath) -> None:
-    """Set all weights of a network of `BUILDERS` to the published ones, in a file."""
-    arrays = read_torch_file(path, sha256=lite.sha256)
+def load_weights(model: keras.Model, name: str) -> None:
+    """Set all weights of a network of `BUILDERS` to the published ones."""
+    lite = LITES[name]
+    arrays = read_torch_file(find_weights(name), sha256=lite.sha256)
     for unit in list_units(lite):
         model.get_layer(f"{unit.name}_conv").set_weights([_get_kernel(arrays, unit)])
         statistics = [arrays[f"{unit.normalization}.{kind}"] for kind in _NORMALIZATION]
@@ -247,13 +231,14 @@ def _get_kernel(arrays: dict[str, np.ndarray], unit: Unit, gain: np.ndarray | No
     return kernel.transpose((2, 3, 0, 1) if unit.is_depthwise else (2, 3, 1, 0))
 
 
-def write_maps(file: LitertFile, lite: Lite, path: StrPath) -> Iterator[tuple[str, Tensor]]:
+def write_maps(file: LitertFile, name: str) -> Iterator[tuple[str, Tensor]]:
     """Write a network to a file of LiteRT, and yield its maps with the names of their layers.
 
     Batch normalization is folded into the convolutions, and ReLU6 is a part of them: the layers before these
     have no map here.
     """
-    arrays = read_torch_file(path, sha256=lite.sha256)
+    lite = LITES[name]
+    arrays = read_torch_file(find_weights(name), sha256=lite.sha256)
     outputs: dict[str, Tensor] = {}
     x = file.rescale(file.images, 1 / 128, -127 / 128)
     for unit in list_units(lite):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import platform
@@ -9,12 +10,13 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 from fishsk._compat.tensorflow import uses_onednn
 from fishsk._utils.files import StrPath
 from fishsk._utils.versions import find_version
 from fishsk.features._int8 import describe_int8, load_int8
-from fishsk.features._network import KerasBackbone, Run, Settings
+from fishsk.features._network import KerasBackbone, Run, Settings, View
 from fishsk.features._onnx_file import OnnxBackbone, load_onnxruntime
 from fishsk.features._tensorflow import load_litert, load_tensorflow
 
@@ -30,7 +32,6 @@ _ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 _ONEDNN_MACHINES = ("x86_64", "AMD64")  # on which `import fishsk` switches it on
 _MAX_LOADED = 4
 _loaded: dict[Settings, Run] = {}  # the oldest first
-_of_parent: dict[Settings, Run] = {}
 _lock = threading.Lock()  # a network that one thread loads is not loaded by others
 
 
@@ -50,9 +51,10 @@ def resolve_engine(backbone: KerasBackbone | OnnxBackbone, precision: str) -> tu
 def load_network(settings: Settings, folder: StrPath | None, *, shown: bool) -> Run:
     """Return the function from a batch of images and a view to its features.
 
-    Networks are kept by their settings, those `of_plain_image`, so that equal transformers of a process share
-    one. In the cache folder those are kept that take long to make, which `shown` shows by a progress bar.
+    Networks are kept by their settings, so that equal transformers of a process share one. In the cache
+    folder those are kept that take long to make, which `shown` shows by a progress bar.
     """
+    settings = replace(settings, resize="stretch", views=(View.PLAIN,))  # of which it knows nothing
     with _lock:
         if settings not in _loaded:
             network = _ENGINES[settings.engine[0]](settings, folder, shown=shown)
@@ -97,16 +99,11 @@ def _has_gpu() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def forget_networks() -> None:
-    """Let the next call of `load_network` load anew."""
-    with _lock:
-        _loaded.clear()
-
-
 def _start_afresh() -> None:
     """Leave the parent's networks, whose threads a forked process lacks: to free one would wait for them."""
-    global _lock, _loaded, _of_parent
-    _lock, _loaded, _of_parent = threading.Lock(), {}, _loaded
+    global _lock, _loaded
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(_loaded))  # nor are they freed at its end
+    _lock, _loaded = threading.Lock(), {}
 
 
 if hasattr(os, "register_at_fork"):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, groupby
+from itertools import chain, compress, groupby, islice
 
 import joblib
 import numpy as np
+from sklearn.utils import gen_even_slices
 
+from fishsk._utils.files import StrPath
 from fishsk._utils.progress import ProgressBar
 from fishsk._utils.reading import find_reading
 from fishsk.features._engine import load_network
@@ -32,7 +33,6 @@ _BATCHES_AHEAD = 2  # that are read while the network runs
 # Threads: Pillow, OpenCV and hashlib work outside the interpreter lock. joblib counts only the cores that
 # this process may use.
 N_READERS = joblib.cpu_count()
-_HASHED_AT_ONCE = 64  # images at most that a thread is given
 _UNREADABLE = bytes(32)  # the key of files that cannot be read, where that is forgiven
 _FEW = 8  # new images of a call, computed in less time than it takes to force their rows to disk
 WRITE_EVERY = 5.0  # seconds of work that a killed run may lose
@@ -40,7 +40,7 @@ WRITE_EVERY = 5.0  # seconds of work that a killed run may lose
 _lock = threading.Lock()
 _open_counts: list[ImageCount] = []
 
-_Resized = tuple[list[int], list[np.ndarray]]  # images for one network: which, and their pixels
+_Resized = list[dict[int, np.ndarray]]  # for each network, the images that it has to see
 
 
 @dataclass(eq=False)
@@ -53,7 +53,26 @@ class ImageCount:
 
 @contextlib.contextmanager
 def count_images() -> Iterator[ImageCount]:
-    """Count the images of all calls while the context is open."""
+    """Count the images that `transform` runs through networks, and those whose features are known.
+
+    Returns
+    -------
+    context manager
+        It gives an object whose `n_extracted` and `n_known` count the images of all calls of `transform`
+        in this process while it is open, those of clones in searches and of other threads too. An image
+        that comes twice in one call is known the second time. What other processes do, such as those of
+        ``n_jobs=2`` or of a Dask cluster, is not counted here.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fishsk import VGG16FeatureTransformer
+    >>> vgg16 = VGG16FeatureTransformer(weights="cifar95", cache=None)
+    >>> with VGG16FeatureTransformer.count_images() as count:
+    ...     rows = vgg16.transform(np.zeros((3, 32, 32, 3), dtype=np.uint8))
+    >>> count.n_extracted, count.n_known
+    (1, 2)
+    """
     count = ImageCount()
     with _lock:
         _open_counts.append(count)
@@ -79,17 +98,12 @@ class Part:
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        n_images: int,
-        *,
-        cache: str | os.PathLike[str] | None,
-        batch_size: int | None,
+        self, settings: Settings, folder: StrPath | None, n_images: int, batch_size: int | None
     ) -> None:
         self.settings = settings
         self.features = np.empty((n_images, settings.n_features), dtype=np.float32)
-        self.folder = cache
-        self._store = None if cache is None else open_store(cache, settings.to_json(), settings.n_features)
+        self.folder = folder
+        self._store = None if folder is None else open_store(folder, settings.to_json(), settings.n_features)
         n_pixels = settings.image_size[0] * settings.image_size[1]
         self.batch_size = batch_size or max(1, _BATCH_PIXELS // n_pixels)
         self.missing: set[int] = set()
@@ -104,16 +118,11 @@ class Part:
 
         The others are missing, or copies.
         """
-        found = np.full(len(chunk), self._store is not None)
-        if (store := self._store) is not None:
-
-            def read(view: View) -> np.ndarray:
-                rows, stored = store.read(_keys_of_view(keys, view))
-                np.logical_and(found, stored, out=found)  # who has the rows of all views
-                return rows
-
-            # One view after the other: all of them may not fit into memory.
-            self.features[chunk[0] : chunk[-1] + 1] = self.settings.average(map(read, self.settings.views))
+        found = np.zeros(len(chunk), dtype=bool)
+        if self._store is not None:
+            views = [self._store.read(_keys_of_view(keys, view)) for view in self.settings.views]
+            self.features[chunk[0] : chunk[-1] + 1] = self.settings.average(rows for rows, _ in views)
+            found = np.all([stored for _, stored in views], axis=0)
         self.missing, self._copies = set(), {}
         first: dict[bytes, int] = {}
         for index, key, is_found in zip(chunk, keys, found.tolist(), strict=True):
@@ -126,11 +135,13 @@ class Part:
                 else:
                     self._copies[index] = twin
 
-    def run(self, indices: list[int], pixels: np.ndarray, keys: Mapping[int, bytes], *, shown: bool) -> None:
+    def run(self, pixels: Mapping[int, np.ndarray], keys: Mapping[int, bytes], *, shown: bool) -> None:
         """Set the features of images that are missing, of their resized pixels."""
         settings = self.settings
-        network = load_network(settings.of_plain_image, self.folder, shown=shown)
+        network = load_network(settings, self.folder, shown=shown)
+        indices = [*pixels]
         of_images = [keys[index] for index in indices]
+        batch = np.stack([*pixels.values()])
         rows_of_views = []
         for view in settings.views:
             of_view = _keys_of_view(of_images, view)
@@ -140,9 +151,9 @@ class Part:
                 rows, stored = self._store.read(of_view)
                 new = ~stored
             if new.any():
-                rows[new] = network(pixels if new.all() else pixels[new], view)
+                rows[new] = network(batch if new.all() else batch[new], view)
                 if self._store is not None:
-                    self._unwritten.append(([of_view[place] for place in np.flatnonzero(new)], rows[new]))
+                    self._unwritten.append(([*compress(of_view, new)], rows[new]))
             rows_of_views.append(rows)
         self.features[indices] = settings.average(rows_of_views)
         self._first.update(zip(of_images, indices, strict=True))
@@ -173,10 +184,8 @@ class Part:
 
 def _keys_of_view(keys: Sequence[bytes], view: View) -> list[bytes]:
     """Return the keys of the rows of one view; those of the plain image are the images' own."""
-    if view is View.PLAIN:
-        return list(keys)
-    tag = int.from_bytes(view.value, "big")
-    return [(int.from_bytes(key, "big") ^ tag).to_bytes(32, "big") for key in keys]
+    tag = int.from_bytes(view.value)
+    return [(int.from_bytes(key) ^ tag).to_bytes(32) for key in keys]
 
 
 def read_or_extract(images: Images, parts: Sequence[Part], *, shown: bool) -> None:
@@ -185,14 +194,12 @@ def read_or_extract(images: Images, parts: Sequence[Part], *, shown: bool) -> No
     Each file is read once, and decoded once where a network must see it.
     """
     with contextlib.ExitStack() as stack:
-        readers, bar = None, None
-        if shown or len(images) > 1:  # threads and a bar would take longer than to read a single image
-            names = dict.fromkeys(part.settings.backbone.source.name for part in parts)
-            title = " + ".join(names)
-            bar = stack.enter_context(ProgressBar(title, len(images), unit="images", shown=shown))
-            readers = stack.enter_context(ThreadPoolExecutor(N_READERS))
+        readers = stack.enter_context(ThreadPoolExecutor(N_READERS))
+        title = " + ".join(dict.fromkeys(part.settings.backbone.source.name for part in parts))
+        bar = stack.enter_context(ProgressBar(title, len(images), unit="images")) if shown else None
+        advance = (lambda done: None) if bar is None else bar.advance
         for chunk in _cut(range(len(images)), images.file_size, _CHUNK, _CHUNK_BYTES):
-            _run_chunk(images, chunk, parts, readers, bar, shown=shown)
+            _run_chunk(images, chunk, parts, readers, advance, shown=shown)
     for part in parts:
         part.finish()
 
@@ -218,8 +225,8 @@ def _run_chunk(
     images: Images,
     chunk: Sequence[int],
     parts: Sequence[Part],
-    readers: ThreadPoolExecutor | None,
-    bar: ProgressBar | None,
+    readers: ThreadPoolExecutor,
+    advance: Callable[[int], None],
     *,
     shown: bool,
 ) -> None:
@@ -235,35 +242,31 @@ def _run_chunk(
         unread = [index for index in missing if index not in contents]
         if not unread:  # else they were read before, but what was made of them is not stored
             break
-    if bar is not None:
-        bar.advance(len(chunk) - len(missing))
+    advance(len(chunk) - len(missing))
     bad: dict[int, str] = {}
 
-    def load(indices: list[int]) -> list[_Resized]:
+    def load(indices: Sequence[int]) -> _Resized:
         """Decode files once, and resize the images in each for each network that has to see them."""
-        loaded: list[_Resized] = [([], []) for _ in parts]
+        loaded: _Resized = [{} for _ in parts]
         for _, boxes in groupby(indices, images.file):
             of_file = [*boxes]
             with _forgiven(images, of_file, bad), images.hold_file(of_file[0], contents[of_file[0]]) as whole:
                 for index in of_file:
                     with _forgiven(images, [index], bad):
                         image = images.crop(index, whole)
-                        for part, (kept, pixels) in zip(parts, loaded, strict=True):
+                        for part, pixels in zip(parts, loaded, strict=True):
                             if index in part.missing:
                                 size, resize = part.settings.image_size, part.settings.resize
-                                pixels.append(resize_image(image, size, resize))
-                                kept.append(index)
+                                pixels[index] = resize_image(image, size, resize)
         return loaded
 
-    batches = _make_batches(missing, parts, contents)
+    most = min((part.batch_size for part in parts if part.missing), default=1)
+    batches = [*_cut(missing, lambda index: len(contents[index] or b""), most, _BATCH_BYTES)]
     for batch, of_readers in zip(batches, _load_ahead(images, batches, load, readers), strict=True):
-        for part, loaded in zip(parts, zip(*of_readers, strict=True), strict=True):
-            indices = [*chain.from_iterable(kept for kept, _ in loaded)]
-            if indices:
-                pixels = np.stack([*chain.from_iterable(pixels for _, pixels in loaded)], dtype=np.float32)
-                part.run(indices, pixels, keys, shown=shown)
-        if bar is not None:
-            bar.advance(len(batch))
+        for part, *loaded in zip(parts, *of_readers, strict=True):
+            if pixels := dict(chain.from_iterable(each.items() for each in loaded)):
+                part.run(pixels, keys, shown=shown)
+        advance(len(batch))
     for part in parts:
         part.copy(images, bad)
 
@@ -272,73 +275,48 @@ def _read(
     images: Images,
     indices: Sequence[int],
     contents: dict[int, bytes | None],
-    readers: ThreadPoolExecutor | None,
+    readers: ThreadPoolExecutor,
 ) -> dict[int, bytes]:
     """Return the keys of images, and keep the contents of their files."""
     first: dict[str, int] = {}  # of the images in each file
     chosen = [index for index in indices if first.setdefault(images.file(index), index) == index]
 
     def read(index: int) -> bytes:
+        leader = first[images.file(index)]
         try:
-            content = contents[index] = images.read(index)
+            contents[index] = contents[leader] if leader in contents else images.read(index)
         except (OSError, ValueError) as error:
             if find_reading().forgive(images.name(index), error):
                 return _UNREADABLE
             raise
-        return images.digest(index, content)
+        return images.digest(index, contents[index])
 
-    def read_part(part: Sequence[int]) -> list[bytes]:
-        return [read(index) for index in part]
-
-    step = len(chosen) or 1
-    if readers is not None and images.are_large:
-        step = min(_HASHED_AT_ONCE, 1 + len(chosen) // (8 * N_READERS))
+    step = 1 + len(chosen) // (8 * N_READERS)
     pieces = [chosen[start : start + step] for start in range(0, len(chosen), step)]
-    run = map if readers is None or len(pieces) == 1 else readers.map
-    found = run(read_part, pieces)
+    run = readers.map if images.are_large and len(pieces) > 1 else map
+    found = run(lambda piece: [read(index) for index in piece], pieces)
     keys = dict(zip(chosen, chain.from_iterable(found), strict=True))
-    for index in indices:  # further boxes
-        leader = first[images.file(index)]
-        if index not in keys and keys[leader] == _UNREADABLE:
-            keys[index] = read(index)
-        elif index not in keys:
-            contents[index] = contents[leader]
-            keys[index] = images.digest(index, contents[index])
-    return keys
-
-
-def _make_batches(
-    indices: list[int], parts: Sequence[Part], contents: Mapping[int, bytes | None]
-) -> list[list[int]]:
-    """Divide images into batches that suit the networks; those of large files are read in seconds."""
-    most = min((part.batch_size for part in parts if part.missing), default=1)
-    return [*_cut(indices, lambda index: len(contents[index] or b""), most, _BATCH_BYTES)]
+    return keys | {index: read(index) for index in indices if index not in keys}  # further boxes
 
 
 def _load_ahead(
     images: Images,
     batches: list[list[int]],
-    load: Callable[[list[int]], list[_Resized]],
-    readers: ThreadPoolExecutor | None,
-) -> Iterator[list[list[_Resized]]]:
+    load: Callable[[Sequence[int]], _Resized],
+    readers: ThreadPoolExecutor,
+) -> Iterator[list[_Resized]]:
     """Yield what is loaded of each batch; the next ones are loaded meanwhile, by a thread for each core."""
-    if readers is None:
-        yield from ([load(batch)] for batch in batches)
-        return
 
-    def submit(batch: list[int]) -> list[Future[list[_Resized]]]:
+    def submit(batch: list[int]) -> list[Future[_Resized]]:
         files = [[*boxes] for _, boxes in groupby(batch, images.file)]  # one thread decodes all of a file
-        step = -(-len(files) // N_READERS)
-        return [
-            readers.submit(load, [*chain.from_iterable(files[start : start + step])])
-            for start in range(0, len(files), step)
-        ]
+        slices = gen_even_slices(len(files), N_READERS)
+        return [readers.submit(load, [*chain.from_iterable(files[each])]) for each in slices]
 
-    ahead = deque(map(submit, batches[:_BATCHES_AHEAD]))
-    for number in range(len(batches)):
+    submitted = map(submit, batches)
+    ahead = deque(islice(submitted, _BATCHES_AHEAD))
+    while ahead:
         loaded = [part.result() for part in ahead.popleft()]
-        if number + _BATCHES_AHEAD < len(batches):
-            ahead.append(submit(batches[number + _BATCHES_AHEAD]))
+        ahead.extend(islice(submitted, 1))
         yield loaded
 
 

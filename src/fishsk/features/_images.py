@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping, MappingView, Sequence, Set
+from collections.abc import Mapping, Sequence
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard
 
 import numpy as np
 from PIL import Image
@@ -17,13 +18,21 @@ from sklearn.utils import check_array
 from fishsk.features._decoding import convert_pil
 from fishsk.features._sequence import CONTENT, Images, is_path, to_rgb
 
+if TYPE_CHECKING:
+    from fishsk._utils.typing import ImagesLike
+
 _TEXT = "OSTU"  # kinds of NumPy's dtypes that can hold paths
 _CHANNELS = (1, 3, 4)  # gray, RGB, RGB and alpha
 _LONGEST_REPR = 200  # letters of a value in an error
 _NO_PATH = re.compile(r"data:|[A-Za-z][\w+.-]+://|.{32768}", re.DOTALL)  # addresses, the text of a file
 
 
-def check_images(X: Any, *, image_shape: tuple | None = None, input_range: tuple | None = (0, 255)) -> Images:
+def check_images(
+    X: ImagesLike,
+    *,
+    image_shape: tuple[int, ...] | None = None,
+    input_range: tuple[float, float] | None = (0, 255),
+) -> Images:
     """Return `X`, images as `KerasFeatureTransformer` describes them, as a checked sequence of RGB images.
 
     Each is read when it is asked for. `image_shape` is (height, width) or (height, width, channels) of the
@@ -33,7 +42,6 @@ def check_images(X: Any, *, image_shape: tuple | None = None, input_range: tuple
     `X` is a generator or the like, which has no order or can be read only once.
     """
     input_range = _check_range(input_range)
-    _check_shape(image_shape)
     if _is_image(X):
         raise ValueError(f"X must hold several images. Got a single one, {_show(X)}. Pass [X].")
     if not isinstance(X, list | tuple | np.ndarray):
@@ -45,7 +53,7 @@ def check_images(X: Any, *, image_shape: tuple | None = None, input_range: tuple
     return Images(_check_pixels(_check_layout(X, image_shape), input_range), input_range)
 
 
-def _check_range(input_range: Any) -> tuple | None:
+def _check_range(input_range: object) -> tuple[float, float] | None:
     if input_range is None:
         return None
     bounds = tuple(input_range) if isinstance(input_range, tuple | list | np.ndarray) else ()
@@ -54,19 +62,7 @@ def _check_range(input_range: Any) -> tuple | None:
         raise ValueError(
             f"input_range must be (low, high), finite and with low < high, or None. Got {input_range!r}."
         )
-    return bounds
-
-
-def _check_shape(image_shape: Any) -> None:
-    if image_shape is None:
-        return
-    sides = tuple(image_shape) if isinstance(image_shape, tuple | list | np.ndarray) else ()
-    are_sides = all(isinstance(side, int | np.integer) and (side == -1 or side >= 1) for side in sides)
-    if not are_sides or not 2 <= len(sides) <= 3 or sides.count(-1) > 1:
-        raise ValueError(
-            "image_shape must be (height, width) or (height, width, channels), integers of at least 1, one "
-            f"of which may be -1. Got {image_shape!r}."
-        )
+    return bounds[0], bounds[1]
 
 
 def _is_content(item: object) -> bool:
@@ -81,24 +77,22 @@ def _is_image(item: object) -> bool:
     return is_path(item) or _is_content(item) or isinstance(item, Image.Image)
 
 
-def _is_sequence_of_items(X: object) -> bool:
+def _is_sequence_of_items(X: object) -> TypeGuard[Sequence[object]]:
     """Tell sequences of paths or images from everything that is one array of numbers."""
     if isinstance(X, np.ndarray):
         return X.dtype.kind in _TEXT and X.ndim == 1
-    if not isinstance(X, list | tuple):
-        return False
-    return any(
+    return isinstance(X, list | tuple) and any(
         item is None or _is_image(item) or isinstance(item, np.ndarray | Mapping) or _holds_image(item)
         for item in X
     )
 
 
-def _holds_image(item: object) -> bool:
+def _holds_image(item: object) -> TypeGuard[Sequence[object]]:
     """Tell a row such as (image, label), which data sets for training loops yield."""
     return isinstance(item, list | tuple) and any(map(_is_image, item))
 
 
-def _check_container(X: Any) -> Any:
+def _check_container(X: ImagesLike) -> ImagesLike:
     """Return a sequence as a list, and say of what is none what to pass instead."""
     if isinstance(X, Mapping):
         raise TypeError(
@@ -106,36 +100,32 @@ def _check_container(X: Any) -> Any:
             f"{', '.join(map(repr, list(X)[:5]))}. Pass one of its columns, or list(X.values()) if these are "
             "the images."
         )
-    if isinstance(X, Iterator | MappingView | Set):
-        raise TypeError(
-            "X must be an array or a sequence, which has an order and can be read more than once. Got "
-            f"{X!r}. Pass list(X)."
-        )
     if isinstance(X, Sequence):
         return list(X)
     if (hasattr(X, "__iter__") or hasattr(X, "__getitem__")) and not hasattr(X, "toarray"):
-        raise TypeError(  # tf.data.Dataset, torch's DataLoader, Keras's PyDataset
-            f"X must be an array or a sequence of images. Got a {type(X).__name__}. Pass the images' paths, "
-            "or np.concatenate([images for images, labels in X]) if it yields batches of both."
+        raise TypeError(  # generators, sets, tf.data.Dataset, torch's DataLoader, Keras's PyDataset
+            "X must be an array or a sequence of images, which has an order and can be read more than once. "
+            f"Got a {type(X).__name__}. Pass list(X) if it yields images or their paths, or "
+            "np.concatenate([images for images, labels in X]) if it yields batches of both."
         )
     return X
 
 
-def _check_table(X: Any, image_shape: tuple | None) -> Any:
+def _check_table(X: ImagesLike, image_shape: tuple[int, ...] | None) -> np.ndarray:
     """Return the array in a Series, an Index, a one-column table or the like of any library."""
-    is_table = len(getattr(X, "shape", ())) == 2 and (hasattr(X, "columns") or hasattr(X, "column"))
+    is_table = hasattr(X, "columns") or hasattr(X, "column")
     values = np.asarray(X)
-    if not is_table or image_shape is not None:
-        return values
-    if values.shape[1] != 1:
+    if is_table and image_shape is None and values.ndim == 2 and values.shape[1] != 1:
         raise ValueError(
             f"A DataFrame of images must have one column of paths or images. Got {values.shape[1]} columns. "
             "Select one with X['column'] or a ColumnTransformer, or pass image_shape if a row holds pixels."
         )
-    return values[:, 0]
+    return values
 
 
-def _check_item(item: Any, index: int, input_range: tuple | None) -> str | os.PathLike | bytes | np.ndarray:
+def _check_item(
+    item: Any, index: int, input_range: tuple[float, float] | None
+) -> str | os.PathLike | bytes | np.ndarray:
     """Return a path as a path, a file's content as bytes, and anything else as an RGB array."""
     if is_path(item):
         path = os.fsdecode(item) if isinstance(item, bytes) else item
@@ -150,26 +140,22 @@ def _check_item(item: Any, index: int, input_range: tuple | None) -> str | os.Pa
             return _read_content(item)
         if isinstance(item, Image.Image):
             return convert_pil(item)
+        if hasattr(item, "__array__") and not isinstance(item, np.ndarray | np.generic):  # a tensor
+            item = np.asarray(item)
+        if isinstance(item, np.ndarray) and item.dtype.kind in "buif" and item.ndim in (2, 3):
+            batch = item[np.newaxis] if item.ndim == 3 else item[np.newaxis, ..., np.newaxis]
+            return to_rgb(_check_pixels(_check_channels(batch), input_range)[0], input_range)
     except (OSError, ValueError) as error:
         raise ValueError(f"Image {index} of X is corrupt or cannot be used: {error}") from error
-    if hasattr(item, "__array__") and not isinstance(item, np.ndarray | np.generic):  # a tensor
-        item = np.asarray(item)
-    if isinstance(item, np.ndarray) and item.dtype.kind in "buif" and item.ndim in (2, 3):
-        batch = item[np.newaxis] if item.ndim == 3 else item[np.newaxis, ..., np.newaxis]
-        try:
-            pixels = _check_pixels(_check_channels(batch), input_range)
-        except ValueError as error:
-            raise ValueError(f"Image {index} of X: {error}") from None
-        return to_rgb(pixels[0], input_range)
     raise ValueError(
         "A list or an object array must hold paths, files' bytes, PIL images or arrays (height, width[, 3]). "
         f"Item {index} is {_show(item)}. {_advise(item)}"
     )
 
 
-def _read_content(item: Any) -> bytes:
+def _read_content(item: bytes | bytearray | memoryview | BinaryIO) -> bytes:
     """Return the bytes of a file, or of a stream from its start, wherever it was read to before."""
-    if not callable(getattr(item, "read", None)):
+    if isinstance(item, bytes | bytearray | memoryview):
         return bytes(item)
     if getattr(item, "seekable", bool)():
         item.seek(0)
@@ -186,7 +172,7 @@ def _show(item: object) -> str:
     return text if len(text) <= _LONGEST_REPR else f"{text[:_LONGEST_REPR]}..."
 
 
-def _advise(item: Any) -> str:
+def _advise(item: object) -> str:
     """Say what to do about an item that is no image."""
     if isinstance(item, Mapping) and (found := [key for key, value in item.items() if _is_image(value)]):
         return f"Pass [row[{found[0]!r}] for row in X]."
@@ -196,24 +182,20 @@ def _advise(item: Any) -> str:
     return "Leave out what is no image."
 
 
-def _check_layout(X: Any, image_shape: tuple | None) -> np.ndarray:
-    """Return `X` as an array (n_samples, height, width, channels) of unchecked values."""
-    if not (type(X) is np.ndarray and X.dtype == np.uint8 and X.ndim > 2 and X.size):  # nothing to check
-        X = check_array(
-            X, allow_nd=True, ensure_2d=image_shape is not None, ensure_all_finite=False, input_name="X"
-        )
+def _check_layout(given: ImagesLike, image_shape: tuple[int, ...] | None) -> np.ndarray:
+    """Return images as an array (n_samples, height, width, channels) of unchecked values."""
+    X: np.ndarray = check_array(
+        given, allow_nd=True, ensure_2d=image_shape is not None, ensure_all_finite=False, input_name="X"
+    )
     if X.ndim == 2 and image_shape is not None:
-        try:
+        n_features = X.shape[1]
+        with contextlib.suppress(TypeError, ValueError):  # of what is no shape, or does not fit
             X = X.reshape(len(X), *image_shape)
-        except ValueError:
+        if X.ndim not in (3, 4):
             raise ValueError(
-                f"image_shape must fit the {X.shape[1]} features of X. Got image_shape={image_shape!r}."
-            ) from None
-    elif X.ndim == 2:
-        raise ValueError(
-            f"X must hold images, (n_samples, height, width[, 3]). Got shape {X.shape}. Pass image_shape="
-            "(height, width[, channels]) if each row is a flattened image, X[np.newaxis] if X is one image."
-        )
+                "image_shape must be (height, width) or (height, width, channels), integers of at least 1, "
+                f"one of which may be -1, that fit the {n_features} features of X. Got {image_shape!r}."
+            )
     elif X.ndim == 3 and X.shape[2] in _CHANNELS[1:]:
         raise ValueError(
             f"X must hold several images, (n_samples, height, width, 3). Got shape {X.shape}, which looks "
@@ -222,7 +204,10 @@ def _check_layout(X: Any, image_shape: tuple | None) -> np.ndarray:
     if X.ndim == 3:
         X = X[..., np.newaxis]
     if X.ndim != 4:
-        raise ValueError(f"X must hold images, (n_samples, height, width[, 3]). Got shape {X.shape}.")
+        raise ValueError(
+            f"X must hold images, (n_samples, height, width[, 3]). Got shape {X.shape}. Pass image_shape="
+            "(height, width[, channels]) if each row is a flattened image, X[np.newaxis] if X is one image."
+        )
     return _check_channels(X)
 
 
@@ -241,7 +226,7 @@ def _check_channels(X: np.ndarray) -> np.ndarray:
     )
 
 
-def _check_pixels(X: np.ndarray, input_range: tuple | None) -> np.ndarray:
+def _check_pixels(X: np.ndarray, input_range: tuple[float, float] | None) -> np.ndarray:
     """Check that the values are finite and in range."""
     if X.dtype == np.uint8 or X.dtype == bool:
         if X.dtype == np.uint8 and input_range and all(image.max() <= 1 for image in X) and X.any():
@@ -262,7 +247,7 @@ def _check_pixels(X: np.ndarray, input_range: tuple | None) -> np.ndarray:
         raise ValueError(
             f"Pixels that are not uint8 must lie in input_range={tuple(input_range)!r}. Image {index} has "
             f"values from {low[index]} to {high[index]} ({X.dtype}). "
-            f"Pass input_range=(0, {_likely_white(X.dtype, high[index])}) if these are black and white."
+            f"Pass input_range=(0, {255 if high[index] <= 255 else 65535}) if these are black and white."
         )
     dark = (high > 0) & (high <= 1)
     if dark.any() and input_range == (0, 255):
@@ -275,9 +260,3 @@ def _check_pixels(X: np.ndarray, input_range: tuple | None) -> np.ndarray:
 def _warn_of_dark(which: str, advice: str) -> None:
     text = f"{which} of at most 1 and are taken as almost black, in input_range=(0, 255). {advice}"
     warnings.warn(text, UserWarning, stacklevel=3)
-
-
-def _likely_white(dtype: np.dtype, high: float) -> int:
-    if dtype.kind in "ui":
-        return int(np.iinfo(dtype).max) if dtype.itemsize == 2 else int(high)
-    return 255 if high <= 255 else 65535

@@ -63,7 +63,7 @@ def load_int8(settings: Settings, folder: StrPath | None, *, shown: bool) -> Run
     """
     check_not_forked()
     content = keep(folder, settings.to_json(), lambda: _quantize(settings, shown))
-    openvino: Any = load_module("openvino")
+    openvino = load_module("openvino")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         network = openvino.Core().read_model(archive.read("network.xml"), archive.read("network.bin"))
         distance = json.loads(archive.read(_DISTANCE))
@@ -104,8 +104,8 @@ def load_int8(settings: Settings, folder: StrPath | None, *, shown: bool) -> Run
 
 def _quantize(settings: Settings, shown: bool) -> bytes:
     """Return the quantized network, from images to features, OpenVINO's files in a zip archive."""
-    openvino: Any = load_module("openvino")
-    nncf: Any = load_module("nncf")
+    openvino = load_module("openvino")
+    nncf = load_module("nncf")
     maps = settings.backbone.load_maps(settings.layers)
     crops = crop_photographs(settings.image_size)
     advanced = nncf.AdvancedQuantizationParameters(
@@ -159,17 +159,13 @@ def _quantize(settings: Settings, shown: bool) -> bytes:
 
 def _compare(network: Any, quantized: Any, images: np.ndarray) -> float:
     """Return how far the features of a quantized network are from the network's, relative to their length."""
-    openvino: Any = load_module("openvino")
-    exact, rough = (
-        openvino.compile_model(each, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        for each in (network, quantized)
-    )
-    off = total = 0.0
-    for image in images:
-        row = exact(image[np.newaxis])[0]
-        off += float(np.sum((rough(image[np.newaxis])[0] - row) ** 2))
-        total += float(np.sum(row**2))
-    return float(np.sqrt(off / total)) if total else 0.0
+    openvino = load_module("openvino")
+    rows = []
+    for each in (network, quantized):
+        compiled = openvino.compile_model(each, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        rows.append(np.stack([compiled(image[np.newaxis])[0].copy() for image in images]))
+    exact, rough = rows
+    return float(np.linalg.norm(rough - exact) / (np.linalg.norm(exact) or 1))
 
 
 def _pool(network: Any, settings: Settings) -> Any:

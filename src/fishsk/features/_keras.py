@@ -9,10 +9,9 @@ from typing import Any
 
 from fishsk._compat.sklearn import HasMethods, StrOptions
 from fishsk.features._applications import Application, check_application
-from fishsk.features._custom_models import GivenModel, ModelFile, as_given_model, as_model_file
-from fishsk.features._network import PREPROCESSINGS, KerasBackbone
+from fishsk.features._custom_models import as_given_model, as_model_file
+from fishsk.features._network import PREPROCESSINGS, KerasBackbone, KerasSource
 from fishsk.features._transformer import FrozenFeatures, check_image_size
-from fishsk.features._vgg16_network import VGG16
 
 
 class KerasFeatureTransformer(FrozenFeatures):
@@ -128,8 +127,6 @@ class KerasFeatureTransformer(FrozenFeatures):
     array(['activation_17_avg_0', 'activation_17_avg_1'], dtype=object)
     """
 
-    preprocessing: str | None
-
     _parameter_constraints = FrozenFeatures._parameter_constraints | {
         "backbone": [str, os.PathLike, HasMethods(["get_layer", "get_config"])],
         "weights": [str, os.PathLike, None],
@@ -179,7 +176,7 @@ class KerasFeatureTransformer(FrozenFeatures):
 
     def _backbone(self) -> KerasBackbone:
         """Find the network, and what is known of it."""
-        source: Application | VGG16 | ModelFile | GivenModel
+        source: KerasSource
         if isinstance(self.backbone, os.PathLike) or str(self.backbone).endswith(".keras"):
             source = as_model_file(self.backbone)
         elif isinstance(self.backbone, str):

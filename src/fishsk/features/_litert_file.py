@@ -30,14 +30,14 @@ class LitertFile:
     """A network from float32 images of one size, in batches of any length, that grows by operators."""
 
     def __init__(self, image_size: tuple[int, int]) -> None:
-        self._schema: Any = importlib.import_module("ai_edge_litert.schema_py_generated")
+        self._schema = importlib.import_module("ai_edge_litert.schema_py_generated")
         self._buffers: list[np.ndarray | None] = [None]  # the first is that of all values but constants
-        self._tensors: list[Any] = []
-        self._operators: list[Any] = []
-        self._codes: list[str] = []
+        self._tensors: list[object] = []
+        self._operators: list[object] = []
+        self._codes: list[int] = []
         self.images = self._add_tensor((1, *image_size, 3))
 
-    def rescale(self, x: Tensor, scale: Any, offset: Any) -> Tensor:
+    def rescale(self, x: Tensor, scale: float | np.ndarray, offset: float | np.ndarray) -> Tensor:
         """Return x * scale + offset, of numbers or of one for each channel."""
         scaled = self._operate("MUL", [x, self._hold(scale)], x.shape, "Mul")
         return self._operate("ADD", [scaled, self._hold(offset)], x.shape, "Add")
@@ -104,11 +104,10 @@ class LitertFile:
         class Buffer(schema.BufferT):  # type: ignore[name-defined]
             """A buffer that is aligned in the file."""
 
-            def Pack(self, builder: Any) -> Any:
+            def Pack(self, builder: Any) -> int:
                 builder.Prep(_ALIGNMENT, 0 if self.data is None else len(self.data))
                 return super().Pack(builder)
 
-        codes = [getattr(schema.BuiltinOperator, name) for name in self._codes]
         graph = schema.SubGraphT(
             tensors=self._tensors,
             inputs=[self.images.number],
@@ -119,7 +118,7 @@ class LitertFile:
             version=_VERSION,
             operatorCodes=[
                 schema.OperatorCodeT(deprecatedBuiltinCode=code, builtinCode=code, version=1)
-                for code in codes
+                for code in self._codes
             ],
             subgraphs=[graph],
             buffers=[Buffer(data=data) for data in self._buffers],
@@ -128,7 +127,7 @@ class LitertFile:
         builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
         return bytes(builder.Output())
 
-    def _hold(self, values: Any) -> Tensor:
+    def _hold(self, values: float | np.ndarray) -> Tensor:
         """Add a constant, float32 unless it is int32."""
         array = np.asarray(values)
         array = np.ascontiguousarray(array, dtype=np.int32 if array.dtype == np.int32 else np.float32)
@@ -136,15 +135,16 @@ class LitertFile:
         return self._add_tensor(array.shape, kind=array.dtype.name, buffer=len(self._buffers) - 1)
 
     def _operate(
-        self, code: str, inputs: Sequence[Tensor], shape: tuple[int, ...], options: str, **settings: Any
+        self, code: str, inputs: Sequence[Tensor], shape: tuple[int, ...], options: str, **settings: object
     ) -> Tensor:
         """Add an operator, and return its output."""
-        if code not in self._codes:
-            self._codes.append(code)
+        number = getattr(self._schema.BuiltinOperator, code)
+        if number not in self._codes:
+            self._codes.append(number)
         output = self._add_tensor(shape)
         self._operators.append(
             self._schema.OperatorT(
-                opcodeIndex=self._codes.index(code),
+                opcodeIndex=self._codes.index(number),
                 inputs=[each.number for each in inputs],
                 outputs=[output.number],
                 builtinOptionsType=getattr(self._schema.BuiltinOptions, f"{options}Options"),

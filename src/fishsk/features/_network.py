@@ -6,9 +6,9 @@ import functools
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -42,7 +42,14 @@ class View(Enum):
 
 
 Run = Callable[[np.ndarray, View], np.ndarray]  # from a batch of images and a view to rows of features
+KerasSource = Application | VGG16 | ModelFile | GivenModel
 VIEWS: dict[str | None, tuple[View, ...]] = {None: (View.PLAIN,), "mirror": (View.PLAIN, View.MIRROR)}
+
+
+@functools.lru_cache(maxsize=2)
+def _load(source: KerasSource, description: Description, pooling: str | None) -> keras.Model:
+    """Return a Keras model. The last two are kept, so that equal transformers of a process share one."""
+    return source.load(description, pooling)
 
 
 @dataclass(frozen=True)
@@ -53,12 +60,12 @@ class KerasBackbone:
     `keras_pooling` is how Keras is to pool it: a few networks, such as ConvNeXt, normalize what was pooled.
     """
 
-    source: Application | VGG16 | ModelFile | GivenModel
+    source: KerasSource
     description: Description
     preprocessing: str | None
     keras_pooling: str | None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return what the features are stored under."""
         return {
             "backbone": self.source.name if self.source.is_named else "own",
@@ -76,7 +83,7 @@ class KerasBackbone:
         """Return the frozen Keras model from RGB in 0 to 255 to the outputs of layers."""
         check_tensorflow()
         check_not_forked()
-        network = self.source.load(self.description, self.keras_pooling)
+        network = _load(self.source, self.description, self.keras_pooling)
         import keras
 
         if self.keras_pooling is None:  # a Sequential model has no output of its own
@@ -128,15 +135,9 @@ class Settings:
 
     def average(self, rows_of_views: Iterable[np.ndarray]) -> np.ndarray:
         """Return the mean of the views' rows, given in their order, on which its last bit depends."""
-        total = functools.reduce(np.add, rows_of_views)
-        return total if len(self.views) == 1 else total / np.float32(len(self.views))
+        return functools.reduce(np.add, rows_of_views) / np.float32(len(self.views))
 
-    @property
-    def of_plain_image(self) -> Settings:
-        """The settings of a single view, by which a network is loaded, which knows nothing of proportions."""
-        return replace(self, resize="stretch", views=(View.PLAIN,))
-
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return what the rows of single views are stored under."""
         return {
             "version": _VERSION,

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
@@ -169,7 +169,7 @@ class OnnxFeatureTransformer(FrozenFeatures):
         return settings
 
 
-def _resolve_preprocessing(given: Any) -> tuple[Triple, Triple]:
+def _resolve_preprocessing(given: str | tuple[Triple, Triple] | None) -> tuple[Triple, Triple]:
     """Return mean and standard deviation of RGB in 0 to 255."""
     if given is None:
         return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)

@@ -6,13 +6,15 @@ every batch, in every order and for any number of threads.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, NoReturn, TypeVar, cast
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn, cast
 
 import numpy as np
 from joblib import cpu_count
@@ -22,11 +24,13 @@ from fishsk.features._description import Description, FileSource, Size, choose_s
 from fishsk.features._network import Run, Settings, View
 from fishsk.features._weights import hash_file
 
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto, TensorProto
+    from onnxruntime import InferenceSession
+
 Triple = tuple[float, float, float]
-_Result = TypeVar("_Result")
 
 _MAX_SIDE = 4096
-_MAX_BYTES = 2**31 - 1  # which protobuf can hold
 # Operators that are defined for channels first alone, whatever came before.
 _CHANNELS_FIRST = {
     *("AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "DepthToSpace", "GlobalAveragePool"),
@@ -40,7 +44,7 @@ class ImageInput(NamedTuple):
 
     name: str
     axis: int
-    dtype: type[np.floating]
+    dtype: np.dtype
     sides: tuple[int | None, int | None]
 
     def find_shape(self, image_size: Size) -> tuple[int, ...]:
@@ -60,7 +64,7 @@ class OnnxFile(FileSource):
             notes, image_size, lambda: _describe(self, image_size), by="onnxruntime", file=self.digest
         )
 
-    def load(self, image_size: Size, outputs: Sequence[str]) -> tuple[Any, ImageInput]:
+    def load(self, image_size: Size, outputs: Sequence[str]) -> tuple[InferenceSession, ImageInput]:
         """Return the session from one image to some values of the network, and what it takes."""
         model, image = _fix(self, image_size)
         needed, kept = set(outputs), []
@@ -74,7 +78,7 @@ class OnnxFile(FileSource):
         model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
         return self.start(model), image
 
-    def start(self, model: Any, *, optimize: bool = True) -> Any:
+    def start(self, model: ModelProto, *, optimize: bool = True) -> InferenceSession:
         """Return a session on one thread: no row depends on how many there are, and a process may fork.
 
         It knows onnxruntime's operators alone: those of others would have to be registered here.
@@ -88,14 +92,14 @@ class OnnxFile(FileSource):
         if not optimize:
             options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
         content = model.SerializeToString()
-        return self.attempt(
-            lambda: runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        )
+        with self.naming_errors():
+            return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
-    def attempt(self, call: Callable[[], _Result]) -> _Result:
-        """Call something of onnxruntime, which raises kinds of its own."""
+    @contextlib.contextmanager
+    def naming_errors(self) -> Iterator[None]:
+        """Name the file in errors of onnxruntime, which raises kinds of its own."""
         try:
-            return call()
+            yield
         except Exception as error:
             raise ValueError(f"{str(self.path)!r} cannot be run by onnxruntime: {error}") from error
 
@@ -112,7 +116,7 @@ class OnnxBackbone:
     mean: Triple
     std: Triple
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return what the features are stored under."""
         return {"backbone": "onnx", "weights": self.source.digest, "mean": [*self.mean], "std": [*self.std]}
 
@@ -142,9 +146,8 @@ def load_onnxruntime(settings: Settings, folder: StrPath | None, *, shown: bool)
         return np.concatenate([_pool(np.asarray(each, np.float32), settings.pooling) for each in maps])
 
     def run(batch: np.ndarray, view: View = View.PLAIN) -> np.ndarray:
-        with ThreadPoolExecutor(cpu_count()) as threads:
-            rows = backbone.source.attempt(lambda: list(threads.map(make_row, view.look_at(batch))))
-        return np.stack(rows)
+        with ThreadPoolExecutor(cpu_count()) as threads, backbone.source.naming_errors():
+            return np.stack([*threads.map(make_row, view.look_at(batch))])
 
     return run
 
@@ -167,7 +170,7 @@ def as_onnx_file(path: StrPath) -> OnnxFile:
     return OnnxFile(path, hash_file(path))
 
 
-def load_module(name: str) -> Any:
+def load_module(name: str) -> ModuleType:
     """Return the module "onnx" or "onnxruntime"; ImportError says what to install."""
     try:
         return importlib.import_module(name)
@@ -176,11 +179,9 @@ def load_module(name: str) -> Any:
 
 
 @functools.lru_cache(maxsize=2)
-def _read(source: OnnxFile) -> Any:
+def _read(source: OnnxFile) -> ModelProto:
     """Return the model in a file, once it is known to need no other file."""
     onnx, name = load_module("onnx"), str(source.path)
-    if source.path.stat().st_size > _MAX_BYTES:
-        raise ValueError(f"{name!r} must be a file of at most {_MAX_BYTES} bytes.")
     content = source.path.read_bytes()
     if hashlib.sha256(content).hexdigest() != source.digest:
         raise ValueError(f"{name!r} has changed while it was read. Try again.")
@@ -198,7 +199,7 @@ def _read(source: OnnxFile) -> Any:
     return model
 
 
-def _find_tensors(message: Any) -> Iterator[Any]:
+def _find_tensors(message: Any) -> Iterator[TensorProto]:
     """Yield the tensors that a message of protobuf holds, however deep."""
     if message.DESCRIPTOR.name == "TensorProto":
         yield message
@@ -209,7 +210,7 @@ def _find_tensors(message: Any) -> Iterator[Any]:
                 yield from _find_tensors(each)
 
 
-def _list_inputs(node: Any) -> Iterator[str]:
+def _list_inputs(node: NodeProto) -> Iterator[str]:
     """Yield what a node needs, also for the graphs inside of it."""
     yield from node.input
     for attribute in node.attribute:
@@ -223,22 +224,16 @@ def _find_image(source: OnnxFile) -> ImageInput:
     """Return what a network takes; ValueError if that is not one image of three channels."""
     onnx, graph = load_module("onnx"), _read(source).graph
     constants = {each.name for each in graph.initializer}
-    inputs = [each for each in graph.input if each.name not in constants]
-    shapes = [
-        [dim.dim_value if dim.dim_value > 0 else None for dim in each.type.tensor_type.shape.dim]
-        for each in inputs
-    ]
-    kinds = [each.type.tensor_type.elem_type for each in inputs]
+    inputs = {each.name: each.type.tensor_type for each in graph.input if each.name not in constants}
+    shapes = [[max(dim.dim_value, 0) or None for dim in each.shape.dim] for each in inputs.values()]
+    kinds = [each.elem_type for each in inputs.values()]
     shape = shapes[0] if len(shapes) == 1 else []
     axes = [axis for axis in (1, 3) if len(shape) == 4 and shape[axis] == 3]
-    known: dict[int, type[np.floating]] = {
-        onnx.TensorProto.FLOAT: np.float32,
-        onnx.TensorProto.FLOAT16: np.float16,
-    }
+    known = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
     if len(axes) != 1 or shape[0] not in (None, 1) or kinds[0] not in known:
         got = {
-            each.name: (onnx.TensorProto.DataType.Name(kind), shape)
-            for each, kind, shape in zip(inputs, kinds, shapes, strict=True)
+            name: (onnx.TensorProto.DataType.Name(kind), shape)
+            for name, kind, shape in zip(inputs, kinds, shapes, strict=True)
         }
         raise ValueError(
             f"{str(source.path)!r} must be a network of one input, a batch of images, of any length or "
@@ -246,10 +241,11 @@ def _find_image(source: OnnxFile) -> ImageInput:
             f"where only 3 must be fixed. Its inputs are {got}. Export it so."
         )
     height, width = (side for place, side in enumerate(shape) if place not in (0, axes[0]))
-    return ImageInput(inputs[0].name, axes[0], known[kinds[0]], (height, width))
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kinds[0])
+    return ImageInput(next(iter(inputs)), axes[0], dtype, (height, width))
 
 
-def _fix(source: OnnxFile, image_size: Size) -> tuple[Any, ImageInput]:
+def _fix(source: OnnxFile, image_size: Size) -> tuple[ModelProto, ImageInput]:
     """Return a copy of the model that takes one image of a size, and what it takes."""
     image = _find_image(source)
     model = load_module("onnx").ModelProto()
@@ -275,12 +271,11 @@ def _describe(source: OnnxFile, image_size: Size | None) -> Description:
     model.graph.node.extend(
         onnx.helper.make_node("Shape", [name], [probe]) for name, probe in zip(names, probes, strict=True)
     )
-    model.graph.output.extend(
-        onnx.helper.make_tensor_value_info(probe, onnx.TensorProto.INT64, None) for probe in probes
-    )
+    model.graph.output.extend(onnx.ValueInfoProto(name=probe) for probe in probes)
     session = source.start(model, optimize=False)
     black = np.zeros(image.find_shape(size), dtype=image.dtype)
-    found = source.attempt(lambda: session.run(probes, {image.name: black}))
+    with source.naming_errors():
+        found = session.run(probes, {image.name: black})
     shapes = {
         name: tuple(shape.tolist())
         for name, shape in zip(names, found, strict=True)
@@ -296,7 +291,9 @@ def _describe(source: OnnxFile, image_size: Size | None) -> Description:
     return Description(size, tuple(last.items()), outputs[0], graph="", channels_first=tuple(sorted(first)))
 
 
-def _find_channels_first(model: Any, shapes: dict[str, tuple[int, ...]], image: ImageInput) -> set[str]:
+def _find_channels_first(
+    model: ModelProto, shapes: dict[str, tuple[int, ...]], image: ImageInput
+) -> set[str]:
     """Return the maps whose channels come first.
 
     Some operators are defined so, transposing moves the channels, and most others leave them where they are.

@@ -16,6 +16,8 @@ from fishsk.features._transformer import FrozenFeatures
 if TYPE_CHECKING:
     import keras
 
+    from fishsk._utils.typing import ImagesLike
+
 
 def find_frozen_parts(step: object) -> dict[str, FrozenFeatures]:
     """Return the transformers of frozen features that a step consists of, by their names in it.
@@ -36,7 +38,7 @@ def find_frozen_parts(step: object) -> dict[str, FrozenFeatures]:
     return found
 
 
-def describe_parts(step: object) -> dict[str, dict[str, Any]]:
+def describe_parts(step: object) -> dict[str, dict[str, object]]:
     """Return how each part of a step that `find_frozen_parts` knows makes features of an image, for JSON."""
     found = {}
     for name, part in find_frozen_parts(step).items():
@@ -56,27 +58,27 @@ def describe_parts(step: object) -> dict[str, dict[str, Any]]:
 class FrozenUnion(FeatureUnion):
     """Networks side by side, which go over images together: each file is read, and decoded, once for all."""
 
-    def transform(self, X: Any, **params: Any) -> Any:
+    def transform(self, X: ImagesLike, **params: object) -> Any:
         """Return the features of all networks, as a `FeatureUnion` does."""
         with self._together():
             return super().transform(X, **params)
 
-    def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
+    def fit_transform(self, X: ImagesLike, y: object = None, **params: object) -> Any:
         """Fit the parts, and return their features, as a `FeatureUnion` does."""
         with self._together():
             return super().fit_transform(X, y, **params)
 
     @contextlib.contextmanager
     def _together(self) -> Iterator[None]:
-        with contextlib.ExitStack() as stack:
-            reading = find_reading()
-            if not reading.is_open:
-                reading = stack.enter_context(read_once())
-            stack.enter_context(reading.share(list(find_frozen_parts(self).values()), go_on=False))
+        found = find_reading()
+        with (
+            contextlib.nullcontext(found) if found.is_open else read_once() as reading,
+            reading.share(list(find_frozen_parts(self).values()), go_on=False),
+        ):
             yield
 
 
-def add_to_keras_model(step: Any, images: keras.KerasTensor) -> keras.KerasTensor:
+def add_to_keras_model(step: FrozenFeatures | FeatureUnion, images: keras.KerasTensor) -> keras.KerasTensor:
     """Add a step that `find_frozen_parts` knows to a functional Keras model; return its features.
 
     The images are RGB in the `input_range` of its transformers. Each part of a union is a model of its own

@@ -61,6 +61,6 @@ _OTHERS = {
 }
 
 
-def find_recipe(backbone: Any) -> Recipe:
+def find_recipe(backbone: object) -> Recipe:
     """Return what serves a network of `KerasFeatureTransformer` best; nothing is known of most."""
     return _OTHERS.get(backbone, Recipe()) if isinstance(backbone, str) else Recipe()

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
+
+if TYPE_CHECKING:
+    from keras import KerasTensor
+
+    Length: TypeAlias = int | KerasTensor  # in pixels
 
 RESIZES = ("stretch", "crop", "pad")
 _MANY = 2**26  # values; as floats they take 256 MiB
@@ -16,10 +21,10 @@ _MANY = 2**26  # values; as floats they take 256 MiB
 class _Side(NamedTuple):
     """Which pixels along a side of an image become which along that of the result."""
 
-    start: Any
-    n_in: Any
-    place: Any
-    n_out: Any
+    start: Length
+    n_in: Length
+    place: Length
+    n_out: Length
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int], resize: str = "stretch") -> np.ndarray:
@@ -57,11 +62,11 @@ def _stretch(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _fit(
-    lengths: tuple[Any, Any],
+    lengths: tuple[Length, Length],
     size: tuple[int, int],
     resize: str,
-    least: Callable[[Any, Any], Any] = min,
-    most: Callable[[Any, Any], Any] = max,
+    least: Callable[[Length, Length], Length] = min,
+    most: Callable[[Length, Length], Length] = max,
 ) -> tuple[_Side, _Side]:
     """Return which rows and which columns of an image become which of the result.
 
@@ -79,12 +84,12 @@ def _fit(
     return sides[0], sides[1]
 
 
-def _divide(dividend: Any, divisor: Any) -> Any:
+def _divide(dividend: Length, divisor: Length) -> Length:
     """Return the nearest integer; of two that are as near the larger one."""
     return (2 * dividend + divisor) // (2 * divisor)
 
 
-def resize_in_keras(x: Any, size: tuple[int, int], resize: str) -> Any:
+def resize_in_keras(x: KerasTensor, size: tuple[int, int], resize: str) -> KerasTensor:
     """Return what `resize_image` does to each image of a batch, by a matrix for rows and one for columns.
 
     Keras's own Resizing has no counterpart of OpenCV's area interpolation: where it shrinks it skips pixels.
@@ -115,7 +120,7 @@ def resize_in_keras(x: Any, size: tuple[int, int], resize: str) -> Any:
     return x + mean * (1 - ops.expand_dims(is_content, -1))
 
 
-def _make_matrix(end: Any, side: _Side, n_out: int, shrinks: Any) -> Any:
+def _make_matrix(end: KerasTensor, side: _Side, n_out: int, shrinks: KerasTensor) -> KerasTensor:
     """Return the weight of each input pixel, which ends at `end`, in each of the `n_out` output pixels.
 
     Until the division everything is an integer, which float32 holds exactly below 2**24.
@@ -131,7 +136,7 @@ def _make_matrix(end: Any, side: _Side, n_out: int, shrinks: Any) -> Any:
     return matrix * _cover(side, n_out)
 
 
-def _cover(side: _Side, n_out: int) -> Any:
+def _cover(side: _Side, n_out: int) -> KerasTensor:
     """Return 1 for output pixels that show something of the image, 0 for others, as a column."""
     from keras import ops
 

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -30,14 +30,14 @@ class Images(Sequence):
     RGB arrays.
     """
 
-    def __init__(self, items: np.ndarray | list, input_range: tuple | None = None) -> None:
+    def __init__(self, items: np.ndarray | list, input_range: tuple[float, float] | None = None) -> None:
         self.items = items
         self.input_range = input_range
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, index: Any) -> np.ndarray:  # type: ignore[override]
+    def __getitem__(self, index: int) -> np.ndarray:  # type: ignore[override]
         with self.hold(index) as image:
             return image
 
@@ -60,7 +60,7 @@ class Images(Sequence):
             return
         content = self.read(index) if content is None else content
         if find_reading().is_open:
-            self._find_digest(index, content)
+            self.digest(index, content)
         with decode(content, self.name(index)) as image:
             yield image
 
@@ -90,7 +90,8 @@ class Images(Sequence):
     def digest(self, index: int, content: bytes | None = None) -> bytes:
         """Return 32 bytes that name the content of an image: its pixels, or its file's bytes and its box.
 
-        `content` is that of the file, where the caller has read it.
+        `content` is that of the file, where the caller has read it. Files' digests are kept where somebody
+        wants to know them.
         """
         item = self.items[index]
         if isinstance(item, np.ndarray):
@@ -100,21 +101,16 @@ class Images(Sequence):
             return form.digest()
         if known := self.recall(index):
             return known
-        return self._sign(index, self._find_digest(index, self.read(index) if content is None else content))
+        digest = digest_file(self.read(index) if content is None else content)
+        if is_path(item):
+            find_reading().digests[self.file(index)] = digest
+        return self._sign(index, digest)
 
     def recall(self, index: int) -> bytes | None:
         """Return the digest of an image whose file was read before, where somebody keeps them."""
         item = self.items[index]
         digest = find_reading().digests.get(self.file(index)) if is_path(item) else None
         return None if digest is None else self._sign(index, digest)
-
-    def _find_digest(self, index: int, content: bytes) -> bytes:
-        """Return the digest of a file, and keep it where somebody wants to know."""
-        digests = find_reading().digests if is_path(self.items[index]) else {}
-        file = self.file(index)
-        if file not in digests:
-            digests[file] = digest_file(content)
-        return digests[file]
 
     def _sign(self, index: int, digest: bytes) -> bytes:
         box = split_box(self.items[index])[1]
@@ -127,8 +123,7 @@ class Images(Sequence):
             return None
         if isinstance(item, bytes):
             return item
-        content = find_reading().contents.pop(self.file(index), None)
-        return read_bytes(item) if content is None else content
+        return find_reading().contents.pop(self.file(index), None) or read_bytes(item)
 
     def load(self, indices: Sequence[int], size: tuple[int, int], resize: str = "stretch") -> np.ndarray:
         """Return some of the images, resized: float32 of shape (len(indices), *size, 3) in 0 to 255."""
@@ -149,17 +144,30 @@ class Images(Sequence):
 
     @property
     def are_large(self) -> bool:
-        """Whether there are files or large arrays among the images, which take a while to be hashed."""
-        if isinstance(self.items, np.ndarray):
-            return self.items[0].nbytes >= _LARGE
-        return any(not isinstance(item, np.ndarray) or item.nbytes >= _LARGE for item in self.items)
+        """Whether the first is a file or a large array, which takes a while to be hashed."""
+        first = self.items[0]
+        return not isinstance(first, np.ndarray) or first.nbytes >= _LARGE
+
+
+def read_image(path: str | os.PathLike | bytes | BinaryIO) -> np.ndarray:
+    """Return the image in a file, or in the bytes of one, as RGB, uint8 of shape (height, width, 3).
+
+    Its orientation tag is obeyed, what is transparent is laid on white, and of an animation or of several
+    pages the first one is read. Of colors of 16 bits the upper 8 are. A text that ends in
+    ``#xywh=10,20,300,200`` is the box of that x, y, width and height in a file. OSError if the file cannot be
+    opened; ValueError if it is empty, truncated, corrupt, of another format, gray of more than 8 bits, or
+    declares more than `MAX_PIXELS` pixels (found in its header, before anything is decoded), or a box reaches
+    out of it.
+    """
+    item = path if isinstance(path, str | bytes | os.PathLike) else path.read()
+    return Images([item])[0]
 
 
 def is_path(item: object) -> bool:
     return isinstance(item, str | os.PathLike) or (isinstance(item, bytes) and not CONTENT.match(item))
 
 
-def to_rgb(image: np.ndarray, input_range: tuple | None) -> np.ndarray:
+def to_rgb(image: np.ndarray, input_range: tuple[float, float] | None) -> np.ndarray:
     """Return one checked image (height, width, 1, 3 or 4) as RGB, uint8 or float32 in 0 to 255."""
     if image.dtype != np.uint8:
         low, high = (0, 255) if input_range is None else input_range

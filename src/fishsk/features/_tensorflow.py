@@ -7,7 +7,6 @@ in every batch, in every order and for any number of threads.
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Callable
 from typing import Any, cast
@@ -46,20 +45,16 @@ def load_litert(settings: Settings, folder: StrPath | None, *, shown: bool) -> R
 
     Only a network of Keras that is not in the folder yet needs TensorFlow.
     """
-    content = keep(folder, settings.to_json(), lambda: _make(settings, shown))
+    content = keep(folder, settings.to_json(), lambda: _write(settings) or _convert(settings, shown))
     interpreter = make_interpreter(content, n_threads=cpu_count())
     (images,), (rows,) = interpreter.get_input_details(), interpreter.get_output_details()
     busy = threading.Lock()  # an interpreter holds one batch
-    length = 0
 
     def run(batch: np.ndarray, view: View = View.PLAIN) -> np.ndarray:
-        nonlocal length
         seen = view.look_at(batch)
         with busy:
-            if len(seen) != length:
-                interpreter.resize_tensor_input(images["index"], seen.shape)
-                interpreter.allocate_tensors()
-                length = len(seen)
+            interpreter.resize_tensor_input(images["index"], seen.shape)  # nothing where it has this shape
+            interpreter.allocate_tensors()
             interpreter.set_tensor(images["index"], seen)
             interpreter.invoke()
             return interpreter.get_tensor(rows["index"])
@@ -67,13 +62,8 @@ def load_litert(settings: Settings, folder: StrPath | None, *, shown: bool) -> R
     return run
 
 
-def _make(settings: Settings, shown: bool) -> bytes:
-    """Return the network from images to features, a file of LiteRT."""
-    return _write(settings) or _convert(settings, shown)
-
-
 def _write(settings: Settings) -> bytes | None:
-    """Return what can be written without TensorFlow, or else None."""
+    """Return the network from images to features, if it can be written without TensorFlow, or else None."""
     file = LitertFile(settings.image_size)
     maps: dict[str, Tensor] = {}
     for layer, x in cast(KerasBackbone, settings.backbone).write_maps(file):
@@ -89,14 +79,10 @@ def _convert(settings: Settings, shown: bool) -> bytes:
     import tensorflow as tf
 
     # As constants: of variables, the converter of TensorFlow 2.21 makes a network that gives NaN.
-    weights, state = (
-        [np.asarray(variable) for variable in variables]
-        for variables in (maps.trainable_variables, maps.non_trainable_variables)
-    )
+    weights = [np.asarray(variable) for variable in maps.non_trainable_variables]  # all: it is frozen
     title = f"{settings.backbone.source.name} to LiteRT"
     with ProgressBar(title, 1, unit="networks", shown=shown) as bar:
-        infer = functools.partial(maps.stateless_call, weights, state, training=False)
-        graph = make_graph(settings, lambda batch: infer(batch)[0])
+        graph = make_graph(settings, lambda batch: maps.stateless_call([], weights, batch, training=False)[0])
         content = tf.lite.TFLiteConverter.from_concrete_functions([graph], tf.Module()).convert()
         bar.advance(1)
     return content

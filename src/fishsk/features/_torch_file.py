@@ -17,7 +17,7 @@ import os
 import pickle
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -66,8 +66,8 @@ def read_torch_file(path: str | os.PathLike[str], *, sha256: str) -> dict[str, n
 class _Unpickler(pickle.Unpickler):
     """It knows four names."""
 
-    def find_class(self, module: str, name: str) -> Any:
-        known: dict[tuple[str, str], Any] = {
+    def find_class(self, module: str, name: str) -> object:
+        known: dict[tuple[str, str], object] = {
             ("collections", "OrderedDict"): OrderedDict,
             # A function, of which BUILD, which a dictionary comes with, can set attributes.
             ("torch._utils", "_rebuild_tensor_v2"): lambda *of: _Tensor(*of[:4]),
@@ -76,6 +76,6 @@ class _Unpickler(pickle.Unpickler):
         }
         return known[module, name]
 
-    def persistent_load(self, pid: Any) -> tuple[str, str, int]:
+    def persistent_load(self, pid: tuple[str, str, str, str, int, object]) -> tuple[str, str, int]:
         _, dtype, key, _, n_values, _ = pid
         return key, dtype, n_values

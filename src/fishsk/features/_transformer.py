@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -21,7 +20,7 @@ from fishsk._utils.stamp import StampedMixin
 from fishsk._utils.versions import link_documentation
 from fishsk.features._description import Size
 from fishsk.features._engine import resolve_engine
-from fishsk.features._extraction import ImageCount, Part, count_images, read_or_extract
+from fishsk.features._extraction import Part, count_images, read_or_extract
 from fishsk.features._images import check_images
 from fishsk.features._int8 import check_precision
 from fishsk.features._network import VIEWS, KerasBackbone, Settings, add_to_keras
@@ -30,7 +29,11 @@ from fishsk.features._resizing import RESIZES
 from fishsk.store import default_folder
 
 if TYPE_CHECKING:
+    import dask.array as da
     import keras
+    from numpy.typing import ArrayLike
+
+    from fishsk._utils.typing import ImagesLike
 
 
 class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseEstimator):
@@ -110,7 +113,7 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         )
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: ImagesLike, y: object = None) -> Self:
         """Check the parameters and `X`; nothing is learned.
 
         Parameters
@@ -131,7 +134,7 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit_transform(self, X: Any, y: Any = None) -> Any:
+    def fit_transform(self, X: ImagesLike, y: object = None) -> Any:
         """Return the features of images, which are checked and converted once.
 
         Parameters
@@ -149,7 +152,7 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         self._fit(X, y)
         return self.transform(X)
 
-    def _fit(self, X: Any, y: Any) -> None:
+    def _fit(self, X: ImagesLike, y: object) -> None:
         """Check the parameters and the columns of flattened images; tell callbacks."""
         task = {"estimator": self, "X": X, "y": y}
         context = self._init_callback_context().call_on_fit_task_begin(**task)
@@ -158,7 +161,7 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         self._check_columns(X, reset=True)
         context.call_on_fit_task_end(**task)
 
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: ImagesLike) -> Any:
         """Return the features of images.
 
         Parameters
@@ -188,13 +191,16 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         reading = find_reading()
         features = reading.take(X, self)
         if features is None:
-            sharers = [*filter(self._sees_like, reading.find_sharers(self))]
+            form = self.image_shape, self.input_range
+            sharers = [
+                each for each in reading.find_sharers(self) if (each.image_shape, each.input_range) == form
+            ]
             features, *others = _transform_together([self, *sharers], X)
             if sharers:
                 reading.keep(X, sharers, others)
         return features
 
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Return the names of the features: layer, pooling and channel.
 
         Parameters
@@ -253,16 +259,12 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         """The cache folder; None where there is none."""
         return default_folder() if self.cache == "auto" else self.cache
 
-    def _sees_like(self, other: FrozenFeatures) -> bool:
-        """Return whether another transformer takes the same things as the same images."""
-        return (self.image_shape, self.input_range) == (other.image_shape, other.input_range)
-
-    def _check_columns(self, X: Any, *, reset: bool) -> None:
+    def _check_columns(self, X: ImagesLike, *, reset: bool) -> None:
         """Let scikit-learn check the number and names of the columns of flattened images."""
         if self.image_shape is not None and len(getattr(X, "shape", (0, 0))) == 2 and not _is_dask(X):
             validate_data(self, X, reset=reset, skip_check_array=True)
 
-    def _map_blocks(self, X: Any, n_features: int) -> Any:
+    def _map_blocks(self, X: da.Array, n_features: int) -> da.Array:
         """Return the lazy features of a dask array, whose images stay where they are."""
         X = X.rechunk(dict.fromkeys(range(1, X.ndim), -1))
         return X.map_blocks(
@@ -273,29 +275,7 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
             meta=np.empty((0, n_features), dtype=np.float32),
         )
 
-    @staticmethod
-    def count_images() -> AbstractContextManager[ImageCount]:
-        """Count the images that `transform` runs through networks, and those whose features are known.
-
-        Returns
-        -------
-        context manager
-            It gives an object whose `n_extracted` and `n_known` count the images of all calls of `transform`
-            in this process while it is open, those of clones in searches and of other threads too. An image
-            that comes twice in one call is known the second time. What other processes do, such as those of
-            ``n_jobs=2`` or of a Dask cluster, is not counted here.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from fishsk import VGG16FeatureTransformer
-        >>> vgg16 = VGG16FeatureTransformer(weights="cifar95", cache=None)
-        >>> with VGG16FeatureTransformer.count_images() as count:
-        ...     rows = vgg16.transform(np.zeros((3, 32, 32, 3), dtype=np.uint8))
-        >>> count.n_extracted, count.n_known
-        (1, 2)
-        """
-        return count_images()
+    count_images = staticmethod(count_images)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -307,18 +287,16 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
         return tags
 
 
-def _transform_together(transformers: Sequence[FrozenFeatures], X: Any) -> list[np.ndarray]:
+def _transform_together(transformers: Sequence[FrozenFeatures], X: ImagesLike) -> list[np.ndarray]:
     """Return the features of images of several networks in one pass."""
     first = transformers[0]
     images = check_images(X, image_shape=first.image_shape, input_range=first.input_range)
-    parts: dict[tuple[Settings, StrPath | None], Part] = {}
-    asked = []
-    for each in transformers:
-        settings = each._settings()
+    asked = [(each._settings(), each._folder) for each in transformers]
+    for settings, _ in asked:
         _check_memory(len(images), settings)
-        asked.append((settings, each._folder))  # two models may share a network
-        if asked[-1] not in parts:
-            parts[asked[-1]] = Part(settings, len(images), cache=each._folder, batch_size=each.batch_size)
+    parts = {  # two models may share a network
+        key: Part(*key, len(images), each.batch_size) for key, each in zip(asked, transformers, strict=True)
+    }
     read_or_extract(images, list(parts.values()), shown=any(each.verbose for each in transformers))
     return [
         parts[key].features if key not in asked[:place] else parts[key].features.copy()

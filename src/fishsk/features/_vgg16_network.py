@@ -9,15 +9,14 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from fishsk._utils.files import StrPath, expand
-from fishsk._utils.process import check_not_forked
 from fishsk.features._description import UNKNOWN_LICENSE, Description, Size, Source
 from fishsk.features._litert_file import LitertFile, Tensor
 from fishsk.features._recipes import VGG16_CIFAR95, VGG16_IMAGENET, VGG16_UNTRAINED, Recipe
@@ -42,26 +41,20 @@ WEIGHTS = ("imagenet", "cifar95")
 Arrays = dict[str, list[np.ndarray]]  # kernel and bias of each convolution by its name
 
 
-@dataclass(frozen=True)
-class Layer:
-    """One layer of a backbone: its name in Keras, its block from 0, and how often its map was halved."""
+class Layer(NamedTuple):
+    """One layer of a backbone: its block from 0, and how often its map was halved."""
 
-    name: str
     block: int
     n_halvings: int
-    is_convolution: bool
 
 
-_LAYERS = tuple(
-    layer
+# By their names in Keras.
+LAYERS = {
+    f"block{block + 1}_{kind}": Layer(block, block + (kind == "pool"))
     for block, n_convolutions in enumerate((2, 2, 3, 3, 3))
-    for layer in (
-        *(Layer(f"block{block + 1}_conv{i + 1}", block, block, True) for i in range(n_convolutions)),
-        Layer(f"block{block + 1}_pool", block, block + 1, False),
-    )
-)
-LAYERS = {layer.name: layer for layer in _LAYERS}
-CONVOLUTIONS = tuple(layer.name for layer in _LAYERS if layer.is_convolution)
+    for kind in (*(f"conv{number + 1}" for number in range(n_convolutions)), "pool")
+}
+CONVOLUTIONS = tuple(name for name in LAYERS if not name.endswith("pool"))
 FULL_WIDTHS = (64, 128, 256, 512, 512)  # channels of the five blocks
 
 
@@ -112,7 +105,7 @@ class VGG16(Source):
         mean, std = np.array(self.mean), np.array(self.std)
         return 1 / std, -mean / std
 
-    def preprocess(self, images: Any) -> Any:
+    def preprocess(self, images: np.ndarray | keras.KerasTensor) -> np.ndarray | keras.KerasTensor:
         import keras
 
         scale, offset = (each.tolist() for each in self._rescaling)
@@ -124,41 +117,41 @@ class VGG16(Source):
             return
         arrays = self.read_arrays()
         x = file.rescale(file.images, *self._rescaling)
-        for name, layer in LAYERS.items():
-            x = file.convolve(x, *arrays[name], activation="RELU") if layer.is_convolution else file.halve(x)
+        for name in LAYERS:
+            x = file.convolve(x, *arrays[name], activation="RELU") if name in CONVOLUTIONS else file.halve(x)
             yield name, x
 
     def read_arrays(self) -> Arrays:
         """Return kernel and bias of each convolution, once their shapes are known to fit."""
         arrays = self.read()
-        n_inputs = 3
-        for name in CONVOLUTIONS:
-            width = self.widths[LAYERS[name].block]
-            expected = [(3, 3, n_inputs, width), (width,)]
+        for name, shape in _list_kernels(self.widths).items():
+            expected = [shape, shape[3:]]
             got = [array.shape for array in arrays.get(name, ())]
             if got != expected:
                 raise ValueError(
                     f"{str(self.path)!r} must hold a kernel and a bias of shapes {expected} for layer "
                     f"{name!r}. Got {got or 'nothing'}. Pass the weights of a VGG16 without its top."
                 )
-            n_inputs = width
         return arrays
 
 
-@functools.lru_cache(maxsize=2)
+def _list_kernels(widths: Sequence[int]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the kernels of convolutions, for the channels of each block."""
+    n_out = [widths[LAYERS[name].block] for name in CONVOLUTIONS]
+    return {name: (3, 3, *of) for name, *of in zip(CONVOLUTIONS, [3, *n_out], n_out, strict=False)}
+
+
 def load_backbone(source: VGG16) -> keras.Model:
     """Return the Keras model of 13 convolutions and 5 poolings, for preprocessed images of any size.
 
-    Its layers carry Keras's names. The last two backbones are kept, so that equal transformers of a process
-    share one.
+    Its layers carry Keras's names.
     """
-    check_not_forked()
     import keras
 
     arrays = source.read_arrays()
     x = inputs = keras.Input((None, None, 3))
     for name, layer in LAYERS.items():
-        if layer.is_convolution:
+        if name in CONVOLUTIONS:
             width = source.widths[layer.block]
             x = keras.layers.Conv2D(width, 3, padding="same", activation="relu", name=name)(x)
         else:
@@ -255,14 +248,10 @@ def _read_cifar95() -> Arrays:
 
 def _draw_arrays(widths: tuple[int, ...] = FULL_WIDTHS) -> Arrays:
     random_state = np.random.RandomState(0)
-    arrays = {}
-    n_in = 3
-    for name in CONVOLUTIONS:
-        n_out = widths[LAYERS[name].block]
-        kernel = draw_kernel(random_state, (3, 3, n_in, n_out))
-        arrays[name] = [kernel, np.zeros(n_out, dtype=np.float32)]
-        n_in = n_out
-    return arrays
+    return {
+        name: [draw_kernel(random_state, shape), np.zeros(shape[3:], dtype=np.float32)]
+        for name, shape in _list_kernels(widths).items()
+    }
 
 
 def _read_h5(path: Path) -> Arrays:
