@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from typing import Any
 
 from fishsk._utils.files import expand, write_atomically
 from fishsk.store._folders import NETWORKS, check_owner, default_max_bytes, evict, sha256_of
@@ -16,7 +15,7 @@ from fishsk.store._shards import discard, warn_once
 
 def keep(
     folder: str | os.PathLike[str] | None,
-    subject: dict[str, Any],
+    subject: dict[str, object],
     make: Callable[[], bytes],
     *,
     kind: str = "network",
@@ -54,7 +53,7 @@ def keep(
     return content
 
 
-def _describe(subject: dict[str, Any], content: bytes) -> bytes:
+def _describe(subject: dict[str, object], content: bytes) -> bytes:
     """Return the first line of a file: what it is, for people too, and the digest of what follows."""
     return json.dumps(
         {"sha256": hashlib.sha256(content).hexdigest(), "subject": subject}, sort_keys=True
