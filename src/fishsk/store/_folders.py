@@ -1,4 +1,4 @@
-"""Where features are kept: the cache folder, its limit and owner, and a sub-folder for each setting.
+"""The cache folder: its limit and owner, a sub-folder for each setting, and networks beside them.
 
 What is there is counted, verified, evicted and cleared while other processes write and do the same.
 """
@@ -11,15 +11,15 @@ import json
 import os
 import re
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fishsk._utils.files import expand, sweep
-from fishsk.store._shards import Rows, Shard, discard, list_shards, merge_shards
+from fishsk._utils.files import expand, sweep, write_atomically
+from fishsk.store._shards import Rows, Shard, discard, list_shards, merge_shards, warn_once
 
 SETTINGS = "settings.json"
-NETWORKS = "networks"
-_DEFAULT_MAX_BYTES = 10 * 2**30
+_NETWORKS = "networks"
 
 
 def default_folder() -> Path:
@@ -33,7 +33,7 @@ def default_folder() -> Path:
 
 def evict(root: Path, max_bytes: int) -> None:
     """Remove the least recently used shards and networks until the cache folder is within its limit."""
-    for folder in [root / NETWORKS, *list_stores(root)]:
+    for folder in [root / _NETWORKS, *list_stores(root)]:
         sweep(folder)
     files = []
     for path in [*list_networks(root), *list_rows(root)]:
@@ -66,7 +66,7 @@ def list_rows(root: Path) -> list[Path]:
 
 def list_networks(root: Path) -> list[Path]:
     """Return the files of the networks in a cache folder, and of their descriptions."""
-    return sorted([*(root / NETWORKS).glob("*.network"), *(root / NETWORKS).glob("*.description")])
+    return sorted([*(root / _NETWORKS).glob("*.network"), *(root / _NETWORKS).glob("*.description")])
 
 
 def check_owner(*folders: Path) -> None:
@@ -88,7 +88,7 @@ def check_owner(*folders: Path) -> None:
 
 def default_max_bytes() -> int:
     """Return the limit of FISHSK_CACHE_LIMIT, or 10 GiB."""
-    text = os.environ.get("FISHSK_CACHE_LIMIT") or str(_DEFAULT_MAX_BYTES)
+    text = os.environ.get("FISHSK_CACHE_LIMIT") or 10 * 2**30
     try:
         return int(float(text))
     except (ValueError, OverflowError):
@@ -105,13 +105,58 @@ def sha256_of(document: dict[str, object]) -> str:
 
 def parse_settings(content: bytes) -> dict[str, object]:
     """Return a settings document, or {} for a corrupt one: a flipped bit must not look like a format."""
-    try:
+    with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError):
         document = json.loads(content)
         if document.pop("sha256") == sha256_of(document):
             return document
-    except (ValueError, LookupError, TypeError, AttributeError):
-        pass
     return {}
+
+
+def keep(
+    folder: str | os.PathLike[str] | None,
+    subject: dict[str, object],
+    make: Callable[[], bytes],
+    *,
+    kind: str = "network",
+) -> bytes:
+    """Return what a cache folder keeps of a subject as it was written, or else what is made and kept there.
+
+    `subject`, which JSON can hold, says what `make` makes it from. A folder of None keeps nothing; where one
+    cannot be written, a warning is logged. PermissionError if it is another user's, who could have written
+    anything.
+    """
+    if folder is None:
+        return make()
+    root = expand(folder)
+    path = root / _NETWORKS / f"{sha256_of(subject)[:32]}.{kind}"
+    check_owner(root, path.parent)
+    try:
+        head, _, content = path.read_bytes().partition(b"\n")
+        if head == _describe(subject, content):
+            with contextlib.suppress(OSError):
+                os.utime(path)  # the least recently used is evicted first
+            return content
+        discard(path, "it is not what was written")
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        warn_once(path, "%s cannot be read (%s). What it holds is made again.", error)
+    content = make()
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        write_atomically(path, [_describe(subject, content), b"\n", content])
+        evict(root, default_max_bytes())
+    except OSError as error:
+        warn_once(path, "%s cannot be written (%s), and is made again by the next process.", error)
+    return content
+
+
+def _describe(subject: dict[str, object], content: bytes) -> bytes:
+    """Return the first line of a file: what it is, for people too, and the digest of what follows."""
+    return json.dumps(
+        {"sha256": hashlib.sha256(content).hexdigest(), "subject": subject}, sort_keys=True
+    ).encode()
 
 
 def cache_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -164,9 +209,9 @@ def clear_cache(folder: str | os.PathLike[str]) -> int:
             if os.listdir(store_folder) == [SETTINGS]:  # no rows of a newer format, no writer at work
                 os.unlink(store_folder / SETTINGS)
             store_folder.rmdir()
-    sweep(root / NETWORKS)
+    sweep(root / _NETWORKS)
     with contextlib.suppress(OSError):  # not there, or a file has come meanwhile
-        (root / NETWORKS).rmdir()
+        (root / _NETWORKS).rmdir()
     return n_bytes
 
 
