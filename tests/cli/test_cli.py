@@ -175,7 +175,7 @@ def test_fault_26_predict_follows_no_link(model, photos, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "own.png").write_bytes(image.read_bytes())
     (tmp_path / "in" / "link.png").symlink_to(image)
-    with pytest.warns(UserWarning, match="1 symbolic links are not followed"):
+    with pytest.warns(UserWarning, match="1 file was not looked at: 1 symbolic link"):
         assert main(["predict", str(model), str(tmp_path / "in"), "--output", str(tmp_path / "a.csv")]) == 0
     rows = list(csv.DictReader((tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["path"] for row in rows] == [str(tmp_path / "in" / "own.png")]

@@ -26,8 +26,7 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, PowerTransf
 from sklearn.svm import SVC, SVR
 
 from fishsk import KerasHeadClassifier, KerasHeadRegressor, load_pipeline, save_pipeline
-from fishsk.persistence._archive import pack
-from fishsk.persistence._skops import dump, load
+from fishsk.persistence._archive import dump, load, pack
 
 HEAD = KerasHeadClassifier(hidden_units=4, epochs=2, random_state=0)
 NUMBERS = KerasHeadRegressor(hidden_units=4, epochs=2, random_state=0)

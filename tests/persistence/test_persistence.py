@@ -35,8 +35,7 @@ from fishsk import (
     save_pipeline,
 )
 from fishsk._version import __version__
-from fishsk.persistence._archive import pack
-from fishsk.persistence._skops import dump
+from fishsk.persistence._archive import dump, pack
 from fishsk.persistence._steps import get_digests, to_file
 
 DOCUMENT, MANIFEST = "schema.json", "fishsk.json"

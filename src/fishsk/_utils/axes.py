@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
 
 # Wong, Nature Methods 8:441 (2011): color-blind eyes tell them apart. The second pair is for dark grounds.
 PALETTE_ON_LIGHT, PALETTE_ON_DARK = ("#0072B2", "#D55E00"), ("#56B4E9", "#E69F00")
 
 
-def make_ax(ax: Any, *, figsize: tuple[float, float]) -> Any:
+def make_ax(ax: Axes | None, *, figsize: tuple[float, float]) -> Any:
     """Return an axes, or that of a new figure."""
     import matplotlib.pyplot as plt
 
@@ -18,14 +23,19 @@ def make_ax(ax: Any, *, figsize: tuple[float, float]) -> Any:
 
 
 def make_axes(
-    ax: Any, shape: tuple[int, int], n_axes: int, *, figsize: tuple[float, float], **grid_kw: Any
-) -> tuple[Any, Any, np.ndarray]:
+    ax: Axes | ArrayLike | None,
+    shape: tuple[int, int],
+    n_axes: int,
+    *,
+    figsize: tuple[float, float],
+    **grid_kw: object,
+) -> tuple[Figure, Axes | None, np.ndarray]:
     """Return (figure, divided axes or None, array of axes) as scikit-learn's displays understand `ax`."""
     import matplotlib.pyplot as plt
 
     if ax is None:
         figure = plt.figure(figsize=figsize, layout="constrained")
-        axes = _add_subplots(figure, figure.add_gridspec(*shape, height_ratios=grid_kw.get("height_ratios")))
+        axes = figure.subplots(*shape, squeeze=False, height_ratios=grid_kw.get("height_ratios"))
     elif isinstance(ax, plt.Axes):
         if not ax.axison or ax.get_subplotspec() is None:
             raise ValueError(
@@ -33,7 +43,9 @@ def make_axes(
                 f"off what it divides. Got {ax!r}. Pass display.axes_ to draw into the same panels again."
             )
         ax.set_axis_off()
-        axes = _add_subplots(ax.figure, ax.get_subplotspec().subgridspec(*shape, **grid_kw))
+        grid = ax.get_subplotspec().subgridspec(*shape, **grid_kw)
+        grid.figure = ax.figure  # a GridSpec may have been made without one
+        axes = grid.subplots(squeeze=False)
     else:
         axes, ax = np.asarray(ax, dtype=object), None
         if axes.size < n_axes:
@@ -45,14 +57,7 @@ def make_axes(
     return axes.flat[0].figure, ax, axes
 
 
-def _add_subplots(figure: Any, grid: Any) -> np.ndarray:
-    axes = np.empty((grid.nrows, grid.ncols), dtype=object)
-    for index in np.ndindex(axes.shape):
-        axes[index] = figure.add_subplot(grid[index])
-    return axes
-
-
-def palette(axes: Any) -> tuple[str, str]:
+def palette(axes: Axes) -> tuple[str, str]:
     """Return the two colors of a figure that stand out on its ground."""
     from matplotlib.colors import to_rgb
 

@@ -19,7 +19,7 @@ class Reading:
         self.digests: dict[str, bytes] = {}  # a row that is stored under one needs no file
         self.contents: dict[str, bytes] = {}  # looked at, until whoever needs their pixels takes them
         self.errors: dict[str, str] = {}  # why files cannot be read, as far as that was forgiven
-        self._sharing: Sequence[Any] = ()
+        self._sharing: Sequence[object] = ()
         self._goes_on = False
         self._rows: dict[int, np.ndarray] = {}
         self._seen: object = None

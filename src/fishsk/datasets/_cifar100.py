@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import tarfile
 import tempfile
@@ -11,18 +10,19 @@ import warnings
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import Any
 
 import numpy as np
 import platformdirs
 from sklearn.utils import Bunch
 
-from fishsk._utils.downloads import TIMEOUT, download
+from fishsk._utils.downloads import download
 from fishsk._utils.files import expand, write_atomically
 
 _BASE_URL = "https://www.cs.toronto.edu/~kriz/"
 _ARCHIVE = "cifar-100-binary.tar.gz"
 _MD5 = "03b5dce01913d631647c71ecec9e9cb8"  # the digest that the authors publish beside the archive
+_REMEDY = f"Unpack {_ARCHIVE} again, or remove the folder to have it downloaded."
 
 _FOLDER = "cifar-100-binary"
 _CACHE = "cifar-100-fish"
@@ -122,15 +122,9 @@ def fetch_fish(
     subset: str = "train",
     data_home: str | os.PathLike | None = None,
     download_if_missing: bool = True,
-    timeout: float = TIMEOUT,
-    retries: int = 2,
-    max_seconds: float = math.inf,
+    **patience: Any,
 ) -> Bunch:
-    """Do the work of `fetch_cifar100_fish`, with the patience of the download in the caller's hands.
-
-    An attempt is given up after `timeout` seconds without an answer or a new byte, the whole after
-    `max_seconds`; it is started again `retries` times after an error, a cut connection or wrong bytes.
-    """
+    """Do the work of `fetch_cifar100_fish`, with the patience of `download` in the caller's hands."""
     if subset not in _PARTS:
         raise ValueError(f"subset must be one of {list(_PARTS)}. Got {subset!r}.")
     default = platformdirs.user_cache_path("fishsk", appauthor=False) / "data"
@@ -145,7 +139,7 @@ def fetch_fish(
         source, records = str(archive), _read_archive(archive)
         _write_cache(cache, records)
     elif download_if_missing:
-        source, records = _BASE_URL + _ARCHIVE, _download(home, timeout, max_seconds, retries)
+        source, records = _BASE_URL + _ARCHIVE, _download(home, patience)
         _write_cache(cache, records)
     else:
         raise OSError(f"Data not found and `download_if_missing` is False. {_offline_advice(home)}")
@@ -167,45 +161,26 @@ def _offline_advice(home: Path) -> str:
     )
 
 
-def _read_fish(stream: IO[bytes], origin: str | os.PathLike) -> np.ndarray:
-    """Return the fish among the records of a stream, (n, 3074) uint8, after checking all of them."""
-    content = stream.read()
-
-    def refuse(words: str) -> NoReturn:
-        raise ValueError(
-            f"{str(origin)!r} must hold {words}. Unpack {_ARCHIVE} again, or remove the folder to have it "
-            "downloaded."
-        )
-
+def _read_fish(content: bytes, origin: str) -> np.ndarray:
+    """Return the fish among records, (n, 3074) uint8, after a look at what they are labeled."""
     if n_more := len(content) % _RECORD:
-        refuse(f"whole records of {_RECORD} bytes. Got {n_more} bytes more: it is cut, or no CIFAR-100 file")
+        raise ValueError(
+            f"{origin!r} must hold whole records of {_RECORD} bytes. Got {n_more} bytes more: it is cut, or "
+            f"no CIFAR-100 file. {_REMEDY}"
+        )
     records = np.frombuffer(content, dtype=np.uint8).reshape(-1, _RECORD)
-    pairs = np.unique(records[:, :2], axis=0)
-    fine, counts = np.unique(pairs[:, 1], return_counts=True)
-    fish = pairs[pairs[:, 0] == _FISH_COARSE, 1].tolist()
-    if (pairs >= (20, 100)).any():
-        highest = pairs.max(axis=0).tolist()
-        refuse("coarse labels of 0 to 19 and fine labels of 0 to 99. Got {} and {}".format(*highest))
-    if (counts > 1).any():
-        refuse(f"for each fine label one coarse label. Got several for {fine[counts > 1].tolist()}")
-    if fish != list(_FISH_FINE):
-        refuse(f"images of the fine labels {list(_FISH_FINE)} under coarse label {_FISH_COARSE}. Got {fish}")
-    return records[records[:, 0] == _FISH_COARSE]
+    fish = records[records[:, 0] == _FISH_COARSE]
+    if (labels := np.unique(fish[:, 1]).tolist()) != list(_FISH_FINE):
+        raise ValueError(
+            f"{origin!r} must hold images of the fine labels {list(_FISH_FINE)} under coarse label "
+            f"{_FISH_COARSE}. Got {labels}. {_REMEDY}"
+        )
+    return fish
 
 
 def _read_folder(folder: Path, parts: Sequence[str]) -> dict[str, np.ndarray]:
-    path, records = folder / "fine_label_names.txt", {}
-    if path.is_file():
-        names = path.read_text(encoding="utf-8", errors="replace").split()
-        if len(names) != 100 or any(names[label] != name for label, name in _FISH_FINE.items()):
-            raise ValueError(
-                f"{str(path)!r} must hold 100 names, among them {_FISH_FINE} by line number from 0. "
-                f"Got {len(names)} names. Unpack {_ARCHIVE} again."
-            )
-    for part in parts:
-        with open(folder / f"{part}.bin", "rb") as stream:
-            records[part] = _read_fish(stream, folder / f"{part}.bin")
-    return records
+    paths = {part: folder / f"{part}.bin" for part in parts}
+    return {part: _read_fish(path.read_bytes(), str(path)) for part, path in paths.items()}
 
 
 def _read_archive(path: Path) -> dict[str, np.ndarray]:
@@ -217,7 +192,7 @@ def _read_archive(path: Path) -> dict[str, np.ndarray]:
             if member.isfile() and member.name in wanted:
                 stream = archive.extractfile(member)
                 assert stream is not None  # it is a file
-                records[wanted[member.name]] = _read_fish(stream, f"{path}:{member.name}")
+                records[wanted[member.name]] = _read_fish(stream.read(), f"{path}:{member.name}")
     if len(records) < len(wanted):
         raise ValueError(f"{str(path)!r} must hold {list(wanted)}. Got {list(records)} only.")
     return records
@@ -271,20 +246,13 @@ def _write_cache(folder: Path, records: dict[str, np.ndarray]) -> None:
         )
 
 
-def _download(home: Path, timeout: float, max_seconds: float, retries: int) -> dict[str, np.ndarray]:
+def _download(home: Path, patience: dict[str, Any]) -> dict[str, np.ndarray]:
     try:
         home.mkdir(parents=True, exist_ok=True)
         # A folder of its own: two processes never share an archive, and nothing is left behind.
         with tempfile.TemporaryDirectory(prefix="fishsk-download-", dir=home) as folder:
-            archive = download(
-                _BASE_URL + _ARCHIVE,
-                Path(folder),
-                known_hash=f"md5:{_MD5}",
-                timeout=timeout,
-                retries=retries,
-                max_seconds=max_seconds,
-            )
-            return _read_archive(archive)
+            url, known_hash = _BASE_URL + _ARCHIVE, f"md5:{_MD5}"
+            return _read_archive(download(url, Path(folder), known_hash=known_hash, **patience))
     except (OSError, ValueError) as error:
         raise OSError(
             f"Could not download {_BASE_URL}{_ARCHIVE}: {error}\n{_offline_advice(home)}"

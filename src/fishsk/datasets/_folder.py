@@ -17,10 +17,8 @@ from sklearn.utils import Bunch
 from fishsk._utils.files import expand
 from fishsk.features import IMAGE_SUFFIXES, read_image
 
-_LINK = "symbolic link"
-# What systems leave in every folder, and nobody wants to hear of; "._" begins what macOS keeps of a file.
+# What systems leave in every folder, and nobody wants to hear of.
 _LITTER = {".ds_store", "desktop.ini", "thumbs.db"}
-_LITTER_START = "._"
 # Folders that systems and network drives put beside photographs, with copies, thumbnails or deleted files.
 _SYSTEM_FOLDERS = {
     "#recycle",
@@ -59,7 +57,7 @@ def load_image_folder(
     avif, bmp, gif, jfif, jpeg, jpg, png, tiff, webp, in any case), at any depth below a class folder. A
     warning counts all other files by their endings, hidden ones too, but for what systems leave in every
     folder (``.DS_Store``, ``Thumbs.db``, ``desktop.ini``, ``._*``). Symbolic links below `path` are not
-    followed, so that no loop and nothing outside the folder is ever read; a warning counts them.
+    followed, so that no loop and nothing outside the folder is ever read; the warning counts them, too.
 
     Every image is decoded once to know that it can be, unless `check_files` is False, and forgotten: the
     images are returned as paths, which `VGG16FeatureTransformer` reads when it needs them, so that folders
@@ -244,17 +242,11 @@ def find_images(folder: Path | str, left_out: dict[str, str]) -> Iterator[str]:
 
 
 def warn_of_left_out(left_out: dict[str, str], *, stacklevel: int = 2) -> None:
-    """Warn once of all the links that `find_images` left out, and once of all files, counted by why."""
-    if links := [path for path, reason in left_out.items() if reason == _LINK]:
+    """Warn once of all that `find_images` left out, counted by why."""
+    if left_out:
         warnings.warn(
-            f"{len(links)} symbolic links are not followed, the first is {links[0]!r}. "
-            "Put copies in their place, or remove them.",
-            stacklevel=stacklevel,
-        )
-    if others := {path: reason for path, reason in left_out.items() if reason != _LINK}:
-        warnings.warn(
-            f"{describe_left_out(others)} Rename those that are images, or save them in another format; "
-            "remove the others to silence this.",
+            f"{describe_left_out(left_out)} Rename those that are images, or save them in another format; "
+            "put copies in the place of links; remove the others to silence this.",
             stacklevel=stacklevel,
         )
 
@@ -294,8 +286,8 @@ def _list_entries(folder: Path | str, left_out: dict[str, str]) -> list[os.DirEn
     kept = []
     for entry in found:
         if entry.is_symlink():
-            left_out[entry.path] = _LINK
-        elif entry.name.lower() in _LITTER or entry.name.startswith(_LITTER_START):
+            left_out[entry.path] = "symbolic link"
+        elif entry.name.lower() in _LITTER or entry.name.startswith("._"):  # what macOS keeps of a file
             continue
         elif entry.name.lower() in _SYSTEM_FOLDERS and entry.is_dir():
             left_out[entry.path] = "folder of the system"

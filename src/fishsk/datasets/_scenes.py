@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.random import RandomState
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 CIRCLE = np.array([(np.cos(a), np.sin(a)) for a in np.linspace(0, 2 * np.pi, 21)[:-1]])
 _WATERS = ((25, 90, 150), (45, 120, 150), (50, 85, 60), (20, 35, 60), (90, 105, 75), (95, 150, 165))
@@ -19,12 +23,14 @@ def fixed_point(points: np.ndarray) -> np.ndarray:
     return np.rint(points * 16).astype(np.int32)
 
 
-def fill(canvas: np.ndarray, points: np.ndarray, color: Any) -> None:
+def fill(canvas: np.ndarray, points: np.ndarray, color: ArrayLike) -> None:
     """Fill an outline of pixel coordinates; OpenCV clips the color."""
     cv2.fillPoly(canvas, [fixed_point(points)], np.asarray(color).tolist(), cv2.LINE_AA, 4)
 
 
-def _blend(height: int, width: int, colors: Any, rng: RandomState, spread: float) -> np.ndarray:
+def _blend(
+    height: int, width: int, colors: Sequence[np.ndarray], rng: RandomState, spread: float
+) -> np.ndarray:
     """Return a soft field that runs from the first color, on top, to the last one, below."""
     field = np.array(colors, dtype=float)[:, np.newaxis] + rng.normal(0, spread, (len(colors), 3, 1))
     return cv2.resize(field.clip(0, 255).astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)

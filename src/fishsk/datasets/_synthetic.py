@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -24,6 +24,9 @@ from fishsk.datasets._scenes import (
     strip,
 )
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 _MIN_SIDE = 16  # pixels; below it the kinds look alike
 _CANVAS_SIDE = 96  # pixels; smaller images are drawn about this large, then averaged down
 
@@ -32,10 +35,10 @@ def make_fish_images(
     n_samples: int = 500,
     *,
     image_size: int | tuple[int, int] = 32,
-    noise: Any = 6.0,
+    noise: float = 6.0,
     target: str = "kind",
     random_state: int | np.random.RandomState | None = None,
-) -> Any:
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw images of five kinds of fish (classification), or of fish whose length is known (regression).
 
     Each image shows one fish, in the order of `fetch_cifar100_fish`:
@@ -99,8 +102,7 @@ def make_fish_images(
     """
     if not isinstance(n_samples, int | np.integer) or n_samples < 1:
         raise ValueError(f"n_samples must be an int of at least 1. Got {n_samples!r}.")
-    size: Any = (image_size, image_size) if np.isscalar(image_size) else image_size
-    size = tuple(size)
+    size = tuple(image_size) if isinstance(image_size, Iterable) else (image_size, image_size)
     if len(size) != 2 or not all(isinstance(side, int | np.integer) and side >= _MIN_SIDE for side in size):
         raise ValueError(
             f"image_size must be an int or (height, width), at least {_MIN_SIDE} each. Got {image_size!r}."
@@ -187,7 +189,9 @@ def _add_fish(canvas: np.ndarray, kind: _Kind, pose: _Pose, rng: RandomState) ->
     _add_dots(canvas, pose, kind.eyes, [kind.eye_size * 0.65], (12, 12, 16))
 
 
-def _add_body(canvas: np.ndarray, kind: _Kind, pose: _Pose, back: Any, belly: Any, rng: RandomState) -> None:
+def _add_body(
+    canvas: np.ndarray, kind: _Kind, pose: _Pose, back: np.ndarray, belly: np.ndarray, rng: RandomState
+) -> None:
     """Paint the skin on a canvas of its own, and lay it onto the other where the body is."""
     mask = np.zeros(canvas.shape[:2], dtype=np.uint8)
     fill(mask, pose(kind.body), 255)
@@ -209,7 +213,7 @@ def _add_body(canvas: np.ndarray, kind: _Kind, pose: _Pose, back: Any, belly: An
     canvas[box] = cv2.blendLinear(round_skin, np.ascontiguousarray(canvas[box]), weight, 1 - weight)
 
 
-def _add_dots(canvas: np.ndarray, pose: _Pose, places: Any, radii: Any, color: Any) -> None:
+def _add_dots(canvas: np.ndarray, pose: _Pose, places: ArrayLike, radii: ArrayLike, color: ArrayLike) -> None:
     """Fill circles whose places and radii are in body coordinates."""
     outlines = np.array(places)[:, np.newaxis] + np.array(radii)[:, np.newaxis, np.newaxis] * CIRCLE
     color = np.asarray(color).tolist()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
 import io
 import os
 import re
@@ -168,7 +167,11 @@ def load_image_table(
     files = [_find_file(path.parent, row.path) if row.path else "" for row in rows]
     placed = [place_box(file, box_columns or _BOX, row.box) for file, row in zip(files, rows, strict=True)]
     sought = [image for image, _ in placed] if check_files else files
-    errors = iter((find_errors if check_files else _find_missing)([name for name in sought if name]))
+    names = [name for name in sought if name]
+    if check_files:
+        errors = iter(find_errors(names))
+    else:
+        errors = iter(None if os.path.exists(name) else f"there is no file {name!r}" for name in names)
     faults = []
     for row, name, (_, of_box), of_target in zip(rows, sought, placed, wrong, strict=True):
         error = next(errors) if name else "must be the path of an image. Got an empty field"
@@ -181,7 +184,7 @@ def load_image_table(
     kept = [rows[at] for at in good]
     X = np.array([placed[at][0] for at in good], dtype=str)
     _warn_of_contradictions(kept, X, path)
-    y, names, described = _encode(kind, [values[at] for at in good], columns, path)
+    y, target_names, described = _encode(kind, [values[at] for at in good], columns, path)
     if return_X_y:
         return X, y
     n_boxes = sum(any(row.box) for row in kept)
@@ -190,7 +193,7 @@ def load_image_table(
     return Bunch(
         images=X,
         target=y,
-        target_names=names,
+        target_names=target_names,
         task=kind,
         left_out={f"row {row.number}": fault for row, fault in zip(rows, faults, strict=True) if fault},
         rows=np.array([row.number for row in kept], dtype=np.int64),
@@ -385,9 +388,3 @@ def _encode(
     warn_of_spellings(names, f"Column {', '.join(map(repr, columns))} of {str(path)!r}", stacklevel=4)
     described = [f"- {name}: {n} images" for name, n in zip(names, counts.tolist(), strict=True)]
     return y, names, "\n".join(described)
-
-
-def _find_missing(paths: list[str]) -> list[str | None]:
-    """Return what opening each of the files would say if it is not there, or None where it is."""
-    words = os.strerror(errno.ENOENT)
-    return [None if os.path.exists(path) else f"[Errno {errno.ENOENT}] {words}: {path!r}" for path in paths]

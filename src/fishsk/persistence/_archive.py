@@ -1,5 +1,7 @@
 """The file of a saved pipeline: skops's zip archive, and a manifest by which it is verified when it is read.
 
+No pickle is in it, and no type that is not on a list.
+
 ::
 
     schema.json, 0.npy, 1.npy, ...   what skops writes of the pipeline
@@ -12,12 +14,50 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
+
+from fishsk._compat.sklearn import check_compiled
+from fishsk.features import (
+    FrozenUnion,
+    KerasFeatureTransformer,
+    OnnxFeatureTransformer,
+    VGG16FeatureTransformer,
+)
+from fishsk.head import DATA_TYPES
 
 _FORMAT = 1
 _MANIFEST, _SCHEMA = "fishsk.json", "schema.json"
 _MAX_JSON = 2**26  # bytes; parsed, JSON takes up to thirty times as much memory
+#: Types beside those that skops trusts by itself. The arrays of trees are checked here; search trees of
+#: neighbors, whose compiled code believes its arrays, are left out.
+_TRUSTED_NAMES = {
+    "functools": "partial",
+    "numpy": "dtype mean",
+    "scipy.interpolate._bsplines": "BSpline",
+    "sklearn._loss.loss": "HalfTweedieLossIdentity",
+    "sklearn.calibration": "_CalibratedClassifier _SigmoidCalibration _TemperatureScaling",
+    "sklearn.ensemble._hist_gradient_boosting.predictor": "TreePredictor",
+    "sklearn.feature_selection._univariate_selection": "chi2 f_classif f_regression",
+    "sklearn.gaussian_process._gpc": "_BinaryGaussianProcessClassifierLaplace",
+    "sklearn.gaussian_process.kernels": (
+        "ConstantKernel DotProduct Matern Product RBF RationalQuadratic Sum WhiteKernel"
+    ),
+    "sklearn.neural_network._stochastic_optimizers": "AdamOptimizer SGDOptimizer",
+    "sklearn.tree._tree": "Tree",
+    "sklearn.utils._bunch": "Bunch",
+    "sklearn.utils._metadata_requests": "MetadataRequest MethodMetadataRequest",
+    "sklearn.utils.validation": "check_array",
+}
+_OWN = (*DATA_TYPES, FrozenUnion, KerasFeatureTransformer, OnnxFeatureTransformer, VGG16FeatureTransformer)
+_TRUSTED = [
+    *(f"{kind.__module__}.{kind.__name__}" for kind in _OWN),
+    *(f"{module}.{name}" for module, names in _TRUSTED_NAMES.items() for name in names.split()),
+]
 
 
 def pack(content: bytes, weights: dict[str, str]) -> bytes:
@@ -74,7 +114,7 @@ def _read_members(content: bytes) -> dict[str, bytes]:
 
 def _renumber(members: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
     """Yield what skops wrote, with numbers in order for the addresses of objects."""
-    numbers: dict[Any, int] = {}
+    numbers: dict[int | str, int] = {}
     names: dict[str, str] = {}
 
     def renumber(state: Any) -> Any:
@@ -95,3 +135,83 @@ def _renumber(members: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
     yield _SCHEMA, json.dumps(renumber(json.loads(members[_SCHEMA])), indent=1).encode()
     for old, new in names.items():
         yield new, members[old]
+
+
+def dump(pipeline: Pipeline, trusted: Sequence[str | type]) -> bytes:
+    """Return a pipeline as the bytes of skops; ValueError names the step that cannot be saved."""
+    try:
+        return _dump(pipeline, trusted)
+    except ValueError:
+        parts = {
+            name: part for name, part in pipeline.get_params().items() if isinstance(part, BaseEstimator)
+        }
+        for name, step in sorted(parts.items(), key=lambda each: -each[0].count("__")):  # the innermost
+            try:
+                _dump(step, trusted)
+            except ValueError as error:
+                raise ValueError(
+                    f"The step {name!r} cannot be saved as data: {str(error).rstrip('.')}. Save the pipeline "
+                    "with pickle, for your own use, or fit it with another step; of custom types that are "
+                    "safe to build from any file, pass trusted=[...] to save_pipeline and load_pipeline."
+                ) from error
+        raise
+
+
+def _dump(step: BaseEstimator, trusted: Sequence[str | type]) -> bytes:
+    import skops.io
+    from skops.io.exceptions import UnsupportedTypeException
+
+    try:
+        content = skops.io.dumps(step)
+    except (UnsupportedTypeException, AttributeError, NotImplementedError, TypeError) as error:
+        raise ValueError(str(error)) from error
+    if unknown := _find_untrusted(content, trusted):
+        raise ValueError(f"it holds {', '.join(unknown)}, not among the types that files may name")
+    return content
+
+
+def load(content: bytes, trusted: Sequence[str | type]) -> object:
+    """Return the pipeline in the bytes of `dump`.
+
+    ValueError if a type is not on the list, in which case nothing was built, or arrays of trees or support
+    vectors do not fit.
+    """
+    import skops.io
+
+    if unknown := _find_untrusted(content, trusted):
+        raise ValueError(
+            f"it names {', '.join(unknown)}, not among the types that files may name. If you trust the file "
+            "and these, pass trusted=[...]"
+        )
+    pipeline = skops.io.loads(content, trusted=[*_TRUSTED, *trusted])
+    for part in _walk(pipeline):
+        check_compiled(part)
+    return pipeline
+
+
+def _find_untrusted(content: bytes, trusted: Sequence[str | type]) -> list[str]:
+    import skops.io
+
+    names = {each if isinstance(each, str) else f"{each.__module__}.{each.__qualname__}" for each in trusted}
+    return sorted(set(skops.io.get_untrusted_types(data=content)) - {*_TRUSTED, *names})
+
+
+def _walk(value: object, seen: set[int] | None = None) -> Iterator[BaseEstimator]:
+    """Return the estimators inside of a value."""
+    seen = set() if seen is None else seen
+    if id(value) in seen or isinstance(value, str | bytes | int | float | type | None):
+        return
+    seen.add(id(value))
+    if isinstance(value, BaseEstimator):
+        yield value
+    parts: Iterable[object] = ()
+    if isinstance(value, dict):
+        parts = value.values()
+    elif isinstance(value, list | tuple | set):
+        parts = value
+    elif isinstance(value, np.ndarray) and value.dtype.kind == "O":
+        parts = value.ravel().tolist()
+    elif hasattr(value, "__dict__"):
+        parts = vars(value).values()
+    for part in list(parts):
+        yield from _walk(part, seen)

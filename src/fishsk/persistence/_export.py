@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone, is_regressor
+from sklearn.base import BaseEstimator, clone, is_regressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -109,7 +109,7 @@ def export_model(pipeline: Pipeline, path: str | os.PathLike) -> float:
     if path.suffix not in FORMATS:
         raise ValueError(f"path must end in one of {', '.join(map(repr, FORMATS))}. Got {str(path)!r}.")
     form = FORMATS[path.suffix]
-    if missing := [name for module, name in form.packages.items() if find_spec(module) is None]:
+    if missing := [each.replace("_", "-") for each in form.packages if find_spec(each) is None]:
         raise ImportError(
             f"A {path.suffix} file needs {' and '.join(missing)}. "
             f"Run: python -m pip install {' '.join(missing)}"
@@ -200,7 +200,7 @@ def _predict(pipeline: Pipeline, method: str, batches: list[np.ndarray]) -> list
 
 
 def _describe(
-    head: Any, networks: dict[str, Any], dtype: np.dtype, name: str, n_outputs: int
+    head: BaseEstimator, networks: dict[str, Any], dtype: np.dtype, name: str, n_outputs: int
 ) -> dict[str, Any]:
     """Return what an exported file says of itself, for JSON."""
     classes = None

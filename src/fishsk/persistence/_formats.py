@@ -7,10 +7,10 @@ import json
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.pipeline import make_pipeline
 
 from fishsk._compat.litert import make_interpreter
@@ -19,7 +19,10 @@ from fishsk._compat.skl2onnx import convert_sklearn
 from fishsk._compat.tensorflow import freeze, silent_tensorflow
 from fishsk.persistence._network import build_keras
 
-_NOTES = "fishsk.json"
+if TYPE_CHECKING:
+    import onnx
+    import tensorflow as tf
+
 _OPSETS = {"": 17, "ai.onnx.ml": 3}  # those of onnxruntime 1.12 and later
 _IR_VERSION = 8
 
@@ -27,15 +30,15 @@ _IR_VERSION = 8
 class Export(NamedTuple):
     """The steps that Keras can hold, those after them, and what the file says of itself, for JSON."""
 
-    steps: Sequence[Any]
-    rest: Sequence[Any]
+    steps: Sequence[BaseEstimator]
+    rest: Sequence[BaseEstimator]
     notes: dict[str, Any]
 
 
 class Format(NamedTuple):
     """How models of one format are written, and run on batches of images: an array for each output."""
 
-    packages: dict[str, str]  # the modules that it needs, and what installs each
+    packages: tuple[str, ...]  # the modules that it needs; hyphens make them what pip installs
     write: Callable[[Export, Path], None]
     run: Callable[[Path, Sequence[np.ndarray]], list[list[np.ndarray]]]
     holds_any: bool = False  # also estimators that Keras cannot
@@ -76,50 +79,45 @@ def _write_onnx(export: Export, path: Path) -> None:
 
     frozen = freeze(_make_function(export))
     outputs = [output.name for output in frozen.outputs]
+    names = ["features"] if export.rest else export.notes["outputs"]
     with silent_tensorflow():  # tf2onnx calls what TensorFlow deprecates
         model, _ = tf2onnx.convert.from_graph_def(
-            frozen.graph.as_graph_def(), input_names=["images:0"], output_names=outputs, opset=_OPSETS[""]
+            frozen.graph.as_graph_def(),
+            input_names=["images:0"],
+            output_names=outputs,
+            opset=_OPSETS[""],
+            tensors_to_rename=dict(zip(["images:0", *outputs], ["images", *names], strict=True)),
         )
-    _rename(model, ["images:0"], ["images"])
     if export.rest:
         head = _convert_estimators(export, frozen.outputs[0].shape[1])
         for part in (model, head):
             part.ir_version = _IR_VERSION
             del part.opset_import[:]
             part.opset_import.extend(itertools.starmap(onnx.helper.make_opsetid, _OPSETS.items()))
-        outputs, features = [head.graph.output[-1].name], [(outputs[0], head.graph.input[0].name)]
-        model = onnx.compose.merge_models(model, head, io_map=features, outputs=outputs)
-    _rename(model, outputs, export.notes["outputs"])
+        features = [("features", head.graph.input[0].name)]
+        model = onnx.compose.merge_models(model, head, io_map=features, outputs=export.notes["outputs"])
     onnx.helper.set_model_props(model, {"fishsk": json.dumps(export.notes)})
     onnx.save(model, path)
 
 
-def _convert_estimators(export: Export, n_features: int) -> Any:
+def _convert_estimators(export: Export, n_features: int) -> onnx.ModelProto:
     """Return scikit-learn's steps as an ONNX model, whose last output is what is asked of them."""
     import onnx
     from skl2onnx.common.data_types import FloatTensorType
 
     head = make_pipeline(*export.rest)
-    options: dict[str, Any] = {}
+    outputs, options = [(name, None) for name in export.notes["outputs"]], {}
     if is_classifier(head):
+        outputs.insert(0, ("label", None))
         options = {"zipmap": False} | ({} if hasattr(head, "predict_proba") else {"raw_scores": True})
     model = convert_sklearn(
         head,
         initial_types=[("features", FloatTensorType([None, n_features]))],
+        final_types=outputs,
         options={id(export.rest[-1]): options} if options else None,
         target_opset=_OPSETS,
     )
-    return onnx.compose.add_prefix(model, "head/")
-
-
-def _rename(model: Any, old: Sequence[str], new: Sequence[str]) -> None:
-    """Give values of an ONNX model other names."""
-    names = dict(zip(old, new, strict=True))
-    for node in model.graph.node:
-        for values in (node.input, node.output):
-            values[:] = [names.get(value, value) for value in values]
-    for value in (*model.graph.input, *model.graph.output):
-        value.name = names.get(value.name, value.name)
+    return onnx.compose.add_prefix(model, "head/", rename_outputs=False)
 
 
 def _run_onnx(path: Path, batches: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
@@ -130,7 +128,7 @@ def _run_onnx(path: Path, batches: Sequence[np.ndarray]) -> list[list[np.ndarray
 
 
 def _write_openvino(export: Export, path: Path) -> None:
-    openvino: Any = load_module("openvino")
+    openvino = load_module("openvino")
     model = openvino.convert_model(_make_function(export).get_concrete_function())
     for output, name in zip(model.outputs, export.notes["outputs"], strict=True):
         output.get_tensor().set_names({name})
@@ -139,12 +137,12 @@ def _write_openvino(export: Export, path: Path) -> None:
 
 
 def _run_openvino(path: Path, batches: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
-    openvino: Any = load_module("openvino")
+    openvino = load_module("openvino")
     run = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return [list(run(batch).values()) for batch in batches]
 
 
-def _make_function(export: Export) -> Any:
+def _make_function(export: Export) -> tf.types.experimental.PolymorphicFunction:
     """Return the function of TensorFlow from images to named answers, or to features for what comes after."""
     import tensorflow as tf
 
@@ -153,7 +151,7 @@ def _make_function(export: Export) -> Any:
     images = tf.TensorSpec((None, None, None, 3), export.notes["input"]["dtype"], name="images")
 
     @tf.function(input_signature=[images])
-    def answer(images: Any) -> dict[str, Any]:
+    def answer(images: tf.Tensor) -> dict[str, tf.Tensor]:
         outputs = tf.nest.flatten(model(tf.cast(images, tf.float32), training=False))
         return dict(zip(names, outputs, strict=True))
 
@@ -163,17 +161,12 @@ def _make_function(export: Export) -> Any:
 def _append_notes(path: Path, notes: dict[str, Any]) -> None:
     """Add a member to the zip archive that the file is, or append one, as TensorFlow Lite's metadata are."""
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(_NOTES, json.dumps(notes, indent=1))
+        archive.writestr("fishsk.json", json.dumps(notes, indent=1))
 
 
 FORMATS = {
-    ".keras": Format({}, _write_keras, _run_keras),
-    ".onnx": Format(
-        {name: name for name in ("onnx", "onnxruntime", "skl2onnx", "tf2onnx")},
-        _write_onnx,
-        _run_onnx,
-        holds_any=True,
-    ),
-    ".tflite": Format({"ai_edge_litert": "ai-edge-litert"}, _write_litert, _run_litert),
-    ".xml": Format({"openvino": "openvino"}, _write_openvino, _run_openvino),
+    ".keras": Format((), _write_keras, _run_keras),
+    ".onnx": Format(("onnx", "onnxruntime", "skl2onnx", "tf2onnx"), _write_onnx, _run_onnx, holds_any=True),
+    ".tflite": Format(("ai_edge_litert",), _write_litert, _run_litert),
+    ".xml": Format(("openvino",), _write_openvino, _run_openvino),
 }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
@@ -25,7 +25,7 @@ def can_be_keras(steps: Sequence[BaseEstimator]) -> bool:
     return all(type(step) in _BETWEEN or _is_head(step) for step in steps[1:])
 
 
-def build_keras(steps: Sequence[Any]) -> keras.Model:
+def build_keras(steps: Sequence[BaseEstimator]) -> keras.Model:
     """Return steps that `can_be_keras` lets pass as one functional Keras model, of float32 images."""
     import keras
 
@@ -35,7 +35,7 @@ def build_keras(steps: Sequence[Any]) -> keras.Model:
         if isinstance(step, TransformedTargetRegressor):
             x = _add_head(step.regressor_, x)
             if step.transformer is not None:
-                x = _undo(step.transformer_)(x)
+                x = _normalize(step.transformer_, invert=True)(x)
         else:
             make = _BETWEEN.get(type(step))
             x = _add_head(step, x) if make is None else make(step)(x)
@@ -49,7 +49,9 @@ def _is_head(step: BaseEstimator) -> bool:
     return hasattr(step, "to_keras") or isinstance(step, _LINEAR)
 
 
-def _add_head(step: Any, features: keras.KerasTensor) -> Any:
+def _add_head(
+    step: BaseEstimator, features: keras.KerasTensor
+) -> keras.KerasTensor | list[keras.KerasTensor]:
     """Return what a head answers on features: of a classifier a column for each class."""
     import keras
 
@@ -71,15 +73,6 @@ def _add_head(step: Any, features: keras.KerasTensor) -> Any:
     return layer(features)
 
 
-def _undo(scaler: StandardScaler) -> keras.layers.Layer:
-    """Return the Keras layer that gives scaled targets back in their unit."""
-    import keras
-
-    scale = scaler.scale_.tolist() if scaler.with_std else 1.0
-    offset = scaler.mean_.tolist() if scaler.with_mean else 0.0
-    return keras.layers.Rescaling(scale, offset, dtype="float32", name="unit")
-
-
 def _project(pca: PCA) -> keras.Sequential:
     """Return the Keras layers that do what a fitted PCA does."""
     import keras
@@ -94,18 +87,15 @@ def _project(pca: PCA) -> keras.Sequential:
     return keras.Sequential([center, layer])
 
 
-def _normalize(scaler: StandardScaler) -> keras.layers.Layer:
-    """Return the Keras layer that does what a fitted scaler does."""
+def _normalize(scaler: StandardScaler, *, invert: bool = False) -> keras.layers.Layer:
+    """Return the Keras layer that does what a fitted scaler does, or undoes it."""
     import keras
 
-    layer = keras.layers.Normalization(dtype="float32", name="scale")
-    layer.build((None, scaler.n_features_in_))
-    if scaler.with_mean:
-        layer.adapt_mean.assign(scaler.mean_)
-    if scaler.with_std:
-        layer.adapt_variance.assign(scaler.scale_**2)
-    layer.finalize_state()
-    return layer
+    mean = scaler.mean_ if scaler.with_mean else np.zeros(scaler.n_features_in_)
+    variance = scaler.scale_**2 if scaler.with_std else np.ones(scaler.n_features_in_)
+    name = "unit" if invert else "scale"
+    return keras.layers.Normalization(mean=mean, variance=variance, invert=invert, dtype="float32", name=name)
 
 
-_BETWEEN = {StandardScaler: _normalize, PCA: _project}  # what may stand between features and head
+# What may stand between features and head.
+_BETWEEN: dict[type, Callable] = {StandardScaler: _normalize, PCA: _project}

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from fishsk._utils.files import expand, write_atomically
-from fishsk.persistence._archive import pack, unpack
-from fishsk.persistence._skops import dump, load
+from fishsk.persistence._archive import dump, load, pack, unpack
 from fishsk.persistence._steps import check_pipeline, from_file, get_digests, to_file
 
 
-def save_pipeline(pipeline: Any, path: str | os.PathLike, *, trusted: Sequence[str | type] = ()) -> None:
+def save_pipeline(pipeline: Pipeline, path: str | os.PathLike, *, trusted: Sequence[str | type] = ()) -> None:
     """Write a fitted pipeline to a file that holds data and no code.
 
     The file is that of skops [1]_, a zip archive of JSON and arrays, and a manifest with the SHA-256 of each

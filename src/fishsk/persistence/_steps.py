@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+from collections.abc import Callable
 from typing import Any
 
 from sklearn.base import BaseEstimator
@@ -14,7 +16,6 @@ from sklearn.utils.validation import check_is_fitted
 from fishsk._compat.sklearn import release_requests, validate_parameters, validate_parts, validate_steps
 from fishsk.features import FrozenFeatures, KerasFeatureTransformer, find_frozen_parts
 from fishsk.head import KerasHead, complete, from_data, to_data
-from fishsk.persistence._parts import swap
 
 
 def is_skipped(step: object) -> bool:
@@ -32,14 +33,14 @@ def to_file(pipeline: Pipeline) -> Pipeline:
                 f"pipeline.set_params({name}__backbone='network.keras'), which gives the same features."
             )
 
-    def replace(part: Any) -> Any:
+    def replace(part: object) -> object:
         if isinstance(part, KerasHead):
-            data: Any = to_data(part)
-            vars(data).update(swap(dict(vars(data)), replace))
+            data = to_data(part)
+            data.__dict__.update(_swap(dict(vars(data)), replace))
             return data
         return os.fspath(part) if isinstance(part, os.PathLike) else release_requests(part)
 
-    return swap(pipeline, replace)
+    return _swap(pipeline, replace)
 
 
 def from_file(found: object, digests: dict[str, str]) -> Pipeline:
@@ -51,13 +52,13 @@ def from_file(found: object, digests: dict[str, str]) -> Pipeline:
         raise ValueError(f"it must hold a pipeline. Got {type(found).__name__}")
     heads: list[KerasHead] = []
 
-    def replace(part: Any) -> Any:
+    def replace(part: object) -> object:
         if not isinstance(part, KerasHead):
             return None
         heads.append(from_data(part))
         return heads[-1]
 
-    pipeline = swap(found, replace)
+    pipeline = _swap(found, replace)
     complete(heads)
     validate_steps(pipeline)
     check_pipeline(pipeline)
@@ -69,6 +70,35 @@ def from_file(found: object, digests: dict[str, str]) -> Pipeline:
                 f"the pipeline was fitted with, of digest {digests.get(name)!r}. Got {digest!r}"
             )
     return pipeline
+
+
+def _swap(
+    value: Any, replace: Callable[[object], object], memo: dict[int, tuple[object, object]] | None = None
+) -> Any:
+    """Return a value, or a copy in which parts are what `replace` returns for them, unless that is None.
+
+    Looked into are estimators, other objects of scikit-learn, lists, tuples and dicts. What stands in several
+    places is replaced once.
+    """
+    memo = {} if memo is None else memo
+    if id(value) in memo:
+        return memo[id(value)][1]
+    twin = replace(value)
+    # Objects with attributes, such as what CalibratedClassifierCV keeps.
+    is_of_sklearn = type(value).__module__.startswith("sklearn.") and hasattr(value, "__dict__")
+    if twin is None and type(value) in (list, tuple):
+        twin = type(value)(_swap(part, replace, memo) for part in value)
+    elif twin is None and (isinstance(value, dict | BaseEstimator) or is_of_sklearn):
+        twin = copy.copy(value)
+        memo[id(value)] = value, twin  # the value, too: nothing else may get its id meanwhile
+        parts = twin if isinstance(value, dict) else vars(twin)
+        parts.update({name: _swap(part, replace, memo) for name, part in parts.items()})
+        if not isinstance(value, dict):
+            parts.pop("_skl_callbacks", None)  # code
+    if twin is None:
+        return value
+    memo[id(value)] = value, twin
+    return twin
 
 
 def get_digests(pipeline: Pipeline) -> dict[str, str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import clone, is_classifier
@@ -30,7 +30,7 @@ from fishsk._compat.sklearn import (
     warn_or_raise_about_fit_failures,
 )
 from fishsk._utils.versions import link_documentation
-from fishsk.search._space import Space, make_space
+from fishsk.search._space import Space
 from fishsk.search._study import (
     SeededSampler,
     copy_to_memory,
@@ -41,13 +41,23 @@ from fishsk.search._study import (
 )
 from fishsk.search._trials import (
     CrossValidation,
+    count_workers,
     fill_folds,
     finished_trials,
     folds_of,
+    lost_storage_is_an_os_error,
     run_trials,
-    scores_are_missing,
+    run_worker,
+    show_progress,
 )
-from fishsk.search._workers import count_workers, lost_storage_is_an_os_error, run_worker, show_progress
+
+if TYPE_CHECKING:
+    import optuna
+    from numpy.typing import ArrayLike
+    from sklearn.base import BaseEstimator
+
+    from fishsk._utils.typing import Folds, RandomState
+    from fishsk.search._space import SpaceFunction
 
 
 class OptunaSearchCV(BaseSearchCV):
@@ -172,12 +182,7 @@ class OptunaSearchCV(BaseSearchCV):
 
     _doc_link_module, _doc_link_template = link_documentation()
 
-    _parameter_constraints: dict = {
-        **{
-            name: given
-            for name, given in BaseSearchCV._parameter_constraints.items()
-            if name != "pre_dispatch"
-        },
+    _parameter_constraints: dict = BaseSearchCV._parameter_constraints | {
         "param_distributions": [dict, list, callable],
         "initial_params": [list, tuple, None],
         "n_trials": [Interval(Integral, 1, None, closed="left"), None],
@@ -189,28 +194,29 @@ class OptunaSearchCV(BaseSearchCV):
         "random_state": ["random_state"],
         "callbacks": ["array-like", None],
     }
+    del _parameter_constraints["pre_dispatch"]
 
     def __init__(
         self,
-        estimator: Any,
-        param_distributions: Any,
+        estimator: BaseEstimator,
+        param_distributions: Mapping[str, object] | Sequence[Mapping[str, object]] | SpaceFunction,
         *,
         n_trials: int | None = 10,
         timeout: float | None = None,
-        cv: Any = None,
-        scoring: Any = None,
+        cv: Folds = None,
+        scoring: str | Callable | Sequence[str] | Mapping[str, Callable] | None = None,
         refit: bool | str | Callable = True,
         n_jobs: int | None = None,
-        sampler: Any = None,
-        pruner: Any = None,
+        sampler: optuna.samplers.BaseSampler | None = None,
+        pruner: optuna.pruners.BasePruner | None = None,
         study_name: str | None = None,
-        storage: Any = None,
+        storage: str | os.PathLike | optuna.storages.BaseStorage | None = None,
         error_score: str | float = np.nan,
         return_train_score: bool = False,
-        initial_params: Sequence[Mapping[str, Any]] | None = None,
-        random_state: int | np.random.RandomState | None = None,
+        initial_params: Sequence[Mapping[str, object]] | None = None,
+        random_state: RandomState = None,
         verbose: int = 0,
-        callbacks: Any = None,
+        callbacks: Sequence[Callable[[optuna.Study, optuna.trial.FrozenTrial], None]] | None = None,
     ) -> None:
         self.estimator = estimator
         self.param_distributions = param_distributions
@@ -232,7 +238,7 @@ class OptunaSearchCV(BaseSearchCV):
         self.callbacks = callbacks
 
     @fit_context(prefer_skip_nested_validation=False)  # the estimator is not validated yet
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+    def fit(self, X: object, y: ArrayLike | None = None, **params: object) -> Self:
         """Try candidates, and refit the best one on all of the data.
 
         Parameters
@@ -282,14 +288,14 @@ class OptunaSearchCV(BaseSearchCV):
             max_subtasks=None if self.n_trials is None or self.storage else self.n_trials * self.n_splits_,
             sequential_subtasks=False,
         ).call_on_fit_task_begin(estimator=self)
+        given = self.param_distributions
         objective = CrossValidation(
             estimator=clone(self.estimator),
             X=X,
             y=y,
             splits=splits,
-            space=make_space(
-                self.param_distributions
-            ),  # what is wrong with it is said before anything is written
+            # What is wrong with it is said before anything is written.
+            space=given if callable(given) else Space(given),
             metric=self.refit if isinstance(self.refit, str) else None,
             callback_ctx=search_context,
             options={
@@ -307,21 +313,19 @@ class OptunaSearchCV(BaseSearchCV):
             for name in ("cv_results_", "best_index_", "best_score_", "best_params_", "best_estimator_"):
                 self.__dict__.pop(name, None)
             with suppress(AttributeError, ValueError):  # where no candidate has finished, or all have failed
-                self._choose(scorers, refit_metric)
+                self._choose(objective.space, scorers, refit_metric)
             raise
         search_context.call_on_fit_task_end(estimator=self)
-        self._choose(scorers, refit_metric)
+        self._choose(objective.space, scorers, refit_metric)
         if self.refit:
             self._refit_best(X, y, routed.estimator.fit, context, task)
         context.call_on_fit_task_end(estimator=self, **task)
         return self
 
-    def _run_study(self, objective: Any) -> None:
+    def _run_study(self, objective: CrossValidation) -> None:
         """Run the trials in this process or in workers, and keep the study, even if this is interrupted."""
         from optuna.pruners import MedianPruner
 
-        if not all(isinstance(params, Mapping) for params in self.initial_params or ()):
-            raise TypeError(f"initial_params must be a list of dicts. Got {self.initial_params!r}.")
         encode = objective.space.encode if isinstance(objective.space, Space) else dict
         initial = [encode(params) for params in self.initial_params or ()]
         seed = int(check_random_state(self.random_state).randint(2**31))
@@ -368,7 +372,7 @@ class OptunaSearchCV(BaseSearchCV):
                 finally:
                     self.study_ = copy_to_memory(study, storage)
 
-    def _choose(self, scorers: Any, refit_metric: Any) -> None:
+    def _choose(self, space: Space | SpaceFunction, scorers: object, refit_metric: object) -> None:
         """Set `cv_results_` and the best candidate from what the study's trials hold."""
         from optuna.trial import FixedTrial
 
@@ -381,12 +385,14 @@ class OptunaSearchCV(BaseSearchCV):
         ran = [dict(fold) for trial in trials for fold in folds_of(trial)]
         warn_or_raise_about_fit_failures(ran, self.error_score)
         self.multimetric_ = isinstance(ran[0]["test_scores"], dict)
-        space = make_space(self.param_distributions)
+        fitted = [fold for fold in ran if fold["fit_error"] is None]
+        scores = [fold[name] for fold in fitted for name in ("test_scores", "train_scores") if name in fold]
+        finite = all(np.isfinite(list(s.values()) if isinstance(s, dict) else s).all() for s in scores)
         numbers, states = [trial.number for trial in trials], [trial.state.name for trial in trials]
         with warnings.catch_warnings():
             # Folds that a pruned candidate did not run have no score, and nothing is wrong with that. What is
             # wrong with fits that have failed was said.
-            if not scores_are_missing(trials):
+            if finite:
                 warnings.filterwarnings("ignore", "One or more of the (test|train) scores are non-finite")
             results = self._format_results(
                 [dict(space(FixedTrial(trial.params))) for trial in trials],
@@ -426,7 +432,9 @@ class OptunaSearchCV(BaseSearchCV):
             self.best_score_ = scores[self.best_index_]
         self.best_params_ = results["params"][self.best_index_]
 
-    def _refit_best(self, X: Any, y: Any, fit_params: Any, context: Any, task: Any) -> None:
+    def _refit_best(
+        self, X: object, y: object, fit_params: dict[str, Any], context: Any, task: dict[str, Any]
+    ) -> None:
         self.best_estimator_ = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
         refit_context = context.subcontext(task_name="refit-with-best-params")
         with refit_context.propagate_callback_context(self.best_estimator_):

@@ -6,11 +6,17 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from fishsk._compat.optuna import suggest
+
+if TYPE_CHECKING:
+    import optuna
+    from sklearn.base import BaseEstimator
+
+    SpaceFunction: TypeAlias = Callable[[optuna.Trial | optuna.trial.FixedTrial], Mapping[str, object]]
 
 _MAX_LISTED = 10_000  # candidates of a finite space
 _CHOICE = "space"  # which of several dicts a candidate belongs to
@@ -19,7 +25,7 @@ _CHOICE = "space"  # which of several dicts a candidate belongs to
 class Dimension(NamedTuple):
     """One parameter: Optuna's distribution, and the ways from its values to the parameter's and back."""
 
-    distribution: Any
+    distribution: optuna.distributions.BaseDistribution
     decode: Callable[[Any], Any] = lambda value: value
     encode: Callable[[Any], Any] = lambda value: value
 
@@ -27,12 +33,12 @@ class Dimension(NamedTuple):
 class Space:
     """A dict of distributions, or several, as a function of Optuna's trial that returns parameters."""
 
-    def __init__(self, param_distributions: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, param_distributions: Mapping[str, object] | Sequence[Mapping[str, object]]) -> None:
         parts = param_distributions
         parts = [parts] if isinstance(parts, Mapping) else parts
         self.parts = [{name: _as_dimension(name, given) for name, given in part.items()} for part in parts]
 
-    def __call__(self, trial: Any) -> dict[str, Any]:
+    def __call__(self, trial: optuna.Trial | optuna.trial.FixedTrial) -> dict[str, object]:
         """Return the estimator's parameters for a trial that runs, or for the values that one holds."""
         n_parts = len(self.parts)
         index = trial.suggest_categorical(_CHOICE, range(n_parts)) if n_parts > 1 else 0
@@ -45,30 +51,27 @@ class Space:
         # One name has one distribution in a study, so that each of several parts has names of its own.
         return f"{index}:{name}" if len(self.parts) > 1 else name
 
-    def encode(self, params: Mapping[str, Any]) -> dict[str, Any]:
+    def encode(self, params: Mapping[str, object]) -> dict[str, object]:
         """Return the values of a trial for some of the estimator's parameters; ValueError for others."""
-        index = next((i for i, part in enumerate(self.parts) if params.keys() <= part.keys()), 0)
-        values = {_CHOICE: index} if len(self.parts) > 1 else {}
-        for name, param in params.items():
-            try:
-                distribution, _, encode = self.parts[index][name]
-                value, listed = encode(param), _list_values(distribution)
-                valid = distribution.low <= value <= distribution.high if listed is None else value in listed
-            except (KeyError, TypeError, ValueError):
-                valid = False
-            if not valid:
-                known = {name: each.distribution for name, each in self.parts[index].items()}
-                raise ValueError(
-                    f"initial_params must lie in param_distributions, {known}. Got {name}={param!r}."
-                )
-            values[self._key(index, name)] = value
-        return values
+        from optuna.trial import create_trial
 
-    def candidates(self) -> list[dict[str, Any]] | None:
+        index = next((i for i, part in enumerate(self.parts) if params.keys() <= part.keys()), 0)
+        known = {name: dimension.distribution for name, dimension in self.parts[index].items()}
+        try:
+            values = {name: self.parts[index][name].encode(param) for name, param in params.items()}
+            create_trial(value=0.0, params=values, distributions={name: known[name] for name in values})
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"initial_params must lie in param_distributions, {known}. Got {params!r}."
+            ) from error
+        chosen: dict[str, object] = {_CHOICE: index} if len(self.parts) > 1 else {}
+        return chosen | {self._key(index, name): value for name, value in values.items()}
+
+    def candidates(self) -> list[dict[str, object]] | None:
         """Return the values of all candidates, or None where they are too many to be listed."""
-        listed: list[dict[str, Any]] = []
+        listed: list[dict[str, object]] = []
         for index, part in enumerate(self.parts):
-            choices: dict[str, Sequence[Any]] = {_CHOICE: [index]} if len(self.parts) > 1 else {}
+            choices: dict[str, Sequence[object]] = {_CHOICE: [index]} if len(self.parts) > 1 else {}
             for name, dimension in part.items():
                 values = _list_values(dimension.distribution)
                 if values is None:
@@ -78,20 +81,6 @@ class Space:
                 return None
             listed += [dict(zip(choices, row, strict=True)) for row in itertools.product(*choices.values())]
         return listed
-
-
-def make_space(param_distributions: Any) -> Space | Callable[[Any], Mapping[str, Any]]:
-    """Return the function of the trial that a dict or a list of dicts describes, or that was given."""
-    if callable(param_distributions):
-        return param_distributions
-    if not isinstance(param_distributions, Mapping) and not (
-        param_distributions and all(isinstance(part, Mapping) for part in param_distributions)
-    ):
-        raise TypeError(
-            "param_distributions must be a dict, a list of dicts, or a function of the trial. "
-            f"Got {param_distributions!r}."
-        )
-    return Space(param_distributions)
 
 
 def _as_dimension(name: str, given: Any) -> Dimension:
@@ -138,7 +127,7 @@ def _as_dimension(name: str, given: Any) -> Dimension:
     )
 
 
-def _categorical(name: str, choices: list[Any]) -> Dimension:
+def _categorical(name: str, choices: list[object]) -> Dimension:
     from optuna.distributions import CategoricalDistribution
 
     if not choices:
@@ -154,14 +143,14 @@ def _categorical(name: str, choices: list[Any]) -> Dimension:
     ]
     labels = [f"{i}: {' '.join(name.split())[:80]}" for i, name in enumerate(names)]
 
-    def encode(choice: Any) -> str:
+    def encode(choice: object) -> str:
         same = [i for i, each in enumerate(choices) if type(each) is type(choice) and each == choice]
         return labels[same[0] if same else choices.index(choice)]
 
     return Dimension(CategoricalDistribution(labels), lambda label: choices[labels.index(label)], encode)
 
 
-def _list_values(distribution: Any) -> Sequence[Any] | None:
+def _list_values(distribution: optuna.distributions.BaseDistribution) -> Sequence[object] | None:
     """Return all values of a distribution, or None where it has too many."""
     from optuna.distributions import CategoricalDistribution, IntDistribution
 
@@ -172,7 +161,7 @@ def _list_values(distribution: Any) -> Sequence[Any] | None:
     return [distribution.low] if distribution.single() else None
 
 
-def default_search_space(pipeline: Any) -> dict[str, Any]:
+def default_search_space(pipeline: BaseEstimator) -> dict[str, optuna.distributions.BaseDistribution]:
     """Return the parameters worth searching in a pipeline with a Keras head, and their distributions.
 
     Only the head is searched, since its candidates share one pass of the features; the example shows how to
@@ -213,13 +202,10 @@ def default_search_space(pipeline: Any) -> dict[str, Any]:
     """
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    from fishsk.head import KerasHeadClassifier, KerasHeadRegressor
+    from fishsk.head import KerasHead
 
-    kinds = (KerasHeadClassifier, KerasHeadRegressor)
-    parts = pipeline.get_params() if hasattr(pipeline, "get_params") else {}
-    prefixes = [f"{name}__" for name, part in parts.items() if isinstance(part, kinds)]
-    if isinstance(pipeline, kinds):
-        prefixes.append("")
+    parts = {"": pipeline} | {f"{name}__": part for name, part in pipeline.get_params().items()}
+    prefixes = [prefix for prefix, part in parts.items() if isinstance(part, KerasHead)]
     if not prefixes:
         raise ValueError(
             f"pipeline must be a Keras head or hold one. Got {pipeline!r}. "

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage, RDBStorage
     from optuna.trial import FrozenTrial
+    from sklearn.base import BaseEstimator
 
 logger = logging.getLogger(__name__)
 
@@ -55,9 +56,10 @@ def quiet_optuna(verbose: int = 0) -> Iterator[None]:
 @contextmanager
 def open_storage(storage: str | os.PathLike | BaseStorage | None) -> Iterator[BaseStorage]:
     """Open the path of an SQLite file or a database's URL, hand on Optuna's storages; None is in memory."""
-    if storage is None:
-        from optuna.storages import InMemoryStorage
+    from optuna.storages import InMemoryStorage
+    from sqlalchemy import event
 
+    if storage is None:
         storage = InMemoryStorage()
     if not isinstance(storage, (str, os.PathLike)):
         yield storage
@@ -67,7 +69,13 @@ def open_storage(storage: str | os.PathLike | BaseStorage | None) -> Iterator[Ba
         url = f"sqlite:///{expand(url).absolute()}"
     opened = _connect(url)
     if url.startswith("sqlite"):
-        _lock_before_reading(opened.engine)
+        # Each transaction takes the lock when it begins, and SQLAlchemy begins it, not Python's sqlite3.
+        # Optuna reads a trial's state and then sets it: without the lock, two processes may read the same
+        # state, and both take the same waiting trial. See "Serializable isolation" in SQLAlchemy's
+        # documentation of SQLite.
+        event.listen(opened.engine, "connect", lambda made, _: setattr(made, "isolation_level", None))
+        event.listen(opened.engine, "begin", lambda made: made.exec_driver_sql("BEGIN IMMEDIATE"))
+        opened.engine.dispose()  # connections that were made before do not know of this
     try:
         yield opened
     finally:
@@ -112,21 +120,7 @@ def _connect(url: str) -> RDBStorage:
             time.sleep(pauses.pop(0))
 
 
-def _lock_before_reading(engine: Any) -> None:
-    """Make each transaction on SQLite take the lock when it begins.
-
-    Optuna reads a trial's state and then sets it. Without the lock, two processes may read the same state and
-    both take the same waiting trial. See "Serializable isolation" in SQLAlchemy's documentation of SQLite.
-    """
-    from sqlalchemy import event
-
-    # SQLAlchemy begins transactions then, not Python's sqlite3.
-    event.listen(engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None))
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    engine.dispose()  # connections that were made before do not know of this
-
-
-def digest_search(estimator: Any, *parts: Any) -> str:
+def digest_search(estimator: BaseEstimator, *parts: object) -> str:
     """Return a name for the search of `estimator` with these parts, by their content."""
     try:
         return joblib.hash(_describe((estimator, parts)), hash_name="sha1")
@@ -137,7 +131,7 @@ def digest_search(estimator: Any, *parts: Any) -> str:
         ) from error
 
 
-def _describe(value: Any) -> Any:
+def _describe(value: Any) -> object:
     """Return what an estimator's results depend on: its class and parameters, not versions or resources.
 
     Of a distribution of scipy.stats its law and parameters, without a random state.

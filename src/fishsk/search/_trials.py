@@ -1,25 +1,38 @@
-"""The trials of OptunaSearchCV: a candidate on the folds, the loop over candidates, processes that die."""
+"""The trials of OptunaSearchCV: a candidate on the folds, the loop over candidates, and the processes."""
 
 from __future__ import annotations
 
 import itertools
+import os
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from sklearn.base import clone
+from joblib import effective_n_jobs
+from joblib.parallel import get_active_backend
+from sklearn.base import BaseEstimator, clone
 
 from fishsk._compat.optuna import fail_dead_trials, has_heartbeat
 from fishsk._compat.sklearn import fit_and_score, insert_error_scores
+from fishsk._utils.progress import ProgressBar
 from fishsk.search._space import Space
-from fishsk.search._study import HISTORY, try_again
+from fishsk.search._study import HISTORY, open_storage, quiet_optuna, try_again
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+    from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
+    from fishsk.search._space import SpaceFunction
+
+Fold: TypeAlias = dict[str, Any]  # what scikit-learn's `_fit_and_score` says of one
 _FOLDS = "fishsk:folds"  # user attribute of a trial
 
 
@@ -27,14 +40,14 @@ _FOLDS = "fishsk:folds"  # user attribute of a trial
 class CrossValidation:
     """Evaluate candidates fold by fold: an objective for Optuna that can be sent to other processes."""
 
-    estimator: Any
-    X: Any
-    y: Any
-    splits: list[tuple[Any, Any]]
-    space: Space | Callable[[Any], Any]
+    estimator: BaseEstimator
+    X: object
+    y: object
+    splits: list[tuple[np.ndarray, np.ndarray]]
+    space: Space | SpaceFunction
     metric: str | None  # guides the study; None is the first or only one
     callback_ctx: Any
-    options: dict[str, Any]  # further arguments of scikit-learn's `_fit_and_score`
+    options: dict[str, object]  # further arguments of scikit-learn's `_fit_and_score`
 
     def __call__(self, trial: Trial) -> float:
         """Run the folds of a trial, and return the mean score."""
@@ -47,7 +60,7 @@ class CrossValidation:
             raise optuna.TrialPruned  # without folds, so that it is no candidate of the search
         if twin is not None and twin.state.is_finished():
             return _repeat(trial, twin)
-        folds: list[dict[str, Any]] = []
+        folds: list[Fold] = []
         scores: list[float] = []
         for split in range(len(self.splits)):
             folds.append(self._run_fold(trial, params, split))
@@ -64,7 +77,7 @@ class CrossValidation:
         trial.set_user_attr(_FOLDS, folds)
         return float(np.mean(scores))
 
-    def _run_fold(self, trial: Trial, params: dict[str, Any], split: int) -> dict[str, Any]:
+    def _run_fold(self, trial: Trial, params: dict[str, object], split: int) -> Fold:
         train, test = self.splits[split]
         out = fit_and_score(
             clone(self.estimator),
@@ -111,7 +124,7 @@ def _repeat(trial: Trial, twin: FrozenTrial) -> float:
     return float("nan") if twin.value is None else twin.value
 
 
-def _ask_for_another(trial: Trial, candidates: list[dict[str, Any]]) -> None:
+def _ask_for_another(trial: Trial, candidates: list[dict[str, object]]) -> None:
     """Queue a candidate that was not tried yet, or stop the study where there is none."""
     tried = [
         other.params or other.system_attrs.get("fixed_params")  # or queued
@@ -127,9 +140,7 @@ def _ask_for_another(trial: Trial, candidates: list[dict[str, Any]]) -> None:
 
 
 def _running_trials(study: Study) -> list[FrozenTrial]:
-    from optuna.trial import TrialState
-
-    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "RUNNING"]
 
 
 def _list_retried(trials: Sequence[FrozenTrial]) -> set[int]:
@@ -148,14 +159,14 @@ def finished_trials(study: Study) -> list[FrozenTrial]:
     ]
 
 
-def folds_of(trial: FrozenTrial) -> list[dict[str, Any]]:
-    """Return what `_fit_and_score` said of each fold that a finished trial ran."""
+def folds_of(trial: FrozenTrial) -> list[Fold]:
+    """Return the folds that a finished trial ran."""
     return trial.user_attrs[_FOLDS]
 
 
 def fill_folds(
-    trials: list[FrozenTrial], n_splits: int, error_score: Any, is_callable: bool
-) -> list[dict[str, Any]]:
+    trials: list[FrozenTrial], n_splits: int, error_score: str | float, is_callable: bool
+) -> list[Fold]:
     """Return the folds of all trials, `n_splits` of each; those that were not run hold NaN."""
     folds = [[dict(fold) for fold in folds_of(trial)] for trial in trials]
     ran = list(itertools.chain.from_iterable(folds))
@@ -169,20 +180,13 @@ def fill_folds(
     return [fold for part in folds for fold in part + [skipped] * (n_splits - len(part))]
 
 
-def scores_are_missing(trials: list[FrozenTrial]) -> bool:
-    """Return whether a fold that was run, and whose fit has not failed, has a score that is no number."""
-    folds = [fold for trial in trials for fold in folds_of(trial) if fold["fit_error"] is None]
-    scores = [fold[name] for fold in folds for name in ("test_scores", "train_scores") if name in fold]
-    return not all(np.isfinite(list(s.values()) if isinstance(s, dict) else s).all() for s in scores)
-
-
 def run_trials(
     study: Study,
     objective: CrossValidation,
     *,
     n_trials: int | None,
     timeout: float | None,
-    callbacks: Sequence[Callable[[Any, Any], None]],
+    callbacks: Sequence[Callable[[Study, FrozenTrial], None]],
 ) -> None:
     """Run trials until the study holds `n_trials`, time is out, or a callback or the sampler stops.
 
@@ -232,3 +236,79 @@ def run_trials(
             full = True  # this process was held for dead, and its trial given to another: go on with the next
         if not full:
             return
+
+
+def run_worker(
+    work: Callable[[Study], None],
+    location: str | os.PathLike | BaseStorage,
+    study_name: str,
+    sampler: BaseSampler,
+    pruner: BasePruner,
+    verbose: int,
+) -> None:
+    """Work on a study in a process of its own."""
+    import optuna
+
+    sampler.reseed_rng()
+    with quiet_optuna(verbose), open_storage(location) as storage, lost_storage_is_an_os_error():
+        work(optuna.load_study(study_name=study_name, storage=storage, sampler=sampler, pruner=pruner))
+
+
+@contextmanager
+def lost_storage_is_an_os_error() -> Iterator[None]:
+    """Say in one error that a database server went away, or a disk is full, in the middle of a search."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error  # which Optuna may have met while it handled another error
+        while cause is not None and not isinstance(cause, SQLAlchemyError | StorageInternalError):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            raise
+        raise OSError(
+            f"The storage of the search was lost: {cause}. The trials that had finished are kept in it. Run "
+            "the same search again to go on."
+        ) from error
+
+
+def count_workers(n_jobs: int | None, n_trials: int | None, storage: object) -> int:
+    """Return how many processes are to work; threads would mix up global seeds."""
+    from optuna.storages import InMemoryStorage
+
+    backend, _ = get_active_backend(prefer="processes")
+    if getattr(backend, "supports_sharedmem", False):
+        return 1
+    n_workers = effective_n_jobs(n_jobs)
+    if n_workers > 1 and isinstance(storage, InMemoryStorage):
+        raise ValueError(
+            f"storage must be one that processes can share for n_jobs={n_jobs!r}. "
+            f"Got {storage!r}. Name a file or a database's URL, or leave storage=None."
+        )
+    return n_workers if n_trials is None else min(n_workers, n_trials)
+
+
+@contextmanager
+def show_progress(study: Study, storage: BaseStorage, n_trials: int | None, verbose: int) -> Iterator[None]:
+    """Show how many trials the study holds, whichever process runs them."""
+    if not verbose:
+        yield
+        return
+
+    stop = threading.Event()
+
+    def show() -> None:
+        last = False
+        while not last:
+            last = stop.wait(0.5)
+            bar.move_to(len(finished_trials(study)))
+        storage.remove_session()
+
+    with ProgressBar("Trials", n_trials, unit="trials") as bar, ThreadPoolExecutor(1) as pool:
+        pool.submit(show)
+        try:
+            yield
+        finally:
+            stop.set()

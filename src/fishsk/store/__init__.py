@@ -3,7 +3,5 @@
 It knows neither images nor networks: keys and rows are bytes and numbers.
 """
 
-from fishsk.store._folders import default_folder
-from fishsk.store._networks import keep
+from fishsk.store._folders import cache_info, clear_cache, default_folder, keep, verify_cache
 from fishsk.store._store import FeatureStore, open_store
-from fishsk.store._upkeep import cache_info, clear_cache, verify_cache

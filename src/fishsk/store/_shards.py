@@ -15,7 +15,6 @@ import logging
 import mmap
 import os
 import struct
-import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -32,10 +31,9 @@ SUFFIX = f".rows{FORMAT}"
 
 _MAGIC = b"fishsk\x00" + bytes([FORMAT])
 _HEADER = struct.Struct("<8s16sIII")
-_KEY = np.dtype("S32")  # NumPy ignores trailing zero bytes, which is harmless among keys of one length
-_INDEX_BYTES = _KEY.itemsize + 4
+KEY = np.dtype("S32")  # NumPy ignores trailing zero bytes, which is harmless among keys of one length
+_INDEX_BYTES = KEY.itemsize + 4
 _BLOCK_BYTES = 4 * 2**20
-_TOUCH_SECONDS = 60
 
 _warned: set[Path] = set()
 
@@ -64,23 +62,14 @@ class Shard:
             raise ValueError("it belongs to other settings")
         self.path = path
         self.n_features = width
-        self.keys = np.frombuffer(index, dtype=_KEY, count=n_rows)
-        self.sums = np.frombuffer(index, dtype="<u4", offset=n_rows * _KEY.itemsize)
-        self._touched = -np.inf
+        self.keys = np.frombuffer(index, dtype=KEY, count=n_rows)
+        self.sums = np.frombuffer(index, dtype="<u4", offset=n_rows * KEY.itemsize)
 
     def find(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return which of the keys are here, as positions in `keys`, and where, as row numbers."""
         at = self.keys.searchsorted(keys)
         (hits,) = (self.keys.take(at, mode="clip") == keys).nonzero()  # one that is beyond the last is not it
         return hits, at[hits]
-
-    def touch(self) -> None:
-        """Mark the file as used now, at most once a minute."""
-        now = time.monotonic()
-        if now - self._touched > _TOUCH_SECONDS:
-            self._touched = now
-            with contextlib.suppress(OSError):
-                os.utime(self.path)
 
 
 class Rows:
@@ -115,14 +104,6 @@ class Rows:
         """Return the numbers of the rows that are as they were written."""
         parts = cut(np.arange(len(self.shard.keys)), self.shard.n_features)
         return np.concatenate([part[self.take(part)[1]] for part in parts])
-
-
-def as_keys(keys: Sequence[bytes]) -> np.ndarray:
-    """Return digests of 32 bytes as an array, or raise ValueError."""
-    for key in keys:
-        if not isinstance(key, bytes) or len(key) != _KEY.itemsize:
-            raise ValueError(f"keys must be bytes of length {_KEY.itemsize}. Got {key!r}.")
-    return np.array(keys, dtype=_KEY)
 
 
 def checksums(rows: np.ndarray) -> np.ndarray:

@@ -11,19 +11,19 @@ where one was gone before; only on Windows, where mapped files cannot be removed
 later merge or eviction. Between calls a store holds verified indexes and no file, so that one which is kept
 open holds no disk space of files that were removed.
 
-To make a store is to read and check the index of every shard, 36 bytes a row. `open_store` keeps stores, for
-services that ask for one image at a time: at each later use, what is kept looks for another owner, another
-format and the shards of other processes.
+To make a store is to read and check the index of every shard, 36 bytes a row. `open_store` keeps a few
+stores, for services that ask for one image at a time: at each later use, what is kept looks for another
+owner, another format and the shards of other processes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -31,9 +31,9 @@ from fishsk._utils.files import expand, sweep, sync_folder, write_atomically
 from fishsk.store._folders import SETTINGS, check_owner, default_max_bytes, evict, parse_settings, sha256_of
 from fishsk.store._shards import (
     FORMAT,
+    KEY,
     Rows,
     Shard,
-    as_keys,
     checksums,
     cut,
     discard,
@@ -47,7 +47,6 @@ _MAX_SHARDS = 32
 _MAX_SHARD_BYTES = 256 * 2**20
 _TRIES = 10  # against other processes that merge, clear, or remove the folder at the same moment
 _MAX_STORES = 8
-_MAX_INDEX_BYTES = 256 * 2**20  # of the stores that are kept
 
 
 class FeatureStore:
@@ -72,7 +71,7 @@ class FeatureStore:
     Raises
     ------
     ValueError
-        If the rows of these settings were written in a newer format, or a parameter is out of range.
+        If the rows of these settings were written in a newer format.
     PermissionError
         If the folder belongs to another user, who could have put any numbers there.
     NotADirectoryError
@@ -99,45 +98,49 @@ class FeatureStore:
     def __init__(
         self,
         folder: str | os.PathLike[str],
-        settings: dict[str, Any],
+        settings: dict[str, object],
         n_features: int,
         *,
         max_bytes: int | None = None,
     ):
-        if n_features < 1:
-            raise ValueError(f"n_features must be at least 1. Got {n_features!r}.")
-        if max_bytes is None:
-            max_bytes = default_max_bytes()
-        if max_bytes < 1:
-            raise ValueError(f"max_bytes must be at least 1; cache=None stores nothing. Got {max_bytes!r}.")
         self.n_features = n_features
-        self.max_bytes = max_bytes
-        document = {"n_features": n_features, "settings": settings}
+        self.max_bytes = default_max_bytes() if max_bytes is None else max_bytes
+        document: dict[str, object] = {"n_features": n_features, "settings": settings}
         self._root = expand(folder)
         self._folder = self._root / sha256_of(document)[:32]
         document["format"] = FORMAT
         document["sha256"] = sha256_of(document)
         self._settings_json = json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
-        self.n_index_bytes = 0  # the memory that the indexes take
         self._shards: dict[str, Shard] = {}
         self._ignored: set[str] = set()  # corrupt, or merged into another
-        self._synced: tuple[int, int] | None = None  # the folder whose name is known to be on disk
-        self._checked: tuple[int, ...] | None = None  # the version of the settings' file that was right
-        self._unweighed_bytes = max_bytes  # written since the folder's size was compared with the limit
+        self._unweighed_bytes = self.max_bytes  # written since the folder's size was compared with the limit
         self.check()
         sweep(self._folder)
 
     def check(self) -> None:
         """Refuse a folder of another user or of a newer format."""
         check_owner(self._root, self._folder)
-        self._check_settings()
+        path = self._folder / SETTINGS
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return
+        if content == self._settings_json:
+            return
+        found = parse_settings(content).get("format", FORMAT)
+        if found != FORMAT:
+            raise ValueError(
+                f"The feature cache must have format {FORMAT}. {str(path)!r} says format {found!r}: "
+                "a newer fishsk wrote it. Upgrade, or name another folder with cache=... or FISHSK_CACHE."
+            )
+        discard(path, "it is not what was written")
 
     def read(self, keys: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows of digests of 32 bytes, NaN where nothing was found, and which were found.
 
         Each row is verified by its checksum.
         """
-        wanted = as_keys(keys)
+        wanted = np.array(keys, dtype=KEY)
         rows = np.empty((len(wanted), self.n_features), dtype=np.float32)
         found = np.zeros(len(wanted), dtype=bool)
         left = np.argsort(wanted)  # the shards' own order, so that each is read from front to back
@@ -153,9 +156,8 @@ class FeatureStore:
     ) -> tuple[np.ndarray, bool]:
         """Fill in what is found; return what is left, and whether no shard vanished before it was read."""
         complete = True
-        sought = wanted[left]
         for shard in self._refresh():
-            hits, at = shard.find(sought)
+            hits, at = shard.find(wanted[left])
             if not hits.size:
                 continue
             try:
@@ -167,20 +169,15 @@ class FeatureStore:
                 warn_once(shard.path, "%s cannot be read (%s). What it holds is computed again.", error)
                 continue
             for part in cut(np.arange(len(hits)), self.n_features):
-                block, valid = opened.take(at[part])
-                if not valid.all():
-                    block, part = block[valid], part[valid]
-                rows[left[hits[part]]] = block
-                found[left[hits[part]]] = True
-            shard.touch()
+                places = left[hits[part]]
+                rows[places], found[places] = opened.take(at[part])
+            with contextlib.suppress(OSError):
+                os.utime(shard.path)  # the least recently used is evicted first
             if not found[left[hits]].all():
                 del opened
                 with contextlib.suppress(OSError):  # drops the corrupt rows, where the folder may be written
                     self._merge([shard])
             left = left[~found[left]]
-            if not left.size:
-                break
-            sought = wanted[left]
         return left, complete
 
     def write(self, keys: Sequence[bytes], rows: np.ndarray, *, durable: bool = True) -> None:
@@ -190,13 +187,8 @@ class FeatureStore:
         longer than to compute them. Without room or permission nothing is stored and a warning is logged, one
         per process and folder.
         """
-        wanted = as_keys(keys)
-        rows = np.asarray(rows)
-        if rows.dtype != np.float32 or rows.shape != (len(wanted), self.n_features):
-            raise ValueError(
-                f"rows must be float32 of shape {(len(wanted), self.n_features)}. "
-                f"Got {rows.dtype} of shape {rows.shape}."
-            )
+        wanted = np.array(keys, dtype=KEY)
+        assert rows.shape == (len(wanted), self.n_features)
         if not wanted.size:
             return
         unique, first = np.unique(wanted, return_index=True)
@@ -255,7 +247,6 @@ class FeatureStore:
                     self._ignored.add(name)
                     discard(path, error)
             self._shards = shards
-            self.n_index_bytes = sum(shard.keys.nbytes + shard.sums.nbytes for shard in shards.values())
         return sorted(shards.values(), key=lambda shard: -len(shard.keys))
 
     def _compact(self) -> None:
@@ -274,61 +265,24 @@ class FeatureStore:
     def _make_folder(self) -> None:
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        status = os.stat(self._folder)
-        if (status.st_dev, status.st_ino) != self._synced:  # new, or made by someone else just now
-            check_owner(self._root, self._folder)
-            sync_folder(self._root)
-            self._synced = status.st_dev, status.st_ino
+        check_owner(self._root, self._folder)  # someone else may have made them just now
         if not (self._folder / SETTINGS).exists():
+            sync_folder(self._root)
             write_atomically(self._folder / SETTINGS, [self._settings_json])
 
-    def _check_settings(self) -> None:
-        path = self._folder / SETTINGS
-        try:
-            status = os.stat(path)
-            version = status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
-            if version == self._checked:
-                return
-            content = path.read_bytes()
-        except OSError:
-            return
-        if content == self._settings_json:
-            self._checked = version
-            return
-        found = parse_settings(content).get("format", FORMAT)
-        if found != FORMAT:
-            raise ValueError(
-                f"The feature cache must have format {FORMAT}. {str(path)!r} says format {found!r}: "
-                "a newer fishsk wrote it. Upgrade, or name another folder with cache=... or FISHSK_CACHE."
-            )
-        discard(path, "it is not what was written")
 
-
-# The least recently used first. Threads share it without a lock, which a fork could leave locked: each step
-# is one call of a dict's, and who misses what another has just opened opens it again.
-_kept: dict[tuple[str, str, int, int], FeatureStore] = {}
-
-
-def open_store(folder: str | os.PathLike[str], settings: dict[str, Any], n_features: int) -> FeatureStore:
+def open_store(folder: str | os.PathLike[str], settings: dict[str, object], n_features: int) -> FeatureStore:
     """Return the store of a folder and of settings, from those that this process keeps where it is there.
 
     Parameters and errors are those of `FeatureStore`; the size limit is that of now.
     """
-    folder = os.path.abspath(expand(folder))
-    max_bytes = default_max_bytes()
-    key = (folder, json.dumps(settings, sort_keys=True), n_features, max_bytes)
-    store = _kept.get(key)
-    if store is None:
-        store = FeatureStore(folder, settings, n_features, max_bytes=max_bytes)
-    else:
-        store.check()
-    _kept.pop(key, None)
-    _kept[key] = store
-    kept = _kept.copy()
-    n_bytes = sum(each.n_index_bytes for each in kept.values())
-    for oldest, each in kept.items():
-        if len(_kept) <= _MAX_STORES and n_bytes <= _MAX_INDEX_BYTES:
-            break
-        _kept.pop(oldest, None)
-        n_bytes -= each.n_index_bytes
+    document = json.dumps(settings, sort_keys=True)
+    store = _open(os.path.abspath(expand(folder)), document, n_features, default_max_bytes())
+    store.check()
     return store
+
+
+# Of CPython's own cache: it has no lock that a fork could leave locked.
+@functools.lru_cache(maxsize=_MAX_STORES)
+def _open(folder: str, settings: str, n_features: int, max_bytes: int) -> FeatureStore:
+    return FeatureStore(folder, json.loads(settings), n_features, max_bytes=max_bytes)
