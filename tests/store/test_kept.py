@@ -20,9 +20,9 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.fixture(autouse=True)
 def nothing_kept():
     """Let each test begin with no store open, and leave none."""
-    _store._open.cache_clear()
+    _store._kept.clear()
     yield
-    _store._open.cache_clear()
+    _store._kept.clear()
 
 
 @pytest.fixture
@@ -106,7 +106,25 @@ def test_a_kept_store_holds_no_file(tmp_path, kept):
 def test_few_stores_are_kept(tmp_path):
     for number in range(3 * _store._MAX_STORES):
         open_store(tmp_path, {"number": number}, N_FEATURES)
-    assert _store._open.cache_info().currsize == _store._MAX_STORES
+    assert len(_store._kept) == _store._MAX_STORES
+
+
+def test_large_indexes_are_not_kept(tmp_path, kept, monkeypatch):
+    monkeypatch.setattr(_store, "_MAX_INDEX_BYTES", 100)
+    kept.write(make_keys(range(9)), make_rows(range(9)))
+    assert kept_holds(kept, range(9)).all()
+    assert open_again(tmp_path) is kept
+    assert _store._kept == {}
+
+
+def test_the_limit_is_of_all_kept_indexes_together(tmp_path, monkeypatch):
+    stores = [open_store(tmp_path, {"number": number}, N_FEATURES) for number in range(2)]
+    for store in stores:
+        store.write(make_keys(range(9)), make_rows(range(9)))
+        assert store.read(make_keys(range(9)))[1].all()
+    monkeypatch.setattr(_store, "_MAX_INDEX_BYTES", stores[1].n_index_bytes + 1)
+    assert open_store(tmp_path, {"number": 1}, N_FEATURES) is stores[1]
+    assert [*_store._kept.values()] == stores[1:]
 
 
 def test_what_was_merged_is_forgotten(kept):

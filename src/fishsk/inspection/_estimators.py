@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
@@ -16,6 +16,9 @@ from sklearn.utils.validation import check_is_fitted
 from fishsk._utils.reading import find_reading
 from fishsk.datasets import find_errors
 from fishsk.features import FrozenFeatures, check_images, find_frozen_parts
+
+if TYPE_CHECKING:
+    from fishsk._utils.typing import ImagesLike
 
 
 def find_setting(settings: Mapping[str, Any], name: str, default: Any) -> Any:
@@ -88,7 +91,7 @@ def find_last(estimator: BaseEstimator) -> Any:
     return last
 
 
-def find_features(estimator: BaseEstimator, X: object, **pixels: Any) -> np.ndarray:
+def find_features(estimator: BaseEstimator, X: ImagesLike, **pixels: Any) -> np.ndarray:
     """Return the first rows of numbers that a fitted pipeline, or a search over one, makes of images.
 
     They are what the first steps give, as soon as it is two-dimensional: the features of a
@@ -100,7 +103,7 @@ def find_features(estimator: BaseEstimator, X: object, **pixels: Any) -> np.ndar
     return split_at_features(estimator, X, **pixels)[0]
 
 
-def split_at_features(estimator: BaseEstimator, X: object, **pixels: Any) -> tuple[np.ndarray, Any, Any]:
+def split_at_features(estimator: BaseEstimator, X: ImagesLike, **pixels: Any) -> tuple[np.ndarray, Any, Any]:
     """Return what `find_features` does, the steps that come after the features, and what these take.
 
     ``rest.predict(values)`` is ``estimator.predict(X)``; the rest of what is no pipeline is itself.

@@ -30,7 +30,7 @@ from fishsk.inspection._image_facts import measure_images
 from fishsk.inspection._unfamiliar import FamiliarRows, find_nearest
 
 if TYPE_CHECKING:
-    from fishsk._utils.typing import ArrayLike, ImagesLike
+    from fishsk._utils.typing import ImagesLike
 
 FALSE_ALARMS = 0.05  # the share of images like those of training that are set apart as unlike them
 _N_NEAR = 3  # labeled images that may be the same picture as an image
@@ -194,7 +194,7 @@ def suggest_labels(
 def rank_suggestions(
     unlabeled: tuple[np.ndarray, Images],
     rest: BaseEstimator,
-    values: ArrayLike,
+    values: object,
     n: int,
     *,
     labeled: tuple[np.ndarray, Images] | None = None,

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -95,7 +95,7 @@ def gather_report(
     y_pred: ArrayLike | None = None,
     y_proba: ArrayLike | None = None,
     title: str | None = None,
-    display_labels: ArrayLike | None = None,
+    display_labels: Iterable[object] | None = None,
     target_name: str | None = None,
     image_names: Sequence[str] | None = None,
     pixels: Mapping[str, Any],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ def write_report(
     y_pred: ArrayLike | None = None,
     y_proba: ArrayLike | None = None,
     title: str | None = None,
-    display_labels: ArrayLike | None = None,
+    display_labels: Iterable[object] | None = None,
     target_name: str | None = None,
     image_names: Sequence[str] | None = None,
     image_shape: tuple[int, ...] | None = None,
@@ -187,7 +187,7 @@ def write_model_card(
     X_train: ImagesLike | None = None,
     y_train: ArrayLike | None = None,
     title: str | None = None,
-    display_labels: ArrayLike | None = None,
+    display_labels: Iterable[object] | None = None,
     target_name: str | None = None,
     image_shape: tuple[int, ...] | None = None,
     input_range: tuple[float, float] | str | None = "auto",

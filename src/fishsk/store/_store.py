@@ -19,7 +19,6 @@ owner, another format and the shards of other processes.
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 import json
 import os
@@ -47,6 +46,7 @@ _MAX_SHARDS = 32
 _MAX_SHARD_BYTES = 256 * 2**20
 _TRIES = 10  # against other processes that merge, clear, or remove the folder at the same moment
 _MAX_STORES = 8
+_MAX_INDEX_BYTES = 256 * 2**20  # of the stores that are kept
 
 
 class FeatureStore:
@@ -112,6 +112,7 @@ class FeatureStore:
         document["sha256"] = sha256_of(document)
         self._settings_json = json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
         self._shards: dict[str, Shard] = {}
+        self.n_index_bytes = 0  # the memory that the indexes take
         self._ignored: set[str] = set()  # corrupt, or merged into another
         self._unweighed_bytes = self.max_bytes  # written since the folder's size was compared with the limit
         self.check()
@@ -247,6 +248,7 @@ class FeatureStore:
                     self._ignored.add(name)
                     discard(path, error)
             self._shards = shards
+            self.n_index_bytes = sum(shard.keys.nbytes + shard.sums.nbytes for shard in shards.values())
         return sorted(shards.values(), key=lambda shard: -len(shard.keys))
 
     def _compact(self) -> None:
@@ -271,18 +273,34 @@ class FeatureStore:
             write_atomically(self._folder / SETTINGS, [self._settings_json])
 
 
+# The least recently used first. Threads share it without a lock, which a fork could leave locked: each step
+# is one call of a dict's, and who misses what another has just opened opens it again.
+_kept: dict[tuple[str, str, int, int], FeatureStore] = {}
+
+
 def open_store(folder: str | os.PathLike[str], settings: dict[str, object], n_features: int) -> FeatureStore:
     """Return the store of a folder and of settings, from those that this process keeps where it is there.
 
     Parameters and errors are those of `FeatureStore`; the size limit is that of now.
     """
-    document = json.dumps(settings, sort_keys=True)
-    store = _open(os.path.abspath(expand(folder)), document, n_features, default_max_bytes())
-    store.check()
+    key = (
+        os.path.abspath(expand(folder)),
+        json.dumps(settings, sort_keys=True),
+        n_features,
+        default_max_bytes(),
+    )
+    store = _kept.get(key)
+    if store is None:
+        store = FeatureStore(folder, settings, n_features, max_bytes=key[-1])
+    else:
+        store.check()
+    _kept.pop(key, None)
+    _kept[key] = store
+    kept = _kept.copy()
+    n_bytes = sum(each.n_index_bytes for each in kept.values())
+    for oldest, each in kept.items():
+        if len(_kept) <= _MAX_STORES and n_bytes <= _MAX_INDEX_BYTES:
+            break
+        _kept.pop(oldest, None)
+        n_bytes -= each.n_index_bytes
     return store
-
-
-# Of CPython's own cache: it has no lock that a fork could leave locked.
-@functools.lru_cache(maxsize=_MAX_STORES)
-def _open(folder: str, settings: str, n_features: int, max_bytes: int) -> FeatureStore:
-    return FeatureStore(folder, json.loads(settings), n_features, max_bytes=max_bytes)
