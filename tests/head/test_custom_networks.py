@@ -417,6 +417,24 @@ def test_the_exported_layers_predict_the_same(data):
     np.testing.assert_allclose(model.predict(X, verbose=0), head.predict_proba(X), atol=1e-6)
 
 
+@pytest.mark.parametrize("names", [None, ["kind", "length"]])
+def test_the_exported_layers_of_several_outputs_predict_the_same(data, names):
+    X, y = data
+
+    def two_outputs(meta):
+        inputs = keras.Input((4,))
+        outputs = [keras.layers.Dense(n, activation="softmax")(inputs) for n in meta["n_classes_"]]
+        return keras.Model(inputs, outputs if names is None else dict(zip(names, outputs, strict=True)))
+
+    loss = None if names is None else dict.fromkeys(names, "sparse_categorical_crossentropy")
+    head = make_head(two_outputs, loss=loss).fit(X, np.column_stack([y, X[:, 0] > 0]))
+    assert head.temperature_ != 1
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, head.to_keras(inputs))
+    for exported, proba in zip(model.predict(X, verbose=0), head.predict_proba(X), strict=True):
+        np.testing.assert_allclose(exported, proba, atol=1e-6)
+
+
 # Errors
 
 

@@ -127,16 +127,20 @@ def add_to_model(head: KerasHead, features: keras.KerasTensor) -> keras.KerasTen
         outputs, losses = copy_model(network.model)(features), network.read_losses()
         if temperature == 1 and not any(is_logits for _, is_logits in losses):
             return outputs
+    outputs = list(outputs.values()) if isinstance(outputs, dict) else outputs
     several, parts = isinstance(outputs, list | tuple), []
-    for part, (kind, is_logits) in zip(outputs if several else [outputs], losses, strict=True):
+    for index, (part, (kind, is_logits)) in enumerate(
+        zip(outputs if several else [outputs], losses, strict=True)
+    ):
+        suffix = f"_{index + 1}" if several else ""
         if kind != "linear" and not is_logits:
             logs = keras.ops.log(keras.ops.maximum(part, 1e-30))
             part = logs if kind == "softmax" else logs - keras.ops.log(keras.ops.maximum(1 - part, 1e-7))
         if kind != "linear" and temperature != 1:
-            part = keras.layers.Rescaling(1 / temperature, dtype="float32", name="temperature")(part)
-        parts.append(
-            part if kind == "linear" else keras.layers.Activation(kind, dtype="float32", name=kind)(part)
-        )
+            part = keras.layers.Rescaling(1 / temperature, dtype="float32", name=f"temperature{suffix}")(part)
+        if kind != "linear":
+            part = keras.layers.Activation(kind, dtype="float32", name=f"{kind}{suffix}")(part)
+        parts.append(part)
     return parts if several else parts[0]
 
 
