@@ -139,7 +139,7 @@ def test_files_are_answered_in_their_order_and_bad_ones_say_why(tab):
         {"name": "two.png", "mimeType": "image/png", "buffer": b"no image"},
     ]
     tab.set_input_files("#files", files)
-    tab.get_by_text("is no readable image").last.wait_for()
+    tab.get_by_text("The image is no readable image").last.wait_for()
     assert tab.locator("article h2").all_inner_texts() == ["<i>one.png", "two.png"]
     assert tab.locator("article").first.locator("select").count() == 2
 

@@ -37,6 +37,11 @@ _N_CLASSES = 10  # that are listed; the others have next to no probability
 _LONGEST_SIDE = 256  # pixels of the image and of its map
 
 
+def explain_error(error: ValueError) -> str:
+    """Return what is wrong with the one image that was sent."""
+    return str(error).replace("'image 0'", "The image")
+
+
 class Answers:
     """What a fitted classifier or regressor says of images that come one by one, from any number of threads.
 
@@ -112,7 +117,7 @@ class Answers:
             if len(contents) > 1:  # one that is bad keeps none of the others from their answers
                 half = len(contents) // 2
                 return self.classify(contents[:half]) + self.classify(contents[half:])
-            return [{"error": str(error).replace("'image 0'", "The image")}]
+            return [{"error": explain_error(error)}]
 
     def predict(self, content: bytes) -> dict[str, object]:
         """Return what the page shows of an image file; ValueError if it is no image, or too large a one."""

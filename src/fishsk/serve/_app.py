@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from fishsk._version import __version__
 from fishsk.report import render_page
-from fishsk.serve._answers import Answers
+from fishsk.serve._answers import Answers, explain_error
 from fishsk.serve._batches import Batches
 from fishsk.serve._bodies import MAX_BYTES, MAX_TOGETHER, Bodies, take_apart
 from fishsk.serve._guard import Guard
@@ -101,7 +101,7 @@ def make_app(answers: Answers, *, title: str = "fishsk", token: str | None = Non
                 try:
                     found = await run_in_threadpool(find, content, **asked)
                 except ValueError as error:
-                    raise HTTPException(422, str(error)) from error
+                    raise HTTPException(422, explain_error(error)) from error
             return HTMLResponse(_render(template, **found), headers=_HEADERS)
 
         return answer
