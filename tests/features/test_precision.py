@@ -1,5 +1,6 @@
 """precision="int8": what it gives, what it costs, where it is kept, and what happens without OpenVINO."""
 
+import ctypes
 import functools
 import os
 import pickle
@@ -114,6 +115,19 @@ def test_features_are_near_those_of_float32(needs_openvino, fish, vgg16):
     assert rows.dtype == np.float32
     assert 0 < measure_error(rows, expected) < 0.25
     assert np.corrcoef(rows.ravel(), expected.ravel())[0, 1] > 0.98
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have such a stack on Linux")
+def test_a_thread_handles_signals_on_the_stack_that_it_had(needs_openvino, fish, first_block):
+    def find_stack():
+        stack = ctypes.create_string_buffer(24)
+        ctypes.CDLL(None).sigaltstack(None, stack)
+        return stack.raw
+
+    before = find_stack()
+    forget_networks()
+    first_block.transform(fish[0])
+    assert find_stack() == before
 
 
 @pytest.mark.parametrize(

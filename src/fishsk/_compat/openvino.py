@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import logging
 import sys
@@ -39,3 +40,21 @@ def silent_nncf() -> Iterator[None]:
         mock.patch.object(logging.getLogger("nncf"), "disabled", True),
     ):
         yield
+
+
+@contextlib.contextmanager
+def kept_signal_stack() -> Iterator[None]:
+    """Leave the stack on which this thread handles signals as it is.
+
+    On Linux each load of OpenVINO's CPU plugin makes one of its own, and each unload unmaps that, also where
+    a later plugin has noted it as the one to go back to: the next Ctrl-C would be a segmentation fault.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    before, libc = ctypes.create_string_buffer(64), ctypes.CDLL(None)  # a stack_t has 24 bytes
+    libc.sigaltstack(None, before)
+    try:
+        yield
+    finally:
+        libc.sigaltstack(before, None)

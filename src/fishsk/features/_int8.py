@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from fishsk._compat.openvino import load_module, silent_nncf
+from fishsk._compat.openvino import kept_signal_stack, load_module, silent_nncf
 from fishsk._utils.files import StrPath
 from fishsk._utils.process import check_not_forked
 from fishsk._utils.progress import ProgressBar
@@ -56,6 +56,7 @@ def check_precision(precision: str) -> None:
         )
 
 
+@kept_signal_stack()
 def load_int8(settings: Settings, folder: StrPath | None, *, shown: bool) -> Run:
     """Return the function from a batch of images and a view to its features, as `load_network` does.
 

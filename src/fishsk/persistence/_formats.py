@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.pipeline import make_pipeline
 
 from fishsk._compat.litert import make_interpreter
-from fishsk._compat.openvino import load_module
+from fishsk._compat.openvino import kept_signal_stack, load_module
 from fishsk._compat.skl2onnx import convert_sklearn
 from fishsk._compat.tensorflow import freeze, silent_tensorflow
 from fishsk.persistence._network import build_keras
@@ -136,6 +136,7 @@ def _write_openvino(export: Export, path: Path) -> None:
     openvino.save_model(model, path, compress_to_fp16=False)
 
 
+@kept_signal_stack()
 def _run_openvino(path: Path, batches: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
     openvino = load_module("openvino")
     run = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
