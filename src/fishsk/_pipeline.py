@@ -181,11 +181,7 @@ def make_fish_pipeline(
     if settings.get(f"{inner}random_state", 0) is None:
         head.set_params(**{f"{inner}random_state": random_state})
     pipeline = Pipeline(
-        [
-            ("features", features),
-            ("scale", "passthrough" if is_report else StandardScaler()),
-            ("head", head),
-        ]
+        [("features", features), ("scale", "passthrough" if is_report else StandardScaler()), ("head", head)]
     )
     return pipeline.set_params(**_give_to_each(features, params))
 

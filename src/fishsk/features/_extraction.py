@@ -272,10 +272,7 @@ def _run_chunk(
 
 
 def _read(
-    images: Images,
-    indices: Sequence[int],
-    contents: dict[int, bytes | None],
-    readers: ThreadPoolExecutor,
+    images: Images, indices: Sequence[int], contents: dict[int, bytes | None], readers: ThreadPoolExecutor
 ) -> dict[int, bytes]:
     """Return the keys of images, and keep the contents of their files."""
     first: dict[str, int] = {}  # of the images in each file

@@ -135,10 +135,7 @@ def _quantize(settings: Settings, shown: bool) -> bytes:
             network = openvino.convert_model(folder, input=[(-1, *settings.image_size, 3)])
             with silent_nncf():
                 quantized = nncf.quantize(
-                    network,
-                    nncf.Dataset(crops, show),
-                    subset_size=len(crops),
-                    advanced_parameters=advanced,
+                    network, nncf.Dataset(crops, show), subset_size=len(crops), advanced_parameters=advanced
                 )
             network, quantized = _pool(network, settings), _pool(quantized, settings)
             distance = _compare(network, quantized, crops)

@@ -37,11 +37,7 @@ _LINEAR_HEAD = {
 
 VGG16_IMAGENET = Recipe(features={"layers": ["block4_pool", "block5_pool"]})
 VGG16_CIFAR95 = Recipe(
-    features={
-        "layers": ["block3_pool", "block4_pool", "block5_pool"],
-        "pooling": None,
-        "views": "mirror",
-    },
+    features={"layers": ["block3_pool", "block4_pool", "block5_pool"], "pooling": None, "views": "mirror"},
     head=_LINEAR_HEAD,
 )
 VGG16_UNTRAINED = Recipe(features={"layers": ["block1_pool", "block2_pool", "block3_pool"]})

@@ -20,15 +20,9 @@ from fishsk._compat.sklearn import Interval, Options, StrOptions, check_sample_w
 from fishsk._utils.stamp import StampedMixin
 from fishsk._utils.versions import link_documentation
 from fishsk.head._dense import ACTIVATIONS, Architecture, DenseNetwork
-from fishsk.head._keywords import (
-    KEYWORDS,
-    find_builder,
-    find_prediction,
-    is_routed,
-    resolve_batch_size,
-)
+from fishsk.head._keywords import KEYWORDS, find_builder, find_prediction, is_routed, resolve_batch_size
 from fishsk.head._state import find_turn, learns_as_a_whole
-from fishsk.head._targets import Rows, RowsLike, Unchanged, take_rows
+from fishsk.head._targets import Rows, RowsLike, Unchanged, Weight, take_rows
 
 if TYPE_CHECKING:
     import keras
@@ -36,7 +30,7 @@ if TYPE_CHECKING:
     from sklearn.callback import CallbackContext
 
     from fishsk.head._custom import KerasNetwork
-    from fishsk.head._keywords import Builder, Loss
+    from fishsk.head._keywords import Builder, Keywords, Loss
 
 _PREDICTION_BATCH = 256
 
@@ -159,9 +153,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
 
     @learns_as_a_whole
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self, X: RowsLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **keywords: object
-    ) -> Self:
+    def fit(self, X: RowsLike, y: ArrayLike, sample_weight: Weight = None, **keywords: object) -> Self:
         """Train the network.
 
         Parameters
@@ -197,7 +189,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
     @learns_as_a_whole
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
-        self, X: RowsLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **keywords: object
+        self, X: RowsLike, y: ArrayLike, sample_weight: Weight = None, **keywords: object
     ) -> Self:
         """Train for one more epoch on the given rows, without a validation part.
 
@@ -265,7 +257,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
             return column_or_1d(targets, warn=True)
         return targets
 
-    def _weigh(self, X: Rows, y: np.ndarray, sample_weight: ArrayLike | None) -> np.ndarray:
+    def _weigh(self, X: Rows, y: np.ndarray, sample_weight: Weight) -> np.ndarray:
         """Return the weight of each row."""
         rows = next(iter(X.values())) if isinstance(X, dict) else X
         return check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
@@ -352,7 +344,7 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
 
         return add_to_model(self, features)
 
-    def _scores(self, X: RowsLike, keywords: Mapping[str, object] = MappingProxyType({})) -> Any:
+    def _scores(self, X: RowsLike, keywords: Keywords = MappingProxyType({})) -> Any:
         """Return the logits of rows before they are calibrated, or the numbers that a regressor predicts."""
         check_is_fitted(self)
         asked = find_prediction(self, keywords)

@@ -17,7 +17,7 @@ from fishsk.head._base import KerasHead
 from fishsk.head._calibration import to_probabilities
 from fishsk.head._keywords import find_builder
 from fishsk.head._state import learns_as_a_whole
-from fishsk.head._targets import ClassEncoder, Rows, RowsLike, find_codes, join_outputs
+from fishsk.head._targets import ClassEncoder, Rows, RowsLike, Weight, find_codes, join_outputs
 
 if TYPE_CHECKING:
     import keras
@@ -241,7 +241,7 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
         X: RowsLike,
         y: ArrayLike,
         classes: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
+        sample_weight: Weight = None,
         **keywords: object,
     ) -> Self:
         """Train for one more epoch on the given rows, without a validation part.
@@ -398,7 +398,7 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
             )
         return codes if len(present) > 1 else None
 
-    def _weigh(self, X: Rows, y: np.ndarray, sample_weight: ArrayLike | None) -> np.ndarray:
+    def _weigh(self, X: Rows, y: np.ndarray, sample_weight: Weight) -> np.ndarray:
         weight = super()._weigh(X, y, sample_weight)
         if self.class_weight is None:
             return weight

@@ -21,10 +21,10 @@ from fishsk.head._calibration import choose_thresholds, fit_temperature
 from fishsk.head._callbacks import make_callbacks, show_epochs, skip_without
 from fishsk.head._custom import KerasNetwork
 from fishsk.head._dense import DenseNetwork
-from fishsk.head._keywords import find_builder, find_training, resolve_batch_size
+from fishsk.head._keywords import Keywords, find_builder, find_training, resolve_batch_size
 from fishsk.head._scikeras import name_metric
 from fishsk.head._state import join_histories
-from fishsk.head._targets import ClassEncoder, Rows, RowsLike, find_codes, take_rows
+from fishsk.head._targets import ClassEncoder, Rows, RowsLike, Weight, find_codes, take_rows
 from fishsk.head._trainer import use_trainer
 
 if TYPE_CHECKING:
@@ -48,13 +48,7 @@ class _Data:
     validation: np.ndarray | None
 
 
-def fit(
-    head: KerasHead,
-    X: RowsLike,
-    y: ArrayLike,
-    sample_weight: ArrayLike | None,
-    keywords: Mapping[str, object],
-) -> None:
+def fit(head: KerasHead, X: RowsLike, y: ArrayLike, sample_weight: Weight, keywords: Keywords) -> None:
     """Train a head on rows, some of which validate, and calibrate it by these."""
     training = find_training(head, keywords)
     warm = head.warm_start and head.initialized_
@@ -98,8 +92,8 @@ def fit_an_epoch(
     head: KerasHead,
     X: RowsLike,
     y: ArrayLike,
-    sample_weight: ArrayLike | None,
-    keywords: Mapping[str, object],
+    sample_weight: Weight,
+    keywords: Keywords,
     classes: ArrayLike | None = None,
 ) -> None:
     """Train for one epoch on all rows; the optimizer and the randomness go on where they were."""
@@ -124,7 +118,7 @@ def initialize(head: KerasHead, X: RowsLike, y: ArrayLike) -> None:
 
 
 def _take_data(
-    head: KerasHead, X: RowsLike, y: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool
+    head: KerasHead, X: RowsLike, y: ArrayLike, sample_weight: Weight, *, reset: bool
 ) -> tuple[Rows, np.ndarray, np.ndarray]:
     """Return checked rows and targets, and the weight of each row."""
     X = head._validate_rows(X, reset=reset)

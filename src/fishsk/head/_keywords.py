@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     Builder: TypeAlias = Callable[..., keras.Model] | keras.Model
     Loss: TypeAlias = str | type | Callable[..., object] | keras.losses.Loss | list | dict
 
+Keywords = Mapping[str, object]
+
 #: Prefixes of parameters that are routed to a part.
 PREFIXES = ("model", "compile", "optimizer", "loss", "metrics", "callbacks", "fit", "predict")
 
@@ -49,7 +51,7 @@ def is_routed(name: str) -> bool:
     return bool(separator) and prefix in PREFIXES
 
 
-def route(params: Mapping[str, object], destination: str) -> dict[str, Any]:
+def route(params: Keywords, destination: str) -> dict[str, Any]:
     """Return the parameters that are routed to a destination, without its prefix."""
     prefix = f"{destination}__"
     return {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
@@ -60,7 +62,7 @@ def find_builder(head: KerasHead) -> Builder | None:
     return head.model if head.model is not None else getattr(head, _BUILD_METHOD, None)
 
 
-def find_training(head: KerasHead, keywords: Mapping[str, object]) -> dict[str, Any]:
+def find_training(head: KerasHead, keywords: Keywords) -> dict[str, Any]:
     """Return how a fit is to go, by Keras's names: `keywords` of fit win over ``fit__...``, this over all.
 
     TypeError if a keyword or a parameter that is routed to ``fit`` or ``predict`` is none of Keras's.
@@ -79,14 +81,12 @@ def find_training(head: KerasHead, keywords: Mapping[str, object]) -> dict[str, 
     return found
 
 
-def find_prediction(head: KerasHead, keywords: Mapping[str, object]) -> dict[str, Any]:
+def find_prediction(head: KerasHead, keywords: Keywords) -> dict[str, Any]:
     """Return how a prediction is to go: `keywords` win over ``predict__...``."""
     return _take("predict", route(vars(head), "predict"), keywords, _PREDICT)
 
 
-def _take(
-    what: str, routed: Mapping[str, object], keywords: Mapping[str, object], known: Iterable[str]
-) -> dict[str, Any]:
+def _take(what: str, routed: Keywords, keywords: Keywords, known: Iterable[str]) -> dict[str, Any]:
     """Return what is routed to a method and the `keywords` of its call, which win, if all of it is known.
 
     Of callbacks only those of the call: what is routed to them is made by `fishsk.head._callbacks`.

@@ -17,6 +17,7 @@ from sklearn.utils.multiclass import type_of_target
 
 RowsLike = ArrayLike | Mapping[str, ArrayLike]
 Rows = np.ndarray | dict[str, np.ndarray]  # as a network takes them
+Weight = ArrayLike | None  # of each row
 
 
 class ClassEncoder(BaseEstimator):

@@ -42,8 +42,7 @@ class NearDuplicates:
 
 
 def find_near_duplicates(
-    test: tuple[np.ndarray, Images, np.ndarray | None],
-    train: tuple[np.ndarray, Images, np.ndarray | None],
+    test: tuple[np.ndarray, Images, np.ndarray | None], train: tuple[np.ndarray, Images, np.ndarray | None]
 ) -> NearDuplicates:
     """Return the test images that are nearly the same as a training image [1]_, the most similar first.
 

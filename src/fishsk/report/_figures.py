@@ -127,11 +127,7 @@ def draw_figure(make_figure: Callable[[], Figure]) -> dict[str, object]:
 
 
 def gather_scores(
-    scores: Sequence[LabelScores],
-    names: Sequence[str],
-    has: np.ndarray,
-    had: np.ndarray | None,
-    show: Show,
+    scores: Sequence[LabelScores], names: Sequence[str], has: np.ndarray, had: np.ndarray | None, show: Show
 ) -> list[dict[str, object]]:
     """Return the scores and a sample of images of each class or tag, None where a score is not a number.
 

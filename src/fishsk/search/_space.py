@@ -121,9 +121,7 @@ def _as_dimension(name: str, given: Any) -> Dimension:
         return int(value) if hasattr(given, "pmf") and value.is_integer() else value
 
     return Dimension(
-        FloatDistribution(end, 1 - end),
-        decode,
-        lambda value: float(np.clip(given.cdf(value), end, 1 - end)),
+        FloatDistribution(end, 1 - end), decode, lambda value: float(np.clip(given.cdf(value), end, 1 - end))
     )
 
 

@@ -52,11 +52,7 @@ class Answers:
     """
 
     def __init__(
-        self,
-        pipeline: BaseEstimator,
-        *,
-        train: Sequence[StrPath] | None = None,
-        min_probability: float = 0.0,
+        self, pipeline: BaseEstimator, *, train: Sequence[StrPath] | None = None, min_probability: float = 0.0
     ) -> None:
         # Several outputs are refused here, and the network is made ready. Maps are not: they load TensorFlow,
         # behind the first answer.
