@@ -184,9 +184,12 @@ def _advise(item: object) -> str:
 
 def _check_layout(given: ImagesLike, image_shape: tuple[int, ...] | None) -> np.ndarray:
     """Return images as an array (n_samples, height, width, channels) of unchecked values."""
-    X: np.ndarray = check_array(
-        given, allow_nd=True, ensure_2d=image_shape is not None, ensure_all_finite=False, input_name="X"
-    )
+    if type(given) is np.ndarray and given.dtype == np.uint8 and given.ndim > 2 and given.size:
+        X = given  # nothing to check, which takes a fifth of the time that a known image takes
+    else:
+        X = check_array(
+            given, allow_nd=True, ensure_2d=image_shape is not None, ensure_all_finite=False, input_name="X"
+        )
     if X.ndim == 2 and image_shape is not None:
         n_features = X.shape[1]
         with contextlib.suppress(TypeError, ValueError):  # of what is no shape, or does not fit
