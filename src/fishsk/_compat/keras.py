@@ -11,7 +11,6 @@ from typing import Any
 from unittest import mock
 
 import keras
-from keras.src.models.functional import Functional
 from keras.src.utils import file_utils
 
 _lock = threading.Lock()
