@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from fishsk import features
 from fishsk._compat.sklearn import safe_indexing
 from fishsk._pipeline import make_fish_pipeline
+from fishsk._utils.files import expand
 from fishsk.cli._arguments import Photos
 from fishsk.cli._screen import Screen
 from fishsk.datasets import tell_faults
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 _N_MEASURED = 100  # images whose sides tell those of all
+_SMALL_BYTES = 2**17  # which no file of a small image has
 
 
 def make_pipeline(arguments: argparse.Namespace, images: np.ndarray | list[str], **params: Any) -> Pipeline:
@@ -100,6 +103,8 @@ def _are_small(images: np.ndarray | list[str]) -> bool:
             with contextlib.suppress(Exception):  # almost anything; who reads the pixels says what is wrong
                 if isinstance(image, np.ndarray):
                     sides.append(max(image.shape[:2]))
+                elif features.split_box(image)[1] is None and os.path.getsize(expand(image)) > _SMALL_BYTES:
+                    sides.append(np.inf)  # and nothing is read, which would be kept until it is decoded
                 else:
                     sides.append(max(features.read_sides(image)))
     return bool(sides) and float(np.median(sides)) <= features.SMALL_SIDE
