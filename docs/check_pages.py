@@ -29,6 +29,7 @@ SEARCHES = {
     "Dask": "user_guide/scaling",
     "Docker": "how_to/service",
     "drift": "how_to/drift",
+    "EXIF": "user_guide/features",
     "GPU": "how_to/gpu",
     "imbalanced": "how_to/imbalance",
     "Kaggle": "how_to/kaggle",

@@ -3,7 +3,7 @@ Anomaly detection for visual inspection
 =======================================
 
 A camera looks at metal plates. There are photographs of good ones only, since defects are rare and all of
-them different. What is unlike every good plate is suspect.
+them different. A plate that is unlike every good one is suspect.
 """
 
 # %%

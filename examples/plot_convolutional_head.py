@@ -2,9 +2,8 @@
 A convolutional head
 ====================
 
-Pooling throws away where in the image something was seen. A small convolutional network on the maps of
-``block4`` keeps it: a custom network, built by a function, its parameters in the grammar of
-scikit-learn.
+Pooling discards where in the image something was seen. A small convolutional network on the maps of
+``block4`` keeps it: a custom network, built by a function, whose parameters are set as scikit-learn's are.
 """
 
 # %%

@@ -10,7 +10,7 @@ an extra: ``python -m pip install ".[dask]"``.
 # %%
 # A thousand images in five blocks
 # --------------------------------
-# In earnest the blocks would be read where they are needed, as with ``dask.array.from_zarr``.
+# In practice the blocks would be read where they are needed, as with ``dask.array.from_zarr``.
 
 import dask
 import dask.array as da

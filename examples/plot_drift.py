@@ -3,7 +3,7 @@ Have the images drifted?
 ========================
 
 A model answers whatever it is shown. Two tests on its features tell, without labels, whether new images still
-come from where the training images come from.
+look like the training images.
 """
 
 # %%
@@ -36,8 +36,8 @@ print("in fog:   ", compare_images(X, add_fog(new, 0.5), pipeline))
 # %%
 # Does it warn in time?
 # ---------------------
-# The fog comes up slowly. The p value falls before the accuracy, which nobody would know without labels, has
-# fallen far.
+# The fog comes up slowly. The p value falls before the accuracy has fallen far, which nobody would know
+# without labels.
 
 shares = np.linspace(0, 0.6, 7)
 found = [compare_images(X, add_fog(new, share), pipeline) for share in shares]

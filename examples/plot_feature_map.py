@@ -2,8 +2,8 @@
 A map of the images
 ===================
 
-Laid out by what the frozen network sees, images that look alike are neighbors, and what does not belong
-stands out.
+A map of the features puts images that look alike side by side, so that an image that does not belong stands
+out.
 """
 
 # %%

@@ -58,4 +58,5 @@ display = PredictionGridDisplay.from_estimator(pipeline, X_test, y_test, n_rows=
 
 # %%
 # **Conclusion.** A dozen lines and twenty images of each kind make a classifier; guessing would be right once
-# in five times. What is left are fish behind plants, fish seen from an odd side, and kinds of like outline.
+# in five times. The remaining mistakes are fish behind plants, fish seen from an odd side, and kinds of
+# similar outline.

@@ -2,8 +2,8 @@
 How long is the fish? Numbers instead of classes
 ================================================
 
-Ages, weights, counts, freshness: what is wanted of a photograph is often a number. The features stay the
-same, a regressor learns from them. Here it learns the length of drawn fish, which is known to the pixel.
+Often a photograph should give a number: an age, a weight, a count. The features stay the same, and a
+regressor learns from them. Here it learns the length of drawn fish, which is known to the pixel.
 """
 
 # %%
@@ -48,8 +48,8 @@ print(f"Always the mean: {mean_absolute_error(y_test, [y_train.mean()] * len(y_t
 # Predicted against true
 # ----------------------
 # The same display of scikit-learn serves as for any regressor. On the left, short fish lie to the right of
-# the line and long ones to its left: a model that is not sure stays near the mean. On the right, what is left
-# over.
+# the line and long ones to its left: a model that is not sure stays near the mean. On the right, the
+# residuals.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
 titles = {

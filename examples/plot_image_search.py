@@ -66,6 +66,6 @@ print(f"pixels         {precision_at_5(pixels - pixels.mean(axis=0)):.3f}")
 print("guessing       0.200")
 
 # %%
-# **Conclusion.** The features of a frozen network find images of like content, where pixels find images
-# of like background. An index of a million rows is a job for an approximate method; the features stay the
+# **Conclusion.** The features of a frozen network find images of similar content, where pixels find images of
+# similar background. An index of a million rows is a job for an approximate method; the features stay the
 # same.

@@ -3,7 +3,7 @@ A search with Optuna
 ====================
 
 ``OptunaSearchCV`` has the interface of scikit-learn's ``RandomizedSearchCV``. It draws candidates where
-earlier ones were good, and stops a hopeless one after a fold. How much work does that save?
+earlier ones were good, and stops a poor one after a fold. How much work does that save?
 """
 
 # %%

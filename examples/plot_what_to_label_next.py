@@ -2,7 +2,8 @@
 What to label next
 ==================
 
-Labels are dear, images are not. A model that has learned from a few can say which others would teach it most.
+Labels are expensive, images are not. A model that has learned from a few can say which others would teach it
+most.
 """
 
 # %%

@@ -1,4 +1,4 @@
-"""What every room may use: files, processes, downloads, progress bars, colors, versions.
+"""Helpers for every room: files, processes, downloads, progress bars, colors, versions.
 
 Nothing here knows images, networks or estimators.
 """

@@ -1,4 +1,4 @@
-"""What a command knows of files, so that each is opened once: their digests, and why some cannot be read."""
+"""Digests and errors of files, shared within a command so that each file is opened once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _open: list[Reading] = []
 
 
 class Reading:
-    """What is known of files, by their paths, each of which is what it was when it was first read."""
+    """Digests, contents and errors of files, by path, as each was when it was first read."""
 
     def __init__(self) -> None:
         self.digests: dict[str, bytes] = {}  # a row that is stored under one needs no file

@@ -1,4 +1,4 @@
-"""What a command says: words and tables to people, facts to machines."""
+"""Output of commands: text and tables for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Screen:
-    """What a command says to people, and with `as_json` to machines; then words go to standard error."""
+    """Text for people and, with `as_json`, JSON for programs; then the text goes to standard error."""
 
     def __init__(self, *, as_json: bool = False):
         from rich.console import Console
@@ -43,7 +43,7 @@ class Screen:
     ) -> None:
         """Print a table of `str` or rich's Text; `right` are the columns that are aligned to the right.
 
-        What is wider than the terminal becomes one block of lines a row, and is never cut.
+        A table that is wider than the terminal becomes one block of lines a row; nothing is cut.
         """
         table = make_table(rows, header=header, right=right)
         if self.fits(table):

@@ -13,7 +13,7 @@ from pathlib import Path
 from fishsk._utils.files import expand, write_atomically
 from fishsk.cli._screen import Screen
 
-# What the ending of a file to write can say that it is.
+# Kinds of files to write, by their endings.
 CARDS = (".md",)
 EXPORTS = (".tflite", ".onnx", ".xml", ".keras")
 FRAMES = (".parquet",)
@@ -21,7 +21,7 @@ MODELS = (".fishsk",)
 PAGES = (".html", ".htm")
 PICTURES = (".png", ".jpg", ".pdf", ".svg")
 TABLES = (".csv",)
-# What no folder is named after.
+# Names that are no names of folders.
 _FILES = (*CARDS, *EXPORTS, *FRAMES, *MODELS, *PAGES, *PICTURES, *TABLES, ".jpeg", ".json")
 
 

@@ -1,4 +1,4 @@
-"""What the cells of a table mean: numbers, in whatever spelling, tags and boxes."""
+"""Cells of a table read as numbers, in whatever spelling, as tags and as boxes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fishsk.features import join_box
 
 # A number as CSV has it: neither underscores nor the digits of other scripts, which Python's float takes.
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-# What loses something as a number: zeros at its front, or more digits than a float has.
+# Text that would lose something as a number: leading zeros, or more digits than a float has.
 CODE = re.compile(r"[+-]?(0[0-9]|[0-9]{16})")
 # A number in another spelling: a currency, digits of any script with marks between them, a unit.
 _SPELLED = re.compile(

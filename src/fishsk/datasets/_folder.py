@@ -17,7 +17,7 @@ from sklearn.utils import Bunch
 from fishsk._utils.files import expand
 from fishsk.features import IMAGE_SUFFIXES, read_image
 
-# What systems leave in every folder, and nobody wants to hear of.
+# Files that operating systems leave in folders: skipped without a warning.
 _LITTER = {".ds_store", "desktop.ini", "thumbs.db"}
 # Folders that systems and network drives put beside photographs, with copies, thumbnails or deleted files.
 _SYSTEM_FOLDERS = {
@@ -53,15 +53,15 @@ def load_image_folder(
                 2025/shark_1.jpg
 
     The names of the sub-folders are the classes, in sorted order, in Unicode's composed form (NFC), whatever
-    form the disk has them in. Images are what has an ending of the formats that `read_image` reads (such as
-    avif, bmp, gif, jfif, jpeg, jpg, png, tiff, webp, in any case), at any depth below a class folder. A
-    warning counts all other files by their endings, hidden ones too, but for what systems leave in every
-    folder (``.DS_Store``, ``Thumbs.db``, ``desktop.ini``, ``._*``). Symbolic links below `path` are not
-    followed, so that no loop and nothing outside the folder is ever read; the warning counts them, too.
+    form the disk has them in. Files whose ending is that of a format that `read_image` reads (such as avif,
+    bmp, gif, jfif, jpeg, jpg, png, tiff, webp, in any case) are images, at any depth below a class folder. A
+    warning counts all other files by their endings, hidden ones too, except those that operating systems
+    leave in folders (``.DS_Store``, ``Thumbs.db``, ``desktop.ini``, ``._*``). Symbolic links below `path` are
+    not followed, so that no loop and nothing outside the folder is ever read; the warning counts them, too.
 
     Every image is decoded once to know that it can be, unless `check_files` is False, and forgotten: the
-    images are returned as paths, which `VGG16FeatureTransformer` reads when it needs them, so that folders
-    larger than memory can be used.
+    images are returned as paths, which transformers read when they need them, so that folders larger than
+    memory can be used.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What surrounds a drawn fish: water, ground, plants, bubbles and light; and how outlines are filled."""
+"""Scenes of drawn fish: water, ground, plants, bubbles and light; and how outlines are filled."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def load_image_table(
     empty is a whole image.
 
     Every image is decoded once to know that it can be, unless `check_files` is False, and forgotten: the
-    images are returned as paths, which `VGG16FeatureTransformer` reads when it needs them.
+    images are returned as paths, which transformers read when they need them.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def load_image_table(
     box_columns : sequence of four str or None, default=("x", "y", "width", "height")
         The columns of the left and the upper edge of a box, and of its sides: pixels of the image as it
         stands upright, or fractions of it, see `join_box`. A table that has none of the default ones has no
-        boxes, and None takes columns of these names for something else.
+        boxes; None reads no boxes, also from columns of these names.
     on_error : {"raise", "skip"}, default="raise"
         How to handle rows without a path or a target, with a target that is no finite number in a regression,
         with a box that is none or reaches out of the image by more than a pixel, or whose file cannot be
@@ -101,7 +101,7 @@ def load_image_table(
             The name of the column; the names of the classes or of the tags, sorted (of several columns in
             their order).
         task : {"regression", "classification", "tags"} or None
-            Which of them it is.
+            Kind of the target.
         n_boxes : int
             How many of the images are boxes.
         rows : ndarray of shape (n_samples,), int64

@@ -1,4 +1,4 @@
-"""What is known of a network without its weights, and how to build one of Keras the same in every process."""
+"""Facts of a network without its weights, and how to build one of Keras the same in every process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs frozen networks: which engine runs which, and the networks that this process has loaded."""
+"""Engines of frozen networks: which engine runs which, and the networks that this process has loaded."""
 
 from __future__ import annotations
 

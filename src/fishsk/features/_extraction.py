@@ -60,8 +60,8 @@ def count_images() -> Iterator[ImageCount]:
     context manager
         It gives an object whose `n_extracted` and `n_known` count the images of all calls of `transform`
         in this process while it is open, those of clones in searches and of other threads too. An image
-        that comes twice in one call is known the second time. What other processes do, such as those of
-        ``n_jobs=2`` or of a Dask cluster, is not counted here.
+        that comes twice in one call is known the second time. Other processes, such as those of
+        ``n_jobs=2`` or of a Dask cluster, are not counted.
 
     Examples
     --------

@@ -169,7 +169,7 @@ class KerasFeatureTransformer(FrozenFeatures):
 
     @property
     def network_name(self) -> str:
-        """What the network is called: the name of Keras's function, of the file, or of the model."""
+        """Name of the network: that of Keras's function, of the file, or of the model."""
         if isinstance(self.backbone, str | os.PathLike):
             return Path(self.backbone).stem
         return self.backbone.name

@@ -152,7 +152,7 @@ class OnnxFeatureTransformer(FrozenFeatures):
 
     @property
     def network_name(self) -> str:
-        """What the network is called: the name of the file."""
+        """Name of the network: that of the file."""
         return Path(self.path).stem
 
     def _backbone(self) -> OnnxBackbone:

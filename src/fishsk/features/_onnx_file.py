@@ -40,7 +40,7 @@ _MIXING = {"Einsum", "Reshape"}  # which may leave an axis in any place
 
 
 class ImageInput(NamedTuple):
-    """What a network takes: its name, the axis of the channels, float32 or float16, height and width."""
+    """Input of a network: its name, the axis of the channels, float32 or float16, height and width."""
 
     name: str
     axis: int

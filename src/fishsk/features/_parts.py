@@ -1,4 +1,4 @@
-"""What a step of features consists of: one frozen network, or several side by side in a `FeatureUnion`."""
+"""Parts of a step of features: one frozen network, or several side by side in a `FeatureUnion`."""
 
 from __future__ import annotations
 

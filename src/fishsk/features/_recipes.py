@@ -25,7 +25,7 @@ BACKBONES = ("EfficientNetLite0", "vgg16.cifar95")
 SMALL_SIDE, SIZE_FOR_SMALL = 64, 160
 
 # On thousands of columns hidden units gain nothing, and take several times as long. The penalty keeps
-# probabilities honest with few images and with many, and rows held out for that cost half a point. Batches
+# probabilities calibrated with few images and with many; rows held out for that cost half a point. Batches
 # shrink with the number of images: one step an epoch, as 50 images in a batch make, learns too little.
 _LINEAR_HEAD = {
     "hidden_units": 0,

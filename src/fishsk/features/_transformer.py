@@ -1,4 +1,4 @@
-"""What every transformer of frozen features does, whatever its network: fit, transform, names, dask, tags."""
+"""Base of all transformers of frozen features: fit, transform, names, dask, tags."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class FrozenFeatures(CallbackSupportMixin, TransformerMixin, StampedMixin, BaseE
     @property
     @abstractmethod
     def network_name(self) -> str:
-        """What the network is called."""
+        """Name of the network."""
 
     @property
     def weights_digest(self) -> str:

@@ -101,7 +101,7 @@ class VGG16(Source):
 
     @property
     def _rescaling(self) -> tuple[np.ndarray, np.ndarray]:
-        """What pixels are multiplied by, and what is added."""
+        """The factor and the offset of each channel's pixels."""
         mean, std = np.array(self.mean), np.array(self.std)
         return 1 / std, -mean / std
 

@@ -1,4 +1,4 @@
-"""What every Keras head has, whatever it predicts: parameters, rows, predictions, what was learned."""
+"""Base of all Keras heads: parameters, rows, predictions, learned state."""
 
 from __future__ import annotations
 
@@ -333,12 +333,12 @@ class KerasHead(StampedMixin, CallbackSupportMixin, BaseEstimator):
         Parameters
         ----------
         features : keras.KerasTensor of shape (None, `n_features_in_`), float32
-            What the head was trained on.
+            Features like those that the head was trained on.
 
         Returns
         -------
         keras.KerasTensor
-            What the head predicts: of a classifier the probabilities, whose columns follow `classes_`.
+            Predictions: of a classifier the probabilities, whose columns follow `classes_`.
         """
         from fishsk.head._building import add_to_model
 

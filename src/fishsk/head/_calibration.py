@@ -1,4 +1,4 @@
-"""What a network's answers mean as probabilities, temperature scaling, and from where on a tag is given."""
+"""Calibration: from logits to probabilities, temperature scaling, thresholds of tags."""
 
 from __future__ import annotations
 

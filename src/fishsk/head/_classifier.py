@@ -358,7 +358,7 @@ class KerasHeadClassifier(ClassifierMixin, KerasHead):
 
     @property
     def _kind(self) -> str:
-        """What a row of `y` is: a class, "one-hot", tags, or several columns of classes."""
+        """Kind of `y`: "classes", "one-hot", tags, or several columns of classes."""
         return getattr(self.target_encoder_, "kind_", "classes")
 
     def _describe_output(self) -> tuple[int, str]:

@@ -16,7 +16,7 @@ from fishsk.head._targets import Rows, take_rows
 if TYPE_CHECKING:
     from fishsk.head._trainer import Trainer
 
-#: What an output means by the loss that it is trained with; any other loss trains no probabilities.
+#: Kind of an output by the loss that it is trained with; any other loss trains no probabilities.
 _KINDS = {
     "sparsecategoricalcrossentropy": "softmax",
     "categoricalcrossentropy": "softmax",
@@ -62,7 +62,7 @@ class KerasNetwork:
 
     @property
     def kinds(self) -> list[str]:
-        """What each output means."""
+        """Kind of each output."""
         return [kind for kind, _ in self.read_losses()]
 
     def scores(self, X: Rows, batch_size: int = 256) -> Any:

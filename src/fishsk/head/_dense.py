@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _CHUNK_VALUES = 2**22  # of the rows that are predicted at a time
 
-#: What turns the sums of a hidden layer into its answers, in NumPy; the names are TensorFlow's and Keras's.
+#: Activations of hidden layers, in NumPy; the names are TensorFlow's and Keras's.
 ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "relu": lambda x: np.maximum(x, 0),
     "gelu": lambda x: x * (1 + erf(x / math.sqrt(2))) / 2,
@@ -28,9 +28,9 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a built-in network is; how it is trained is elsewhere.
+    """Architecture of a built-in network, without the settings of its training.
 
-    `output` says what its answers mean: one of several classes ("softmax"), any number of tags ("sigmoid"),
+    `output` is the kind of its answers: one of several classes ("softmax"), any number of tags ("sigmoid"),
     numbers ("linear").
     """
 
@@ -104,7 +104,7 @@ class DenseNetwork:
 
     @property
     def kinds(self) -> list[str]:
-        """What each output means."""
+        """Kind of each output."""
         return [self.architecture.output]
 
     def check(self) -> None:

@@ -52,7 +52,7 @@ class SavedNetwork:
         return model
 
 
-#: What a file may hold of heads. It names them by their modules: to move one makes another format.
+#: Types of heads that a file may hold. It names them by their modules: to move one makes another format.
 DATA_TYPES = (*_PLAIN, Architecture, ClassEncoder, DenseNetwork, NumberEncoder, SavedNetwork, Unchanged)
 
 

@@ -38,7 +38,7 @@ _TRAINING: dict[str, object] = {
     "validation_steps": None,
 }
 KEYWORDS = COMPILATION | _TRAINING
-#: What `fit` itself takes besides, as Keras's does.
+#: Keywords that `fit` itself takes besides, as Keras's does.
 _FIT = (*_TRAINING, "epochs", "batch_size", "verbose", "callbacks", "class_weight")
 _PREDICT = ("batch_size", "callbacks", "steps", "verbose")
 _STEPS, _SMALLEST_BATCH, _LARGEST_BATCH = 30, 2, 64  # of batch_size="auto": benchmarks/bench_few.py

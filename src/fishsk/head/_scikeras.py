@@ -1,4 +1,4 @@
-"""What scikeras 0.13, its last release, lends: how parameters are routed to names and classes."""
+"""Routing of parameters to names and classes, as in scikeras 0.13, its last release."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _find_loss(name: str) -> type | Callable[..., object]:
     return found if inspect.isclass(found) else keras.losses.get(name)
 
 
-#: What makes classes of names, by the parameter that holds these.
+#: The functions that look up classes by name, by the parameter that holds the names.
 CLASS_FINDERS: dict[str, Callable[[str], object]] = {
     "optimizer": get_optimizer_class,
     "loss": _find_loss,

@@ -1,4 +1,4 @@
-"""What a head learns: all of it or nothing; histories of fits."""
+"""Learned state of a head, which a failed fit leaves unchanged; histories of fits."""
 
 from __future__ import annotations
 

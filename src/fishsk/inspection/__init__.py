@@ -1,4 +1,4 @@
-"""What a fitted estimator does, and what is wrong with a data set: scores, explanations, displays.
+"""Inspection of fitted estimators and of data sets: scores, explanations, faults, displays.
 
 It returns arrays and frames and draws figures; pages and files are the work of ``report``.
 """

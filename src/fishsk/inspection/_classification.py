@@ -203,7 +203,7 @@ def _macro_f1(confusion: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ProbabilityScores:
-    """What is to be thought of probabilities; lower is better in each."""
+    """Scores of predicted probabilities; lower is better in each."""
 
     log_loss: float  # mean negative logarithm of the true class's probability, in nats
     brier_score: float  # mean squared distance of the probabilities from the truth, 0 to 2, over all classes

@@ -36,7 +36,7 @@ class PairedDifference:
 
 @dataclass(frozen=True)
 class ClassificationComparison(PairedDifference):
-    """What `compare_pipelines` found: the difference on all images, by class and image by image."""
+    """Result of `compare_pipelines`: the difference on all images, by class and image by image."""
 
     classes: np.ndarray = field(repr=False)  # every true label, sorted
     per_class: dict[Any, PairedDifference] = field(repr=False)  # the same on the images of each class alone
@@ -52,7 +52,7 @@ class ClassificationComparison(PairedDifference):
 
 @dataclass(frozen=True)
 class RegressionComparison:
-    """What `compare_pipelines` found of two regressors."""
+    """Result of `compare_pipelines` for two regressors."""
 
     n_samples: int
     mae_a: float  # mean absolute error of a, in the unit of the target

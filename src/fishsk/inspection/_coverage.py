@@ -31,7 +31,7 @@ PROBABILITIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 @dataclass(frozen=True)
 class Answers:
-    """What becomes of the predictions if only those above a probability are answers."""
+    """Coverage and accuracy if only predictions above a probability count as answers."""
 
     probability: float  # the least of an answer
     coverage: float  # the share of images that get an answer
@@ -143,7 +143,7 @@ class AccuracyCoverageDisplay:
         estimator : estimator
             A fitted classifier with ``predict_proba``.
         X : array-like or sequence
-            What it predicts, such as images. None of it should have been trained on.
+            The samples, such as images, that it predicts. None of them should have been in training.
         y : array-like of shape (n_samples,)
             The true labels.
         probabilities : sequence of float, default=(0.5, 0.6, 0.7, 0.8, 0.9, 0.95)

@@ -112,7 +112,7 @@ class DataIssue:
 
 @dataclass(frozen=True)
 class DataIssues:
-    """What `find_data_issues` found."""
+    """Result of `find_data_issues`."""
 
     issues: tuple[DataIssue, ...]  # errors first; kinds of which nothing was found are left out
     names: list[str]  # the path of each image, or its number in words: those of `X`, then those of `X_test`
@@ -184,7 +184,7 @@ def find_data_issues(
     Notes
     -----
     =============  =======  ==================================================================
-    Kind           Level    What is found
+    Kind           Level    Finds
     =============  =======  ==================================================================
     unreadable     error    files that are empty, corrupt, truncated or too large
     leak           error    the same picture, or nearly the same, in training and test

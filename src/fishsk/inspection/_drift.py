@@ -39,7 +39,7 @@ class ClassShare:
 
 @dataclass(frozen=True)
 class ImageDrift:
-    """What `compare_images` found."""
+    """Result of `compare_images`."""
 
     # How probable a difference as large is, by the clearer of two tests, if the new images come from where
     # those of training come from. Small values mean drift.
@@ -78,7 +78,7 @@ def compare_images(
     image_shape: tuple[int, ...] | None = None,
     input_range: tuple[float, float] | str | None = "auto",
 ) -> ImageDrift:
-    """Test whether new images come from where the training images come from, or have drifted.
+    """Test whether new images have drifted from the training images.
 
     The score of a test holds for images like those of the test. Another camera, season or site gives others,
     before anybody has labeled them. Two tests compare the features of the frozen network, without labels: how
@@ -223,7 +223,7 @@ def run_tests(
 def _find_auc(kernel: np.ndarray, is_new: np.ndarray) -> np.ndarray:
     """Return, for each permutation, how well kernel ridge regression tells the sides apart, as an AUC.
 
-    What is left out of a fit, each row once, is predicted from the fit with it [1]_, by a matrix that all
+    Each row is predicted by the fit without it, which follows from the fit with it [1]_ by a matrix that all
     permutations share.
 
     References
@@ -266,7 +266,7 @@ def _compare_classes(rest: BaseEstimator, *values: ArrayLike) -> tuple[ClassShar
     """Return how the share of each class that a model answers differs between two sets of images."""
     if not is_classifier(rest):
         return ()
-    train, new = (check_one_target(rest.predict(each), "What the model predicts") for each in values)
+    train, new = (check_one_target(rest.predict(each), "The prediction") for each in values)
     labels = np.asarray(rest.classes_).tolist()
     found = [_compare_shares(label, train == label, new == label, len(labels)) for label in labels]
     return tuple(sorted(found, key=lambda share: (share.p_value, -abs(share.difference))))

@@ -1,4 +1,4 @@
-"""What a fitted estimator was told and has learned, its frozen steps, and the features that they make."""
+"""Parts of a fitted estimator: its settings, its frozen steps, and the features that they compute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What in an image carried a prediction: signed maps for a class, for one and not another, for a number."""
+"""Heat maps: how much each pixel spoke for a class, for one class and not another, or for a number."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def occlude(image: np.ndarray, score: Callable[[np.ndarray], np.ndarray]) -> np.
     """Return by how much a score falls when the surroundings of each pixel are covered.
 
     Windows of 3/10 of a side, 6 x 6 of them, are painted in the mean color of the image, one at a time [1]_.
-    What a pixel gets is the mean over the windows that cover it. `score` maps images, an array of them, to a
+    The value of a pixel is the mean over the windows that cover it. `score` maps an array of images to the
     score of each.
 
     References

@@ -138,9 +138,10 @@ class ExplanationDisplay(Explanation):
             The class to compare with, or one for each image: why `target` and not this one. By default all
             others.
         method : {"auto", "integrated_gradients", "occlusion"}, default="auto"
-            Integrated gradients need a pipeline of a `VGG16FeatureTransformer`, optionally a
-            ``StandardScaler``, and a Keras head. Occlusion takes any classifier or regressor, and covered
-            images are not kept on disk. "auto" is the first where it is possible.
+            Integrated gradients need a pipeline of frozen networks of Keras, one or several with the same
+            `input_range`, optionally a ``StandardScaler``, and a Keras head. Occlusion takes any classifier
+            or regressor; the features of covered images are not kept on disk. "auto" is the first where it
+            is possible.
         n_cols : int, default=4
             Number of images in a row, each with its map.
         display_labels : array-like of shape (n_classes,), default=None

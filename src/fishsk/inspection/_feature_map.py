@@ -39,7 +39,7 @@ _PERPLEXITY = 30
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class FeatureMapDisplay:
-    """Images as points in a plane, where those of like features are neighbors.
+    """Images as points in a plane, close together where their features are similar.
 
     Use `from_estimator` to create one. The color and shape of a point are its true class. A ring is around
     those that the classifier took for another class: inside another class's cluster, an image that looks like

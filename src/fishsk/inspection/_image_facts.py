@@ -1,4 +1,4 @@
-"""What is measured of each image of a data set in one pass: size, light, sharpness, content."""
+"""Measurements of each image of a data set, in one pass: size, light, sharpness, content."""
 
 from __future__ import annotations
 

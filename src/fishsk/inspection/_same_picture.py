@@ -30,9 +30,9 @@ _SHARE = 0.6  # of the blocks that must agree: letters, a logo or a hand may cov
 
 
 class Picture(NamedTuple):
-    """What is compared of an image: gray values of 128 x 128 pixels, of which 1 to 4 are one of its pixels.
+    """An image as it is compared: gray values of 128 x 128 pixels, of which 1 to 4 are one of its pixels.
 
-    What is finer than this blur was made up by enlarging.
+    Details finer than `blur` were made up by enlarging.
     """
 
     gray: np.ndarray

@@ -205,7 +205,7 @@ def rank_suggestions(
     `unlabeled` and `labeled` are features and images; `rest` and `values` are of `split_at_features`.
     """
     features, images = unlabeled
-    guess = check_one_target(rest.predict(values), "What the model predicts")
+    guess = check_one_target(rest.predict(values), "The prediction")
     uncertainty, probability, doubts = _find_doubts(rest, values, guess)
     first: dict[bytes, str] = {}  # of equal images
     distance, unfamiliar = np.full(len(features), _FARTHEST), dict[int, str]()

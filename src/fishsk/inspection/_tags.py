@@ -73,8 +73,7 @@ def evaluate_tags(
     check_consistent_length(y_true, y_pred)
     if y_pred.shape != y_true.shape or not is_of_tags(y_pred):
         raise ValueError(
-            f"What the estimator predicts must be 0 or 1 for each of {y_true.shape[1]} tags. Got shape "
-            f"{y_pred.shape}."
+            f"Predictions must be 0 or 1 for each of {y_true.shape[1]} tags. Got shape {y_pred.shape}."
         )
     y_pred = y_pred.astype(int)
     thresholds = np.full(len(names), np.nan) if thresholds is None else thresholds

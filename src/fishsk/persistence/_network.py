@@ -97,5 +97,5 @@ def _normalize(scaler: StandardScaler, *, invert: bool = False) -> keras.layers.
     return keras.layers.Normalization(mean=mean, variance=variance, invert=invert, dtype="float32", name=name)
 
 
-# What may stand between features and head.
+# Steps that may stand between features and head.
 _BETWEEN: dict[type, Callable] = {StandardScaler: _normalize, PCA: _project}

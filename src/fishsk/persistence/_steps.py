@@ -75,10 +75,10 @@ def from_file(found: object, digests: dict[str, str]) -> Pipeline:
 def _swap(
     value: Any, replace: Callable[[object], object], memo: dict[int, tuple[object, object]] | None = None
 ) -> Any:
-    """Return a value, or a copy in which parts are what `replace` returns for them, unless that is None.
+    """Return a value, or a copy in which `replace` has replaced parts: those for which it returns no None.
 
-    Looked into are estimators, other objects of scikit-learn, lists, tuples and dicts. What stands in several
-    places is replaced once.
+    It looks into estimators, other objects of scikit-learn, lists, tuples and dicts. A part that stands in
+    several places is replaced once.
     """
     memo = {} if memo is None else memo
     if id(value) in memo:

@@ -1,4 +1,4 @@
-"""What the report says of a classifier, of classes or of tags: scores, images, how sure it is."""
+"""Sections of the report on a classifier, of classes or of tags: scores, images, probabilities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the report says of a regressor: how far off its numbers are, from small to large."""
+"""Sections of the report on a regressor: its errors, from small targets to large ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the report says with the training images: what is unlike them, copies, wrong labels, a forecast."""
+"""Sections of the report that need training images: unlike images, copies, wrong labels, a forecast."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class OptunaSearchCV(BaseSearchCV):
 
     It works like scikit-learn's `RandomizedSearchCV`: `fit` tries `n_trials` candidates by cross-validation
     and refits the best, which then predicts and scores. Three things differ: candidates are drawn where
-    earlier ones were good, a hopeless one stops after a fold or two, and a search that is kept in a database
+    earlier ones were good, a poor one stops after a fold or two, and a search that is kept in a database
     can be interrupted, resumed, and shared by processes and hosts.
 
     Parameters

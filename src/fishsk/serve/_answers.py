@@ -1,4 +1,4 @@
-"""What is said of images: class or number, whether it is like any of training, and what carried it."""
+"""Answers for images: class or number, whether the image is like any of training, and a heat map."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def explain_error(error: ValueError) -> str:
 
 
 class Answers:
-    """What a fitted classifier or regressor says of images that come one by one, from any number of threads.
+    """Predictions of a fitted classifier or regressor for images that come one by one, from any threads.
 
-    `train` are the files that it was trained on: those most like an image are shown with it, and what is
-    unlike all of them, as 5 % of the images like these are, is said to be so. Below `min_probability` of the
-    most probable class, the answer is "unsure". ValueError if the model predicts several labels or numbers
-    for an image, other than tags.
+    `train` are the files that it was trained on: those most like an image are shown with it, and an image
+    that is farther from all of them than 95 % of them are from each other is flagged. Where the most probable
+    class is below `min_probability`, the answer is "unsure". ValueError if the model predicts several labels
+    or numbers for an image, other than tags.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Answers:
         #: The tags; none where one class or number is predicted.
         self.tags = name_tags(pipeline, len(pipeline.classes_)) if predicts_tags(pipeline) else []
         if not self.tags:
-            check_one_target(predicted, "What the model predicts")
+            check_one_target(predicted, "The prediction")
         #: The classes or tags; none where numbers are predicted.
         self.labels = [] if is_regressor(pipeline) else self.tags or np.asarray(pipeline.classes_).tolist()
         self.min_probability = min_probability

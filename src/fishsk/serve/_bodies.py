@@ -1,4 +1,4 @@
-"""What requests send: read within limits, and taken apart where it is several files."""
+"""Bodies of requests: read within limits, and split into files where they hold several."""
 
 from __future__ import annotations
 

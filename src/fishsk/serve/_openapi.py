@@ -66,7 +66,7 @@ def describe_service(answers: Answers, has_token: bool) -> dict[str, object]:
                 "multipart/form-data": {"schema": images},
             },
         },
-        "responses": {"200": _respond("What is seen in each image, in their order.", "Answers")}
+        "responses": {"200": _respond("The answer for each image, in their order.", "Answers")}
         | {
             str(status): _respond(text, "BadImages" if status == 422 else "Error")
             for status, text in _ERRORS.items()

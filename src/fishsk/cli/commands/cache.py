@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
         for path in found["files"]:
             screen.say(f"  {path}")
         if found["files"]:
-            screen.say("What was corrupt is removed, and computed again when it is next needed.")
+            screen.say("Corrupt rows are removed. They are computed again when they are next needed.")
         return 1 if found["n_corrupt"] or found["n_unreadable"] else 0
     rows = f"{found['n_rows']:,} rows of features, one for each view of an image"
     screen.fact("Kept", f"{rows}, in {found['n_shards']:,} files")

@@ -30,7 +30,7 @@ from fishsk.cli._screen import Screen
 from fishsk.cli._targets import prepare_folder, to_csv, write_table
 
 _COLUMNS = ("path", "file", "predicted", "probability")
-# What Windows allows in no name, and its names of devices, with any ending.
+# Characters that Windows allows in no name, and its names of devices, with any ending.
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _LONGEST = 60  # letters of a folder's name, of at most 4 bytes each: systems allow 255
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         left_out |= new.errors
         todo = new.paths
     if todo:
-        predicted = check_one_target(new.rest.predict(new.values), "What the model predicts")
+        predicted = check_one_target(new.rest.predict(new.values), "The prediction")
         probability = find_confidence(predicted, new.rest.predict_proba(new.values), pipeline.classes_)
         taken = {row["file"] for row in done.values()}
         for folder in output.iterdir():
