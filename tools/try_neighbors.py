@@ -6,7 +6,7 @@
 
 Orange3-ImageAnalytics and autogluon.multimodal need environments of their own. Each program trains on 30
 drawn images in three folders, with a small network of the library, as its documentation begins. Where
-something fails, such as weights without a network to download from, the line holds the error.
+something fails, such as weights that cannot be downloaded, the line holds the error.
 """
 
 import json
