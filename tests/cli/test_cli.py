@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import fishsk.cli._fish
-from fishsk import load_pipeline, make_fish_pipeline
+from fishsk import load_pipeline
 from fishsk.cli import main
 from fishsk.cli._main import COMMANDS
 from fishsk.datasets import FISH_NAMES
@@ -190,14 +190,6 @@ def test_tune_saves_the_best_model_and_optunas_plots(photos, tmp_path, capsys):
     assert facts["networks"][0].startswith("VGG16, 32 x 32 pixels, weights: cifar95")
     assert model.is_file()
     assert (plots / "history.png").is_file()
-
-
-def test_tune_begins_with_the_settings_of_fit(photos, tmp_path, capsys):
-    output = ["--output", str(tmp_path), "--model", str(tmp_path / "best.fishsk"), "--json"]
-    assert main(["tune", str(photos), "--trials", "1", "--cv", "2", *output]) == 0
-    best = json.loads(capsys.readouterr().out)["best_params"]
-    settings = make_fish_pipeline(backbone="vgg16.cifar95").get_params()
-    assert best == {name: settings[name] for name in best}
 
 
 def test_the_cache_is_counted_verified_and_cleared(model, photos, capsys):

@@ -368,25 +368,6 @@ def test_the_default_space_names_the_head_where_it_is():
         default_search_space(DummyClassifier())
 
 
-@pytest.mark.parametrize(
-    "params",
-    [
-        {},
-        {"recipe": "report"},
-        {"backbone": ["EfficientNetLite0", "vgg16.cifar95"]},
-        {"task": "regression", "weights": "cifar95"},
-    ],
-)
-def test_the_default_space_holds_the_settings_of_each_recipe(params):
-    from fishsk import make_fish_pipeline
-    from fishsk.search._space import Space
-
-    pipeline = make_fish_pipeline(**params)
-    space = default_search_space(pipeline)
-    given = {name: pipeline.get_params()[name] for name in space}
-    assert Space(space).encode(given) == given
-
-
 def test_a_keras_head_is_searched():
     from fishsk.head._classifier import KerasHeadClassifier
 

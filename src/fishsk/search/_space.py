@@ -163,8 +163,7 @@ def default_search_space(pipeline: BaseEstimator) -> dict[str, optuna.distributi
     """Return the parameters worth searching in a pipeline with a Keras head, and their distributions.
 
     Only the head is searched, since its candidates share one pass of the features; the example shows how to
-    search settings of the features too. The parameters of all recipes lie in the space, so that a search may
-    begin with them (`initial_params` of `OptunaSearchCV`).
+    search settings of the features too.
 
     Parameters
     ----------
@@ -214,8 +213,8 @@ def default_search_space(pipeline: BaseEstimator) -> dict[str, optuna.distributi
         "hidden_units": CategoricalDistribution([0, 64, 128, 256, 512, 1024]),
         "dropout": FloatDistribution(0.0, 0.7),
         "learning_rate": FloatDistribution(1e-4, 1e-2, log=True),
-        "l2": CategoricalDistribution(["scale", 0.0, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3]),
-        "batch_size": CategoricalDistribution(["auto", 16, 32, 64, 128]),
+        "l2": FloatDistribution(1e-5, 1.0, log=True),
+        "batch_size": CategoricalDistribution([16, 32, 64, 128]),
         "epochs": IntDistribution(5, 50),
     }
     return {min(prefixes, key=len) + name: distribution for name, distribution in space.items()}

@@ -77,11 +77,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
     pipeline = pipelines[0]
     candidates = list_candidates(pipelines)
     space = default_search_space(pipeline)
-    params = pipeline.get_params()
-    initial = [{name: params[name] for name in space}]  # what `fit` takes: the best is no worse in the folds
     if len(candidates) > 1:
         space["features"] = candidates
-        initial = [initial[0] | {"features": each} for each in candidates]
         table = []
         for number, features in enumerate(candidates):  # by which the figures call the networks
             parts = find_frozen_parts(features).values()
@@ -99,7 +96,6 @@ def run(arguments: argparse.Namespace, screen: Screen) -> None:
         n_jobs=arguments.jobs,
         storage=arguments.storage,
         study_name=Path(arguments.photos).name if arguments.storage else None,
-        initial_params=initial,
         random_state=arguments.seed,
         verbose=1,
     )
