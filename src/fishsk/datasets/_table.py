@@ -75,7 +75,7 @@ def load_image_table(
     box_columns : sequence of four str or None, default=("x", "y", "width", "height")
         The columns of the left and the upper edge of a box, and of its sides: pixels of the image as it
         stands upright, or fractions of it, see `join_box`. A table that has none of the default ones has no
-        boxes; None reads no boxes, also from columns of these names.
+        boxes; None reads no boxes, even if the table has these columns.
     on_error : {"raise", "skip"}, default="raise"
         How to handle rows without a path or a target, with a target that is no finite number in a regression,
         with a box that is none or reaches out of the image by more than a pixel, or whose file cannot be

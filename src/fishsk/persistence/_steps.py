@@ -75,7 +75,7 @@ def from_file(found: object, digests: dict[str, str]) -> Pipeline:
 def _swap(
     value: Any, replace: Callable[[object], object], memo: dict[int, tuple[object, object]] | None = None
 ) -> Any:
-    """Return a value, or a copy in which `replace` has replaced parts: those for which it returns no None.
+    """Return a value, or a copy with those parts replaced for which `replace` does not return None.
 
     It looks into estimators, other objects of scikit-learn, lists, tuples and dicts. A part that stands in
     several places is replaced once.
